@@ -1,0 +1,236 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# kernel.sh LANE: have the kernel of a lane, print the directory that holds it:
+#   bzImage  release  config  lib/modules/RELEASE
+# kernel.sh --try SOURCE PATCHES: does the series in PATCHES apply to SOURCE?
+#
+# What is built stands in $cache/out/LANE-KEY, KEY made of source, patches and config. Each lane has a
+# work tree of its own, hard links to the pristine source: a file is replaced, never written to, and
+# only where its content changes, so that an edited patch rebuilds what it touches and no more.
+set -eu
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+series=${KERNEL_SERIES:-7.3}
+configs=$root/tests/vm/config
+tmp=
+trap '[ -z "$tmp" ] || rm -rf "$tmp"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# The patches of directory $1, in order; none is fine.
+patch_list()
+{
+	find "$1" -maxdepth 1 -name '[0-9]*.patch' ! -name '0000-*' 2>/dev/null | sort
+}
+
+# touched PATCH...: the files that the patches change, make or remove
+touched()
+{
+	[ $# -gt 0 ] || return 0
+	(cd / && git apply --numstat -z "$@") | tr '\0' '\n' | cut -f 3 | sort -u
+}
+
+# apply_series SOURCE SCRATCH PATCH...: SCRATCH becomes the touched files, patched
+apply_series()
+{
+	local source=$1 scratch=$2 file patch
+
+	shift 2
+	for patch in "$@"; do
+		for file in $(touched "$patch" 2>/dev/null); do
+			if [ -e "$source/$file" ] && [ ! -e "$scratch.seen/$file" ]; then
+				mkdir -p "$scratch/$(dirname "$file")"
+				cp "$source/$file" "$scratch/$file"
+			fi
+			mkdir -p "$scratch.seen/$(dirname "$file")"
+			: >"$scratch.seen/$file"
+		done
+		# git must not take the cache for a part of some repository around it
+		(cd "$scratch" && GIT_CEILING_DIRECTORIES=$(dirname "$scratch") git apply -v "$patch") \
+			>"$scratch.log" 2>&1 || {
+			grep -E '^error:' "$scratch.log" | head -n 5 >&2
+			die 1 "$(basename "$patch") does not apply to $(basename "$source")" \
+				"(the hunks are named above); refresh it in $(dirname "$patch")"
+		}
+	done
+	rm -rf "$scratch.seen" "$scratch.log"
+}
+
+scratch()
+{
+	mkdir -p "$cache/tmp"
+	tmp=$(mktemp -d "$cache/tmp/$1.XXXXXX")
+}
+
+# put FROM TO: by rename, for TO may share its inode with the pristine source
+put()
+{
+	! cmp -s "$1" "$2" || return 0
+	mkdir -p "$(dirname "$2")"
+	cp "$1" "$2.gmem-new"
+	mv "$2.gmem-new" "$2"
+}
+
+# The work tree $2 becomes SOURCE with the patches that follow.
+sync_tree()
+{
+	local source=$1 tree=$2 file
+
+	shift 2
+	if [ "$(cat "$tree.source" 2>/dev/null)" != "$source" ]; then
+		say "lane $lane: a new work tree of $(basename "$source")"
+		rm -rf "$tree" "$tree.touched"
+		mkdir -p "$(dirname "$tree")"
+		cp -al "$source" "$tree" 2>/dev/null || {
+			rm -rf "$tree"
+			cp -a "$source" "$tree"
+		}
+		echo "$source" >"$tree.source"
+	fi
+	scratch series
+	mkdir "$tmp/series"
+	apply_series "$source" "$tmp/series" "$@"
+	touched "$@" >"$tmp/now"
+	touch "$tree.touched"
+	sort -u "$tree.touched" "$tmp/now" >"$tmp/ever"
+	cp "$tmp/ever" "$tree.touched"
+	while read -r file; do
+		if grep -qxF "$file" "$tmp/now"; then
+			if [ -e "$tmp/series/$file" ]; then
+				put "$tmp/series/$file" "$tree/$file"
+			else
+				rm -f "$tree/$file"
+			fi
+		elif [ -e "$source/$file" ]; then
+			put "$source/$file" "$tree/$file"
+		else
+			rm -f "$tree/$file"
+		fi
+	done <"$tmp/ever"
+	cp "$tmp/now" "$tree.touched"
+	rm -rf "$tmp"
+	tmp=
+}
+
+# Options of the fragments that the kernel's own dependencies refused are worth a word.
+check_config()
+{
+	local line
+
+	grep -hE '^CONFIG_[A-Z0-9_]+=[ym]$' "$@" | while read -r line; do
+		grep -qxF "$line" "$work/linux/build/.config" ||
+			say "lane $lane: $line of tests/vm/config did not survive (a dependency is missing)"
+	done
+}
+
+# Progress of kbuild: its lines, counted.
+progress()
+{
+	awk -v lane="$lane" '
+		/^  [A-Z]+ / { n++; if (n % 250 == 0) printf "kernel: lane %s: %d steps, %s\n", lane, n, $NF }
+		{ fflush() }' >&2
+}
+
+kmake()
+{
+	make -C "$work/linux" O=build -j "$(($(nproc) + 1))" CC='ccache gcc' HOSTCC='ccache gcc' \
+		PAHOLE="$pahole/pahole" "$@"
+}
+
+build()
+{
+	local source=$1 out=$2 sum start
+
+	start=$(date +%s)
+	need_space "$cache" 6000 "building lane $lane"
+	for tool in gcc make flex bison bc ccache; do
+		command -v $tool >/dev/null || die 1 "no $tool here: run make deps"
+	done
+	pahole=$("$root/tests/vm/source.sh" pahole)
+	export CCACHE_DIR=$cache/ccache CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=$work CCACHE_MAXSIZE=8G
+	export KBUILD_BUILD_TIMESTAMP=2026-01-01 KBUILD_BUILD_USER=gmem KBUILD_BUILD_HOST=lab
+	sync_tree "$source" "$work/linux" "${patches[@]}"
+	mkdir -p "$work/linux/build"
+	sum=$(cat "${fragments[@]}" | sha256sum)
+	if [ "$(cat "$work/config.sum" 2>/dev/null)" != "$sum" ]; then
+		cat "${fragments[@]}" >"$work/fragment"
+		KCONFIG_ALLCONFIG=$work/fragment kmake allnoconfig >"$work/build.log" 2>&1 ||
+			build_failed
+		echo "$sum" >"$work/config.sum"
+	fi
+	check_config "${fragments[@]}"
+	say "lane $lane: building (log: $work/build.log)"
+	{ kmake bzImage modules 2>&1 || echo "kbuild failed"; } | tee "$work/build.log" | progress
+	! tail -n 1 "$work/build.log" | grep -qx 'kbuild failed' || build_failed
+
+	scratch "$lane"
+	kmake INSTALL_MOD_PATH="$tmp/tree" INSTALL_MOD_STRIP=1 modules_install \
+		>"$work/install.log" 2>&1 || build_failed
+	mkdir "$tmp/tree/usr"
+	ln -s ../lib "$tmp/tree/usr/lib"
+	cp "$work/linux/build/arch/x86/boot/bzImage" "$tmp/tree/bzImage"
+	cp "$work/linux/build/.config" "$tmp/tree/config"
+	kmake -s kernelrelease | tail -n 1 >"$tmp/tree/release"
+	rm -f "$tmp/tree/lib/modules/"*/build "$tmp/tree/lib/modules/"*/source
+	[ -d "$tmp/tree/lib/modules/$(cat "$tmp/tree/release")" ] ||
+		die 1 "lane $lane: modules_install left no lib/modules/$(cat "$tmp/tree/release")"
+	echo "$source" >"$tmp/tree/source"
+	mkdir -p "$cache/out"
+	mv -T "$tmp/tree" "$out"
+	rm -rf "$tmp"
+	tmp=
+	say "lane $lane: built in $(($(date +%s) - start)) s"
+	prune
+}
+
+build_failed()
+{
+	cp "$work/build.log" "$work/failed.log"
+	tail -n 25 "$work/build.log" >&2
+	[ ! -s "$work/install.log" ] || tail -n 5 "$work/install.log" >&2
+	die 1 "lane $lane: the kernel build failed, the end of $work/failed.log is above"
+}
+
+# The three newest of a lane stay.
+prune()
+{
+	local dir
+
+	find "$cache/out" -mindepth 1 -maxdepth 1 -type d -name "$lane-????????????" -printf '%T@ %p\n' |
+		sort -rn | tail -n +4 | cut -d ' ' -f 2- | while read -r dir; do
+		rm -rf "$dir"
+	done
+}
+
+if [ "${1:-}" = --try ]; then
+	scratch try
+	mkdir "$tmp/series"
+	mapfile -t patches < <(patch_list "$3")
+	apply_series "$2" "$tmp/series" "${patches[@]}"
+	exit 0
+fi
+
+lane=${1:-}
+check_lane "$lane"
+case $lane in
+stock-*) exec "$root/tests/vm/source.sh" "$lane" ;;
+esac
+
+source=$("$root/tests/vm/source.sh" linux)
+fragments=("$configs/lab.config")
+[ "$lane" != debug ] || fragments+=("$configs/debug.config")
+patches=()
+[ "$lane" = vanilla ] || mapfile -t patches < <(patch_list "$root/kernel-patches/v$series")
+work=$cache/work/$lane
+key=$({ basename "$source"; cat "${fragments[@]}" "${patches[@]}"; } | sha256sum | cut -c 1-12)
+out=$cache/out/$lane-$key
+if [ ! -d "$out" ]; then
+	mkdir -p "$work"
+	exec 8>"$work/lock"
+	flock -n 8 || { say "lane $lane: waiting for another build of it"; flock 8; }
+	[ -d "$out" ] || build "$source" "$out"
+fi
+touch "$out"
+echo "$out"

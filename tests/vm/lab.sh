@@ -1,0 +1,199 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Run a command in a VM with one of the lab's kernels. In the environment:
+#   LANE      patched (default), vanilla, debug, stock-7, stock-6.12
+#   CMD       the command, run by bash as root in this checkout; without it, a shell on the terminal
+#   TTY=1     CMD gets the terminal too
+#   TIMEOUT   seconds until the VM is killed (300; none for a shell)
+#   ICOUNT=1  deterministic: one CPU, one guest instruction is one nanosecond
+#   MEM, SMP  MiB of memory and CPUs (4096, 2)      APPEND  more words for the kernel's command line
+#   LAB_DIR   the directory of this run (a new one in build/lab); the VM sees it as $LAB_OUT
+# Standard output and error are CMD's own. Exit status: CMD's own; 124 timeout; 125 the lab failed, or
+# the kernel printed a report (BUG, WARNING, Oops, KASAN, lockdep, RCU stall, kmemleak); 2 usage.
+set -eu
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+lane=${LANE:-patched}
+check_lane "$lane"
+shell_escape() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
+
+tty=${TTY:-}
+[ -n "${CMD:-}" ] || tty=1
+if [ -n "$tty" ] && { [ ! -t 0 ] || [ ! -t 1 ]; }; then
+	die 2 "no terminal here: give the command to run, make lab LANE=$lane CMD='...'"
+fi
+default_timeout=300
+[ -n "${CMD:-}" ] || default_timeout=0
+timeout=${TIMEOUT:-$default_timeout}
+smp=${SMP:-2} mem=${MEM:-4096}
+for n in "$timeout" "$smp" "$mem"; do
+	case $n in
+	'' | *[!0-9]*) die 2 "TIMEOUT, SMP and MEM are whole numbers, '$n' is none" ;;
+	esac
+done
+command -v qemu-system-x86_64 >/dev/null || die 125 "no qemu-system-x86_64 here: run make deps"
+[ -x /bin/busybox ] || die 125 "no /bin/busybox here: run make deps"
+
+lane_dir=$("$root/tests/vm/kernel.sh" "$lane") || die 125 "no kernel for lane $lane, see above"
+release=$(cat "$lane_dir/release")
+
+if [ -n "${LAB_DIR:-}" ]; then
+	mkdir -p "$LAB_DIR"
+	run=$(cd "$LAB_DIR" && pwd -P)
+else
+	mkdir -p "$root/build/lab"
+	run=$(mktemp -d "$root/build/lab/$lane.XXXXXX")
+fi
+
+# Virtio, 9p and overlay of kernels that have them as modules, in the order in which they load.
+make_initrd()
+{
+	local tree kind path name
+
+	tree=$(mktemp -d "$lane_dir/initrd.XXXXXX")
+	mkdir "$tree/bin" "$tree/modules" "$tree/dev"
+	cp /bin/busybox "$tree/bin/"
+	cp "$root/tests/vm/init" "$tree/init"
+	chmod 755 "$tree/init"
+	for name in virtio_pci virtio_console 9pnet_virtio 9p overlay; do
+		/sbin/modprobe -d "$lane_dir" -S "$release" --show-depends "$name" 2>/dev/null || true
+	done | while read -r kind path _; do
+		name=$(basename "$path")
+		name=${name%.xz}
+		name=${name%.zst}
+		if [ "$kind" != insmod ] || [ -e "$tree/modules/$name" ]; then
+			continue
+		fi
+		case $path in
+		*.xz) xz -dc "$path" ;;
+		*.zst) zstd -qdc "$path" ;;
+		*) cat "$path" ;;
+		esac >"$tree/modules/$name"
+		echo "$name" >>"$tree/modules/order"
+	done
+	(cd "$tree" && find . | cpio -o -H newc --quiet) | gzip -1 >"$tree.cpio.gz"
+	rm -rf "$tree"
+	mv "$tree.cpio.gz" "$1"
+}
+
+initrd=$lane_dir/initrd-$(cat "$root/tests/vm/init" /bin/busybox | sha256sum | cut -c 1-12)
+[ -e "$initrd" ] || make_initrd "$initrd"
+
+printf '%s\n' "${CMD:-}" >"$run/cmd"
+[ -n "${CMD:-}" ] || : >"$run/cmd"
+size=$(stty size 2>/dev/null || echo 24 80)
+{
+	echo "lane=$(shell_escape "$lane")"
+	echo "checkout=$(shell_escape "$root")"
+	echo "lane_dir=$(shell_escape "$lane_dir")"
+	echo "release=$(shell_escape "$release")"
+	echo "tty=$(shell_escape "$tty") term=$(shell_escape "${TERM:-linux}")"
+	echo "rows=${size% *} cols=${size#* } no_kmemleak=$(shell_escape "${NO_KMEMLEAK:-}")"
+} >"$run/conf"
+
+append="console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable no_timer_check ${APPEND:-}"
+accel=tcg,thread=multi
+extra=()
+if [ -n "${ICOUNT:-}" ]; then
+	accel=tcg,thread=single
+	smp=1
+	append="$append nokaslr"
+	extra+=(-icount 'shift=0,sleep=off' -seed 1 -rtc 'base=2026-01-01,clock=vm')
+fi
+half=$((mem / 2))
+foreground=()
+if [ -n "$tty" ]; then
+	foreground=(--foreground)
+	extra+=(-chardev 'stdio,id=tty,signal=off' -device 'virtconsole,chardev=tty')
+fi
+
+vm=
+# shellcheck disable=SC2317	# called by the trap
+stop()
+{
+	[ -z "$vm" ] || kill -TERM "$vm" 2>/dev/null || true
+	[ -z "$vm" ] || wait "$vm" 2>/dev/null || true
+	rm -f "$run/out" "$run/err"
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# One VM, from power-on to its end; the status that timeout(1) gives is left in $ended.
+boot()
+{
+	local readers=()
+
+	rm -f "$run/status" "$run/failed" "$run/started" "$run/out" "$run/err"
+	mkfifo "$run/out" "$run/err"
+	tee "$run/stdout" <"$run/out" &
+	readers+=($!)
+	tee "$run/stderr" <"$run/err" >&2 &
+	readers+=($!)
+	set -- -nodefaults -no-user-config -display none -no-reboot \
+		-machine q35 -accel "$accel" -cpu max -smp "$smp" -m "$mem" \
+		-object memory-backend-ram,id=m0,size="${half}M" \
+		-object memory-backend-ram,id=m1,size="$((mem - half))M" \
+		-numa node,memdev=m0 -numa node,memdev=m1 \
+		-kernel "$lane_dir/bzImage" -initrd "$initrd" -append "$append" \
+		-chardev file,id=console,path="$run/console.log" -serial chardev:console \
+		-device virtio-serial-pci \
+		-chardev file,id=out,path="$run/out" -chardev file,id=err,path="$run/err" \
+		-device virtserialport,chardev=out,name=lab.out \
+		-device virtserialport,chardev=err,name=lab.err \
+		-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
+		-device virtio-9p-pci,fsdev=host,mount_tag=host \
+		-fsdev local,id=lab,path="$run",security_model=none,multidevs=remap \
+		-device virtio-9p-pci,fsdev=lab,mount_tag=lab "${extra[@]}"
+	ended=0
+	if [ -n "$tty" ]; then
+		timeout "${foreground[@]}" -k 10 "$timeout" qemu-system-x86_64 "$@" \
+			2>"$run/qemu.log" || ended=$?
+	else
+		timeout -k 10 "$timeout" qemu-system-x86_64 "$@" \
+			</dev/null >"$run/qemu.log" 2>&1 &
+		vm=$!
+		wait "$vm" || ended=$?
+		vm=
+	fi
+	# A QEMU that never started leaves the readers waiting for a first writer.
+	[ ! -p "$run/out" ] || { : 1<>"$run/out"; } || true
+	[ ! -p "$run/err" ] || { : 1<>"$run/err"; } || true
+	wait "${readers[@]}" || true
+	rm -f "$run/out" "$run/err"
+}
+
+# The first line of the kernel's log that reports a fault of its own.
+report()
+{
+	cat "$run/console.log" "$run/dmesg" 2>/dev/null | tr -d '\r' |
+		sed -E 's/^(\[[^]]*\])+ *//' | grep -aE -m 1 \
+		-e '^(BUG|WARNING|Oops|UBSAN|Bad page)\b' \
+		-e '^(general protection fault|kernel BUG at|Kernel panic|refcount_t:|list_(add|del) corr)' \
+		-e '^(=+ )?BUG ' -e 'watchdog: BUG' -e 'KASAN:' -e 'possible (circular|recursive)' \
+		-e '^INFO: (task|rcu|lockdep|trying to reg)' -e 'rcu: INFO:' -e 'rcu.*detected.* stall' \
+		-e 'blocked for more than' -e 'kmemleak: [0-9]+ new suspected' || true
+}
+
+boot
+if [ ! -e "$run/status" ] && [ ! -e "$run/failed" ] && [ "$ended" != 124 ] && [ -z "$tty" ] &&
+	[ -z "${ICOUNT:-}" ] && [ ! -s "$run/stdout" ] && [ ! -s "$run/stderr" ]; then
+	cp "$run/console.log" "$run/console-1.log" 2>/dev/null || true
+	say "the VM died before the command wrote anything, trying once more (log: $run/console-1.log)"
+	boot
+fi
+
+found=$(report)
+[ -z "$found" ] || say "the kernel reported: $found (log: $run/console.log)"
+if [ "$ended" = 124 ] || [ "$ended" = 137 ]; then
+	die 124 "killed after $timeout s, the command had not ended (log: $run/console.log)"
+fi
+[ ! -e "$run/failed" ] || die 125 "$(cat "$run/failed") (log: $run/console.log)"
+[ -z "$found" ] || exit 125
+if [ ! -e "$run/status" ]; then
+	die 125 "the VM ended without a status: $(tail -n 1 "$run/qemu.log" | cut -c 1-200)" \
+		"(QEMU's status $ended, log: $run/console.log)"
+fi
+exit "$(cat "$run/status")"
