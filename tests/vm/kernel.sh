@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # kernel.sh LANE: have the kernel of a lane, print the directory that holds it:
-#   bzImage  release  config  lib/modules/RELEASE
+#   bzImage  release  config  lib/modules/RELEASE  selftests/ (KVM's own; not in the stock lanes)
 # kernel.sh --try SOURCE PATCHES: does the series in PATCHES apply to SOURCE?
 #
 # What is built stands in $cache/out/LANE-KEY, KEY made of source, patches and config. Each lane has a
@@ -148,6 +148,7 @@ build()
 	for tool in gcc make flex bison bc ccache; do
 		command -v $tool >/dev/null || die 1 "no $tool here: run make deps"
 	done
+	rm -f "$work/install.log"
 	pahole=$("$root/tests/vm/source.sh" pahole)
 	export CCACHE_DIR=$cache/ccache CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=$work CCACHE_MAXSIZE=8G
 	export KBUILD_BUILD_TIMESTAMP=2026-01-01 KBUILD_BUILD_USER=gmem KBUILD_BUILD_HOST=lab
@@ -173,6 +174,7 @@ build()
 	cp "$work/linux/build/arch/x86/boot/bzImage" "$tmp/tree/bzImage"
 	cp "$work/linux/build/.config" "$tmp/tree/config"
 	kmake -s kernelrelease | tail -n 1 >"$tmp/tree/release"
+	build_selftests "$tmp/tree/selftests"
 	rm -f "$tmp/tree/lib/modules/"*/build "$tmp/tree/lib/modules/"*/source
 	[ -d "$tmp/tree/lib/modules/$(cat "$tmp/tree/release")" ] ||
 		die 1 "lane $lane: modules_install left no lib/modules/$(cat "$tmp/tree/release")"
@@ -185,11 +187,27 @@ build()
 	prune
 }
 
+# KVM's own selftests that touch guest_memfd, from the same source as the kernel.
+build_selftests()
+{
+	local kvm=$work/linux/tools/testing/selftests/kvm test tests=()
+
+	kmake INSTALL_HDR_PATH="$tmp/headers" headers_install >"$work/install.log" 2>&1 || build_failed
+	mapfile -t tests < <(cd "$kvm" && grep -lE 'guest_memfd|GUEST_MEMFD' -- *.c x86/*.c)
+	tests=("${tests[@]%.c}")
+	mkdir -p "$tmp/selftests" "$1"
+	make -C "$kvm" -j "$(($(nproc) + 1))" CC='ccache gcc' OUTPUT="$tmp/selftests" \
+		KHDR_INCLUDES="-isystem $tmp/headers/include" \
+		"${tests[@]/#/$tmp/selftests/}" >"$work/install.log" 2>&1 || build_failed
+	for test in "${tests[@]}"; do
+		cp "$tmp/selftests/$test" "$1/"
+	done
+}
+
 build_failed()
 {
-	cp "$work/build.log" "$work/failed.log"
-	tail -n 25 "$work/build.log" >&2
-	[ ! -s "$work/install.log" ] || tail -n 5 "$work/install.log" >&2
+	cat "$work/build.log" "$work/install.log" >"$work/failed.log" 2>/dev/null || true
+	tail -n 25 "$work/failed.log" >&2
 	die 1 "lane $lane: the kernel build failed, the end of $work/failed.log is above"
 }
 
@@ -207,7 +225,7 @@ prune()
 if [ "${1:-}" = --try ]; then
 	scratch try
 	mkdir "$tmp/series"
-	mapfile -t patches < <(patch_list "$3")
+	mapfile -t patches < <(patch_list "$(cd "$3" && pwd -P)")
 	apply_series "$2" "$tmp/series" "${patches[@]}"
 	exit 0
 fi
@@ -224,7 +242,8 @@ fragments=("$configs/lab.config")
 patches=()
 [ "$lane" = vanilla ] || mapfile -t patches < <(patch_list "$root/kernel-patches/v$series")
 work=$cache/work/$lane
-key=$({ basename "$source"; cat "${fragments[@]}" "${patches[@]}"; } | sha256sum | cut -c 1-12)
+# The number changes with what else ends up in the directory.
+key=$({ echo 2; basename "$source"; cat "${fragments[@]}" "${patches[@]}"; } | sha256sum | cut -c 1-12)
 out=$cache/out/$lane-$key
 if [ ! -d "$out" ]; then
 	mkdir -p "$work"

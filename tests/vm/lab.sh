@@ -126,7 +126,7 @@ boot()
 {
 	local readers=()
 
-	rm -f "$run/status" "$run/failed" "$run/started" "$run/out" "$run/err"
+	rm -f "$run/status" "$run/failed" "$run/started" "$run/dmesg" "$run/out" "$run/err"
 	mkfifo "$run/out" "$run/err"
 	tee "$run/stdout" <"$run/out" &
 	readers+=($!)
@@ -169,12 +169,8 @@ boot()
 report()
 {
 	cat "$run/console.log" "$run/dmesg" 2>/dev/null | tr -d '\r' |
-		sed -E 's/^(\[[^]]*\])+ *//' | grep -aE -m 1 \
-		-e '^(BUG|WARNING|Oops|UBSAN|Bad page)\b' \
-		-e '^(general protection fault|kernel BUG at|Kernel panic|refcount_t:|list_(add|del) corr)' \
-		-e '^(=+ )?BUG ' -e 'watchdog: BUG' -e 'KASAN:' -e 'possible (circular|recursive)' \
-		-e '^INFO: (task|rcu|lockdep|trying to reg)' -e 'rcu: INFO:' -e 'rcu.*detected.* stall' \
-		-e 'blocked for more than' -e 'kmemleak: [0-9]+ new suspected' || true
+		sed -E 's/^(\[[^]]*\])+ *//' |
+		grep -aE -m 1 -f <(sed '/^#/d' "$root/tests/vm/reports") || true
 }
 
 boot

@@ -33,8 +33,9 @@ scratch()
 own_apt()
 {
 	"$@" -o Dir::Etc::sourcelist="$apt_state/sources.list" -o Dir::Etc::sourceparts=- \
-		-o Dir::State::Lists="$apt_state/lists" -o Dir::Cache::pkgcache= \
-		-o Dir::Cache::srcpkgcache= -o APT::Get::List-Cleanup=0 \
+		-o Dir::State::Lists="$apt_state/lists" \
+		-o Dir::Cache::pkgcache="$apt_state/pkgcache.bin" \
+		-o Dir::Cache::srcpkgcache="$apt_state/srcpkgcache.bin" -o APT::Get::List-Cleanup=0 \
 		-o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none
 }
 
@@ -207,7 +208,7 @@ get_linux()
 # get_stock LANE REGEX: unpack the newest matching kernel as $cache/out/LANE-RELEASE
 get_stock()
 {
-	local link=$cache/src/$1 pkg release version name dir
+	local link=$cache/src/$1 pkg release version name dir deb
 
 	if [ ! -d "$link/lib/modules" ] || [ -n "${UPDATE:-}" ]; then
 		apt_update "the kernel of lane $1"
@@ -245,13 +246,13 @@ get_stock()
 # stock_tree DIRECTORY RELEASE: from Debian's layouts (two of them) to the one that lab.sh wants
 stock_tree()
 {
-	local tree=$1/tree image
+	local tree=$1/tree image module
 
 	image=$(find "$1" -name 'vmlinuz*' -type f | head -n 1)
 	[ -n "$image" ] || die 1 "the packages of Linux $2 hold no vmlinuz"
 	mkdir -p "$tree/lib/modules"
 	mv "$image" "$tree/bzImage"
-	find "$1/boot" "$1/usr/lib/modules" -name 'config*' -type f -exec cp {} "$tree/config" \; \
+	find "$1/boot" "$1/usr/lib/modules" \( -name config -o -name 'config-*' \) -type f -exec cp {} "$tree/config" \; \
 		2>/dev/null || true
 	if [ -d "$1/lib/modules/$2" ]; then
 		mv "$1/lib/modules/$2" "$tree/lib/modules/"
@@ -260,6 +261,11 @@ stock_tree()
 	fi
 	mkdir "$tree/usr"
 	ln -s ../lib "$tree/usr/lib"
+	/sbin/depmod -b "$tree" "$2" || die 1 "depmod failed on Linux $2"
+	# Software emulation needs seconds to unpack what every boot loads: that is done here.
+	for module in virtio_pci virtio_console 9pnet_virtio 9p overlay kvm-amd; do
+		/sbin/modprobe -d "$tree" -S "$2" --show-depends "$module" 2>/dev/null || true
+	done | sed -n 's/^insmod \([^ ]*\.xz\) *$/\1/p' | sort -u | xargs -r xz -d
 	/sbin/depmod -b "$tree" "$2" || die 1 "depmod failed on Linux $2"
 	echo "$2" >"$tree/release"
 }
