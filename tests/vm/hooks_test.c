@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The LSM hooks of kernel-patches/ against real operations: a denial carries the program's own error
+ * code and leaves nothing behind, what is allowed still works, the hooks get the values that were
+ * used. Runs as root in a lane that has the series.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
+
+#include "../workload/kvm_compat.h"
+#include "hooks.h"
+#include "hooks.skel.h"
+
+#define PAGE 4096UL
+#define SIZE (16 * PAGE)
+#define GPA (4ULL << 30)
+#define SLOT 3
+#define ROUNDS 1000
+
+static int failures;
+static int checks;
+static struct hooks_bpf *skel;
+static int kvm_fd;
+
+#define CHECK(cond, fmt, ...)                                                                      \
+	do {                                                                                       \
+		checks++;                                                                          \
+		if (!(cond)) {                                                                     \
+			failures++;                                                                \
+			printf("%s:%d: %s: " fmt "\n", __func__, __LINE__, #cond, ##__VA_ARGS__);   \
+		}                                                                                  \
+	} while (0)
+
+static void give_up(const char *what)
+{
+	printf("%s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void judge(enum hook hook, int err)
+{
+	skel->bss->judged_pid = getpid();
+	memset(skel->bss->verdict, 0, sizeof(skel->bss->verdict));
+	memset(skel->bss->calls, 0, sizeof(skel->bss->calls));
+	if (hook < HOOK_MAX)
+		skel->bss->verdict[hook] = err;
+}
+
+static void judge_nothing(void)
+{
+	judge(HOOK_MAX, 0);
+}
+
+static int create_vm(unsigned long type)
+{
+	int fd = ioctl(kvm_fd, KVM_CREATE_VM, type);
+
+	if (fd < 0)
+		give_up("KVM_CREATE_VM");
+	return fd;
+}
+
+static int create(int vm, uint64_t size, uint64_t flags)
+{
+	struct kvm_create_guest_memfd args = { .size = size, .flags = flags };
+
+	return ioctl(vm, KVM_CREATE_GUEST_MEMFD, &args);
+}
+
+static int bind_slot(int vm, int fd, uint32_t slot, uint64_t gpa, uint64_t size, uint64_t offset)
+{
+	struct kvm_userspace_memory_region2 region = {
+		.slot = slot,
+		.flags = KVM_MEM_GUEST_MEMFD,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.guest_memfd = fd,
+		.guest_memfd_offset = offset,
+	};
+
+	return ioctl(vm, KVM_SET_USER_MEMORY_REGION2, &region);
+}
+
+static int convert(int vm, uint64_t gpa, uint64_t size, uint64_t attributes)
+{
+	struct kvm_memory_attributes attrs = {
+		.address = gpa,
+		.size = size,
+		.attributes = attributes,
+	};
+
+	return ioctl(vm, KVM_SET_MEMORY_ATTRIBUTES, &attrs);
+}
+
+static long read_long(const char *path)
+{
+	char buf[64] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, buf, sizeof(buf) - 1) <= 0)
+		give_up(path);
+	close(fd);
+	return strtol(buf, NULL, 10);
+}
+
+/* References that VMs and files hold on the modules: back to the start when nothing is left. */
+static long module_refs(void)
+{
+	return read_long("/sys/module/kvm/refcnt") + read_long("/sys/module/kvm_amd/refcnt");
+}
+
+static long inodes(void)
+{
+	return read_long("/proc/sys/fs/inode-nr");
+}
+
+static int lowest_fd(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
+/* private_pages of the VM's own statistics */
+static long private_pages(int vm)
+{
+	struct kvm_stats_header header;
+	char desc[sizeof(struct kvm_stats_desc) + 256];
+	uint64_t value = 0;
+	int fd = ioctl(vm, KVM_GET_STATS_FD, NULL);
+
+	if (fd < 0 || pread(fd, &header, sizeof(header), 0) != sizeof(header))
+		give_up("KVM_GET_STATS_FD");
+	for (uint32_t i = 0; i < header.num_desc; i++) {
+		size_t len = sizeof(struct kvm_stats_desc) + header.name_size;
+		struct kvm_stats_desc *d = (void *)desc;
+
+		if (pread(fd, desc, len, header.desc_offset + i * len) != (ssize_t)len)
+			give_up("reading a statistics descriptor");
+		if (strcmp(d->name, "private_pages"))
+			continue;
+		if (pread(fd, &value, sizeof(value), header.data_offset + d->offset) != sizeof(value))
+			give_up("reading private_pages");
+		close(fd);
+		return value;
+	}
+	printf("the statistics of the VM have no private_pages\n");
+	exit(1);
+}
+
+static void test_create(unsigned long type)
+{
+	static const int errors[] = { EACCES, EPERM, ENOSPC, 4095 };
+	long refs, before;
+	struct stat st;
+	int vm, fd, r;
+
+	vm = create_vm(type);
+	refs = module_refs();
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		int lowest = lowest_fd();
+
+		judge(HOOK_CREATE, -errors[i]);
+		r = create(vm, SIZE, 0);
+		CHECK(r == -1 && errno == errors[i], "r %d errno %d", r, errno);
+		CHECK(lowest_fd() == lowest, "lowest free fd was %d", lowest);
+		CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
+		CHECK(skel->bss->calls[HOOK_CREATE].count == 1, "called %llu times",
+		      skel->bss->calls[HOOK_CREATE].count);
+	}
+
+	before = inodes();
+	for (int i = 0; i < ROUNDS; i++)
+		create(vm, SIZE, 0);
+	/* Inodes are freed by RCU, and the rest of the system has some, too. */
+	for (int i = 0; i < 50 && inodes() > before + ROUNDS / 10; i++)
+		usleep(100 * 1000);
+	CHECK(inodes() < before + ROUNDS / 10, "%ld inodes, were %ld", inodes(), before);
+	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
+
+	/* Bad requests are KVM's to refuse, the hook has no say. */
+	judge(HOOK_CREATE, -EACCES);
+	r = create(vm, SIZE + 1, 0);
+	CHECK(r == -1 && errno == EINVAL, "r %d errno %d", r, errno);
+	CHECK(!skel->bss->calls[HOOK_CREATE].count, "called for a bad size");
+
+	judge_nothing();
+	fd = create(vm, SIZE, GUEST_MEMFD_FLAG_MMAP);
+	CHECK(fd >= 0, "errno %d", errno);
+	CHECK(!fstat(fd, &st) && st.st_ino == skel->bss->calls[HOOK_CREATE].ino, "inode %lu %llu",
+	      st.st_ino, skel->bss->calls[HOOK_CREATE].ino);
+	CHECK(skel->bss->calls[HOOK_CREATE].arg[0] == SIZE, "size");
+	CHECK(skel->bss->calls[HOOK_CREATE].arg[1] == GUEST_MEMFD_FLAG_MMAP, "flags");
+	CHECK(module_refs() > refs, "an instance holds references");
+	close(fd);
+	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
+
+	judge(HOOK_ANON, -EACCES);
+	r = create(vm, SIZE, 0);
+	CHECK(r == -1 && errno == EACCES, "r %d errno %d", r, errno);
+	CHECK(!skel->bss->calls[HOOK_CREATE].count, "called after inode_init_security_anon denied");
+	judge_nothing();
+	close(vm);
+}
+
+static void test_bind(unsigned long type)
+{
+	struct stat st;
+	int vm, fd, r;
+	long refs = module_refs();
+
+	vm = create_vm(type);
+	fd = create(vm, SIZE, type ? 0 : GUEST_MEMFD_FLAG_MMAP);
+	fstat(fd, &st);
+	for (int i = 0; i < ROUNDS; i++) {
+		judge(HOOK_BIND, -EACCES);
+		r = bind_slot(vm, fd, SLOT, GPA, SIZE - PAGE, PAGE);
+		if (r != -1 || errno != EACCES)
+			break;
+	}
+	CHECK(r == -1 && errno == EACCES, "r %d errno %d", r, errno);
+	CHECK(skel->bss->calls[HOOK_BIND].ino == st.st_ino, "inode");
+	CHECK(skel->bss->calls[HOOK_BIND].arg[0] == PAGE, "offset");
+	CHECK(skel->bss->calls[HOOK_BIND].arg[1] == SIZE - PAGE, "size");
+	CHECK(skel->bss->calls[HOOK_BIND].arg[2] == GPA, "gpa");
+
+	/* The slot, the addresses and the range are all still free. */
+	judge_nothing();
+	r = bind_slot(vm, fd, SLOT, GPA, 0, 0);
+	CHECK(r == -1 && errno == EINVAL, "there is a slot to delete: r %d errno %d", r, errno);
+	r = bind_slot(vm, fd, SLOT + 1, GPA, SIZE, 0);
+	CHECK(!r, "errno %d", errno);
+
+	/* Ending a binding is never refused. */
+	judge(HOOK_BIND, -EACCES);
+	r = bind_slot(vm, fd, SLOT + 1, GPA, 0, 0);
+	CHECK(!r, "errno %d", errno);
+	CHECK(!skel->bss->calls[HOOK_BIND].count, "called for a deletion");
+
+	judge_nothing();
+	close(fd);
+	close(vm);
+	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
+}
+
+static void test_convert(void)
+{
+	int vm = create_vm(KVM_X86_SW_PROTECTED_VM), r;
+
+	judge_nothing();
+	r = convert(vm, GPA, 4 * PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE);
+	CHECK(!r && private_pages(vm) == 4, "r %d errno %d, %ld pages", r, errno, private_pages(vm));
+	CHECK(skel->bss->calls[HOOK_ATTRIBUTES].arg[0] == GPA, "start");
+	CHECK(skel->bss->calls[HOOK_ATTRIBUTES].arg[1] == 4 * PAGE, "size");
+	CHECK(skel->bss->calls[HOOK_ATTRIBUTES].arg[2] == KVM_MEMORY_ATTRIBUTE_PRIVATE, "attributes");
+
+	judge(HOOK_ATTRIBUTES, -EACCES);
+	r = convert(vm, GPA, 2 * PAGE, 0);
+	CHECK(r == -1 && errno == EACCES, "r %d errno %d", r, errno);
+	r = convert(vm, GPA + 8 * PAGE, PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE);
+	CHECK(r == -1 && errno == EACCES, "r %d errno %d", r, errno);
+	CHECK(private_pages(vm) == 4, "%ld", private_pages(vm));
+	r = convert(vm, GPA, PAGE + 1, 0);
+	CHECK(r == -1 && errno == EINVAL, "r %d errno %d", r, errno);
+
+	judge_nothing();
+	r = convert(vm, GPA, 2 * PAGE, 0);
+	CHECK(!r && private_pages(vm) == 2, "r %d errno %d, %ld", r, errno, private_pages(vm));
+	close(vm);
+}
+
+static sigjmp_buf on_sigbus;
+
+static void sigbus(int sig)
+{
+	(void)sig;
+	siglongjmp(on_sigbus, 1);
+}
+
+/* Is a read of this byte answered with SIGBUS? */
+static bool refused(volatile char *byte)
+{
+	struct sigaction act = { .sa_handler = sigbus }, old;
+	bool bus = true;
+
+	sigaction(SIGBUS, &act, &old);
+	if (!sigsetjmp(on_sigbus, 1)) {
+		(void)*byte;
+		bus = false;
+	}
+	sigaction(SIGBUS, &old, NULL);
+	return bus;
+}
+
+static void test_fault(void)
+{
+	int vm = create_vm(KVM_X86_DEFAULT_VM), fd, status;
+	struct stat st;
+	char *mem;
+	pid_t pid;
+
+	judge_nothing();
+	fd = create(vm, SIZE, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
+	mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (fd < 0 || mem == MAP_FAILED)
+		give_up("mapping an instance");
+	fstat(fd, &st);
+
+	judge(HOOK_FAULT, -EACCES);
+	CHECK(refused(mem + 2 * PAGE), "denied");
+	CHECK(skel->bss->calls[HOOK_FAULT].ino == st.st_ino, "inode");
+	CHECK(skel->bss->calls[HOOK_FAULT].arg[0] == 2, "pgoff");
+	CHECK(skel->bss->calls[HOOK_FAULT].arg[2] == (uintptr_t)mem, "vm_start");
+	CHECK(!fstat(fd, &st) && !st.st_blocks, "a denied fault allocated memory");
+
+	judge_nothing();
+	CHECK(!refused(mem + 2 * PAGE), "allowed");
+	judge(HOOK_FAULT, -EACCES);
+	CHECK(!refused(mem + 2 * PAGE), "a page that is mapped stays mapped");
+
+	/* A mapping inherited over fork, which mmap_file never saw. */
+	skel->bss->judged_pid = 0;
+	pid = fork();
+	if (!pid) {
+		skel->bss->judged_pid = getpid();
+		_exit(refused(mem + 3 * PAGE) ? 0 : 1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && !status, "child: status 0x%x", status);
+	judge_nothing();
+	CHECK(!refused(mem + 3 * PAGE), "the parent is not the child");
+
+	munmap(mem, SIZE);
+	close(fd);
+	close(vm);
+}
+
+static int attach_positive(struct bpf_program *prog, struct bpf_link **link)
+{
+	*link = bpf_program__attach(prog);
+	return *link ? 0 : -errno;
+}
+
+/* Any value but 0 denies, a positive one too: attached with fmod_ret, which may return one. */
+static void test_positive(void)
+{
+	struct bpf_link *link[4];
+	int vm, fd, mfd, r;
+	char *mem;
+	long refs;
+
+	judge_nothing();
+	skel->bss->judged_pid = 0;
+	vm = create_vm(KVM_X86_SW_PROTECTED_VM);
+	fd = create(vm, SIZE, 0);
+	refs = module_refs();
+	r = attach_positive(skel->progs.create_positive, &link[0]);
+	r = r ?: attach_positive(skel->progs.bind_positive, &link[1]);
+	r = r ?: attach_positive(skel->progs.attributes_positive, &link[2]);
+	if (r) {
+		errno = -r;
+		give_up("attaching fmod_ret");
+	}
+	judge_nothing();
+	r = create(vm, SIZE, 0);
+	CHECK(r == -1 && errno == EACCES, "create: r %d errno %d", r, errno);
+	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
+	r = bind_slot(vm, fd, SLOT, GPA, SIZE, 0);
+	CHECK(r == -1 && errno == EACCES, "bind: r %d errno %d", r, errno);
+	r = convert(vm, GPA, PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE);
+	CHECK(r == -1 && errno == EACCES, "convert: r %d errno %d", r, errno);
+	CHECK(!private_pages(vm), "%ld", private_pages(vm));
+	for (int i = 0; i < 3; i++)
+		bpf_link__destroy(link[i]);
+	CHECK(!bind_slot(vm, fd, SLOT, GPA, SIZE, 0), "errno %d", errno);
+	close(fd);
+	close(vm);
+
+	vm = create_vm(KVM_X86_DEFAULT_VM);
+	mfd = create(vm, SIZE, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
+	mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mfd, 0);
+	r = attach_positive(skel->progs.fault_positive, &link[3]);
+	if (mem == MAP_FAILED || r)
+		give_up("fmod_ret on the fault hook");
+	CHECK(refused(mem), "a positive value must refuse the fault");
+	bpf_link__destroy(link[3]);
+	CHECK(!refused(mem), "allowed again");
+	munmap(mem, SIZE);
+	close(mfd);
+	close(vm);
+}
+
+static int load(void)
+{
+	int err;
+
+	skel = hooks_bpf__open();
+	if (!skel)
+		return -errno;
+	bpf_program__set_autoload(skel->progs.create_positive, true);
+	bpf_program__set_autoload(skel->progs.bind_positive, true);
+	bpf_program__set_autoload(skel->progs.attributes_positive, true);
+	bpf_program__set_autoload(skel->progs.fault_positive, true);
+	bpf_program__set_autoattach(skel->progs.create_positive, false);
+	bpf_program__set_autoattach(skel->progs.bind_positive, false);
+	bpf_program__set_autoattach(skel->progs.attributes_positive, false);
+	bpf_program__set_autoattach(skel->progs.fault_positive, false);
+	err = hooks_bpf__load(skel);
+	return err ?: hooks_bpf__attach(skel);
+}
+
+int main(void)
+{
+	long refs;
+	int err;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm_fd < 0)
+		give_up("/dev/kvm");
+	err = load();
+	if (err) {
+		printf("the hooks of the series cannot be used: %s\n", strerror(-err));
+		return 1;
+	}
+	refs = module_refs();
+	test_create(KVM_X86_DEFAULT_VM);
+	test_create(KVM_X86_SW_PROTECTED_VM);
+	test_bind(KVM_X86_DEFAULT_VM);
+	test_bind(KVM_X86_SW_PROTECTED_VM);
+	test_convert();
+	test_fault();
+	test_positive();
+	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
+	printf("hooks: %d checks, %d failed\n", checks, failures);
+	hooks_bpf__destroy(skel);
+	return failures ? 1 : 0;
+}
