@@ -1,24 +1,99 @@
 # SPDX-License-Identifier: GPL-2.0-only
 MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
 SHELL := /bin/bash
+.DEFAULT_GOAL := help
 
 LANE ?= patched
 # A command has dollar signs of its own: take it as it was written, not as make would expand it.
 override CMD := $(value CMD)
 export LANE CMD TIMEOUT TTY ICOUNT MEM SMP APPEND UPDATE KERNEL_TARBALL LAB_DIR
+LANES := vanilla patched debug stock-7 stock-6.12
 
-.DEFAULT_GOAL := help
+O := build
+CC := gcc
+CLANG ?= clang
+BPFTOOL ?= $(or $(shell command -v bpftool),$(wildcard /usr/sbin/bpftool),bpftool)
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2
+ALL_CFLAGS := -std=gnu11 $(WARN) -MMD -MP -I$(O)/tests $(CFLAGS)
+BPF_CFLAGS := -g -O2 -Wall -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 \
+	-I/usr/include/$(shell $(CC) -dumpmachine)
 
-help:	## what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+WORKLOAD_OBJ := $(patsubst tests/workload/%.c,$(O)/workload/%.o,$(wildcard tests/workload/*.c))
+VM_TESTS := $(patsubst tests/vm/%.c,$(O)/tests/%,$(wildcard tests/vm/*_test.c))
+SKELETONS := $(patsubst tests/vm/%.bpf.c,$(O)/tests/%.skel.h,$(wildcard tests/vm/*.bpf.c))
+PROGRAMS := $(O)/tests/runner $(if $(WORKLOAD_OBJ),$(O)/tests/gmem-workload) $(VM_TESTS)
 
-kernel:	## build or fetch the kernel of LANE=patched|vanilla|debug|stock-7|stock-6.12
+SCRIPTS := $(shell git ls-files -co --exclude-standard '*.sh') .ci/run tests/vm/init
+SOURCES := $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+
+help:	## this text
+	@echo 'The two to begin with: make demo, make check. All of them:'
+	@sed -En 's/^([a-z-]+):[^#]*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 21
+	@echo 'LANE is one of $(LANES) (patched where none is given).'
+
+demo:	## set everything up, boot the patched kernel and show what guest_memfd does, live
+	@$(MAKE) --no-print-directory deps
+	@tests/vm/kernel.sh patched >/dev/null
+	@$(MAKE) --no-print-directory all
+	@tests/vm/demo.sh
+
+check:	## set everything up and run all tests; TESTS='pattern or lane...' selects
+	@$(MAKE) --no-print-directory deps kernels
+	@$(MAKE) --no-print-directory all
+	@$(O)/tests/runner -o $(O)/check tests/suite $(TESTS)
+
+deps:	## install the packages that are missing (Debian, Ubuntu)
+	@tests/vm/deps.sh
+
+kernel:	## have the kernel of LANE: built here, or Debian's; UPDATE=1 KERNEL_TARBALL=/path
 	@tests/vm/kernel.sh $(LANE)
 
-lab:	## boot LANE and run CMD='...' in it as root, or a shell
+# One after the other: each of them uses all CPUs.
+kernels:	## the kernels of all lanes
+	@for lane in $(LANES); do tests/vm/kernel.sh $$lane >/dev/null || exit; done
+
+lab:	## run CMD='...' as root in a VM with LANE's kernel, or a shell (options: tests/vm/lab.sh)
 	@tests/vm/lab.sh
 
-clean:	## remove build/ (the cache of kernels stays)
-	rm -rf build
+selftests:	## KVM's own selftests in LANE
+	@CMD='tests/vm/selftests.sh run $$LAB_KERNEL/selftests $$LAB_OUT/results' tests/vm/lab.sh
 
-.PHONY: help kernel lab clean
+all: $(PROGRAMS)	## build the programs
+
+lint:	## shellcheck, clang-format, SPDX lines
+	@tests/lint.sh
+
+check-patches:	## is every patch of the series fit to be sent?
+	@tests/vm/check-patches.sh
+
+clean:	## remove build/ (the cache of kernels stays)
+	rm -rf $(O)
+
+$(O)/tests/runner: tests/runner.c | $(O)/tests
+	$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $<
+
+$(O)/workload/%.o: tests/workload/%.c | $(O)/workload
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(O)/tests/gmem-workload: $(WORKLOAD_OBJ) | $(O)/tests
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljson-c -lpthread
+
+$(O)/tests/%.bpf.o: tests/vm/%.bpf.c | $(O)/tests
+	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
+
+$(O)/tests/%.skel.h: $(O)/tests/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+
+$(O)/tests/%_test: tests/vm/%_test.c | $(SKELETONS) $(O)/tests
+	$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $< -ljson-c -lbpf -lelf -lz -lpthread
+
+$(O)/tests $(O)/workload:
+	@mkdir -p $@
+
+-include $(wildcard $(O)/tests/*.d $(O)/workload/*.d)
+
+.PRECIOUS: $(O)/tests/%.bpf.o $(O)/tests/%.skel.h
+.PHONY: help demo check deps kernel kernels lab selftests all lint check-patches clean

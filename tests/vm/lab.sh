@@ -8,7 +8,8 @@
 #   TIMEOUT   seconds until the VM is killed (300; none for a shell)
 #   ICOUNT=1  deterministic: one CPU, one guest instruction is one nanosecond
 #   MEM, SMP  MiB of memory and CPUs (4096, 2)      APPEND  more words for the kernel's command line
-#   LAB_DIR   the directory of this run (a new one in build/lab); the VM sees it as $LAB_OUT
+#   LAB_DIR   the directory of this run (a new one in build/lab); the VM sees it as $LAB_OUT,
+#             and the directory of its kernel as $LAB_KERNEL
 # Standard output and error are CMD's own. Exit status: CMD's own; 124 timeout; 125 the lab failed, or
 # the kernel printed a report (BUG, WARNING, Oops, KASAN, lockdep, RCU stall, kmemleak); 2 usage.
 set -eu

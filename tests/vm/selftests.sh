@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# selftests.sh run DIRECTORY RESULTS  in the VM: KVM's own selftests of the lane's source
+# selftests.sh compare BEFORE AFTER   what passes in BEFORE must pass in AFTER
+# RESULTS has one line per test: NAME pass|fail|skip.
+set -eu
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# NAME PROGRAM ARGUMENTS...: what is run; a program that the source does not have is no test of it.
+table()
+{
+	cat <<-'END'
+		guest_memfd guest_memfd_test
+		conversions private_mem_conversions_test
+		conversions-vcpus private_mem_conversions_test -n 3
+		conversions-slots private_mem_conversions_test -n 2 -m 2
+		conversions-anonymous private_mem_conversions_test -s anonymous_thp
+		exits private_mem_kvm_exits_test
+		pre-fault pre_fault_memory_test
+		trace guest_memfd_trace_test
+		memory-regions set_memory_region_test
+	END
+}
+
+run()
+{
+	local dir=$1 results=$2 name program args status bad=0
+
+	[ -d "$dir" ] || die 1 "lane $LANE has no selftests: only the lanes that are built here have"
+	: >"$results"
+	while read -r name program args; do
+		[ -x "$dir/$program" ] || continue
+		echo "== $name: $program $args"
+		status=0
+		# shellcheck disable=SC2086	# words
+		"$dir/$program" $args </dev/null 2>&1 || status=$?
+		case $status in
+		0) echo "$name pass" >>"$results" ;;
+		4) echo "$name skip" >>"$results" ;;
+		*)
+			echo "$name fail" >>"$results"
+			say "$program $args: exit status $status"
+			bad=1
+			;;
+		esac
+	done < <(table)
+	for program in "$dir"/*; do
+		table | grep -qw "$(basename "$program")" ||
+			{ say "$(basename "$program") is built and not run: add it to the table"; bad=1; }
+	done
+	cat "$results"
+	[ "$(wc -l <"$results")" -ge 5 ] || die 1 "only $(wc -l <"$results") tests ran"
+	return $bad
+}
+
+compare()
+{
+	local name result after bad=0 n=0
+
+	for name in "$1" "$2"; do
+		[ -s "$name" ] || die 1 "no results in $name: run the selftests of both lanes first"
+	done
+	while read -r name result; do
+		[ "$result" = pass ] || continue
+		n=$((n + 1))
+		after=$(awk -v n="$name" '$1 == n { print $2 }' "$2")
+		[ "$after" = pass ] || { say "$name passes in $1 and is '${after:-missing}' in $2"; bad=1; }
+	done <"$1"
+	[ $n -gt 0 ] || die 1 "nothing passes in $1"
+	echo "$n tests pass in $1, compared with $2"
+	return $bad
+}
+
+case ${1:-} in
+run) run "$2" "$3" ;;
+compare) compare "$2" "$3" ;;
+*) die 2 "usage: selftests.sh run DIRECTORY RESULTS | compare BEFORE AFTER" ;;
+esac
