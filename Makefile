@@ -18,13 +18,16 @@ BPFTOOL ?= $(or $(shell command -v bpftool),$(wildcard /usr/sbin/bpftool),bpftoo
 CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2
 ALL_CFLAGS := -std=gnu11 $(WARN) -MMD -MP -I$(O)/tests $(CFLAGS)
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+tell = $(if $(V),,@echo '  $(1) $(2)')
 BPF_CFLAGS := -g -O2 -Wall -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 \
 	-I/usr/include/$(shell $(CC) -dumpmachine)
 
 WORKLOAD_OBJ := $(patsubst tests/workload/%.c,$(O)/workload/%.o,$(wildcard tests/workload/*.c))
 VM_TESTS := $(patsubst tests/vm/%.c,$(O)/tests/%,$(wildcard tests/vm/*_test.c))
 SKELETONS := $(patsubst tests/vm/%.bpf.c,$(O)/tests/%.skel.h,$(wildcard tests/vm/*.bpf.c))
-PROGRAMS := $(O)/tests/runner $(if $(WORKLOAD_OBJ),$(O)/tests/gmem-workload) $(VM_TESTS)
+PROGRAMS := $(O)/tests/runner $(O)/tests/demo $(if $(WORKLOAD_OBJ),$(O)/tests/gmem-workload) $(VM_TESTS)
 
 SCRIPTS := $(shell git ls-files -co --exclude-standard '*.sh') .ci/run tests/vm/init
 SOURCES := $(shell git ls-files -co --exclude-standard '*.c' '*.h')
@@ -73,22 +76,32 @@ clean:	## remove build/ (the cache of kernels stays)
 	rm -rf $(O)
 
 $(O)/tests/runner: tests/runner.c | $(O)/tests
-	$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $<
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $<
+
+$(O)/tests/demo: tests/demo.c | $(O)/tests
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $< -ljson-c
 
 $(O)/workload/%.o: tests/workload/%.c | $(O)/workload
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(O)/tests/gmem-workload: $(WORKLOAD_OBJ) | $(O)/tests
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljson-c -lpthread
+	$(call tell,LD  ,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljson-c -lpthread
 
 $(O)/tests/%.bpf.o: tests/vm/%.bpf.c | $(O)/tests
-	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
+	$(call tell,BPF ,$@)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
 
 $(O)/tests/%.skel.h: $(O)/tests/%.bpf.o
-	$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+	$(call tell,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
 
 $(O)/tests/%_test: tests/vm/%_test.c | $(SKELETONS) $(O)/tests
-	$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $< -ljson-c -lbpf -lelf -lz -lpthread
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $< -ljson-c -lbpf -lelf -lz -lpthread
 
 $(O)/tests $(O)/workload:
 	@mkdir -p $@
