@@ -78,8 +78,8 @@ int BPF_PROG(fault, struct vm_area_struct *vma, unsigned long pgoff, unsigned in
 	/* A mapping of an instance has a file: a fault without one would be a bug in the call. */
 	if (!file)
 		return -1;
-	return deny_or_allow(judge(HOOK_FAULT, file->f_inode->i_ino, pgoff, fault_flags,
-				   vma->vm_start));
+	return deny_or_allow(
+		judge(HOOK_FAULT, file->f_inode->i_ino, pgoff, fault_flags, vma->vm_start));
 }
 
 /* The two hooks that the series only puts on the list of those that may sleep. */

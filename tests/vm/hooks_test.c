@@ -1,56 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The LSM hooks of kernel-patches/ against real operations: a denial carries the program's own error
- * code and leaves nothing behind, what is allowed still works, the hooks get the values that were
- * used. Runs as root in a lane that has the series.
+ * The LSM hooks of kernel-patches/ against real operations: a denial carries the program's own
+ * error code and leaves nothing behind, what is allowed still works, the hooks get the values that
+ * were used. Runs as root in a lane that has the series.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/falloc.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <bpf/libbpf.h>
 
 #include "../workload/kvm_compat.h"
 #include "hooks.h"
 #include "hooks.skel.h"
+#include "test.h"
 
-#define PAGE 4096UL
-#define SIZE (16 * PAGE)
-#define GPA (4ULL << 30)
-#define SLOT 3
+#define PAGE   4096UL
+#define SIZE   (16 * PAGE)
+#define GPA    (4ULL << 30)
+#define SLOT   3
 #define ROUNDS 1000
 
-static int failures;
-static int checks;
 static struct hooks_bpf *skel;
 static int kvm_fd;
-
-#define CHECK(cond, fmt, ...)                                                                      \
-	do {                                                                                       \
-		checks++;                                                                          \
-		if (!(cond)) {                                                                     \
-			failures++;                                                                \
-			printf("%s:%d: %s: " fmt "\n", __func__, __LINE__, #cond, ##__VA_ARGS__);   \
-		}                                                                                  \
-	} while (0)
-
-static void give_up(const char *what)
-{
-	printf("%s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static void judge(enum hook hook, int err)
 {
@@ -107,36 +84,6 @@ static int convert(int vm, uint64_t gpa, uint64_t size, uint64_t attributes)
 	return ioctl(vm, KVM_SET_MEMORY_ATTRIBUTES, &attrs);
 }
 
-static long read_long(const char *path)
-{
-	char buf[64] = "";
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || read(fd, buf, sizeof(buf) - 1) <= 0)
-		give_up(path);
-	close(fd);
-	return strtol(buf, NULL, 10);
-}
-
-/* References that VMs and files hold on the modules: back to the start when nothing is left. */
-static long module_refs(void)
-{
-	return read_long("/sys/module/kvm/refcnt") + read_long("/sys/module/kvm_amd/refcnt");
-}
-
-static long inodes(void)
-{
-	return read_long("/proc/sys/fs/inode-nr");
-}
-
-static int lowest_fd(void)
-{
-	int fd = dup(0);
-
-	close(fd);
-	return fd;
-}
-
 /* private_pages of the VM's own statistics */
 static long private_pages(int vm)
 {
@@ -155,7 +102,8 @@ static long private_pages(int vm)
 			give_up("reading a statistics descriptor");
 		if (strcmp(d->name, "private_pages"))
 			continue;
-		if (pread(fd, &value, sizeof(value), header.data_offset + d->offset) != sizeof(value))
+		if (pread(fd, &value, sizeof(value), header.data_offset + d->offset) !=
+		    sizeof(value))
 			give_up("reading private_pages");
 		close(fd);
 		return value;
@@ -185,13 +133,13 @@ static void test_create(unsigned long type)
 		      skel->bss->calls[HOOK_CREATE].count);
 	}
 
-	before = inodes();
+	before = nr_inodes();
 	for (int i = 0; i < ROUNDS; i++)
 		create(vm, SIZE, 0);
 	/* Inodes are freed by RCU, and the rest of the system has some, too. */
-	for (int i = 0; i < 50 && inodes() > before + ROUNDS / 10; i++)
+	for (int i = 0; i < 50 && nr_inodes() > before + ROUNDS / 10; i++)
 		usleep(100 * 1000);
-	CHECK(inodes() < before + ROUNDS / 10, "%ld inodes, were %ld", inodes(), before);
+	CHECK(nr_inodes() < before + ROUNDS / 10, "%ld inodes, were %ld", nr_inodes(), before);
 	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
 
 	/* Bad requests are KVM's to refuse, the hook has no say. */
@@ -265,10 +213,12 @@ static void test_convert(void)
 
 	judge_nothing();
 	r = convert(vm, GPA, 4 * PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE);
-	CHECK(!r && private_pages(vm) == 4, "r %d errno %d, %ld pages", r, errno, private_pages(vm));
+	CHECK(!r && private_pages(vm) == 4, "r %d errno %d, %ld pages", r, errno,
+	      private_pages(vm));
 	CHECK(skel->bss->calls[HOOK_ATTRIBUTES].arg[0] == GPA, "start");
 	CHECK(skel->bss->calls[HOOK_ATTRIBUTES].arg[1] == 4 * PAGE, "size");
-	CHECK(skel->bss->calls[HOOK_ATTRIBUTES].arg[2] == KVM_MEMORY_ATTRIBUTE_PRIVATE, "attributes");
+	CHECK(skel->bss->calls[HOOK_ATTRIBUTES].arg[2] == KVM_MEMORY_ATTRIBUTE_PRIVATE,
+	      "attributes");
 
 	judge(HOOK_ATTRIBUTES, -EACCES);
 	r = convert(vm, GPA, 2 * PAGE, 0);
