@@ -112,7 +112,7 @@ static void teardown(struct vm *vm)
 		if (vm->inst[i].used && vm->inst[i].map && vm->inst[i].fd >= 0)
 			op_once(&ctx, &op);
 		op.id = OP_DROP;
-		if (vm->inst[i].used && vm->inst[i].holder >= 0)
+		if (vm->inst[i].used && vm->inst[i].held)
 			op_once(&ctx, &op);
 		op.id = OP_CLOSE;
 		if (vm->inst[i].used && vm->inst[i].fd >= 0)
@@ -141,6 +141,12 @@ static int vmm(u32 first, u32 nr)
 	close(end[1]);
 	if (catch_sigbus())
 		return EXIT_FAILED;
+	for (i = 0; i < nr; i++) {
+		if (pass_prepare(&vms[first + i])) {
+			say("VM %u: no process to hand fds to", first + i);
+			return EXIT_FAILED;
+		}
+	}
 	for (created = 0; created < nr; created++) {
 		if (vm_create(&vms[first + created]))
 			break;
@@ -162,6 +168,8 @@ static int vmm(u32 first, u32 nr)
 		kill(getpid(), SIGKILL);
 	for (i = 0; strcmp(cfg.teardown, "exit") && i < created; i++)
 		vm_close(&vms[first + i]);
+	for (i = 0; i < nr; i++)
+		pass_finish(&vms[first + i]);
 	return ret;
 }
 
@@ -183,6 +191,10 @@ static void process_gone(pid_t pid, int status, int *ret)
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status))
 		*ret = WEXITSTATUS(status);
+	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
+		say("process %d died of %s", pid, strsignal(WTERMSIG(status)));
+		*ret = EXIT_FAILED;
+	}
 }
 
 /* Wait until every VM is in this phase or gone; a process that goes is looked after. */

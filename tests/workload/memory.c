@@ -361,6 +361,21 @@ int op_host_touch(struct ctx *ctx, const struct op *op)
 	return ret;
 }
 
+/*
+ * The kernel may tell the VMM by SIGBUS at once; and it says EBUSY because the instance keeps the page. Both
+ * mean that it has happened.
+ */
+static int poison_page(u8 *at)
+{
+	int ret = 0;
+
+	expecting_sigbus = 1;
+	if (!sigsetjmp(on_sigbus, 1) && madvise(at, PAGE_SIZE, MADV_HWPOISON) && errno != EBUSY)
+		ret = -errno;
+	expecting_sigbus = 0;
+	return ret;
+}
+
 /* Memory failure of one page that the VMM has mapped (a mapping is needed: op mmap). */
 int op_poison(struct ctx *ctx, const struct op *op)
 {
@@ -378,8 +393,8 @@ int op_poison(struct ctx *ctx, const struct op *op)
 	ret = host_touch(ctx, inst, inst->map + op->offset - inst->map_offset, pgoff, true, true);
 	if (ret)
 		return ret;
-	if (madvise(inst->map + op->offset - inst->map_offset, PAGE_SIZE, MADV_HWPOISON)) {
-		ret = -errno;
+	ret = poison_page(inst->map + op->offset - inst->map_offset);
+	if (ret) {
 		count_failed(&ctx->counts->cell[CELL_POISON], -ret);
 		return ret;
 	}

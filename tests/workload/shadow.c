@@ -44,7 +44,7 @@ struct instance *shadow_new_instance(struct vm *vm, const char *name)
 		madvise(pages, INST_PAGES, MADV_REMOVE);
 		memset(inst, 0, sizeof(*inst));
 		inst->pages = pages;
-		inst->fd = inst->holder = -1;
+		inst->fd = -1;
 		memcpy(inst->name, name, strnlen(name, NAME_LEN - 1));
 		return inst;
 	}

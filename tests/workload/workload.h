@@ -99,8 +99,7 @@ struct instance {
 	u8 *map;			/* the VMM's mapping, of the whole instance from map_offset on */
 	u64 map_offset;
 	u64 map_size;
-	int holder;			/* socket to the process that was handed the fd, -1: none */
-	pid_t holder_pid;
+	bool held;			/* another process was handed the fd and keeps it */
 };
 
 struct slot {
@@ -156,6 +155,8 @@ struct vm {
 	struct vcpu vcpu[MAX_VCPUS];
 	pthread_mutex_t lock;
 	pthread_t control;
+	int helper;			/* socket to the process to which fds are handed, -1: none */
+	pid_t helper_pid;
 };
 
 struct config {
@@ -279,6 +280,8 @@ int do_allocate(struct ctx *ctx, struct instance *inst, u64 offset, u64 len, int
 int catch_sigbus(void);
 
 /* pass.c */
+int pass_prepare(struct vm *vm);
+void pass_finish(struct vm *vm);
 int op_pass(struct ctx *ctx, const struct op *op);
 int op_drop(struct ctx *ctx, const struct op *op);
 

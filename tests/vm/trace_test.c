@@ -1,0 +1,577 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Do the guest_memfd tracepoints tell the truth? Runs the workload with many scenarios, reads the events
+ * through tracefs (no BPF) and compares them with the workload's own account: each event with all its values
+ * against the log of operations, and each count, per VM and in total, against the JSON. Equal, not near.
+ *
+ * Usage: trace_test [--falsify] [--workload FILE] [--scenarios DIR] [CASE...]
+ * --falsify drops one event of each case before comparing: then every case must fail.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <json-c/json.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* One file to compile, as every test here. */
+#include "lib/trace_events.c"
+
+#define BUFFER_KB		49152
+#define MAX_ARGS		32
+#define MAX_SHOWN		20
+#define ERRNO_MAX		134
+#define ATTRIBUTE_PRIVATE	8
+#define MAX_VMS			1024
+
+extern char **environ;
+
+struct test_case {
+	const char *name;
+	const char *args;	/* @ is the directory of scenarios */
+};
+
+static const struct test_case cases[] = {
+	{ "all-ops", "-S @/all-ops.gmem" },
+	{ "all-ops-4-vcpus", "-S @/all-ops.gmem -c 4" },
+	{ "all-ops-8-vms", "-S @/all-ops.gmem -n 8" },
+	{ "all-ops-8-vms-2-processes", "-S @/all-ops.gmem -n 8 --vms-per-process 4" },
+	{ "host-faults", "-S @/host-faults.gmem -t default" },
+	{ "host-faults-8-vms", "-S @/host-faults.gmem -t default -n 8 -c 4" },
+	{ "interrupted", "-S @/interrupted.gmem" },
+	{ "poisoned", "-S @/poisoned.gmem -t default" },
+	{ "killed", "-S @/killed.gmem" },
+	{ "killed-8-vms", "-S @/killed.gmem -n 8 -c 4" },
+	{ "exited-8-vms", "-S @/exited.gmem -n 8" },
+	{ "vcpus", "-S @/vcpus.gmem -c 4" },
+	{ "vcpus-serial", "-S @/vcpus.gmem -c 4 --serial" },
+	{ "vcpus-8-vms", "-S @/vcpus.gmem -c 4 -n 8 -s 8M" },
+	{ "conversions", "-S @/conversions.gmem" },
+	{ "mix", "-o 10000 --serial" },
+	{ "mix-8-vms-4-vcpus", "-o 500 -n 8 -c 4 --seed 7" },
+	{ "mix-default", "-o 1000 -t default -f mmap,init-shared -m touch:4,host-touch:2,allocate:1,punch:2,invalid:1" },
+	{ "mix-exit", "-o 300 -n 4 --teardown exit" },
+	{ "mix-kill", "-o 300 -n 4 --teardown kill" },
+};
+
+static const char *workload = "build/tests/gmem-workload";
+static const char *scenarios = "tests/workload/scenarios";
+static bool falsify;
+
+/* The comparisons of one case. */
+struct verdict {
+	size_t compared, failed;
+};
+
+__attribute__((format(printf, 2, 3)))
+static void differs(struct verdict *v, const char *fmt, ...)
+{
+	va_list args;
+
+	if (v->failed++ >= MAX_SHOWN)
+		return;
+	fputs("  ", stdout);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	fputc('\n', stdout);
+}
+
+static int64_t json_number(struct json_object *obj, const char *path)
+{
+	char copy[128], *save, *word;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	for (word = strtok_r(copy, ".", &save); word; word = strtok_r(NULL, ".", &save)) {
+		if (!json_object_object_get_ex(obj, word, &obj))
+			return 0;
+	}
+	return json_object_get_int64(obj);
+}
+
+static void expect(struct verdict *v, int vm, struct json_object *counts, const char *path, int64_t traced)
+{
+	int64_t told = json_number(counts, path);
+
+	v->compared++;
+	if (told == traced)
+		return;
+	if (vm < 0)
+		differs(v, "total %s: the workload says %lld, the events %lld", path, (long long)told,
+			(long long)traced);
+	else
+		differs(v, "VM %d %s: the workload says %lld, the events %lld", vm, path, (long long)told,
+			(long long)traced);
+}
+
+/* One operation as the events count it. */
+struct tally {
+	int64_t ok, pages, changed, redundant;
+	int64_t failed[ERRNO_MAX];
+};
+
+enum tally_id {
+	T_CREATE, T_RELEASE, T_BIND, T_UNBIND, T_ALLOCATE, T_PUNCH, T_GUEST_FAULT, T_HOST_FAULT, T_MMAP,
+	T_POISON, T_PRIVATE, T_SHARED, T_INVALID, NR_TALLIES,
+};
+
+/* NULL: the events do not tell, or only together with something else. */
+static const struct {
+	const char *path, *pages, *changed, *redundant;
+} tally_descs[NR_TALLIES] = {
+	[T_CREATE] = { "create", "pages", NULL, NULL },
+	[T_RELEASE] = { "release", "pages", NULL, NULL },
+	[T_BIND] = { "bind", "pages", NULL, NULL },
+	[T_UNBIND] = { "unbind", "pages", NULL, NULL },
+	[T_ALLOCATE] = { "allocate", "pages", NULL, NULL },
+	[T_PUNCH] = { "punch", "pages", NULL, NULL },
+	[T_GUEST_FAULT] = { "guest_fault", NULL, "first_touches", NULL },
+	[T_HOST_FAULT] = { "host_fault", NULL, NULL, "refused" },
+	[T_MMAP] = { "mmap", "pages", NULL, NULL },
+	[T_POISON] = { "poison", NULL, NULL, NULL },
+	[T_PRIVATE] = { "convert.sum.to_private", "pages", "pages_changed", "redundant" },
+	[T_SHARED] = { "convert.sum.to_shared", "pages", "pages_changed", "redundant" },
+	[T_INVALID] = { "convert.sum.to_invalid", "pages", "pages_changed", "redundant" },
+};
+
+static void add(struct tally *t, int64_t ret, uint64_t pages, uint64_t changed)
+{
+	if (ret < 0) {
+		if (ret > -ERRNO_MAX)
+			t->failed[-ret]++;
+		return;
+	}
+	t->ok++;
+	t->pages += pages;
+	t->changed += changed;
+}
+
+static void tally_convert(struct tally *tallies, const struct record *r)
+{
+	struct tally *t = &tallies[T_INVALID];
+	int64_t ret = r->field[CONVERT_RET];
+
+	if (!r->field[CONVERT_ATTRIBUTES])
+		t = &tallies[T_SHARED];
+	else if (r->field[CONVERT_ATTRIBUTES] == ATTRIBUTE_PRIVATE)
+		t = &tallies[T_PRIVATE];
+	add(t, ret, r->field[CONVERT_SIZE] >> 12, r->field[CONVERT_CHANGED]);
+	t->redundant += !ret && !r->field[CONVERT_CHANGED];
+}
+
+static void tally_record(struct tally *t, const struct record *r)
+{
+	const uint64_t *f = r->field;
+
+	switch (r->id) {
+	case EV_CREATE:
+		add(&t[T_CREATE], f[CREATE_RET], f[CREATE_SIZE] >> 12, 0);
+		break;
+	case EV_RELEASE:
+		add(&t[T_RELEASE], 0, f[RELEASE_NRPAGES], 0);
+		break;
+	case EV_BIND:
+		add(&t[T_BIND], f[BIND_RET], f[BIND_SIZE] >> 12, 0);
+		break;
+	case EV_UNBIND:
+		add(&t[T_UNBIND], 0, f[BIND_SIZE] >> 12, 0);
+		break;
+	case EV_ALLOCATE:
+		add(&t[f[ALLOCATE_MODE] & FALLOC_FL_PUNCH_HOLE ? T_PUNCH : T_ALLOCATE], f[ALLOCATE_RET],
+		    f[ALLOCATE_NR_PAGES], 0);
+		break;
+	case EV_INVALIDATE:
+		if (!strcmp(r->word, "punch"))
+			add(&t[T_PUNCH], 0, f[INVALIDATE_END] - f[INVALIDATE_START], 0);
+		else if (!strcmp(r->word, "error"))
+			add(&t[T_POISON], 0, 0, 0);
+		break;
+	case EV_GUEST_FAULT:
+		add(&t[T_GUEST_FAULT], f[GUEST_FAULT_RET], 0, f[GUEST_FAULT_ZEROED]);
+		break;
+	case EV_HOST_FAULT:
+		t[T_HOST_FAULT].ok += !strcmp(r->word, "LOCKED");
+		t[T_HOST_FAULT].redundant += !strcmp(r->word, "SIGBUS");
+		break;
+	case EV_MMAP:
+		add(&t[T_MMAP], f[MMAP_RET], f[MMAP_SIZE] >> 12, 0);
+		break;
+	default:
+		tally_convert(t, r);
+	}
+}
+
+static void tally_sum(struct tally *to, const struct tally *from)
+{
+	int i, e;
+
+	for (i = 0; i < NR_TALLIES; i++) {
+		to[i].ok += from[i].ok;
+		to[i].pages += from[i].pages;
+		to[i].changed += from[i].changed;
+		to[i].redundant += from[i].redundant;
+		for (e = 0; e < ERRNO_MAX; e++)
+			to[i].failed[e] += from[i].failed[e];
+	}
+}
+
+static void compare_tallies(struct verdict *v, int vm, struct json_object *counts, const struct tally *t,
+			    bool exact)
+{
+	const char *members[3];
+	int64_t values[3];
+	char path[128];
+	int i, m, e;
+
+	for (i = 0; i < NR_TALLIES; i++) {
+		snprintf(path, sizeof(path), "%s.ok", tally_descs[i].path);
+		if (i == T_GUEST_FAULT && !exact) {
+			v->compared++;
+			if (t[i].ok < json_number(counts, path))
+				differs(v, "VM %d %s: fewer than the lower bound", vm, path);
+		} else {
+			expect(v, vm, counts, path, t[i].ok);
+		}
+		members[0] = tally_descs[i].pages;
+		members[1] = tally_descs[i].changed;
+		members[2] = tally_descs[i].redundant;
+		values[0] = t[i].pages;
+		values[1] = t[i].changed;
+		values[2] = t[i].redundant;
+		for (m = 0; m < 3; m++) {
+			snprintf(path, sizeof(path), "%s.%s", tally_descs[i].path, members[m]);
+			if (members[m])
+				expect(v, vm, counts, path, values[m]);
+		}
+		for (e = 1; e < ERRNO_MAX; e++) {
+			if (!strerrorname_np(e))
+				continue;
+			snprintf(path, sizeof(path), "%s.failed.%s", tally_descs[i].path,
+				 strerrorname_np(e));
+			expect(v, vm, counts, path, t[i].failed[e]);
+		}
+	}
+}
+
+static void compare_counts(struct verdict *v, struct json_object *report, const struct records *trace)
+{
+	struct tally (*tallies)[NR_TALLIES], totals[NR_TALLIES] = { 0 };
+	struct json_object *list, *vm, *obj, *stat;
+	bool exact = true, vm_exact;
+	int64_t private;
+	size_t i, nr;
+
+	json_object_object_get_ex(report, "vms", &list);
+	nr = json_object_array_length(list);
+	tallies = calloc(nr, sizeof(*tallies));
+	if (!tallies)
+		abort();
+	for (i = 0; i < trace->nr; i++) {
+		if (trace->r[i].vm >= 0)
+			tally_record(tallies[trace->r[i].vm], &trace->r[i]);
+	}
+	for (i = 0; i < nr; i++) {
+		vm = json_object_array_get_idx(list, i);
+		json_object_object_get_ex(vm, "guest_faults_exact", &obj);
+		vm_exact = json_object_get_boolean(obj);
+		exact = exact && vm_exact;
+		json_object_object_get_ex(vm, "counts", &obj);
+		compare_tallies(v, (int)i, obj, tallies[i], vm_exact);
+		tally_sum(totals, tallies[i]);
+
+		private = tallies[i][T_PRIVATE].changed - tallies[i][T_SHARED].changed;
+		expect(v, (int)i, vm, "private_pages", private);
+		v->compared++;
+		if (!json_object_object_get_ex(vm, "kvm_stat_private_pages", &stat) || !stat)
+			differs(v, "VM %zu: KVM has no statistic private_pages", i);
+		else if (json_object_get_int64(stat) != private)
+			differs(v, "VM %zu: KVM's private_pages is %lld, the events say %lld", i,
+				(long long)json_object_get_int64(stat), (long long)private);
+	}
+	json_object_object_get_ex(report, "totals", &obj);
+	compare_tallies(v, -1, obj, totals, exact);
+	free(tallies);
+}
+
+/* Where the number of guest faults is a lower bound, only first touches and failures can be compared. */
+static bool comparable(struct json_object *list, const struct record *r)
+{
+	struct json_object *vm, *exact;
+
+	if (r->id != EV_GUEST_FAULT || r->vm < 0)
+		return r->vm >= 0;
+	vm = json_object_array_get_idx(list, r->vm);
+	json_object_object_get_ex(vm, "guest_faults_exact", &exact);
+	return json_object_get_boolean(exact) || r->field[GUEST_FAULT_ZEROED] || r->field[GUEST_FAULT_RET];
+}
+
+static void prepare(struct json_object *list, struct records *records, bool far_known)
+{
+	struct record *r;
+	size_t i, kept = 0;
+
+	for (i = 0; i < records->nr; i++) {
+		r = &records->r[i];
+		if (!comparable(list, r))
+			continue;
+		if (r->id == EV_ALLOCATE && (int64_t)r->field[ALLOCATE_RET] == -EINTR && !far_known)
+			r->field[ALLOCATE_NR_PAGES] = -1;
+		record_text(r);
+		records->r[kept++] = *r;
+	}
+	records->nr = kept;
+	records_sort(records);
+}
+
+static void compare_records(struct verdict *v, struct json_object *list, struct records *log,
+			    struct records *trace)
+{
+	size_t i, l = 0, t = 0;
+	bool far_known = true;
+	int order;
+
+	for (i = 0; i < log->nr; i++) {
+		if (log->r[i].id == EV_ALLOCATE && (int64_t)log->r[i].field[ALLOCATE_NR_PAGES] == -1)
+			far_known = false;
+	}
+	prepare(list, log, far_known);
+	prepare(list, trace, far_known);
+	while (l < log->nr || t < trace->nr) {
+		v->compared++;
+		if (l == log->nr)
+			order = 1;
+		else if (t == trace->nr)
+			order = -1;
+		else if (log->r[l].vm != trace->r[t].vm)
+			order = log->r[l].vm < trace->r[t].vm ? -1 : 1;
+		else
+			order = strcmp(log->r[l].text, trace->r[t].text);
+		if (order < 0)
+			differs(v, "VM %d did, but no event says: %s", log->r[l].vm, log->r[l].text);
+		else if (order > 0)
+			differs(v, "VM %d did not, but an event says: %s", trace->r[t].vm, trace->r[t].text);
+		l += order <= 0;
+		t += order >= 0;
+	}
+}
+
+/* A sum over everything that a VM did, whatever its order. */
+static uint64_t fingerprint(const struct records *records, int vm, uint64_t key, bool by_key)
+{
+	uint64_t sum = 0, hash;
+	const char *c;
+	size_t i;
+
+	for (i = 0; i < records->nr; i++) {
+		const struct record *r = &records->r[i];
+
+		if (by_key ? r->key != key || r->pid != vm : r->vm != vm)
+			continue;
+		if (r->id != EV_CONVERT && r->id != EV_CREATE)
+			continue;
+		for (hash = 14695981039346656037ULL, c = r->text; *c; c++)
+			hash = (hash ^ (unsigned char)*c) * 1099511628211ULL;
+		sum += hash;
+	}
+	return sum;
+}
+
+/*
+ * Give every event the index of its VM: by the pid; where a process carries several VMs, the one that did the
+ * same (any that is left, if none did: then the comparison shows it).
+ */
+static void assign_vms(struct json_object *list, struct records *log, struct records *trace)
+{
+	uint64_t keys[MAX_VMS];
+	bool taken[MAX_VMS] = { false };
+	size_t i, j, nr = json_object_array_length(list), best;
+	uint64_t print;
+
+	for (i = 0; i < log->nr; i++)
+		record_text(&log->r[i]);
+	for (i = 0; i < trace->nr; i++) {
+		record_text(&trace->r[i]);
+		trace->r[i].vm = -1;
+	}
+	for (i = 0; i < trace->nr; i++) {
+		struct record *r = &trace->r[i];
+
+		for (j = 0, best = nr; j < nr; j++) {
+			if (json_number(json_object_array_get_idx(list, j), "pid") == r->pid && taken[j] &&
+			    keys[j] == r->key)
+				break;
+		}
+		if (j < nr) {
+			r->vm = (int)j;
+			continue;
+		}
+		print = nr > 1 ? fingerprint(trace, r->pid, r->key, true) : 0;
+		for (j = 0; j < nr; j++) {
+			if (taken[j] || json_number(json_object_array_get_idx(list, j), "pid") != r->pid)
+				continue;
+			best = best == nr ? j : best;
+			if (nr > 1 && fingerprint(log, (int)j, 0, false) == print) {
+				best = j;
+				break;
+			}
+		}
+		if (best == nr)
+			continue;
+		taken[best] = true;
+		keys[best] = r->key;
+		r->vm = (int)best;
+	}
+}
+
+/* Run the workload; its JSON comes back, NULL if it failed. */
+static struct json_object *run_workload(const char *args, const char *log)
+{
+	char copy[512], output[] = "/tmp/trace_test.XXXXXX";
+	char *argv[MAX_ARGS], *save, *word;
+	char path[MAX_ARGS][256];
+	posix_spawn_file_actions_t actions;
+	struct json_object *report = NULL;
+	int argc = 0, status = -1, fd;
+	pid_t pid;
+
+	snprintf(copy, sizeof(copy), "%s", args);
+	argv[argc++] = (char *)workload;
+	argv[argc++] = "-l";
+	argv[argc++] = (char *)log;
+	for (word = strtok_r(copy, " ", &save); word && argc < MAX_ARGS - 1;
+	     word = strtok_r(NULL, " ", &save)) {
+		snprintf(path[argc], sizeof(path[argc]), "%s%s", *word == '@' ? scenarios : "",
+			 *word == '@' ? word + 1 : word);
+		argv[argc] = path[argc];
+		argc++;
+	}
+	argv[argc] = NULL;
+	fd = mkstemp(output);
+	if (fd < 0)
+		return NULL;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, fd, 1);
+	if (!posix_spawn(&pid, workload, &actions, NULL, argv, environ))
+		waitpid(pid, &status, 0);
+	posix_spawn_file_actions_destroy(&actions);
+	close(fd);
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		report = json_object_from_file(output);
+	else
+		printf("  %s %s failed (%#x)\n", workload, args, status);
+	unlink(output);
+	return report;
+}
+
+static void drop_one(struct records *trace)
+{
+	size_t at = trace->nr / 2;
+
+	memmove(&trace->r[at], &trace->r[at + 1], (trace->nr - at - 1) * sizeof(*trace->r));
+	trace->nr--;
+}
+
+static bool run_case(const struct test_case *c)
+{
+	char log_path[] = "/tmp/trace_test.log.XXXXXX";
+	struct records trace = { 0 }, log = { 0 };
+	struct json_object *report = NULL, *list;
+	struct verdict v = { 0 };
+	size_t events = 0;
+	int fd, ret;
+
+	fd = mkstemp(log_path);
+	if (fd < 0)
+		return false;
+	close(fd);
+	ret = trace_start();
+	if (!ret) {
+		report = run_workload(c->args, log_path);
+		ret = trace_stop();
+	}
+	if (ret)
+		printf("  tracing: %s\n", ret == -ENOBUFS ? "events were lost" : strerror(-ret));
+	if (ret || !report || trace_read(&trace) || log_read(log_path, &log) ||
+	    !json_object_object_get_ex(report, "vms", &list) || json_object_array_length(list) > MAX_VMS) {
+		v.failed++;
+		goto out;
+	}
+	events = trace.nr;
+	if (falsify && trace.nr)
+		drop_one(&trace);
+	assign_vms(list, &log, &trace);
+	compare_counts(&v, report, &trace);
+	compare_records(&v, list, &log, &trace);
+	if (!events)
+		differs(&v, "there was no event at all");
+	printf("%s %s: %zu events, %zu VMs, %zu comparisons, %zu differ\n", v.failed ? "FAIL" : "ok", c->name,
+	       events, json_object_array_length(list), v.compared, v.failed);
+out:
+	if (!v.compared)
+		printf("FAIL %s: nothing was compared\n", c->name);
+	fflush(stdout);
+	json_object_put(report);
+	records_free(&trace);
+	records_free(&log);
+	unlink(log_path);
+	return !v.failed;
+}
+
+static bool wanted(const char *name, char **names)
+{
+	if (!*names)
+		return true;
+	for (; *names; names++) {
+		if (!strcmp(*names, name))
+			return true;
+	}
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "falsify", no_argument, NULL, 'f' },
+		{ "workload", required_argument, NULL, 'w' },
+		{ "scenarios", required_argument, NULL, 's' },
+		{ 0 },
+	};
+	size_t i, passed = 0, failed = 0;
+	int c, ret;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'f')
+			falsify = true;
+		else if (c == 'w')
+			workload = optarg;
+		else if (c == 's')
+			scenarios = optarg;
+		else
+			return 2;
+	}
+	ret = trace_open(BUFFER_KB);
+	if (ret <= 0) {
+		fprintf(stderr, "trace_test: %s\n", ret ? strerror(-ret) :
+			"this kernel has no kvm_gmem tracepoints (kernel-patches/)");
+		trace_close();
+		return ret ? 1 : 4;
+	}
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (!wanted(cases[i].name, argv + optind))
+			continue;
+		if (run_case(&cases[i]))
+			passed++;
+		else
+			failed++;
+	}
+	trace_close();
+	printf("%zu passed, %zu failed, 0 skipped\n", passed, failed);
+	return failed || !passed;
+}
