@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# lint.sh [text]: shellcheck on all shell, clang-format on all C of our own, and (alone, with "text")
+# an SPDX line in every file, no path or mirror of one machine in any.
+set -eu
+cd "$(dirname "$0")/.."
+bad=0
+
+fail()
+{
+	echo "lint: $*" >&2
+	bad=1
+}
+
+mapfile -t files < <(git ls-files -co --exclude-standard | while read -r f; do [ ! -f "$f" ] || echo "$f"; done)
+
+check_text()
+{
+	local file hosts
+
+	for file in "${files[@]}"; do
+		case $file in
+		LICENSE | *.patch | *.json) continue ;;
+		esac
+		head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' ||
+			fail "$file has no SPDX line (GPL-2.0-only) at its top"
+	done
+	# shellcheck disable=SC2016	# apt expands this
+	hosts=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null |
+		sed -n 's|^[a-z+]*://\([^/]*\)/.*|\1|p' | sort -u || true)
+	for word in $hosts "$PWD" "$HOME/"; do
+		[ "$word" != / ] || continue
+		file=$(grep -lIF -- "$word" "${files[@]}" || true)
+		[ -z "$file" ] || fail "'$word' belongs to one machine and stands in $(echo "$file" | tr "\n" " ")"
+	done
+}
+
+check_shell()
+{
+	local file
+
+	for file in "${files[@]}"; do
+		case $(head -c 64 "$file" | head -n 1 | tr -d '\0') in
+		'#!/bin/bash' | '#!/bin/sh') shellcheck -x "$file" || fail "shellcheck: $file" ;;
+		'#!/bin/busybox sh') shellcheck -x -s sh "$file" || fail "shellcheck: $file" ;;
+		esac
+	done
+}
+
+check_c()
+{
+	local file
+
+	for file in "${files[@]}"; do
+		case $file in
+		*.c | *.h)
+			clang-format --dry-run -Werror "$file" 2>/dev/null ||
+				fail "clang-format -i $file would change it"
+			;;
+		esac
+	done
+}
+
+check_text
+if [ "${1:-}" != text ]; then
+	check_shell
+	check_c
+fi
+exit $bad

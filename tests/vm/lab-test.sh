@@ -1,0 +1,277 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# shellcheck disable=SC2016	# what stands in single quotes is for the VM's shell
+#
+# lab-test.sh CASE [LANE]: does the lab keep its promises? Runs on the host. Exit status 0: yes.
+set -eu
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+vm=$root/tests/vm
+name=${1:-}
+export LANE=${2:-patched}
+unset CMD TIMEOUT TTY ICOUNT APPEND MEM SMP LAB_DIR UPDATE KERNEL_TARBALL
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# try STATUS COMMAND...: run it, its output in $tmp/out and $tmp/err
+try()
+{
+	local want=$1 status=0
+
+	shift
+	"$@" >"$tmp/out" 2>"$tmp/err" </dev/null || status=$?
+	[ "$status" = "$want" ] ||
+		die 1 "exit status $status, not $want, of: $*; it said: $(tail -n 3 "$tmp/err")"
+}
+
+# said WORDS: on standard error, in one line of reasonable length
+said()
+{
+	grep -q -- "$1" "$tmp/err" || die 1 "no word of '$1' in: $(cat "$tmp/err")"
+	[ "$(grep -c -- "$1" "$tmp/err")" = 1 ] || die 1 "more than one line about '$1'"
+}
+
+quiet()
+{
+	[ ! -s "$tmp/$1" ] || die 1 "standard $1 should be empty: $(head -n 3 "$tmp/$1")"
+}
+
+lab()
+{
+	local want=$1
+
+	shift
+	try "$want" env "$@" "$vm/lab.sh"
+}
+
+# An empty cache that shares the real one's kernel source.
+other_cache()
+{
+	mkdir -p "$tmp/cache/gmem-lab/src"
+	export XDG_CACHE_HOME=$tmp/cache
+}
+
+nothing_left()
+{
+	local left
+
+	left=$(find "$tmp/cache/gmem-lab/$1" -mindepth 1 -maxdepth 1 2>/dev/null || true)
+	[ -z "$left" ] || die 1 "left in the cache: $left"
+}
+
+test_usage()
+{
+	lab 2 LANE=wrong CMD=true
+	said "unknown LANE 'wrong'"
+	quiet out
+	try 2 "$vm/kernel.sh" wrong
+	said 'unknown LANE'
+	try 2 "$vm/kernel.sh"
+	lab 2
+	said 'no terminal here'
+	lab 2 CMD=true TIMEOUT=soon
+	said "'soon' is none"
+	try 2 make -C "$root" --no-print-directory lab LANE=wrong CMD=true
+	said "unknown LANE 'wrong'"
+}
+
+test_tarball()
+{
+	other_cache
+	try 1 env KERNEL_TARBALL="$tmp/none.tar" "$vm/source.sh" linux
+	said 'no such file'
+	head -c 100000 /dev/urandom >"$tmp/noise.tar.xz"
+	try 1 env KERNEL_TARBALL="$tmp/noise.tar.xz" "$vm/source.sh" linux
+	said 'is no tarball'
+	mkdir -p "$tmp/top/virt/kvm"
+	tar -C "$tmp" -cf "$tmp/other.tar" top
+	try 1 env KERNEL_TARBALL="$tmp/other.tar" "$vm/source.sh" linux
+	said 'holds no kernel source'
+	lab 125 KERNEL_TARBALL="$tmp/other.tar" CMD=true
+	said 'holds no kernel source'
+	mkdir -p "$tmp/two/a" "$tmp/two/b"
+	tar -C "$tmp/two" -cf "$tmp/two.tar" a b
+	try 1 env KERNEL_TARBALL="$tmp/two.tar" "$vm/source.sh" linux
+	said 'holds no kernel source'
+	nothing_left src
+	nothing_left tmp
+	nothing_left out
+}
+
+test_patch()
+{
+	local source series=$root/kernel-patches/v7.3 bad
+
+	source=$("$vm/source.sh" linux)
+	try 0 "$vm/kernel.sh" --try "$source" "$series"
+	cp -r "$series" "$tmp/series"
+	bad=$(find "$tmp/series" -name '0003-*.patch')
+	[ -n "$bad" ] || die 1 "the series has no third patch to damage"
+	sed -i 's/^ \(.*\)$/ \1 damaged/' "$bad"
+	try 1 "$vm/kernel.sh" --try "$source" "$tmp/series"
+	said "$(basename "$bad") does not apply"
+	grep -q '^error: patch failed: .*:[0-9]' "$tmp/err" || die 1 "the hunk is not named"
+}
+
+test_space()
+{
+	ln -s "$("$vm/source.sh" linux)" "$tmp/source"
+	other_cache
+	ln -s "$tmp/source" "$XDG_CACHE_HOME/gmem-lab/src/linux-7.3"
+	mkdir "$tmp/bin"
+	printf '#!/bin/sh\necho H\necho "/dev/x 100 90 10 90%% /"\n' >"$tmp/bin/df"
+	chmod +x "$tmp/bin/df"
+	try 1 env PATH="$tmp/bin:$PATH" "$vm/kernel.sh" vanilla
+	said 'no space left.*has 10 MiB free'
+	nothing_left out
+	nothing_left tmp
+}
+
+test_network()
+{
+	other_cache
+	try 1 unshare -rn "$vm/source.sh" linux
+	said 'no network?'
+	quiet out
+	nothing_left src
+	nothing_left tmp
+	# As on Ubuntu: there is an apt, and it knows no Debian mirror.
+	mkdir "$tmp/bin"
+	printf '#!/bin/sh\nexit 0\n' >"$tmp/bin/apt-get"
+	chmod +x "$tmp/bin/apt-get"
+	try 4 env PATH="$tmp/bin:$PATH" "$vm/source.sh" linux
+	said 'give a kernel source with KERNEL_TARBALL='
+}
+
+test_output()
+{
+	local n
+
+	lab 37 CMD='head -c 3000000 /dev/urandom | tee "$LAB_OUT/bytes"; echo "to $((40 + 2))" >&2; exit 37' \
+		LAB_DIR="$tmp/run"
+	cmp "$tmp/out" "$tmp/run/bytes" || die 1 "standard output is not what the command wrote"
+	[ "$(cat "$tmp/err")" = "to 42" ] || die 1 "standard error has more: $(cat "$tmp/err")"
+	# A command that leaves something running behind must not keep the VM.
+	lab 0 CMD='sleep 500 & echo >/dev/stderr; id -u; mount -t tmpfs | wc -l; ls -d /sys/fs/bpf \
+		/sys/kernel/tracing/events /sys/kernel/security/lsm /sys/fs/cgroup/cgroup.procs /dev/kvm;
+		cat /proc/sys/kernel/hostname; pwd'
+	n=$(wc -l <"$tmp/out")
+	[ "$n" = 9 ] || die 1 "9 lines expected: $(cat "$tmp/out")"
+	[ "$(head -n 1 "$tmp/out")" = 0 ] || die 1 "the command is not root"
+	[ "$(tail -n 1 "$tmp/out")" = "$root" ] || die 1 "the command is not in the checkout"
+	# The host does not see what the VM writes.
+	lab 0 CMD='echo from the VM >made-in-the-vm; cat made-in-the-vm'
+	[ ! -e "$root/made-in-the-vm" ] || die 1 "the VM wrote to the host's disk"
+}
+
+test_timeout()
+{
+	lab 124 TIMEOUT=20 CMD='echo before; sleep 1000'
+	said 'killed after 20 s'
+	[ "$(cat "$tmp/out")" = before ] || die 1 "the output before the timeout is lost"
+	[ -z "$(pgrep -f "qemu.*$(basename "$tmp")" || true)" ] || die 1 "QEMU still runs"
+}
+
+test_report()
+{
+	lab 125 CMD='echo c >/proc/sysrq-trigger; sleep 60'
+	said 'the kernel reported: .*Kernel panic\|the kernel reported: .*sysrq'
+	lab 125 CMD='echo "<4>WARNING: made by a test" >/dev/kmsg'
+	said 'the kernel reported: WARNING: made by a test'
+	quiet out
+}
+
+test_nokvm()
+{
+	lab 125 CMD=true APPEND=module_blacklist=kvm_amd
+	said "lane $LANE has no KVM"
+}
+
+test_two()
+{
+	local one two
+
+	CMD='sleep 2; echo one' "$vm/lab.sh" >"$tmp/one" 2>&1 &
+	one=$!
+	CMD='sleep 2; echo two' "$vm/lab.sh" >"$tmp/two" 2>&1 &
+	two=$!
+	wait $one || die 1 "the first failed: $(cat "$tmp/one")"
+	wait $two || die 1 "the second failed: $(cat "$tmp/two")"
+	[ "$(cat "$tmp/one" "$tmp/two")" = $'one\ntwo' ] || die 1 "their output is mixed"
+}
+
+test_tty()
+{
+	TTY=1 CMD='tty; stty -a | head -n 1; tty -s && exit 5' TERM=vt100 \
+		script -qc "stty rows 33 cols 99; $vm/lab.sh; echo ended with \$?" "$tmp/typescript" \
+		</dev/null >"$tmp/out"
+	grep -q 'ended with 5' "$tmp/out" || die 1 "the exit status is not 5: $(cat "$tmp/out")"
+	grep -q '/dev/hvc0' "$tmp/out" || die 1 "no terminal: $(cat "$tmp/out")"
+	grep -q 'rows 33; columns 99' "$tmp/out" || die 1 "not this terminal's size: $(cat "$tmp/out")"
+}
+
+test_icount()
+{
+	local i
+
+	for i in 1 2; do
+		lab 0 ICOUNT=1 CMD='a=${EPOCHREALTIME/./}; for ((i = 0; i < 30000; i++)); do :; done
+			echo $((${EPOCHREALTIME/./} - a))'
+		cp "$tmp/out" "$tmp/time$i"
+	done
+	awk '{ t[NR] = $1 } END { d = (t[2] - t[1]) / t[1]; print t[1], t[2], d * 100 "%"
+		exit !(t[1] > 1000 && d < 0.005 && d > -0.005) }' "$tmp/time1" "$tmp/time2" ||
+		die 1 "two deterministic runs differ by 0.5 % or more"
+}
+
+# The patterns of tests/vm/reports, without a VM.
+test_patterns()
+{
+	local line
+
+	sed '/^#/d' "$vm/reports" >"$tmp/patterns"
+	while read -r line; do
+		echo "$line" | grep -qE -f "$tmp/patterns" || die 1 "not found: $line"
+	done <<-'END'
+		BUG: kernel NULL pointer dereference, address: 0000000000000008
+		WARNING: CPU: 1 PID: 77 at virt/kvm/guest_memfd.c:12 kvm_gmem_create+0x1/0x2 [kvm]
+		WARNING: virt/kvm/guest_memfd.c:12 at kvm_gmem_create+0x1/0x2, CPU#1: x/77
+		WARNING: possible circular locking dependency detected
+		Oops: general protection fault, probably for non-canonical address 0xdead: 0000 [#1]
+		general protection fault, probably for non-canonical address
+		BUG: KASAN: slab-use-after-free in kvm_gmem_release+0x1/0x2
+		BUG kmalloc-64 (Tainted: G    B  ): Object already free
+		rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
+		rcu: INFO: rcu_preempt self-detected stall on CPU
+		INFO: task qemu:12 blocked for more than 60 seconds.
+		watchdog: BUG: soft lockup - CPU#0 stuck for 22s!
+		kernel BUG at virt/kvm/kvm_main.c:1!
+		Kernel panic - not syncing: Fatal exception
+		UBSAN: array-index-out-of-bounds in a.c:1:2
+		kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
+		WARNING: suspicious RCU usage
+		BUG: sleeping function called from invalid context at mm/slab.h:1
+		refcount_t: underflow; use-after-free.
+		------------[ cut here ]------------
+	END
+	while read -r line; do
+		! echo "$line" | grep -qE -f "$tmp/patterns" || die 1 "found in vain: $line"
+	done <<-'END'
+		Command line: console=ttyS0 loglevel=5 panic=-1 oops=panic
+		kmemleak: Kernel memory leak detector initialized (mem pool available: 63000)
+		kmemleak: 0 new suspected memory leaks
+		Lock dependency validator: Copyright (c) 2006 Red Hat, Inc., Ingo Molnar
+		irqbypass: module verification failed: signature and/or required key missing
+		rcu: Hierarchical RCU implementation.
+		rcu: 	RCU debug extended QS entry/exit.
+		FAULT_INJECTION: forcing a failure.
+		KernelAddressSanitizer initialized
+		[Firmware Bug]: TSC doesn't count with P0 frequency!
+	END
+}
+
+declare -F "test_$name" >/dev/null ||
+	die 2 "usage: lab-test.sh $(declare -F | sed -n 's/.* test_//p' | tr '\n' '|') [LANE]"
+"test_$name"
