@@ -27,7 +27,8 @@ BPF_CFLAGS := -g -O2 -Wall -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 \
 WORKLOAD_OBJ := $(patsubst tests/workload/%.c,$(O)/workload/%.o,$(wildcard tests/workload/*.c))
 VM_TESTS := $(patsubst tests/vm/%.c,$(O)/tests/%,$(wildcard tests/vm/*_test.c))
 SKELETONS := $(patsubst tests/vm/%.bpf.c,$(O)/tests/%.skel.h,$(wildcard tests/vm/*.bpf.c))
-PROGRAMS := $(O)/tests/runner $(O)/tests/demo $(if $(WORKLOAD_OBJ),$(O)/tests/gmem-workload) $(VM_TESTS)
+BENCHES := $(patsubst tests/bench/%.c,$(O)/tests/bench_%,$(wildcard tests/bench/*.c))
+PROGRAMS := $(O)/tests/runner $(O)/tests/demo $(BENCHES) $(if $(WORKLOAD_OBJ),$(O)/tests/gmem-workload) $(VM_TESTS)
 
 SCRIPTS := $(shell git ls-files -co --exclude-standard '*.sh') .ci/run tests/vm/init
 SOURCES := $(shell git ls-files -co --exclude-standard '*.c' '*.h')
@@ -102,6 +103,10 @@ $(O)/tests/%.skel.h: $(O)/tests/%.bpf.o
 $(O)/tests/%_test: tests/vm/%_test.c | $(SKELETONS) $(O)/tests
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $< -ljson-c -lbpf -lelf -lz -lpthread
+
+$(O)/tests/bench_%: tests/bench/%.c | $(O)/tests
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $<
 
 $(O)/tests $(O)/workload:
 	@mkdir -p $@
