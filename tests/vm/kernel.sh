@@ -125,11 +125,13 @@ check_config()
 	done
 }
 
-# Progress of kbuild: its lines, counted.
+# Progress of kbuild: its lines, counted; a build from nothing has about 2,650 of them.
 progress()
 {
 	awk -v lane="$lane" '
-		/^  [A-Z]+ / { n++; if (n % 250 == 0) printf "kernel: lane %s: %d steps, %s\n", lane, n, $NF }
+		/^  [A-Z]+ / && ++n % 250 == 0 {
+			printf "kernel: lane %s: %d steps of at most 2650, %s\n", lane, n, $NF
+		}
 		{ fflush() }' >&2
 }
 
