@@ -70,6 +70,14 @@ all: $(PROGRAMS)	## build the programs
 lint:	## shellcheck, clang-format, SPDX lines
 	@tests/lint.sh
 
+# The lab counts instructions: a lane is measured once, and measures the same when asked again.
+bench: all	## what operations cost in guest instructions, vanilla against patched
+	@mkdir -p $(O)/bench
+	@for lane in vanilla patched; do \
+		LANE=$$lane ICOUNT=1 CMD=$(O)/tests/bench_ops tests/vm/lab.sh >$(O)/bench/$$lane || exit; \
+	done
+	@$(O)/tests/bench_table vanilla=$(O)/bench/vanilla patched=$(O)/bench/patched
+
 check-patches:	## is every patch of the series fit to be sent?
 	@tests/vm/check-patches.sh
 
@@ -106,7 +114,7 @@ $(O)/tests/%_test: tests/vm/%_test.c | $(SKELETONS) $(O)/tests
 
 $(O)/tests/bench_%: tests/bench/%.c | $(O)/tests
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $< -lm
 
 $(O)/tests $(O)/workload:
 	@mkdir -p $@
@@ -114,4 +122,4 @@ $(O)/tests $(O)/workload:
 -include $(wildcard $(O)/tests/*.d $(O)/workload/*.d)
 
 .PRECIOUS: $(O)/tests/%.bpf.o $(O)/tests/%.skel.h
-.PHONY: help demo check deps kernel kernels lab selftests all lint check-patches clean
+.PHONY: help demo check deps kernel kernels lab selftests all lint bench check-patches clean

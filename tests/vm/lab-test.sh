@@ -217,13 +217,11 @@ test_icount()
 	local i
 
 	for i in 1 2; do
-		lab 0 ICOUNT=1 CMD='a=${EPOCHREALTIME/./}; for ((i = 0; i < 30000; i++)); do :; done
-			echo $((${EPOCHREALTIME/./} - a))'
-		cp "$tmp/out" "$tmp/time$i"
+		lab 0 ICOUNT=1 CMD=build/tests/bench_ops
+		cp "$tmp/out" "$tmp/run$i"
 	done
-	awk '{ t[NR] = $1 } END { d = (t[2] - t[1]) / t[1]; print t[1], t[2], d * 100 "%"
-		exit !(t[1] > 1000 && d < 0.005 && d > -0.005) }' "$tmp/time1" "$tmp/time2" ||
-		die 1 "two deterministic runs differ by 0.5 % or more"
+	"$root/build/tests/bench_table" --max 0.5 first="$tmp/run1" again="$tmp/run2" ||
+		die 1 "two deterministic runs of the same benchmark differ by 0.5 % or more"
 }
 
 # The patterns of tests/vm/reports, without a VM.

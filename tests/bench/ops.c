@@ -215,7 +215,7 @@ static int run(const struct bench *b)
 	}
 	b->teardown();
 	if (r) {
-		fprintf(stderr, "gmem_bench: %s: %s\n", b->name, strerror(-r));
+		fprintf(stderr, "bench_ops: %s: %s\n", b->name, strerror(-r));
 		return r;
 	}
 	qsort(cost, ROUNDS, sizeof(cost[0]), by_value);
@@ -230,7 +230,7 @@ int main(int argc, char **argv)
 
 	kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (kvm_fd < 0) {
-		fprintf(stderr, "gmem_bench: /dev/kvm: %s\n", strerror(errno));
+		fprintf(stderr, "bench_ops: /dev/kvm: %s\n", strerror(errno));
 		return 4;
 	}
 	for (size_t i = 0; i < sizeof(benches) / sizeof(benches[0]); i++)
