@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Do the guest_memfd tracepoints tell the truth? Runs the workload with many scenarios, reads the events
- * through tracefs (no BPF) and compares them with the workload's own account: each event with all its values
- * against the log of operations, and each count, per VM and in total, against the JSON. Equal, not near.
+ * Do the guest_memfd tracepoints tell the truth? Runs the workload with many scenarios, reads the
+ * events through tracefs (no BPF) and compares them with the workload's own account: each event
+ * with all its values against the log of operations, and each count, per VM and in total, against
+ * the JSON. Equal, not near.
  *
  * Usage: trace_test [--falsify] [--workload FILE] [--scenarios DIR] [CASE...]
  * --falsify drops one event of each case before comparing: then every case must fail.
@@ -24,18 +25,18 @@
 /* One file to compile, as every test here. */
 #include "lib/trace_events.c"
 
-#define BUFFER_KB		49152
-#define MAX_ARGS		32
-#define MAX_SHOWN		20
-#define ERRNO_MAX		134
-#define ATTRIBUTE_PRIVATE	8
-#define MAX_VMS			1024
+#define BUFFER_KB	  49152
+#define MAX_ARGS	  32
+#define MAX_SHOWN	  20
+#define ERRNO_MAX	  134
+#define ATTRIBUTE_PRIVATE 8
+#define MAX_VMS		  1024
 
 extern char **environ;
 
 struct test_case {
 	const char *name;
-	const char *args;	/* @ is the directory of scenarios */
+	const char *args; /* @ is the directory of scenarios */
 };
 
 static const struct test_case cases[] = {
@@ -56,7 +57,8 @@ static const struct test_case cases[] = {
 	{ "conversions", "-S @/conversions.gmem" },
 	{ "mix", "-o 10000 --serial" },
 	{ "mix-8-vms-4-vcpus", "-o 500 -n 8 -c 4 --seed 7" },
-	{ "mix-default", "-o 1000 -t default -f mmap,init-shared -m touch:4,host-touch:2,allocate:1,punch:2,invalid:1" },
+	{ "mix-default",
+	  "-o 1000 -t default -f mmap,init-shared -m touch:4,host-touch:2,allocate:1,punch:2,invalid:1" },
 	{ "mix-exit", "-o 300 -n 4 --teardown exit" },
 	{ "mix-kill", "-o 300 -n 4 --teardown kill" },
 };
@@ -70,8 +72,7 @@ struct verdict {
 	size_t compared, failed;
 };
 
-__attribute__((format(printf, 2, 3)))
-static void differs(struct verdict *v, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void differs(struct verdict *v, const char *fmt, ...)
 {
 	va_list args;
 
@@ -96,7 +97,8 @@ static int64_t json_number(struct json_object *obj, const char *path)
 	return json_object_get_int64(obj);
 }
 
-static void expect(struct verdict *v, int vm, struct json_object *counts, const char *path, int64_t traced)
+static void expect(struct verdict *v, int vm, struct json_object *counts, const char *path,
+		   int64_t traced)
 {
 	int64_t told = json_number(counts, path);
 
@@ -104,11 +106,11 @@ static void expect(struct verdict *v, int vm, struct json_object *counts, const 
 	if (told == traced)
 		return;
 	if (vm < 0)
-		differs(v, "total %s: the workload says %lld, the events %lld", path, (long long)told,
-			(long long)traced);
+		differs(v, "total %s: the workload says %lld, the events %lld", path,
+			(long long)told, (long long)traced);
 	else
-		differs(v, "VM %d %s: the workload says %lld, the events %lld", vm, path, (long long)told,
-			(long long)traced);
+		differs(v, "VM %d %s: the workload says %lld, the events %lld", vm, path,
+			(long long)told, (long long)traced);
 }
 
 /* One operation as the events count it. */
@@ -118,8 +120,20 @@ struct tally {
 };
 
 enum tally_id {
-	T_CREATE, T_RELEASE, T_BIND, T_UNBIND, T_ALLOCATE, T_PUNCH, T_GUEST_FAULT, T_HOST_FAULT, T_MMAP,
-	T_POISON, T_PRIVATE, T_SHARED, T_INVALID, NR_TALLIES,
+	T_CREATE,
+	T_RELEASE,
+	T_BIND,
+	T_UNBIND,
+	T_ALLOCATE,
+	T_PUNCH,
+	T_GUEST_FAULT,
+	T_HOST_FAULT,
+	T_MMAP,
+	T_POISON,
+	T_PRIVATE,
+	T_SHARED,
+	T_INVALID,
+	NR_TALLIES,
 };
 
 /* NULL: the events do not tell, or only together with something else. */
@@ -171,21 +185,13 @@ static void tally_record(struct tally *t, const struct record *r)
 	const uint64_t *f = r->field;
 
 	switch (r->id) {
-	case EV_CREATE:
-		add(&t[T_CREATE], f[CREATE_RET], f[CREATE_SIZE] >> 12, 0);
-		break;
-	case EV_RELEASE:
-		add(&t[T_RELEASE], 0, f[RELEASE_NRPAGES], 0);
-		break;
-	case EV_BIND:
-		add(&t[T_BIND], f[BIND_RET], f[BIND_SIZE] >> 12, 0);
-		break;
-	case EV_UNBIND:
-		add(&t[T_UNBIND], 0, f[BIND_SIZE] >> 12, 0);
-		break;
+	case EV_CREATE: add(&t[T_CREATE], f[CREATE_RET], f[CREATE_SIZE] >> 12, 0); break;
+	case EV_RELEASE: add(&t[T_RELEASE], 0, f[RELEASE_NRPAGES], 0); break;
+	case EV_BIND: add(&t[T_BIND], f[BIND_RET], f[BIND_SIZE] >> 12, 0); break;
+	case EV_UNBIND: add(&t[T_UNBIND], 0, f[BIND_SIZE] >> 12, 0); break;
 	case EV_ALLOCATE:
-		add(&t[f[ALLOCATE_MODE] & FALLOC_FL_PUNCH_HOLE ? T_PUNCH : T_ALLOCATE], f[ALLOCATE_RET],
-		    f[ALLOCATE_NR_PAGES], 0);
+		add(&t[f[ALLOCATE_MODE] & FALLOC_FL_PUNCH_HOLE ? T_PUNCH : T_ALLOCATE],
+		    f[ALLOCATE_RET], f[ALLOCATE_NR_PAGES], 0);
 		break;
 	case EV_INVALIDATE:
 		if (!strcmp(r->word, "punch"))
@@ -200,11 +206,8 @@ static void tally_record(struct tally *t, const struct record *r)
 		t[T_HOST_FAULT].ok += !strcmp(r->word, "LOCKED");
 		t[T_HOST_FAULT].redundant += !strcmp(r->word, "SIGBUS");
 		break;
-	case EV_MMAP:
-		add(&t[T_MMAP], f[MMAP_RET], f[MMAP_SIZE] >> 12, 0);
-		break;
-	default:
-		tally_convert(t, r);
+	case EV_MMAP: add(&t[T_MMAP], f[MMAP_RET], f[MMAP_SIZE] >> 12, 0); break;
+	default: tally_convert(t, r);
 	}
 }
 
@@ -222,8 +225,8 @@ static void tally_sum(struct tally *to, const struct tally *from)
 	}
 }
 
-static void compare_tallies(struct verdict *v, int vm, struct json_object *counts, const struct tally *t,
-			    bool exact)
+static void compare_tallies(struct verdict *v, int vm, struct json_object *counts,
+			    const struct tally *t, bool exact)
 {
 	const char *members[3];
 	int64_t values[3];
@@ -260,9 +263,10 @@ static void compare_tallies(struct verdict *v, int vm, struct json_object *count
 	}
 }
 
-static void compare_counts(struct verdict *v, struct json_object *report, const struct records *trace)
+static void compare_counts(struct verdict *v, struct json_object *report,
+			   const struct records *trace)
 {
-	struct tally (*tallies)[NR_TALLIES], totals[NR_TALLIES] = { 0 };
+	struct tally(*tallies)[NR_TALLIES], totals[NR_TALLIES] = { 0 };
 	struct json_object *list, *vm, *obj, *stat;
 	bool exact = true, vm_exact;
 	int64_t private;
@@ -300,7 +304,8 @@ static void compare_counts(struct verdict *v, struct json_object *report, const 
 	free(tallies);
 }
 
-/* Where the number of guest faults is a lower bound, only first touches and failures can be compared. */
+/* Where the number of guest faults is a lower bound, only first touches and failures can be
+ * compared. */
 static bool comparable(struct json_object *list, const struct record *r)
 {
 	struct json_object *vm, *exact;
@@ -309,7 +314,8 @@ static bool comparable(struct json_object *list, const struct record *r)
 		return r->vm >= 0;
 	vm = json_object_array_get_idx(list, r->vm);
 	json_object_object_get_ex(vm, "guest_faults_exact", &exact);
-	return json_object_get_boolean(exact) || r->field[GUEST_FAULT_ZEROED] || r->field[GUEST_FAULT_RET];
+	return json_object_get_boolean(exact) || r->field[GUEST_FAULT_ZEROED] ||
+	       r->field[GUEST_FAULT_RET];
 }
 
 static void prepare(struct json_object *list, struct records *records, bool far_known)
@@ -338,7 +344,8 @@ static void compare_records(struct verdict *v, struct json_object *list, struct 
 	int order;
 
 	for (i = 0; i < log->nr; i++) {
-		if (log->r[i].id == EV_ALLOCATE && (int64_t)log->r[i].field[ALLOCATE_NR_PAGES] == -1)
+		if (log->r[i].id == EV_ALLOCATE &&
+		    (int64_t)log->r[i].field[ALLOCATE_NR_PAGES] == -1)
 			far_known = false;
 	}
 	prepare(list, log, far_known);
@@ -354,9 +361,11 @@ static void compare_records(struct verdict *v, struct json_object *list, struct 
 		else
 			order = strcmp(log->r[l].text, trace->r[t].text);
 		if (order < 0)
-			differs(v, "VM %d did, but no event says: %s", log->r[l].vm, log->r[l].text);
+			differs(v, "VM %d did, but no event says: %s", log->r[l].vm,
+				log->r[l].text);
 		else if (order > 0)
-			differs(v, "VM %d did not, but an event says: %s", trace->r[t].vm, trace->r[t].text);
+			differs(v, "VM %d did not, but an event says: %s", trace->r[t].vm,
+				trace->r[t].text);
 		l += order <= 0;
 		t += order >= 0;
 	}
@@ -374,7 +383,9 @@ static uint64_t fingerprint(const struct records *records, int vm, uint64_t key,
 
 		if (by_key ? r->key != key || r->pid != vm : r->vm != vm)
 			continue;
-		if (r->id != EV_CONVERT && r->id != EV_CREATE)
+		/* What differs between the two for a reason. */
+		if (r->id == EV_GUEST_FAULT ||
+		    (r->id == EV_ALLOCATE && (int64_t)r->field[ALLOCATE_RET] == -EINTR))
 			continue;
 		for (hash = 14695981039346656037ULL, c = r->text; *c; c++)
 			hash = (hash ^ (unsigned char)*c) * 1099511628211ULL;
@@ -384,8 +395,8 @@ static uint64_t fingerprint(const struct records *records, int vm, uint64_t key,
 }
 
 /*
- * Give every event the index of its VM: by the pid; where a process carries several VMs, the one that did the
- * same (any that is left, if none did: then the comparison shows it).
+ * Give every event the index of its VM: by the pid; where a process carries several VMs, the one
+ * that did the same (any that is left, if none did: then the comparison shows it).
  */
 static void assign_vms(struct json_object *list, struct records *log, struct records *trace)
 {
@@ -404,8 +415,8 @@ static void assign_vms(struct json_object *list, struct records *log, struct rec
 		struct record *r = &trace->r[i];
 
 		for (j = 0, best = nr; j < nr; j++) {
-			if (json_number(json_object_array_get_idx(list, j), "pid") == r->pid && taken[j] &&
-			    keys[j] == r->key)
+			if (json_number(json_object_array_get_idx(list, j), "pid") == r->pid &&
+			    taken[j] && keys[j] == r->key)
 				break;
 		}
 		if (j < nr) {
@@ -414,7 +425,8 @@ static void assign_vms(struct json_object *list, struct records *log, struct rec
 		}
 		print = nr > 1 ? fingerprint(trace, r->pid, r->key, true) : 0;
 		for (j = 0; j < nr; j++) {
-			if (taken[j] || json_number(json_object_array_get_idx(list, j), "pid") != r->pid)
+			if (taken[j] ||
+			    json_number(json_object_array_get_idx(list, j), "pid") != r->pid)
 				continue;
 			best = best == nr ? j : best;
 			if (nr > 1 && fingerprint(log, (int)j, 0, false) == print) {
@@ -499,7 +511,8 @@ static bool run_case(const struct test_case *c)
 	if (ret)
 		printf("  tracing: %s\n", ret == -ENOBUFS ? "events were lost" : strerror(-ret));
 	if (ret || !report || trace_read(&trace) || log_read(log_path, &log) ||
-	    !json_object_object_get_ex(report, "vms", &list) || json_object_array_length(list) > MAX_VMS) {
+	    !json_object_object_get_ex(report, "vms", &list) ||
+	    json_object_array_length(list) > MAX_VMS) {
 		v.failed++;
 		goto out;
 	}
@@ -511,8 +524,9 @@ static bool run_case(const struct test_case *c)
 	compare_records(&v, list, &log, &trace);
 	if (!events)
 		differs(&v, "there was no event at all");
-	printf("%s %s: %zu events, %zu VMs, %zu comparisons, %zu differ\n", v.failed ? "FAIL" : "ok", c->name,
-	       events, json_object_array_length(list), v.compared, v.failed);
+	printf("%s %s: %zu events, %zu VMs, %zu comparisons, %zu differ\n",
+	       v.failed ? "FAIL" : "ok", c->name, events, json_object_array_length(list),
+	       v.compared, v.failed);
 out:
 	if (!v.compared)
 		printf("FAIL %s: nothing was compared\n", c->name);
@@ -558,8 +572,9 @@ int main(int argc, char **argv)
 	}
 	ret = trace_open(BUFFER_KB);
 	if (ret <= 0) {
-		fprintf(stderr, "trace_test: %s\n", ret ? strerror(-ret) :
-			"this kernel has no kvm_gmem tracepoints (kernel-patches/)");
+		fprintf(stderr, "trace_test: %s\n",
+			ret ? strerror(-ret)
+			    : "this kernel has no kvm_gmem tracepoints (kernel-patches/)");
 		trace_close();
 		return ret ? 1 : 4;
 	}

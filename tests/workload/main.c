@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * gmem-workload: the parent. It starts the VMM processes, lets them begin and end together where that is
- * wanted, waits for all of them, counts what the kernel closed for those that went without, and reports.
+ * gmem-workload: the parent. It starts the VMM processes, lets them begin and end together where
+ * that is wanted, waits for all of them, counts what the kernel closed for those that went without,
+ * and reports.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -67,8 +68,8 @@ int wait_for_end(struct vm *vm)
 
 static void *shared_memory(size_t size)
 {
-	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
-			-1, 0);
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return at == MAP_FAILED ? NULL : at;
 }
@@ -230,7 +231,8 @@ static void wait_for_line(bool to_the_end)
 static int start_processes(void)
 {
 	const struct timespec gap = {
-		.tv_sec = cfg.stagger_ms / 1000, .tv_nsec = cfg.stagger_ms % 1000 * 1000000,
+		.tv_sec = cfg.stagger_ms / 1000,
+		.tv_nsec = cfg.stagger_ms % 1000 * 1000000,
 	};
 	u32 first, nr, i;
 	pid_t pid;

@@ -68,8 +68,8 @@ static bool fallocate_reaches(u64 offset, u64 len, int mode)
 	return !(mode & FALLOC_FL_PUNCH_HOLE) || mode & FALLOC_FL_KEEP_SIZE;
 }
 
-static int fallocate_failed(struct ctx *ctx, enum cell_id id, struct instance *inst, u64 offset, u64 len,
-			    int mode, s64 present, int err)
+static int fallocate_failed(struct ctx *ctx, enum cell_id id, struct instance *inst, u64 offset,
+			    u64 len, int mode, s64 present, int err)
 {
 	struct cell *cell = &ctx->counts->cell[id];
 
@@ -78,8 +78,8 @@ static int fallocate_failed(struct ctx *ctx, enum cell_id id, struct instance *i
 		return -err;
 	}
 	count_failed(cell, err);
-	log_op(ctx->vm, "allocate mode=%#x offset=%#llx len=%#llx nr_pages=%lld ret=%d inst=%u", mode,
-	       (unsigned long long)offset, (unsigned long long)len, (long long)present, -err,
+	log_op(ctx->vm, "allocate mode=%#x offset=%#llx len=%#llx nr_pages=%lld ret=%d inst=%u",
+	       mode, (unsigned long long)offset, (unsigned long long)len, (long long)present, -err,
 	       inst->number);
 	return -err;
 }
@@ -121,7 +121,8 @@ static void unmap_instance(struct ctx *ctx, struct instance *inst, u8 *map, u64 
 	shadow_put(ctx->vm, ctx->counts, inst);
 }
 
-/* How many pages of the range are resident, where the kernel has cachestat; mincore sees no such page. */
+/* How many pages of the range are resident, where the kernel has cachestat; mincore sees no such
+ * page. */
 static s64 resident_pages(struct instance *inst, u64 offset, u64 len)
 {
 	struct cachestat_range range = { .off = offset, .len = len };
@@ -133,14 +134,15 @@ static s64 resident_pages(struct instance *inst, u64 offset, u64 len)
 }
 
 /*
- * The allocation of an empty range was interrupted: what is there now is how far it came. Where that cannot
- * be seen the range is punched, so that what follows is known again, and the log says -1.
+ * The allocation of an empty range was interrupted: what is there now is how far it came. Where that
+ * cannot be seen the range is punched, so that what follows is known again, and the log says -1.
  */
 static int interrupted(struct ctx *ctx, struct instance *inst, u64 offset, u64 len, int mode)
 {
 	s64 present = resident_pages(inst, offset, len);
 
-	fallocate_failed(ctx, CELL_ALLOCATE, inst, offset, len, mode, present < 0 ? -1 : present, EINTR);
+	fallocate_failed(ctx, CELL_ALLOCATE, inst, offset, len, mode, present < 0 ? -1 : present,
+			 EINTR);
 	if (present < 0)
 		do_punch(ctx, inst, offset, len, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE);
 	else
@@ -164,9 +166,10 @@ int do_allocate(struct ctx *ctx, struct instance *inst, u64 offset, u64 len, int
 			return interrupted(ctx, inst, offset, len, mode);
 		return fallocate_failed(ctx, CELL_ALLOCATE, inst, offset, len, mode, 0, errno);
 	}
-	count_ok(&ctx->counts->cell[CELL_ALLOCATE], len >> PAGE_SHIFT, shadow_allocate(inst, offset, len));
-	log_op(ctx->vm, "allocate mode=%#x offset=%#llx len=%#llx nr_pages=%llu ret=0 inst=%u", mode,
-	       (unsigned long long)offset, (unsigned long long)len,
+	count_ok(&ctx->counts->cell[CELL_ALLOCATE], len >> PAGE_SHIFT,
+		 shadow_allocate(inst, offset, len));
+	log_op(ctx->vm, "allocate mode=%#x offset=%#llx len=%#llx nr_pages=%llu ret=0 inst=%u",
+	       mode, (unsigned long long)offset, (unsigned long long)len,
 	       (unsigned long long)len >> PAGE_SHIFT, inst->number);
 	return 0;
 }
@@ -307,7 +310,8 @@ static int touch(volatile u8 *at, bool read)
 	return ret;
 }
 
-static int host_touch(struct ctx *ctx, struct instance *inst, u8 *at, u64 pgoff, bool read, bool kept)
+static int host_touch(struct ctx *ctx, struct instance *inst, u8 *at, u64 pgoff, bool read,
+		      bool kept)
 {
 	u8 *page = pgoff < inst->size >> PAGE_SHIFT ? &inst->pages[pgoff] : NULL;
 	int ret;
@@ -351,8 +355,8 @@ int op_host_touch(struct ctx *ctx, const struct op *op)
 			return -errno;
 	}
 	for (i = 0; i < size >> PAGE_SHIFT; i++) {
-		r = host_touch(ctx, inst, map + (i << PAGE_SHIFT), (op->offset >> PAGE_SHIFT) + i, op->read,
-			       kept);
+		r = host_touch(ctx, inst, map + (i << PAGE_SHIFT), (op->offset >> PAGE_SHIFT) + i,
+			       op->read, kept);
 		if (r && !ret)
 			ret = r;
 	}
@@ -362,8 +366,8 @@ int op_host_touch(struct ctx *ctx, const struct op *op)
 }
 
 /*
- * The kernel may tell the VMM by SIGBUS at once; and it says EBUSY because the instance keeps the page. Both
- * mean that it has happened.
+ * The kernel may tell the VMM by SIGBUS at once; and it says EBUSY because the instance keeps the
+ * page. Both mean that it has happened.
  */
 static int poison_page(u8 *at)
 {
@@ -401,12 +405,12 @@ int op_poison(struct ctx *ctx, const struct op *op)
 	inst->pages[pgoff] = (inst->pages[pgoff] & ~PG_HOSTPTE) | PG_POISONED;
 	for (i = 0; i < MAX_SLOTS; i++) {
 		slot = &ctx->vm->slot[i];
-		if (slot->used && slot->inst == inst - ctx->vm->inst && op->offset >= slot->offset &&
-		    op->offset - slot->offset < slot->size)
+		if (slot->used && slot->inst == inst - ctx->vm->inst &&
+		    op->offset >= slot->offset && op->offset - slot->offset < slot->size)
 			shadow_unmap(ctx->vm, slot->gpa + op->offset - slot->offset, PAGE_SIZE);
 	}
 	count_ok(&ctx->counts->cell[CELL_POISON], 1, 0);
-	log_op(ctx->vm, "invalidate start=%#llx end=%#llx reason=error inst=%u", (unsigned long long)pgoff,
-	       (unsigned long long)pgoff + 1, inst->number);
+	log_op(ctx->vm, "invalidate start=%#llx end=%#llx reason=error inst=%u",
+	       (unsigned long long)pgoff, (unsigned long long)pgoff + 1, inst->number);
 	return 0;
 }

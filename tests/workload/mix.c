@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The random mix: every vCPU works in its own slice of a bound range, drawing from its own generator, so
- * that the same seed gives the same counts however the threads are scheduled.
+ * The random mix: every vCPU works in its own slice of a bound range, drawing from its own
+ * generator, so that the same seed gives the same counts however the threads are scheduled.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,22 +15,30 @@
 #define NS 1000000000ULL
 
 enum kind {
-	KIND_CONVERT, KIND_HYPERCALL, KIND_REDUNDANT, KIND_TOUCH, KIND_PREFAULT, KIND_ALLOCATE,
-	KIND_PUNCH, KIND_HOST_TOUCH, KIND_INVALID, NR_KINDS,
+	KIND_CONVERT,
+	KIND_HYPERCALL,
+	KIND_REDUNDANT,
+	KIND_TOUCH,
+	KIND_PREFAULT,
+	KIND_ALLOCATE,
+	KIND_PUNCH,
+	KIND_HOST_TOUCH,
+	KIND_INVALID,
+	NR_KINDS,
 };
 
 static const char *const kind_names[NR_KINDS] = {
-	"convert", "hypercall", "redundant", "touch", "prefault", "allocate", "punch", "host-touch",
-	"invalid",
+	"convert",  "hypercall", "redundant",  "touch",	  "prefault",
+	"allocate", "punch",	 "host-touch", "invalid",
 };
 
 struct mix {
 	const struct op *op;
 	struct slot *slot;
 	u32 weight[NR_KINDS], weights;
-	u64 ops;		/* per vCPU; 0: until the time is over */
-	u64 start, end;		/* ns */
-	u64 gap;		/* ns between two conversions of one vCPU */
+	u64 ops;	/* per vCPU; 0: until the time is over */
+	u64 start, end; /* ns */
+	u64 gap;	/* ns between two conversions of one vCPU */
 };
 
 static u64 now(void)
@@ -73,7 +81,8 @@ static int parse_kinds(struct mix *mix, const char *text)
 		for (i = 0; i < NR_KINDS && strcmp(word, kind_names[i]); i++)
 			;
 		if (i == NR_KINDS) {
-			say("line %d: unknown kind of operation '%s' in the mix", mix->op->line, word);
+			say("line %d: unknown kind of operation '%s' in the mix", mix->op->line,
+			    word);
 			ret = -EINVAL;
 			break;
 		}
@@ -124,28 +133,16 @@ static int mix_once(struct ctx *ctx, const struct mix *mix, enum kind kind, u64 
 		op.by = BY_HYPERCALL;
 		/* fall through */
 	case KIND_CONVERT:
-	case KIND_REDUNDANT:
-		op.id = OP_CONVERT;
-		break;
+	case KIND_REDUNDANT: op.id = OP_CONVERT; break;
 	case KIND_INVALID:
 		op.id = OP_CONVERT;
 		op.gpa++;
 		break;
-	case KIND_TOUCH:
-		op.id = OP_TOUCH;
-		break;
-	case KIND_PREFAULT:
-		op.id = OP_PREFAULT;
-		break;
-	case KIND_ALLOCATE:
-		op.id = OP_ALLOCATE;
-		break;
-	case KIND_PUNCH:
-		op.id = OP_PUNCH;
-		break;
-	default:
-		op.id = OP_HOST_TOUCH;
-		break;
+	case KIND_TOUCH: op.id = OP_TOUCH; break;
+	case KIND_PREFAULT: op.id = OP_PREFAULT; break;
+	case KIND_ALLOCATE: op.id = OP_ALLOCATE; break;
+	case KIND_PUNCH: op.id = OP_PUNCH; break;
+	default: op.id = OP_HOST_TOUCH; break;
 	}
 	return op_once(ctx, &op);
 }
@@ -174,7 +171,8 @@ static int mix_job(struct vcpu *vcpu, void *arg)
 		kind = draw_kind(mix, &state);
 		ret = mix_once(&ctx, mix, kind, &state, from, pages);
 		if (ret && !may_fail(kind)) {
-			say("VM %u: %s in the mix failed: %s", vm->index, kind_names[kind], strerror(-ret));
+			say("VM %u: %s in the mix failed: %s", vm->index, kind_names[kind],
+			    strerror(-ret));
 			return ret;
 		}
 		if (mix->gap && (kind <= KIND_REDUNDANT || kind == KIND_INVALID))
@@ -201,15 +199,16 @@ int op_mix(struct ctx *ctx, const struct op *op)
 			mix.slot = &vm->slot[i];
 	}
 	if (!mix.slot || mix.slot->size >> PAGE_SHIFT < vm->nr_vcpus) {
-		say("line %d: mix wants a bound instance with at least a page for each vCPU", op->line);
+		say("line %d: mix wants a bound instance with at least a page for each vCPU",
+		    op->line);
 		return -ENXIO;
 	}
 	if (!kinds)
 		kinds = cfg.mix;
 	if (!kinds)
-		kinds = cfg.type == KVM_X86_DEFAULT_VM ?
-			"touch:50,allocate:20,punch:20,invalid:2" :
-			"convert:40,hypercall:20,redundant:10,touch:20,allocate:4,punch:4,invalid:2";
+		kinds = cfg.type == KVM_X86_DEFAULT_VM
+				? "touch:50,allocate:20,punch:20,invalid:2"
+				: "convert:40,hypercall:20,redundant:10,touch:20,allocate:4,punch:4,invalid:2";
 	ret = parse_kinds(&mix, kinds);
 	if (ret)
 		return ret;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Execution of a scenario: the control thread goes from line to line and hands what a vCPU is to do to
- * that vCPU's thread. Operations on the VM itself are here, those on the instance's file in memory.c.
+ * Execution of a scenario: the control thread goes from line to line and hands what a vCPU is to do
+ * to that vCPU's thread. Operations on the VM itself are here, those on the instance's file in
+ * memory.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,8 +17,8 @@
 #include "ops.h"
 #include "workload.h"
 
-#define FIRST_SLOT	2
-#define MAX_NESTING	8
+#define FIRST_SLOT  2
+#define MAX_NESTING 8
 
 struct instance *op_instance(struct ctx *ctx, const struct op *op)
 {
@@ -71,7 +72,9 @@ static int set_attributes(struct ctx *ctx, enum origin by, struct kvm_memory_att
 int convert(struct ctx *ctx, enum origin by, u64 gpa, u64 size, u64 attributes)
 {
 	struct kvm_memory_attributes attrs = {
-		.address = gpa, .size = size, .attributes = attributes,
+		.address = gpa,
+		.size = size,
+		.attributes = attributes,
 	};
 
 	return set_attributes(ctx, by, &attrs);
@@ -90,7 +93,9 @@ static u64 size_of(struct ctx *ctx, const struct op *op)
 static int op_convert(struct ctx *ctx, const struct op *op)
 {
 	struct kvm_memory_attributes attrs = {
-		.address = op->gpa, .size = size_of(ctx, op), .attributes = op->attributes,
+		.address = op->gpa,
+		.size = size_of(ctx, op),
+		.attributes = op->attributes,
 		.flags = op->flags,
 	};
 	struct cell *cell = &ctx->counts->cell[CELL_HYPERCALL];
@@ -119,12 +124,13 @@ static int op_touch(struct ctx *ctx, const struct op *op)
 	u64 size = size_of(ctx, op);
 
 	if (shadow_in_model(op->gpa, size) || (op->gpa | size) & (PAGE_SIZE - 1) || !size) {
-		say("line %d: touch wants whole pages below %#lx", op->line, MODEL_PAGES << PAGE_SHIFT);
+		say("line %d: touch wants whole pages below %#lx", op->line,
+		    MODEL_PAGES << PAGE_SHIFT);
 		return -ENXIO;
 	}
 	shadow_guest_touch(ctx, op->gpa, size >> PAGE_SHIFT, false);
-	guest_request(ctx->vm->system, ctx->vcpu->index, op->read ? GUEST_READ : GUEST_WRITE, op->gpa,
-		      size >> PAGE_SHIFT, PAGE_SIZE);
+	guest_request(ctx->vm->system, ctx->vcpu->index, op->read ? GUEST_READ : GUEST_WRITE,
+		      op->gpa, size >> PAGE_SHIFT, PAGE_SIZE);
 	return vcpu_run(ctx);
 }
 
@@ -169,7 +175,8 @@ static int op_create(struct ctx *ctx, const struct op *op)
 	}
 	inst = shadow_instance(vm, op->inst) ? NULL : shadow_new_instance(vm, op->inst);
 	if (!inst || args.size > INST_PAGES << PAGE_SHIFT) {
-		say("line %d: instance %s exists, is the ninth or larger than 16 GiB", op->line, op->inst);
+		say("line %d: instance %s exists, is the ninth or larger than 16 GiB", op->line,
+		    op->inst);
 		close(fd);
 		return -ENXIO;
 	}
@@ -201,7 +208,9 @@ static int op_bind(struct ctx *ctx, const struct op *op)
 {
 	struct instance *inst = shadow_instance(ctx->vm, op->inst);
 	struct kvm_userspace_memory_region2 region = {
-		.flags = KVM_MEM_GUEST_MEMFD, .guest_phys_addr = op->gpa, .guest_memfd_offset = op->offset,
+		.flags = KVM_MEM_GUEST_MEMFD,
+		.guest_phys_addr = op->gpa,
+		.guest_memfd_offset = op->offset,
 		.memory_size = size_of(ctx, op),
 	};
 	struct cell *cell = &ctx->counts->cell[CELL_BIND];
@@ -239,8 +248,9 @@ static int op_bind(struct ctx *ctx, const struct op *op)
 		cell->unreached[ENOTTY]++;
 	} else if (ret) {
 		count_failed(cell, -ret);
-		log_op(ctx->vm, "bind slot=%u gpa=%#llx size=%#llx offset=%#llx ret=%d", region.slot,
-		       (unsigned long long)region.guest_phys_addr, (unsigned long long)region.memory_size,
+		log_op(ctx->vm, "bind slot=%u gpa=%#llx size=%#llx offset=%#llx ret=%d",
+		       region.slot, (unsigned long long)region.guest_phys_addr,
+		       (unsigned long long)region.memory_size,
 		       (unsigned long long)region.guest_memfd_offset, ret);
 	}
 	if (ret) {
@@ -275,8 +285,8 @@ static int op_unbind(struct ctx *ctx, const struct op *op)
 		return -ENXIO;
 	if (slot->inst >= 0) {
 		count_ok(cell, slot->size >> PAGE_SHIFT, 0);
-		log_op(ctx->vm, "unbind slot=%u gpa=%#llx size=%#llx offset=%#llx inst=%u", slot->id,
-		       (unsigned long long)slot->gpa, (unsigned long long)slot->size,
+		log_op(ctx->vm, "unbind slot=%u gpa=%#llx size=%#llx offset=%#llx inst=%u",
+		       slot->id, (unsigned long long)slot->gpa, (unsigned long long)slot->size,
 		       (unsigned long long)slot->offset, ctx->vm->inst[slot->inst].number);
 	}
 	munmap(slot->shared, slot->size);
@@ -287,7 +297,8 @@ static int op_unbind(struct ctx *ctx, const struct op *op)
 static int op_sleep(struct ctx *ctx, const struct op *op)
 {
 	struct timespec t = {
-		.tv_sec = op->duration_ms / 1000, .tv_nsec = op->duration_ms % 1000 * 1000000,
+		.tv_sec = op->duration_ms / 1000,
+		.tv_nsec = op->duration_ms % 1000 * 1000000,
 	};
 
 	(void)ctx;
@@ -316,12 +327,12 @@ static int op_exit(struct ctx *ctx, const struct op *op)
 }
 
 static int (*const handlers[NR_OPS])(struct ctx *ctx, const struct op *op) = {
-	[OP_CREATE] = op_create,	[OP_CLOSE] = op_close,		[OP_BIND] = op_bind,
-	[OP_UNBIND] = op_unbind,	[OP_CONVERT] = op_convert,	[OP_TOUCH] = op_touch,
-	[OP_PREFAULT] = op_prefault,	[OP_ALLOCATE] = op_allocate,	[OP_PUNCH] = op_punch,
-	[OP_MMAP] = op_mmap,		[OP_MUNMAP] = op_munmap,	[OP_HOST_TOUCH] = op_host_touch,
-	[OP_PASS] = op_pass,		[OP_DROP] = op_drop,		[OP_POISON] = op_poison,
-	[OP_SLEEP] = op_sleep,		[OP_START] = op_start,		[OP_EXIT] = op_exit,
+	[OP_CREATE] = op_create,     [OP_CLOSE] = op_close,	  [OP_BIND] = op_bind,
+	[OP_UNBIND] = op_unbind,     [OP_CONVERT] = op_convert,	  [OP_TOUCH] = op_touch,
+	[OP_PREFAULT] = op_prefault, [OP_ALLOCATE] = op_allocate, [OP_PUNCH] = op_punch,
+	[OP_MMAP] = op_mmap,	     [OP_MUNMAP] = op_munmap,	  [OP_HOST_TOUCH] = op_host_touch,
+	[OP_PASS] = op_pass,	     [OP_DROP] = op_drop,	  [OP_POISON] = op_poison,
+	[OP_SLEEP] = op_sleep,	     [OP_START] = op_start,	  [OP_EXIT] = op_exit,
 	[OP_KILL] = op_exit,
 };
 
@@ -365,7 +376,8 @@ static int run_op(struct ctx *ctx, const struct op *line, u64 shift)
 		if (op.expect == EXPECT_ANY ? ret != -ENXIO && ret != -ERANGE : ret == -op.expect)
 			continue;
 		say("VM %u, line %d: the outcome is %s, expected was %s", ctx->vm->index, op.line,
-		    outcome(ret), op.expect == EXPECT_ANY ? "any of the kernel's" : outcome(-op.expect));
+		    outcome(ret),
+		    op.expect == EXPECT_ANY ? "any of the kernel's" : outcome(-op.expect));
 		ctx->vm->error = true;
 		return -EINVAL;
 	}
@@ -374,14 +386,16 @@ static int run_op(struct ctx *ctx, const struct op *line, u64 shift)
 
 struct job {
 	const struct op *op;
-	u64 span;		/* distance between the ranges of two vCPUs */
+	u64 span; /* distance between the ranges of two vCPUs */
 };
 
 static int run_job(struct vcpu *vcpu, void *arg)
 {
 	const struct job *job = arg;
 	struct ctx ctx = {
-		.vm = vcpu->vm, .vcpu = vcpu, .counts = &vcpu->vm->counts[vcpu->index],
+		.vm = vcpu->vm,
+		.vcpu = vcpu,
+		.counts = &vcpu->vm->counts[vcpu->index],
 	};
 
 	return run_op(&ctx, job->op, job->span * vcpu->index);

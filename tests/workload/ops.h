@@ -4,7 +4,7 @@
 
 #include "workload.h"
 
-#define ERR_SIGBUS 200		/* beside the errnos: a touch that was refused */
+#define ERR_SIGBUS 200 /* beside the errnos: a touch that was refused */
 
 /* The open instance that a line names; says so if there is none. */
 struct instance *op_instance(struct ctx *ctx, const struct op *op);

@@ -11,7 +11,16 @@
 
 #include "workload.h"
 
-enum option_kind { OPT_NUMBER32, OPT_NUMBER, OPT_SIZE, OPT_TEXT, OPT_BOOL, OPT_TYPE, OPT_FLAGS, OPT_HELP };
+enum option_kind {
+	OPT_NUMBER32,
+	OPT_NUMBER,
+	OPT_SIZE,
+	OPT_TEXT,
+	OPT_BOOL,
+	OPT_TYPE,
+	OPT_FLAGS,
+	OPT_HELP
+};
 
 struct option_desc {
 	const char *name;
@@ -24,43 +33,59 @@ struct option_desc {
 };
 
 struct config cfg = {
-	.vms = 1, .vcpus = 1, .vms_per_process = 1, .type = KVM_X86_SW_PROTECTED_VM, .size = 16 << 20,
-	.ops = 1000, .seed = 1, .teardown = "close", .log_fd = -1,
+	.vms = 1,
+	.vcpus = 1,
+	.vms_per_process = 1,
+	.type = KVM_X86_SW_PROTECTED_VM,
+	.size = 16 << 20,
+	.ops = 1000,
+	.seed = 1,
+	.teardown = "close",
+	.log_fd = -1,
 };
 
 static const struct option_desc options[] = {
 	{ "vms", 'n', OPT_NUMBER32, "N", &cfg.vms, 1, 10000, "number of VMs (1)" },
 	{ "vms-per-process", 0, OPT_NUMBER32, "N", &cfg.vms_per_process, 1, 10000,
-		"VMs that one VMM process carries (1)" },
-	{ "vcpus", 'c', OPT_NUMBER32, "N", &cfg.vcpus, 1, MAX_VCPUS, "vCPUs of each VM, a thread each (1)" },
+	  "VMs that one VMM process carries (1)" },
+	{ "vcpus", 'c', OPT_NUMBER32, "N", &cfg.vcpus, 1, MAX_VCPUS,
+	  "vCPUs of each VM, a thread each (1)" },
 	{ "type", 't', OPT_TYPE, "TYPE", &cfg.type, 0, 0,
-		"VM type: default or software-protected (software-protected)" },
+	  "VM type: default or software-protected (software-protected)" },
 	{ "flags", 'f', OPT_FLAGS, "FLAGS", &cfg.flags, 0, 0,
-		"flags of instances: none, or mmap and init-shared with a comma between (none)" },
-	{ "size", 's', OPT_SIZE, "SIZE", &cfg.size, 1, ~0ULL, "size of instances, with suffix K, M, G, T (16M)" },
-	{ "script", 'S', OPT_TEXT, "FILE", &cfg.script, 0, 0, "the scenario, - for standard input" },
+	  "flags of instances: none, or mmap and init-shared with a comma between (none)" },
+	{ "size", 's', OPT_SIZE, "SIZE", &cfg.size, 1, ~0ULL,
+	  "size of instances, with suffix K, M, G, T (16M)" },
+	{ "script", 'S', OPT_TEXT, "FILE", &cfg.script, 0, 0,
+	  "the scenario, - for standard input" },
 	{ "execute", 'e', OPT_TEXT, "OPS", &cfg.commands, 0, 0,
-		"the scenario itself, semicolons between its lines (create; bind; start; mix)" },
+	  "the scenario itself, semicolons between its lines (create; bind; start; mix)" },
 	{ "ops", 'o', OPT_NUMBER, "N", &cfg.ops, 0, ~0ULL,
-		"operations of each vCPU in a mix, 0: until --duration is over (1000)" },
-	{ "mix", 'm', OPT_TEXT, "KINDS", &cfg.mix, 0, 0, "what is mixed, KIND:WEIGHT,... (see mix below)" },
-	{ "rate", 'r', OPT_NUMBER, "N", &cfg.rate, 0, 1000000000, "conversions per second of each VM in a mix (0: no limit)" },
-	{ "duration", 'd', OPT_NUMBER, "MS", &cfg.duration_ms, 0, ~0ULL >> 24, "end a mix after this time (0: never)" },
-	{ "pause", 0, OPT_NUMBER, "US", &cfg.pause_us, 0, ~0ULL >> 24, "pause after each operation of a mix (0)" },
-	{ "seed", 0, OPT_NUMBER, "N", &cfg.seed, 0, ~0ULL, "seed of the mix: same seed, same counts (1)" },
+	  "operations of each vCPU in a mix, 0: until --duration is over (1000)" },
+	{ "mix", 'm', OPT_TEXT, "KINDS", &cfg.mix, 0, 0,
+	  "what is mixed, KIND:WEIGHT,... (see mix below)" },
+	{ "rate", 'r', OPT_NUMBER, "N", &cfg.rate, 0, 1000000000,
+	  "conversions per second of each VM in a mix (0: no limit)" },
+	{ "duration", 'd', OPT_NUMBER, "MS", &cfg.duration_ms, 0, ~0ULL >> 24,
+	  "end a mix after this time (0: never)" },
+	{ "pause", 0, OPT_NUMBER, "US", &cfg.pause_us, 0, ~0ULL >> 24,
+	  "pause after each operation of a mix (0)" },
+	{ "seed", 0, OPT_NUMBER, "N", &cfg.seed, 0, ~0ULL,
+	  "seed of the mix: same seed, same counts (1)" },
 	{ "serial", 0, OPT_BOOL, NULL, &cfg.serial, 0, 0,
-		"one vCPU of a VM at a time, which makes the number of guest faults exact" },
-	{ "stagger", 0, OPT_NUMBER, "MS", &cfg.stagger_ms, 0, 1000000, "time between the starts of processes (0)" },
+	  "one vCPU of a VM at a time, which makes the number of guest faults exact" },
+	{ "stagger", 0, OPT_NUMBER, "MS", &cfg.stagger_ms, 0, 1000000,
+	  "time between the starts of processes (0)" },
 	{ "teardown", 0, OPT_TEXT, "HOW", &cfg.teardown, 0, 0,
-		"at the end: close everything, exit without, or kill (close)" },
+	  "at the end: close everything, exit without, or kill (close)" },
 	{ "wait-start", 'w', OPT_BOOL, NULL, &cfg.wait_start, 0, 0,
-		"wait for a line on standard input between set-up and work" },
+	  "wait for a line on standard input between set-up and work" },
 	{ "hold", 0, OPT_BOOL, NULL, &cfg.hold, 0, 0,
-		"keep everything open after the work until standard input is closed" },
+	  "keep everything open after the work until standard input is closed" },
 	{ "json-lines", 'j', OPT_BOOL, NULL, &cfg.json_lines, 0, 0,
-		"each object on one line, and objects {\"progress\": ready|started|held, ...} before the last" },
+	  "each object on one line, and objects {\"progress\": ready|started|held, ...} before the last" },
 	{ "log", 'l', OPT_TEXT, "FILE", &cfg.log, 0, 0,
-		"write each operation with the values that the kernel must have seen" },
+	  "write each operation with the values that the kernel must have seen" },
 	{ "help", 'h', OPT_HELP, NULL, NULL, 0, 0, "this text" },
 };
 
@@ -105,8 +130,9 @@ static void help(void)
 	fputs(description, stdout);
 	for (i = 0; i < NR_OPTIONS; i++) {
 		o = &options[i];
-		snprintf(left, sizeof(left), "%c%c%c --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
-			 o->letter ? ',' : ' ', o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+		snprintf(left, sizeof(left), "%c%c%c --%s%s%s", o->letter ? '-' : ' ',
+			 o->letter ? o->letter : ' ', o->letter ? ',' : ' ', o->name,
+			 o->arg ? " " : "", o->arg ? o->arg : "");
 		printf("  %-26s %s\n", left, o->help);
 	}
 	fputs(notes, stdout);
@@ -178,15 +204,9 @@ static int set_option(const struct option_desc *o, const char *text)
 	int ret = 0;
 
 	switch (o->kind) {
-	case OPT_HELP:
-		help();
-		exit(EXIT_OK);
-	case OPT_BOOL:
-		*(bool *)o->value = true;
-		return 0;
-	case OPT_TEXT:
-		*(const char **)o->value = text;
-		return 0;
+	case OPT_HELP: help(); exit(EXIT_OK);
+	case OPT_BOOL: *(bool *)o->value = true; return 0;
+	case OPT_TEXT: *(const char **)o->value = text; return 0;
 	case OPT_TYPE:
 		*(u32 *)o->value = KVM_X86_SW_PROTECTED_VM;
 		if (!strcmp(text, "default"))
@@ -194,9 +214,7 @@ static int set_option(const struct option_desc *o, const char *text)
 		else
 			ret = strcmp(text, "software-protected") ? -EINVAL : 0;
 		break;
-	case OPT_FLAGS:
-		ret = parse_flags(text, o->value);
-		break;
+	case OPT_FLAGS: ret = parse_flags(text, o->value); break;
 	default:
 		ret = *text == '-' ? -EINVAL : parse_size(text, &n);
 		if (!ret && (n < o->min || n > o->max))
@@ -221,7 +239,8 @@ static int check_options(void)
 		say("standard input cannot be the script and the signal to go on");
 		return EXIT_USAGE;
 	}
-	if (strcmp(cfg.teardown, "close") && strcmp(cfg.teardown, "exit") && strcmp(cfg.teardown, "kill")) {
+	if (strcmp(cfg.teardown, "close") && strcmp(cfg.teardown, "exit") &&
+	    strcmp(cfg.teardown, "kill")) {
 		say("--teardown is close, exit or kill, not '%s'", cfg.teardown);
 		return EXIT_USAGE;
 	}

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hand-over of an instance's fd to another process by SCM_RIGHTS. The other process is started before there
- * is any VM, so it has nothing but what it is handed. It may do one operation with the fd, which it counts
- * in the shared counts, and closes it, or keeps it until it is told or the VMM is gone.
+ * Hand-over of an instance's fd to another process by SCM_RIGHTS. The other process is started
+ * before there is any VM, so it has nothing but what it is handed. It may do one operation with the
+ * fd, which it counts in the shared counts, and closes it, or keeps it until it is told or the VMM
+ * is gone.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,9 +15,9 @@
 #include "ops.h"
 #include "workload.h"
 
-#define HELPER_SOCKET	0
-#define HELPER_LOG	3
-#define CONTROL_SIZE	CMSG_SPACE(sizeof(int))
+#define HELPER_SOCKET 0
+#define HELPER_LOG    3
+#define CONTROL_SIZE  CMSG_SPACE(sizeof(int))
 
 static int send_op(int socket, const struct op *op, int fd)
 {
@@ -43,7 +44,9 @@ static int receive_op(struct op *op)
 	char control[CONTROL_SIZE] __attribute__((aligned(8)));
 	struct iovec iov = { .iov_base = op, .iov_len = sizeof(*op) };
 	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
 		.msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *c;

@@ -186,7 +186,8 @@ static struct json_object *convert_json(const struct counts *counts)
 	}
 	sub = json_object_new_object();
 	for (to = 0; to < NR_DIRECTIONS; to++)
-		json_object_object_add(sub, directions[to], cell_json(&convert_desc, &sum.cell[to]));
+		json_object_object_add(sub, directions[to],
+				       cell_json(&convert_desc, &sum.cell[to]));
 	json_object_object_add(obj, "sum", sub);
 	return obj;
 }
@@ -214,14 +215,16 @@ static struct json_object *vm_json(const struct vm *vm, struct counts *totals)
 	add_number(obj, "vm", vm->index);
 	add_number(obj, "pid", vm->pid);
 	json_object_object_add(obj, "type",
-			       json_object_new_string(cfg.type == KVM_X86_DEFAULT_VM ?
-						      "default" : "software-protected"));
+			       json_object_new_string(cfg.type == KVM_X86_DEFAULT_VM
+							      ? "default"
+							      : "software-protected"));
 	add_number(obj, "vcpus", cfg.vcpus);
 	json_object_object_add(obj, "end", json_object_new_string(ends[vm->end]));
 	json_object_object_add(obj, "guest_faults_exact", json_object_new_boolean(!vm->inexact));
 	add_number(obj, "private_pages", vm->private_pages);
 	json_object_object_add(obj, "kvm_stat_private_pages",
-			       vm->stat_private < 0 ? NULL : json_object_new_int64(vm->stat_private));
+			       vm->stat_private < 0 ? NULL
+						    : json_object_new_int64(vm->stat_private));
 	json_object_object_add(obj, "counts", counts_json(&counts));
 	if (memcmp(&vm->setup, &none, sizeof(none)))
 		json_object_object_add(obj, "before_start", counts_json(&vm->setup));
@@ -244,9 +247,9 @@ int report(FILE *out, const struct vm *vms)
 	add_number(obj, "seed", cfg.seed);
 	json_object_object_add(obj, "vms", list);
 	json_object_object_add(obj, "totals", counts_json(&totals));
-	fprintf(out, "%s\n", json_object_to_json_string_ext(obj, cfg.json_lines ?
-							    JSON_C_TO_STRING_PLAIN :
-							    JSON_C_TO_STRING_PRETTY));
+	fprintf(out, "%s\n",
+		json_object_to_json_string_ext(obj, cfg.json_lines ? JSON_C_TO_STRING_PLAIN
+								   : JSON_C_TO_STRING_PRETTY));
 	json_object_put(obj);
 	return fflush(out) ? -errno : 0;
 }

@@ -14,15 +14,40 @@
 #define K(key) (1U << KEY_##key)
 
 enum key {
-	KEY_INST, KEY_SIZE, KEY_FLAGS, KEY_GPA, KEY_OFFSET, KEY_SLOT, KEY_FD, KEY_TO, KEY_ATTRIBUTES,
-	KEY_BY, KEY_VCPU, KEY_READ, KEY_MODE, KEY_INTERRUPT, KEY_PRIVATE, KEY_DO, KEY_HOLD, KEY_OPS,
-	KEY_RATE, KEY_DURATION, KEY_PAUSE, KEY_PAGES, KEY_KINDS, KEY_TIMES, KEY_STEP, KEY_EXPECT, NR_KEYS,
+	KEY_INST,
+	KEY_SIZE,
+	KEY_FLAGS,
+	KEY_GPA,
+	KEY_OFFSET,
+	KEY_SLOT,
+	KEY_FD,
+	KEY_TO,
+	KEY_ATTRIBUTES,
+	KEY_BY,
+	KEY_VCPU,
+	KEY_READ,
+	KEY_MODE,
+	KEY_INTERRUPT,
+	KEY_PRIVATE,
+	KEY_DO,
+	KEY_HOLD,
+	KEY_OPS,
+	KEY_RATE,
+	KEY_DURATION,
+	KEY_PAUSE,
+	KEY_PAGES,
+	KEY_KINDS,
+	KEY_TIMES,
+	KEY_STEP,
+	KEY_EXPECT,
+	NR_KEYS,
 };
 
 static const char *const key_names[NR_KEYS] = {
-	"inst", "size", "flags", "gpa", "offset", "slot", "fd", "to", "attributes", "by", "vcpu", "read",
-	"mode", "interrupt", "private", "do", "hold", "ops", "rate", "duration", "pause", "pages",
-	"kinds", "times", "step", "expect",
+	"inst",	   "size",	 "flags", "gpa",  "offset", "slot",	"fd",
+	"to",	   "attributes", "by",	  "vcpu", "read",   "mode",	"interrupt",
+	"private", "do",	 "hold",  "ops",  "rate",   "duration", "pause",
+	"pages",   "kinds",	 "times", "step", "expect",
 };
 
 #define COMMON (K(TIMES) | K(STEP) | K(EXPECT) | K(VCPU))
@@ -35,36 +60,39 @@ struct op_desc {
 
 static const struct op_desc op_descs[NR_OPS] = {
 	[OP_CREATE] = { "create", COMMON | K(INST) | K(SIZE) | K(FLAGS),
-		"a guest_memfd instance, size= and flags= as the options say unless given" },
+			"a guest_memfd instance, size= and flags= as the options say unless given" },
 	[OP_CLOSE] = { "close", COMMON | K(INST), "the VMM's fd of the instance" },
 	[OP_BIND] = { "bind", COMMON | K(INST) | K(SLOT) | K(GPA) | K(SIZE) | K(OFFSET) | K(FD),
-		"a memslot to a range of the instance; fd=N or fd=null gives a wrong fd" },
+		      "a memslot to a range of the instance; fd=N or fd=null gives a wrong fd" },
 	[OP_UNBIND] = { "unbind", COMMON | K(SLOT), "delete the memslot (slot=2 unless given)" },
 	[OP_CONVERT] = { "convert",
-		COMMON | K(INST) | K(GPA) | K(SIZE) | K(TO) | K(ATTRIBUTES) | K(FLAGS) | K(BY),
-		"to=private|shared or attributes=N; by=host (explicit) or by=hypercall (the guest asks)" },
+			 COMMON | K(INST) | K(GPA) | K(SIZE) | K(TO) | K(ATTRIBUTES) | K(FLAGS) |
+				 K(BY),
+			 "to=private|shared or attributes=N; by=host (explicit) or by=hypercall (the guest asks)" },
 	[OP_TOUCH] = { "touch", COMMON | K(INST) | K(GPA) | K(SIZE) | K(READ),
-		"the guest writes (read=yes: reads) one word of every page; private pages without "
-		"instance become KVM_EXIT_MEMORY_FAULT and an implicit conversion to shared" },
+		       "the guest writes (read=yes: reads) one word of every page; private pages without "
+		       "instance become KVM_EXIT_MEMORY_FAULT and an implicit conversion to shared" },
 	[OP_PREFAULT] = { "prefault", COMMON | K(INST) | K(GPA) | K(SIZE), "KVM_PRE_FAULT_MEMORY" },
-	[OP_ALLOCATE] = { "allocate", COMMON | K(INST) | K(OFFSET) | K(SIZE) | K(MODE) | K(INTERRUPT),
-		"fallocate; interrupt=US sends signals at this interval (the range must be empty)" },
+	[OP_ALLOCATE] = { "allocate",
+			  COMMON | K(INST) | K(OFFSET) | K(SIZE) | K(MODE) | K(INTERRUPT),
+			  "fallocate; interrupt=US sends signals at this interval (the range must be empty)" },
 	[OP_PUNCH] = { "punch", COMMON | K(INST) | K(OFFSET) | K(SIZE) | K(MODE), "a hole" },
 	[OP_MMAP] = { "mmap", COMMON | K(INST) | K(OFFSET) | K(SIZE) | K(PRIVATE),
-		"keep a mapping of the instance; private=yes asks for MAP_PRIVATE" },
+		      "keep a mapping of the instance; private=yes asks for MAP_PRIVATE" },
 	[OP_MUNMAP] = { "munmap", COMMON | K(INST), "that mapping" },
 	[OP_HOST_TOUCH] = { "host-touch", COMMON | K(INST) | K(OFFSET) | K(SIZE) | K(READ),
-		"the VMM touches every page, through the mapping that is kept, else through one of its "
-		"own; refused touches are caught (expect=SIGBUS)" },
+			    "the VMM touches every page, through the mapping that is kept, else through one of its "
+			    "own; refused touches are caught (expect=SIGBUS)" },
 	[OP_PASS] = { "pass", COMMON | K(INST) | K(DO) | K(HOLD) | K(OFFSET) | K(SIZE) | K(MODE),
-		"hand the fd to another process by SCM_RIGHTS, which does do=punch|allocate|host-touch "
-		"with it; hold=yes: it keeps the fd" },
+		      "hand the fd to another process by SCM_RIGHTS, which does do=punch|allocate|host-touch "
+		      "with it; hold=yes: it keeps the fd" },
 	[OP_DROP] = { "drop", COMMON | K(INST), "the process that holds the fd goes" },
 	[OP_POISON] = { "poison", COMMON | K(INST) | K(OFFSET), "memory failure of a mapped page" },
-	[OP_MIX] = { "mix", K(SLOT) | K(OPS) | K(RATE) | K(DURATION) | K(PAUSE) | K(PAGES) | K(KINDS),
-		"every vCPU in its slice: ops=N each, or duration=MS; kinds=KIND:WEIGHT,... of convert "
-		"hypercall redundant touch prefault allocate punch host-touch invalid; pages=N at most "
-		"per operation; rate=N conversions per second of the VM; pause=US after each" },
+	[OP_MIX] = { "mix",
+		     K(SLOT) | K(OPS) | K(RATE) | K(DURATION) | K(PAUSE) | K(PAGES) | K(KINDS),
+		     "every vCPU in its slice: ops=N each, or duration=MS; kinds=KIND:WEIGHT,... of convert "
+		     "hypercall redundant touch prefault allocate punch host-touch invalid; pages=N at most "
+		     "per operation; rate=N conversions per second of the VM; pause=US after each" },
 	[OP_REPEAT] = { "repeat", K(TIMES), "times=N the lines until end" },
 	[OP_END] = { "end", 0, "of repeat" },
 	[OP_START] = { "start", 0, "set-up ends here (first line unless given), see --wait-start" },
@@ -136,23 +164,16 @@ static int parse_value(struct op *op, enum key key, const char *text)
 	int ret;
 
 	switch (key) {
-	case KEY_INST:
-		return parse_word(op->inst, text);
-	case KEY_SIZE:
-		op->has_size = true;
-		return parse_size(text, &op->size);
-	case KEY_FLAGS:
-		op->has_flags = true;
-		return parse_flags(text, &op->flags);
+	case KEY_INST: return parse_word(op->inst, text);
+	case KEY_SIZE: op->has_size = true; return parse_size(text, &op->size);
+	case KEY_FLAGS: op->has_flags = true; return parse_flags(text, &op->flags);
 	case KEY_GPA:
 		/* "+16K" counts from the start of instance memory. */
 		ret = parse_size(*text == '+' ? text + 1 : text, &op->gpa);
 		op->gpa += *text == '+' ? MEMORY_BASE : 0;
 		return ret;
-	case KEY_OFFSET:
-		return parse_size(text, &op->offset);
-	case KEY_SLOT:
-		return parse_size(text, &op->slot);
+	case KEY_OFFSET: return parse_size(text, &op->offset);
+	case KEY_SLOT: return parse_size(text, &op->slot);
 	case KEY_FD:
 		op->has_fd = true;
 		op->fd = -2;
@@ -164,53 +185,33 @@ static int parse_value(struct op *op, enum key key, const char *text)
 		ret = parse_size(text, &n);
 		op->fd = (s64)n;
 		return ret;
-	case KEY_TO:
-		return parse_to(op, text);
-	case KEY_ATTRIBUTES:
-		op->has_attributes = true;
-		return parse_size(text, &op->attributes);
+	case KEY_TO: return parse_to(op, text);
+	case KEY_ATTRIBUTES: op->has_attributes = true; return parse_size(text, &op->attributes);
 	case KEY_BY:
 		op->by = !strcmp(text, "hypercall") ? BY_HYPERCALL : BY_HOST;
 		return op->by == BY_HOST && strcmp(text, "host") ? -EINVAL : 0;
 	case KEY_VCPU:
 		op->vcpu = VCPU_ALL;
 		return strcmp(text, "all") ? parse_small(text, &op->vcpu) : 0;
-	case KEY_READ:
-		return yes_no(text, &op->read);
-	case KEY_MODE:
-		op->has_mode = true;
-		return parse_size(text, &op->mode);
-	case KEY_INTERRUPT:
-		return parse_size(text, &op->interrupt);
-	case KEY_PRIVATE:
-		return yes_no(text, &op->private);
+	case KEY_READ: return yes_no(text, &op->read);
+	case KEY_MODE: op->has_mode = true; return parse_size(text, &op->mode);
+	case KEY_INTERRUPT: return parse_size(text, &op->interrupt);
+	case KEY_PRIVATE: return yes_no(text, &op->private);
 	case KEY_DO:
 		if (strcmp(text, "punch") && strcmp(text, "allocate") && strcmp(text, "host-touch"))
 			return -EINVAL;
 		return parse_word(op->doing, text);
-	case KEY_HOLD:
-		return yes_no(text, &op->hold);
-	case KEY_OPS:
-		return parse_size(text, &op->ops);
-	case KEY_RATE:
-		return parse_size(text, &op->rate);
-	case KEY_DURATION:
-		return parse_size(text, &op->duration_ms);
-	case KEY_PAUSE:
-		return parse_size(text, &op->pause_us);
-	case KEY_PAGES:
-		return parse_size(text, &op->pages) || !op->pages ? -EINVAL : 0;
-	case KEY_KINDS:
-		op->kinds = strdup(text);
-		return op->kinds ? 0 : -ENOMEM;
-	case KEY_TIMES:
-		return parse_size(text, &op->times);
-	case KEY_STEP:
-		return parse_size(text, &op->step);
-	case KEY_EXPECT:
-		return parse_expect(text, &op->expect);
-	default:
-		return -EINVAL;
+	case KEY_HOLD: return yes_no(text, &op->hold);
+	case KEY_OPS: return parse_size(text, &op->ops);
+	case KEY_RATE: return parse_size(text, &op->rate);
+	case KEY_DURATION: return parse_size(text, &op->duration_ms);
+	case KEY_PAUSE: return parse_size(text, &op->pause_us);
+	case KEY_PAGES: return parse_size(text, &op->pages) || !op->pages ? -EINVAL : 0;
+	case KEY_KINDS: op->kinds = strdup(text); return op->kinds ? 0 : -ENOMEM;
+	case KEY_TIMES: return parse_size(text, &op->times);
+	case KEY_STEP: return parse_size(text, &op->step);
+	case KEY_EXPECT: return parse_expect(text, &op->expect);
+	default: return -EINVAL;
 	}
 }
 
@@ -302,7 +303,8 @@ static int parse_line(struct scenario *s, char *text, int line)
 	op->id = i;
 	while ((word = strtok_r(NULL, " \t\r\n", &save))) {
 		/* "repeat 5" is short for "repeat times=5". */
-		if (op->id == OP_REPEAT && isdigit((unsigned char)*word) && !parse_size(word, &op->times))
+		if (op->id == OP_REPEAT && isdigit((unsigned char)*word) &&
+		    !parse_size(word, &op->times))
 			continue;
 		ret = parse_argument(op, word);
 		if (ret)
@@ -359,7 +361,8 @@ static char *read_script(const char *path)
 	size_t size = 0;
 
 	if (!file || getdelim(&text, &size, 0, file) < 0) {
-		say("cannot read the scenario %s: %s", path, errno ? strerror(errno) : "it is empty");
+		say("cannot read the scenario %s: %s", path,
+		    errno ? strerror(errno) : "it is empty");
 		free(text);
 		text = NULL;
 	}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The shadow: what every page must look like after what was done, from the rules of KVM's source and never
- * from asking the kernel. It decides which touch is a guest fault, which conversion is redundant, what a
- * punch frees and what is still resident when an instance goes.
+ * The shadow: what every page must look like after what was done, from the rules of KVM's source
+ * and never from asking the kernel. It decides which touch is a guest fault, which conversion is
+ * redundant, what a punch frees and what is still resident when an instance goes.
  *
  * A slice of pages belongs to one thread at a time, so bytes need no lock; the sums are atomic.
  */
@@ -124,7 +124,8 @@ void shadow_bound(struct vm *vm, struct slot *slot)
 	shadow_unmap(vm, slot->gpa, slot->size);
 }
 
-/* A memslot was deleted: a default VM drops its whole nested page table, others only the slot's part. */
+/* A memslot was deleted: a default VM drops its whole nested page table, others only the slot's
+ * part. */
 void shadow_unbound(struct vm *vm, struct slot *slot)
 {
 	size_t i;
@@ -229,9 +230,9 @@ void shadow_guest_touch(struct ctx *ctx, u64 gpa, u64 pages, bool prefault)
 		zeroed = zero_page(inst, pgoff);
 		*page |= GPA_MAPPED;
 		count_ok(cell, 1, zeroed);
-		log_op(vm, "guest_fault slot=%u gfn=%#llx pgoff=%#llx zeroed=%d ret=0 inst=%u", slot->id,
-		       (unsigned long long)gpa >> PAGE_SHIFT, (unsigned long long)pgoff, zeroed,
-		       inst->number);
+		log_op(vm, "guest_fault slot=%u gfn=%#llx pgoff=%#llx zeroed=%d ret=0 inst=%u",
+		       slot->id, (unsigned long long)gpa >> PAGE_SHIFT, (unsigned long long)pgoff,
+		       zeroed, inst->number);
 	}
 }
 
@@ -276,8 +277,10 @@ void shadow_put(struct vm *vm, struct counts *counts, struct instance *inst)
 		slot->inst = -1;
 	}
 	count_ok(&counts->cell[CELL_RELEASE], inst->resident, 0);
-	log_op(vm, "invalidate start=0 end=0xffffffffffffffff reason=release inst=%u", inst->number);
-	log_op(vm, "release nrpages=%llu inst=%u", (unsigned long long)inst->resident, inst->number);
+	log_op(vm, "invalidate start=0 end=0xffffffffffffffff reason=release inst=%u",
+	       inst->number);
+	log_op(vm, "release nrpages=%llu inst=%u", (unsigned long long)inst->resident,
+	       inst->number);
 	inst->used = false;
 }
 

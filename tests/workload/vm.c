@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The VM on the raw KVM API: creation, vCPUs with a thread each, the run loop with its exits, statistics.
+ * The VM on the raw KVM API: creation, vCPUs with a thread each, the run loop with its exits,
+ * statistics.
  */
 #include <cpuid.h>
 #include <errno.h>
@@ -13,10 +14,10 @@
 
 #include "workload.h"
 
-#define SYSTEM_SLOT	0
-#define PLAIN_SLOT	1
-#define DONE_PORT	0x10
-#define MAX_CPUID	256
+#define SYSTEM_SLOT 0
+#define PLAIN_SLOT  1
+#define DONE_PORT   0x10
+#define MAX_CPUID   256
 
 static int open_kvm(void)
 {
@@ -74,13 +75,28 @@ static int set_slot(struct vm *vm, u32 id, u64 gpa, u64 size, void *memory)
 static int vcpu_set_state(struct vcpu *vcpu, struct kvm_cpuid2 *cpuid)
 {
 	struct kvm_segment code = {
-		.selector = 0x8, .limit = ~0U, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1,
+		.selector = 0x8,
+		.limit = ~0U,
+		.type = 11,
+		.present = 1,
+		.s = 1,
+		.l = 1,
+		.g = 1,
 	};
 	struct kvm_segment data = {
-		.selector = 0x10, .limit = ~0U, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1,
+		.selector = 0x10,
+		.limit = ~0U,
+		.type = 3,
+		.present = 1,
+		.s = 1,
+		.db = 1,
+		.g = 1,
 	};
 	struct kvm_regs regs = {
-		.rip = guest_entry(), .rdi = guest_params(vcpu->index), .rflags = 2,
+		.rip = guest_entry(),
+		.rdi = guest_params(vcpu->index),
+		.rflags = 2,
+		.rsp = guest_params(vcpu->index) + PAGE_SIZE,
 	};
 	struct kvm_sregs sregs;
 
@@ -88,10 +104,14 @@ static int vcpu_set_state(struct vcpu *vcpu, struct kvm_cpuid2 *cpuid)
 		return -errno;
 	sregs.cs = code;
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
+	sregs.gdt.base = guest_gdt();
+	sregs.gdt.limit = 3 * 8 - 1;
+	sregs.idt.base = guest_idt();
+	sregs.idt.limit = PAGE_SIZE - 1;
 	sregs.cr3 = guest_page_table();
-	sregs.cr4 = 1 << 5;				/* PAE */
-	sregs.cr0 = 1U << 31 | 1 << 4 | 1;		/* PG, ET, PE */
-	sregs.efer = 1 << 8 | 1 << 10;			/* LME, LMA */
+	sregs.cr4 = 1 << 5;		   /* PAE */
+	sregs.cr0 = 1U << 31 | 1 << 4 | 1; /* PG, ET, PE */
+	sregs.efer = 1 << 8 | 1 << 10;	   /* LME, LMA */
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) || ioctl(vcpu->fd, KVM_SET_REGS, &regs))
 		return -errno;
 	return 0;
@@ -172,14 +192,15 @@ static int vcpu_create(struct vm *vm, u32 index, size_t run_size, struct kvm_cpu
 }
 
 /**
- * vm_create - create the VM with its vCPUs and its ordinary memory; must run in the process's first thread,
- * because KVM remembers the creating thread as the VM's pid
+ * vm_create - create the VM with its vCPUs and its ordinary memory; must run in the process's first
+ * thread, because KVM remembers the creating thread as the VM's pid
  * @vm: what to fill
  */
 int vm_create(struct vm *vm)
 {
 	struct kvm_enable_cap cap = {
-		.cap = KVM_CAP_EXIT_HYPERCALL, .args[0] = 1 << KVM_HC_MAP_GPA_RANGE,
+		.cap = KVM_CAP_EXIT_HYPERCALL,
+		.args[0] = 1 << KVM_HC_MAP_GPA_RANGE,
 	};
 	struct kvm_cpuid2 *cpuid = NULL;
 	int kvm, run_size, ret;
@@ -207,8 +228,8 @@ int vm_create(struct vm *vm)
 		goto out_close;
 	}
 	vm->created = true;
-	vm->system = mmap(NULL, SYSTEM_SIZE, PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	vm->system =
+		mmap(NULL, SYSTEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	vm->plain = mmap(NULL, PLAIN_SIZE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (vm->system == MAP_FAILED || vm->plain == MAP_FAILED) {
@@ -238,11 +259,17 @@ out:
  */
 void vm_close(struct vm *vm)
 {
+	u64 faults, address, error_code;
 	struct vcpu *vcpu;
 	u32 i;
 
 	for (i = 0; i < vm->nr_vcpus; i++) {
 		vcpu = &vm->vcpu[i];
+		faults = guest_page_faults(vm->system, i, &address, &error_code);
+		if (faults)
+			say("VM %u vCPU %u: the emulator raised %llu page faults, the last at %#llx with %#llx",
+			    vm->index, i, (unsigned long long)faults, (unsigned long long)address,
+			    (unsigned long long)error_code);
 		if (vcpu->started) {
 			pthread_mutex_lock(&vcpu->lock);
 			vcpu->quit = true;
@@ -259,7 +286,8 @@ void vm_close(struct vm *vm)
 	vm->fd = -1;
 }
 
-/* Private access to memory that has none: in a software-protected VM privacy is the host's word alone. */
+/* Private access to memory that has none: in a software-protected VM privacy is the host's word
+ * alone. */
 static int memory_fault(struct ctx *ctx, int err)
 {
 	struct vm *vm = ctx->vm;
@@ -275,7 +303,8 @@ static int memory_fault(struct ctx *ctx, int err)
 		count_failed(&ctx->counts->cell[CELL_GUEST_FAULT], err);
 		log_op(vm, "guest_fault slot=%u gfn=%#llx pgoff=%#llx zeroed=0 ret=%d%s", slot->id,
 		       (unsigned long long)gpa >> PAGE_SHIFT,
-		       (unsigned long long)(gpa - slot->gpa + slot->offset) >> PAGE_SHIFT, -err, inst);
+		       (unsigned long long)(gpa - slot->gpa + slot->offset) >> PAGE_SHIFT, -err,
+		       inst);
 	}
 	if (shadow_in_model(gpa, PAGE_SIZE) || !(vm->gpa[gpa >> PAGE_SHIFT] & GPA_PRIVATE))
 		return -err;
@@ -294,6 +323,21 @@ static void hypercall(struct ctx *ctx)
 		      run->hypercall.args[1] << PAGE_SHIFT, attributes);
 	count_ok(&ctx->counts->cell[CELL_HYPERCALL], run->hypercall.args[1], 0);
 	run->hypercall.ret = (u64)(s64)ret;
+}
+
+static void unexpected_exit(struct vcpu *vcpu)
+{
+	struct kvm_vcpu_events events = { 0 };
+	struct kvm_sregs sregs = { 0 };
+	struct kvm_regs regs = { 0 };
+
+	ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events);
+	ioctl(vcpu->fd, KVM_GET_SREGS, &sregs);
+	ioctl(vcpu->fd, KVM_GET_REGS, &regs);
+	say("VM %u vCPU %u: unexpected exit %u of the guest, exception %u, rip %#llx rax %#llx rbx %#llx "
+	    "rcx %#llx rdi %#llx cr2 %#llx cr0 %#llx efer %#llx",
+	    vcpu->vm->index, vcpu->index, vcpu->run->exit_reason, events.exception.nr, regs.rip,
+	    regs.rax, regs.rbx, regs.rcx, regs.rdi, sregs.cr2, sregs.cr0, sregs.efer);
 }
 
 /**
@@ -319,7 +363,8 @@ int vcpu_run(struct ctx *ctx)
 					continue;
 				return ret;
 			}
-			say("VM %u vCPU %u: KVM_RUN: %s", ctx->vm->index, ctx->vcpu->index, strerror(ret));
+			say("VM %u vCPU %u: KVM_RUN: %s", ctx->vm->index, ctx->vcpu->index,
+			    strerror(ret));
 			return -ret;
 		}
 		switch (run->exit_reason) {
@@ -327,14 +372,10 @@ int vcpu_run(struct ctx *ctx)
 			if (run->io.port == DONE_PORT)
 				return 0;
 			break;
-		case KVM_EXIT_HYPERCALL:
-			hypercall(ctx);
-			continue;
-		case KVM_EXIT_MMIO:
-			continue;
+		case KVM_EXIT_HYPERCALL: hypercall(ctx); continue;
+		case KVM_EXIT_MMIO: continue;
 		}
-		say("VM %u vCPU %u: unexpected exit %u of the guest", ctx->vm->index, ctx->vcpu->index,
-		    run->exit_reason);
+		unexpected_exit(ctx->vcpu);
 		return -EIO;
 	}
 }

@@ -3,7 +3,8 @@
  * gmem-workload: a small VMM on the raw KVM API that knows exactly what it did to guest_memfd.
  *
  * The truth (counts and the shadow of every page) lies in memory shared with the parent, so it
- * survives the SIGKILL of a VMM; the parent adds what the kernel does on the VMM's behalf at its end.
+ * survives the SIGKILL of a VMM; the parent adds what the kernel does on the VMM's behalf at its
+ * end.
  */
 #ifndef WORKLOAD_H
 #define WORKLOAD_H
@@ -25,19 +26,19 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 typedef int64_t s64;
 
-#define PAGE_SHIFT	12
-#define PAGE_SIZE	4096UL
-#define ERRNO_MAX	134	/* the largest errno of Linux is 133 */
-#define MAX_VCPUS	64
-#define MAX_INSTANCES	8
-#define MAX_SLOTS	32
-#define NAME_LEN	16
+#define PAGE_SHIFT    12
+#define PAGE_SIZE     4096UL
+#define ERRNO_MAX     134 /* the largest errno of Linux is 133 */
+#define MAX_VCPUS     64
+#define MAX_INSTANCES 8
+#define MAX_SLOTS     32
+#define NAME_LEN      16
 
-#define MEMORY_BASE	(4ULL << 30)	/* guest physical address of instance memory */
-#define PLAIN_BASE	(1ULL << 30)	/* an ordinary memslot, never guest_memfd */
-#define PLAIN_SIZE	(2ULL << 20)
-#define MODEL_PAGES	(1UL << 23)	/* guest physical pages that the shadow knows: 32 GiB */
-#define INST_PAGES	(1UL << 22)	/* pages of one instance that the shadow knows: 16 GiB */
+#define MEMORY_BASE (4ULL << 30) /* guest physical address of instance memory */
+#define PLAIN_BASE  (1ULL << 30) /* an ordinary memslot, never guest_memfd */
+#define PLAIN_SIZE  (2ULL << 20)
+#define MODEL_PAGES (1UL << 23) /* guest physical pages that the shadow knows: 32 GiB */
+#define INST_PAGES  (1UL << 22) /* pages of one instance that the shadow knows: 16 GiB */
 
 enum exit_code { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NO_KERNEL = 4 };
 
@@ -47,7 +48,7 @@ enum cell_id {
 	CELL_RELEASE,
 	CELL_BIND,
 	CELL_UNBIND,
-	CELL_CONVERT,			/* 3 origins x 3 directions, see convert_cell() */
+	CELL_CONVERT, /* 3 origins x 3 directions, see convert_cell() */
 	CELL_ALLOCATE = CELL_CONVERT + 9,
 	CELL_PUNCH,
 	CELL_GUEST_FAULT,
@@ -64,12 +65,12 @@ enum origin { BY_HOST, BY_HYPERCALL, BY_FAULT, NR_ORIGINS };
 enum direction { TO_PRIVATE, TO_SHARED, TO_INVALID, NR_DIRECTIONS };
 
 struct cell {
-	u64 ok;				/* operations that succeeded */
-	u64 pages;			/* pages that they asked for */
-	u64 changed;			/* pages that they really changed */
-	u64 redundant;			/* operations that changed nothing */
-	u32 failed[ERRNO_MAX];		/* failures, by errno */
-	u32 unreached[ERRNO_MAX];	/* refused before guest_memfd or KVM's handler saw them */
+	u64 ok;			  /* operations that succeeded */
+	u64 pages;		  /* pages that they asked for */
+	u64 changed;		  /* pages that they really changed */
+	u64 redundant;		  /* operations that changed nothing */
+	u32 failed[ERRNO_MAX];	  /* failures, by errno */
+	u32 unreached[ERRNO_MAX]; /* refused before guest_memfd or KVM's handler saw them */
 };
 
 struct counts {
@@ -77,29 +78,29 @@ struct counts {
 };
 
 /* Shadow of a guest physical page. */
-#define GPA_PRIVATE	1
-#define GPA_MAPPED	2		/* guest_memfd page mapped in the nested page table */
+#define GPA_PRIVATE 1
+#define GPA_MAPPED  2 /* guest_memfd page mapped in the nested page table */
 
 /* Shadow of a page of an instance. */
-#define PG_PRESENT	1
-#define PG_ZEROED	2		/* up to date: a fault has cleared it */
-#define PG_HOSTPTE	4		/* mapped in the VMM's own page table */
-#define PG_POISONED	8
+#define PG_PRESENT  1
+#define PG_ZEROED   2 /* up to date: a fault has cleared it */
+#define PG_HOSTPTE  4 /* mapped in the VMM's own page table */
+#define PG_POISONED 8
 
 struct instance {
 	char name[NAME_LEN];
 	bool used;
-	u32 number;			/* how many were created in this VM before */
-	int fd;				/* -1: closed by the VMM */
+	u32 number; /* how many were created in this VM before */
+	int fd;	    /* -1: closed by the VMM */
 	u64 size;
 	u64 flags;
-	u32 refs;			/* open file, mappings, other processes */
+	u32 refs; /* open file, mappings, other processes */
 	u64 resident;
 	u8 *pages;
-	u8 *map;			/* the VMM's mapping, of the whole instance from map_offset on */
+	u8 *map; /* the VMM's mapping, of the whole instance from map_offset on */
 	u64 map_offset;
 	u64 map_size;
-	bool held;			/* another process was handed the fd and keeps it */
+	bool held; /* another process was handed the fd and keeps it */
 };
 
 struct slot {
@@ -108,8 +109,8 @@ struct slot {
 	u64 gpa;
 	u64 size;
 	u64 offset;
-	int inst;			/* index, -1: instance was closed */
-	void *shared;			/* the shared half's backing */
+	int inst;     /* index, -1: instance was closed */
+	void *shared; /* the shared half's backing */
 };
 
 struct vcpu {
@@ -137,15 +138,15 @@ struct vm {
 	enum vm_end end;
 	bool created;
 	bool error;
-	bool inexact;			/* guest faults are a lower bound only */
+	bool inexact; /* guest faults are a lower bound only */
 	u32 next_number;
 	u64 private_pages;
-	s64 stat_private;		/* KVM's own stat, -1: none */
+	s64 stat_private; /* KVM's own stat, -1: none */
 	u8 *gpa;
 	struct instance inst[MAX_INSTANCES];
 	struct slot slot[MAX_SLOTS];
-	struct counts counts[MAX_VCPUS + 1];	/* one per vCPU and one for the control thread */
-	struct counts setup;			/* what was done before the start */
+	struct counts counts[MAX_VCPUS + 1]; /* one per vCPU and one for the control thread */
+	struct counts setup;		     /* what was done before the start */
 
 	/* From here on only the VMM's own process uses it. */
 	int fd;
@@ -155,7 +156,7 @@ struct vm {
 	struct vcpu vcpu[MAX_VCPUS];
 	pthread_mutex_t lock;
 	pthread_t control;
-	int helper;			/* socket to the process to which fds are handed, -1: none */
+	int helper; /* socket to the process to which fds are handed, -1: none */
 	pid_t helper_pid;
 };
 
@@ -172,14 +173,34 @@ struct config {
 
 /* One line of a scenario. */
 enum op_id {
-	OP_CREATE, OP_CLOSE, OP_BIND, OP_UNBIND, OP_CONVERT, OP_TOUCH, OP_PREFAULT, OP_ALLOCATE,
-	OP_PUNCH, OP_MMAP, OP_MUNMAP, OP_HOST_TOUCH, OP_PASS, OP_DROP, OP_POISON, OP_MIX, OP_REPEAT,
-	OP_END, OP_START, OP_SLEEP, OP_EXIT, OP_KILL, NR_OPS,
+	OP_CREATE,
+	OP_CLOSE,
+	OP_BIND,
+	OP_UNBIND,
+	OP_CONVERT,
+	OP_TOUCH,
+	OP_PREFAULT,
+	OP_ALLOCATE,
+	OP_PUNCH,
+	OP_MMAP,
+	OP_MUNMAP,
+	OP_HOST_TOUCH,
+	OP_PASS,
+	OP_DROP,
+	OP_POISON,
+	OP_MIX,
+	OP_REPEAT,
+	OP_END,
+	OP_START,
+	OP_SLEEP,
+	OP_EXIT,
+	OP_KILL,
+	NR_OPS,
 };
 
-#define VCPU_NONE	(-1)
-#define VCPU_ALL	(-2)
-#define EXPECT_ANY	(-1)
+#define VCPU_NONE  (-1)
+#define VCPU_ALL   (-2)
+#define EXPECT_ANY (-1)
 
 struct op {
 	enum op_id id;
@@ -193,7 +214,7 @@ struct op {
 	s64 fd;
 	int by, vcpu, expect;
 	bool has_size, has_flags, has_attributes, has_fd, has_mode, read, private, hold;
-	size_t jump;			/* REPEAT: its END, END: its REPEAT */
+	size_t jump; /* REPEAT: its END, END: its REPEAT */
 };
 
 struct scenario {
@@ -204,7 +225,7 @@ struct scenario {
 /* Who executes an operation: the VM, and the counts to which it goes. */
 struct ctx {
 	struct vm *vm;
-	struct vcpu *vcpu;		/* NULL: control thread */
+	struct vcpu *vcpu; /* NULL: control thread */
 	struct counts *counts;
 	const struct op *op;
 };
@@ -244,7 +265,10 @@ s64 guest_result(u8 *system, u32 vcpu);
 u64 guest_entry(void);
 u64 guest_params(u32 vcpu);
 u64 guest_page_table(void);
-#define SYSTEM_SIZE	(1UL << 20)
+u64 guest_gdt(void);
+u64 guest_idt(void);
+u64 guest_page_faults(u8 *system, u32 vcpu, u64 *address, u64 *error_code);
+#define SYSTEM_SIZE (1UL << 20)
 
 /* shadow.c */
 struct instance *shadow_instance(struct vm *vm, const char *name);

@@ -14,10 +14,10 @@
 
 #include "trace_events.h"
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define TRACEFS		"/sys/kernel/tracing"
-#define INSTANCE	TRACEFS "/instances/gmem_trace_test"
-#define PREFIX		"kvm_gmem_"
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define TRACEFS	      "/sys/kernel/tracing"
+#define INSTANCE      TRACEFS "/instances/gmem_trace_test"
+#define PREFIX	      "kvm_gmem_"
 
 struct event_desc {
 	const char *name;
@@ -127,7 +127,8 @@ int trace_stop(void)
 {
 	int ret = write_file(INSTANCE "/tracing_on", "0");
 
-	if (!ret && (stat_sum("overrun") || stat_sum("commit overrun") || stat_sum("dropped events")))
+	if (!ret &&
+	    (stat_sum("overrun") || stat_sum("commit overrun") || stat_sum("dropped events")))
 		ret = -ENOBUFS;
 	return ret;
 }
@@ -201,7 +202,8 @@ static int parse_fields(struct record *r, const char *line, bool trace)
 
 	for (i = 0; i < MAX_FIELDS && d->field[i]; i++) {
 		if (trace && r->id == EV_MMAP && i == MMAP_SIZE)
-			r->field[i] = number(line, "end", &missing) - number(line, "start", &missing);
+			r->field[i] =
+				number(line, "end", &missing) - number(line, "start", &missing);
 		else
 			r->field[i] = number(line, d->field[i], &missing);
 	}
@@ -381,7 +383,8 @@ void record_text(struct record *record)
 	at += snprintf(at, end - at, "%s", d->name);
 	for (i = 0; i < MAX_FIELDS && d->field[i]; i++) {
 		if (!strcmp(d->field[i], "ret") || !strcmp(d->field[i], "nr_pages"))
-			at += snprintf(at, end - at, " %s=%lld", d->field[i], (long long)record->field[i]);
+			at += snprintf(at, end - at, " %s=%lld", d->field[i],
+				       (long long)record->field[i]);
 		else
 			at += snprintf(at, end - at, " %s=%#llx", d->field[i],
 				       (unsigned long long)record->field[i]);
