@@ -119,7 +119,40 @@ $(O)/tests/bench_%: tests/bench/%.c | $(O)/tests
 $(O)/tests $(O)/workload:
 	@mkdir -p $@
 
--include $(wildcard $(O)/tests/*.d $(O)/workload/*.d)
+# --- gmemtop ---
+
+all: $(O)/gmemtop
+
+TOP_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemtop.c $(wildcard src/lib/*.c src/top/*.c))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
+
+$(O)/gmem_trace.bpf.o: bpf/gmem_trace.bpf.c | $(O)/src/top
+	$(call tell,BPF ,$@)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
+
+$(O)/gmem_trace.skel.h: $(O)/gmem_trace.bpf.o
+	$(call tell,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name gmem_trace_bpf >$@
+
+$(O)/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/src/lib $(O)/src/top
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -I$(O) -c -o $@ $<
+
+$(O)/gmemtop: $(TOP_OBJ)
+	$(call tell,LD  ,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz
+
+$(O)/unit/%_test: tests/unit/%_test.c $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ)) | $(O)/unit
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $^ -lcmocka -lbpf -lelf -lz
+
+unit: $(UNIT_TESTS)	## the unit tests, which need neither root nor a VM
+	@for t in $^; do $$t || exit; done
+
+$(O)/unit $(O)/src/lib $(O)/src/top:
+	@mkdir -p $@
+
+-include $(wildcard $(O)/tests/*.d $(O)/workload/*.d $(O)/*.d $(O)/unit/*.d $(O)/src/*.d $(O)/src/*/*.d)
 
 .PRECIOUS: $(O)/tests/%.bpf.o $(O)/tests/%.skel.h
 .PHONY: help demo check deps kernel kernels lab selftests all lint bench check-patches clean

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel's types, as far as the BPF programs look at them: relocated at load time, so that one
+ * object fits every kernel. What a kernel does not have is tested with bpf_core_field_exists() or
+ * bpf_core_type_exists() and never read.
+ */
+#ifndef GMEM_CORE_H
+#define GMEM_CORE_H
+
+#include <linux/bpf.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct mm_struct;
+struct seq_file;
+
+struct task_struct {
+	int tgid;
+	char comm[16];
+	struct mm_struct *mm;
+	struct files_struct *files;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct super_block {
+	unsigned int s_dev;
+	unsigned long s_magic;
+};
+
+struct address_space {
+	struct inode *host;
+	unsigned long nrpages;
+};
+
+struct inode {
+	struct super_block *i_sb;
+	struct address_space *i_mapping;
+	unsigned long i_ino;
+	long long i_size;
+	void *i_private;
+};
+
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct qstr d_name;
+};
+
+struct path {
+	struct dentry *dentry;
+};
+
+struct file {
+	struct path f_path;
+	struct inode *f_inode;
+	void *private_data;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	struct file *vm_file;
+};
+
+struct vm_fault {
+	struct vm_area_struct *vma;
+};
+
+/* virt/kvm: in the BTF of kvm.ko where KVM is a module. */
+
+struct kvm_vm_stat_generic {
+	unsigned long long private_pages; /* kernel-patches/ */
+};
+
+struct kvm_vm_stat {
+	struct kvm_vm_stat_generic generic;
+};
+
+struct kvm_arch {
+	unsigned char vm_type; /* an unsigned long before 6.10: its lowest byte says the same */
+};
+
+struct kvm {
+	struct mm_struct *mm;
+	int userspace_pid;
+	struct kvm_vm_stat stat;
+	struct kvm_arch arch;
+};
+
+struct kvm_memory_slot {
+	unsigned long npages;
+	struct {
+		struct file *file;
+	} gmem;
+};
+
+struct kvm_memory_attributes {
+	unsigned long long address;
+	unsigned long long size;
+	unsigned long long attributes;
+	unsigned long long flags;
+};
+
+struct kvm_userspace_memory_region2 {
+	unsigned int slot;
+	unsigned int flags;
+	unsigned long long guest_phys_addr;
+	unsigned long long memory_size;
+};
+
+struct kvm_create_guest_memfd {
+	unsigned long long size;
+	unsigned long long flags;
+};
+
+/* A VM's view of an instance, file->private_data: struct kvm_gmem in older kernels. */
+struct gmem_file {
+	struct kvm *kvm;
+};
+
+struct kvm_gmem {
+	struct kvm *kvm;
+};
+
+/* Absent in older kernels, where an instance is a plain inode with its flags in i_private. */
+struct gmem_inode {
+	struct inode vfs_inode;
+	unsigned long long flags;
+};
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	void *key;
+	void *value;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	unsigned int fd;
+	struct file *file;
+};
+
+#pragma clang attribute pop
+
+/* enum kvm_gmem_invalidate_reason of kernel-patches/ */
+enum kvm_gmem_invalidate_reason {
+	KVM_GMEM_INVALIDATE_PUNCH,
+	KVM_GMEM_INVALIDATE_ERROR,
+	KVM_GMEM_INVALIDATE_RELEASE,
+};
+
+#define ANON_INODE_FS_MAGIC	     0x09041934
+#define GUEST_MEMFD_MAGIC	     0x474d454d
+#define KVM_MEMORY_ATTRIBUTE_PRIVATE (1ULL << 3)
+#define KVM_MEM_GUEST_MEMFD	     (1U << 2)
+#define KVM_SET_MEMORY_ATTRIBUTES    0x4020aed2
+#define KVM_SET_USER_MEMORY_REGION2  0x40a0ae49
+#define FALLOC_FL_PUNCH_HOLE	     0x02
+#define VM_FAULT_RETRY		     0x0400
+#define VM_FAULT_ERROR		     0x0873 /* OOM, SIGBUS, HWPOISON, HWPOISON_LARGE, SIGSEGV, FALLBACK */
+#define PAGE_SHIFT		     12
+
+#endif /* GMEM_CORE_H */

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The maps of gmem_trace.bpf.c and how its programs count in them. Included there only.
+ *
+ * Entries are made when a VM or an instance is first seen. Where there is no room the numbers go to
+ * the entry "other" (key 0), which user space makes before anything is attached.
+ */
+#ifndef GMEM_COUNT_H
+#define GMEM_COUNT_H
+
+#include <stdbool.h>
+
+/* Sizes are set by user space. No map is per CPU: memory must not grow with the number of CPUs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, __u64); /* struct kvm */
+	__type(value, struct gmem_vm);
+} vms SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct gmem_inst_key);
+	__type(value, struct gmem_inst);
+} instances SEC(".maps");
+
+/* What ended since user space looked last, by id; user space takes the entries out. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct gmem_vm);
+} ended_vms SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct gmem_inst);
+} ended_instances SEC(".maps");
+
+/* A VM's entry is too large for the stack: new ones begin as a copy of this, which stays empty. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct gmem_vm);
+} blank SEC(".maps");
+
+__u64 next_id = GMEM_ID_FIRST;
+__u64 lost[GMEM_LOST_MAX];
+
+static __always_inline void add(__u64 *counter, __u64 n)
+{
+	__sync_fetch_and_add(counter, n);
+}
+
+static __always_inline __u64 private_pages_of(struct kvm *kvm)
+{
+	if (!bpf_core_field_exists(kvm->stat.generic.private_pages))
+		return GMEM_UNKNOWN;
+	return BPF_CORE_READ(kvm, stat.generic.private_pages);
+}
+
+static __always_inline __u64 resident_pages_of(struct inode *inode)
+{
+	return BPF_CORE_READ(inode, i_mapping, nrpages);
+}
+
+static __always_inline __u64 flags_of(struct inode *inode)
+{
+	struct gmem_inode *gmem;
+	void *container;
+
+	if (!bpf_core_type_exists(struct gmem_inode))
+		return (__u64)BPF_CORE_READ(inode, i_private);
+	container = (void *)inode - bpf_core_field_offset(struct gmem_inode, vfs_inode);
+	gmem = container;
+	return BPF_CORE_READ(gmem, flags);
+}
+
+/* The VM of an instance's file, which must be known to be one. */
+static __always_inline struct kvm *kvm_of(struct file *file)
+{
+	void *private = BPF_CORE_READ(file, private_data);
+
+	if (bpf_core_type_exists(struct gmem_file))
+		return BPF_CORE_READ((struct gmem_file *)private, kvm);
+	return BPF_CORE_READ((struct kvm_gmem *)private, kvm);
+}
+
+/* Files of anon_inodefs get their name from the kernel: nobody can forge it. */
+static __always_inline bool anon_name_is(struct file *file, const char *name, const __u32 size)
+{
+	char buf[16] = {};
+	__u32 i;
+
+	bpf_probe_read_kernel_str(buf, sizeof(buf),
+				  BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	for (i = 0; i < size; i++) {
+		if (buf[i] != name[i])
+			return false;
+	}
+	return true;
+}
+
+static __always_inline bool is_vm(struct file *file)
+{
+	return BPF_CORE_READ(file, f_inode, i_sb, s_magic) == ANON_INODE_FS_MAGIC &&
+	       anon_name_is(file, "kvm-vm", 7);
+}
+
+static __always_inline bool is_instance(struct file *file)
+{
+	__u64 magic = BPF_CORE_READ(file, f_inode, i_sb, s_magic);
+
+	return magic == GUEST_MEMFD_MAGIC ||
+	       (magic == ANON_INODE_FS_MAGIC && anon_name_is(file, "[kvm-gmem]", 11));
+}
+
+static __always_inline void identify(struct gmem_vm *vm, struct kvm *kvm, struct task_struct *task)
+{
+	/* VM ioctls only work in the address space that made the VM: that one is the VMM. */
+	if (BPF_CORE_READ(task, mm) != BPF_CORE_READ(kvm, mm))
+		return;
+	vm->tgid = BPF_CORE_READ(task, tgid);
+	BPF_CORE_READ_STR_INTO(&vm->comm, task, comm);
+}
+
+static __noinline struct gmem_vm *add_vm(struct kvm *kvm)
+{
+	__u64 key = (__u64)kvm, other = 0;
+	struct gmem_vm *vm;
+	__u32 zero = 0;
+	int ret;
+
+	vm = bpf_map_lookup_elem(&blank, &zero);
+	if (!vm)
+		return NULL;
+	ret = bpf_map_update_elem(&vms, &key, vm, BPF_NOEXIST);
+	vm = bpf_map_lookup_elem(&vms, &key);
+	if (!vm) {
+		add(&lost[GMEM_LOST_vms_full], 1);
+		return bpf_map_lookup_elem(&vms, &other);
+	}
+	if (ret)
+		return vm;
+	vm->kvm = key;
+	vm->first_ns = bpf_ktime_get_ns();
+	vm->private_pages = GMEM_UNKNOWN;
+	vm->type = BPF_CORE_READ(kvm, arch.vm_type);
+	vm->tgid = BPF_CORE_READ(kvm, userspace_pid);
+	vm->id = __sync_fetch_and_add(&next_id, 1);
+	return vm;
+}
+
+static __always_inline struct gmem_vm *get_vm_of(struct kvm *kvm, struct task_struct *task)
+{
+	__u64 key = (__u64)kvm;
+	struct gmem_vm *vm;
+
+	vm = bpf_map_lookup_elem(&vms, &key);
+	if (!vm)
+		vm = add_vm(kvm);
+	if (vm && vm->kvm && !vm->comm[0])
+		identify(vm, kvm, task);
+	return vm;
+}
+
+/* The entry of a VM, made if there is none. */
+static __always_inline struct gmem_vm *get_vm(struct kvm *kvm)
+{
+	__u64 key = (__u64)kvm;
+	struct gmem_vm *vm;
+
+	if (!kvm)
+		return NULL;
+	vm = bpf_map_lookup_elem(&vms, &key);
+	if (vm)
+		return vm;
+	vm = add_vm(kvm);
+	if (vm && vm->kvm) {
+		identify(vm, kvm, (struct task_struct *)bpf_get_current_task());
+		if (vm->comm[0])
+			vm->cgroup = bpf_get_current_cgroup_id();
+	}
+	return vm;
+}
+
+static __always_inline void inst_key(struct gmem_inst_key *key, struct inode *inode)
+{
+	key->ino = inode->i_ino;
+	key->dev = inode->i_sb->s_dev;
+	key->pad = 0;
+}
+
+static __noinline struct gmem_inst *add_inst(struct kvm *kvm, struct inode *inode, __u32 born)
+{
+	struct gmem_inst_key key = {}, other = {};
+	struct gmem_inst fresh = {}, *inst;
+	struct gmem_vm *vm;
+
+	vm = get_vm(kvm);
+	if (!vm)
+		return NULL;
+	key.ino = BPF_CORE_READ(inode, i_ino);
+	key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	fresh.id = __sync_fetch_and_add(&next_id, 1);
+	fresh.vm_id = vm->id;
+	fresh.kvm = (__u64)kvm;
+	fresh.inode = (__u64)inode;
+	fresh.size = BPF_CORE_READ(inode, i_size);
+	fresh.flags = flags_of(inode);
+	fresh.ino = key.ino;
+	fresh.dev = key.dev;
+	fresh.born = born;
+	bpf_map_update_elem(&instances, &key, &fresh, BPF_NOEXIST);
+	inst = bpf_map_lookup_elem(&instances, &key);
+	if (inst)
+		return inst;
+	add(&lost[GMEM_LOST_instances_full], 1);
+	return bpf_map_lookup_elem(&instances, &other);
+}
+
+/* The entry of an instance, made if there is none; NULL for no inode. */
+static __always_inline struct gmem_inst *get_inst(struct kvm *kvm, struct inode *inode)
+{
+	struct gmem_inst_key key;
+	struct gmem_inst *inst;
+
+	if (!inode)
+		return NULL;
+	inst_key(&key, inode);
+	/* Where the verifier takes the check above away, a NULL pointer reads as 0. */
+	if (!key.ino)
+		return NULL;
+	inst = bpf_map_lookup_elem(&instances, &key);
+	return inst ?: add_inst(kvm, inode, 0);
+}
+
+/* Which direction a change of attributes has; GMEM_DIRECTIONS: neither. */
+static __always_inline __u32 direction_of(__u64 attributes)
+{
+	if (attributes == KVM_MEMORY_ATTRIBUTE_PRIVATE)
+		return 0;
+	return attributes ? GMEM_DIRECTIONS : 1;
+}
+
+static __noinline int count_error(struct gmem_vm *vm, __u32 op, int ret)
+{
+	__u32 err = -ret, have, i;
+	struct gmem_errno *e;
+
+	if (!vm || op >= GMEM_OP_MAX || !err)
+		return 0;
+	for (i = 0; i < GMEM_ERRNOS; i++) {
+		e = &vm->err[op][i];
+		have = *(volatile __u32 *)&e->err;
+		if (!have) {
+			have = __sync_val_compare_and_swap(&e->err, 0, err);
+			if (!have)
+				have = err;
+		}
+		if (have == err) {
+			__sync_fetch_and_add(&e->count, 1);
+			return 0;
+		}
+	}
+	add(&vm->err_other[op], 1);
+	return 0;
+}
+
+static __always_inline void count_vm_error(struct kvm *kvm, __u32 op, int ret)
+{
+	struct gmem_vm *vm = get_vm(kvm);
+
+	if (vm)
+		count_error(vm, op, ret);
+}
+
+/* Position of the highest bit, at most GMEM_HIST_SLOTS - 1. */
+static __always_inline __u32 hist_slot(__u64 ns)
+{
+	__u32 n = ns, slot = 0;
+
+	if (ns >> 32)
+		return GMEM_HIST_SLOTS - 1;
+	if (n >> 16) {
+		n >>= 16;
+		slot += 16;
+	}
+	if (n >> 8) {
+		n >>= 8;
+		slot += 8;
+	}
+	if (n >> 4) {
+		n >>= 4;
+		slot += 4;
+	}
+	if (n >> 2) {
+		n >>= 2;
+		slot += 2;
+	}
+	return slot + (n >> 1);
+}
+
+static __always_inline void count_duration(__u64 *sum, struct gmem_latency *latency, __u64 ns)
+{
+	__u64 max = latency->max_ns;
+	int tries;
+
+	add(sum, ns);
+	add(&latency->hist[hist_slot(ns) & (GMEM_HIST_SLOTS - 1)], 1);
+	for (tries = 0; tries < 4 && ns > max; tries++)
+		max = __sync_val_compare_and_swap(&latency->max_ns, max, ns);
+}
+
+static __always_inline void count_create(struct kvm *kvm, struct inode *inode, __u64 size, int ret)
+{
+	struct gmem_vm *vm = get_vm(kvm);
+
+	if (!vm)
+		return;
+	if (ret < 0) {
+		count_error(vm, GMEM_OP_create, ret);
+		return;
+	}
+	add(&vm->c[GMEM_VM_creates], 1);
+	add(&vm->c[GMEM_VM_created_pages], size >> PAGE_SHIFT);
+	if (inode)
+		add_inst(kvm, inode, 1);
+}
+
+static __always_inline void count_host_fault(struct kvm *kvm, struct inode *inode, __u32 result)
+{
+	struct gmem_inst *inst = get_inst(kvm, inode);
+
+	if (!inst)
+		return;
+	if (result & VM_FAULT_ERROR)
+		add(&inst->c[GMEM_INST_host_faults_refused], 1);
+	else if (!(result & VM_FAULT_RETRY))
+		add(&inst->c[GMEM_INST_host_faults], 1);
+}
+
+static __always_inline void count_mmap(struct kvm *kvm, struct inode *inode, __u64 size, int ret)
+{
+	struct gmem_inst *inst;
+
+	if (ret) {
+		count_vm_error(kvm, GMEM_OP_mmap, ret);
+		return;
+	}
+	inst = get_inst(kvm, inode);
+	if (inst) {
+		add(&inst->c[GMEM_INST_mmaps], 1);
+		add(&inst->c[GMEM_INST_mmapped_pages], size >> PAGE_SHIFT);
+	}
+}
+
+static __always_inline void count_populate(struct kvm *kvm, long ret)
+{
+	struct gmem_vm *vm = get_vm(kvm);
+
+	if (!vm)
+		return;
+	if (ret < 0) {
+		count_error(vm, GMEM_OP_populate, ret);
+		return;
+	}
+	add(&vm->c[GMEM_VM_populates], 1);
+	add(&vm->c[GMEM_VM_populated_pages], ret);
+}
+
+/*
+ * An instance ends: its entry moves to ended_instances. Without room there its numbers are added to
+ * its VM's, so that at most the name is lost.
+ */
+static __always_inline void count_release(struct kvm *kvm, struct inode *inode)
+{
+	struct gmem_inst_key key;
+	struct gmem_inst *inst;
+	struct gmem_vm *vm;
+	__u64 resident;
+	int i;
+
+	inst_key(&key, inode);
+	resident = resident_pages_of(inode);
+	vm = get_vm(kvm);
+	if (vm) {
+		add(&vm->c[GMEM_VM_releases], 1);
+		add(&vm->c[GMEM_VM_released_pages], resident);
+	}
+	inst = bpf_map_lookup_elem(&instances, &key);
+	if (!inst)
+		return;
+	inst->resident = resident;
+	inst->inode = 0;
+	if (bpf_map_update_elem(&ended_instances, &inst->id, inst, BPF_ANY) && vm) {
+		for (i = 0; i < GMEM_INST_MAX; i++)
+			add(&vm->folded[i], inst->c[i]);
+	}
+	bpf_map_delete_elem(&instances, &key);
+}
+
+/* With the file all bindings of an instance end, which KVM does without a call for each. */
+static __always_inline void count_unbound(struct inode *inode)
+{
+	struct gmem_inst_key key;
+	struct gmem_inst *inst;
+	__u64 *c;
+
+	inst_key(&key, inode);
+	inst = bpf_map_lookup_elem(&instances, &key);
+	if (!inst)
+		return;
+	c = inst->c;
+	if (c[GMEM_INST_binds] > c[GMEM_INST_unbinds]) {
+		c[GMEM_INST_unbinds] = c[GMEM_INST_binds];
+		c[GMEM_INST_unbound_pages] = c[GMEM_INST_bound_pages];
+	}
+}
+
+/* A VM ends, after all of its instances: its entry moves to ended_vms. */
+static __always_inline void end_vm(struct kvm *kvm)
+{
+	__u64 key = (__u64)kvm;
+	struct gmem_vm *vm;
+
+	vm = bpf_map_lookup_elem(&vms, &key);
+	if (!vm)
+		return;
+	vm->private_pages = private_pages_of(kvm);
+	vm->kvm = 0;
+	if (bpf_map_update_elem(&ended_vms, &vm->id, vm, BPF_ANY))
+		add(&lost[GMEM_LOST_ended_full], 1);
+	bpf_map_delete_elem(&vms, &key);
+}
+
+#endif /* GMEM_COUNT_H */

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Counts what VMs do with guest_memfd, per VM and per instance, in maps that user space reads.
+ *
+ * Events come from the tracepoints of kernel-patches/ (tp_*) or from the entry and exit of KVM's
+ * own functions (fn_*); user space loads the one or the other of each, see src/top/features.c. A
+ * hot event touches one map entry. Nothing here changes what the kernel does; what cannot be
+ * counted is counted as lost.
+ */
+#include <stdbool.h>
+
+#include "gmem_core.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#include "gmem_trace.h"
+#include "gmem_count.h"
+#include "gmem_request.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* --- the tracepoints of kernel-patches/ --- */
+
+SEC("?tp_btf/kvm_gmem_convert")
+int BPF_PROG(tp_convert, struct kvm *kvm, struct kvm_memory_attributes *attrs,
+	     unsigned long nr_changed, __u64 duration, int ret)
+{
+	struct gmem_latency *latency;
+	struct gmem_vm *vm;
+	__u32 direction;
+	__u64 *c;
+
+	vm = get_vm(kvm);
+	if (!vm || !attrs)
+		return 0;
+	direction = direction_of(attrs->attributes);
+	if (ret || direction >= GMEM_DIRECTIONS) {
+		count_error(vm, GMEM_OP_convert_private + direction, ret);
+		return 0;
+	}
+	c = &vm->c[direction * GMEM_PER_DIRECTION];
+	latency = &vm->latency[direction];
+	add(&c[GMEM_VM_to_private], 1);
+	add(&c[GMEM_VM_to_private_pages], attrs->size >> PAGE_SHIFT);
+	if (nr_changed)
+		add(&c[GMEM_VM_to_private_changed], nr_changed);
+	else
+		add(&c[GMEM_VM_to_private_redundant], 1);
+	/* 0: the event was switched on while the operation ran. */
+	if (duration)
+		count_duration(&c[GMEM_VM_to_private_ns], latency, duration);
+	return 0;
+}
+
+SEC("?tp_btf/kvm_gmem_create")
+int BPF_PROG(tp_create, struct kvm *kvm, struct inode *inode, long long size, __u64 flags, int ret)
+{
+	count_create(kvm, inode, size, ret);
+	return 0;
+}
+
+SEC("?tp_btf/kvm_gmem_release")
+int BPF_PROG(tp_release, struct kvm *kvm, struct inode *inode)
+{
+	if (inode)
+		count_release(kvm, inode);
+	return 0;
+}
+
+SEC("?tp_btf/kvm_gmem_bind")
+int BPF_PROG(tp_bind, struct kvm *kvm, struct inode *inode,
+	     struct kvm_userspace_memory_region2 *mem, int ret)
+{
+	struct gmem_inst *inst;
+
+	if (ret) {
+		count_vm_error(kvm, GMEM_OP_bind, ret);
+		return 0;
+	}
+	inst = get_inst(kvm, inode);
+	if (inst && mem) {
+		add(&inst->c[GMEM_INST_binds], 1);
+		add(&inst->c[GMEM_INST_bound_pages], mem->memory_size >> PAGE_SHIFT);
+	}
+	return 0;
+}
+
+SEC("?tp_btf/kvm_gmem_unbind")
+int BPF_PROG(tp_unbind, struct kvm *kvm, struct inode *inode, struct kvm_memory_slot *slot)
+{
+	struct gmem_inst *inst = get_inst(kvm, inode);
+
+	if (inst && slot) {
+		add(&inst->c[GMEM_INST_unbinds], 1);
+		add(&inst->c[GMEM_INST_unbound_pages], slot->npages);
+	}
+	return 0;
+}
+
+SEC("?tp_btf/kvm_gmem_allocate")
+int BPF_PROG(tp_allocate, struct kvm *kvm, struct inode *inode, int mode, long long offset,
+	     long long len, unsigned long nr_pages, int ret)
+{
+	struct gmem_inst *inst;
+
+	if (ret) {
+		count_vm_error(kvm, mode & FALLOC_FL_PUNCH_HOLE ? GMEM_OP_punch : GMEM_OP_allocate,
+			       ret);
+		return 0;
+	}
+	inst = get_inst(kvm, inode);
+	if (inst) {
+		add(&inst->c[GMEM_INST_allocates], 1);
+		add(&inst->c[GMEM_INST_allocated_pages], nr_pages);
+	}
+	return 0;
+}
+
+SEC("?tp_btf/kvm_gmem_invalidate")
+int BPF_PROG(tp_invalidate, struct kvm *kvm, struct inode *inode, unsigned long start,
+	     unsigned long end, enum kvm_gmem_invalidate_reason reason)
+{
+	struct gmem_inst *inst;
+
+	if (reason == KVM_GMEM_INVALIDATE_RELEASE)
+		return 0;
+	inst = get_inst(kvm, inode);
+	if (!inst)
+		return 0;
+	if (reason == KVM_GMEM_INVALIDATE_ERROR) {
+		add(&inst->c[GMEM_INST_memory_failures], 1);
+	} else {
+		add(&inst->c[GMEM_INST_punches], 1);
+		add(&inst->c[GMEM_INST_punched_pages], end - start);
+	}
+	return 0;
+}
+
+SEC("?tp_btf/kvm_gmem_guest_fault")
+int BPF_PROG(tp_guest_fault, struct kvm *kvm, struct inode *inode, struct kvm_memory_slot *slot,
+	     unsigned long long gfn, bool zeroed, int ret)
+{
+	struct gmem_inst *inst;
+
+	if (ret) {
+		count_vm_error(kvm, GMEM_OP_guest_fault, ret);
+		return 0;
+	}
+	inst = get_inst(kvm, inode);
+	if (inst) {
+		add(&inst->c[GMEM_INST_guest_faults], 1);
+		if (zeroed)
+			add(&inst->c[GMEM_INST_first_touches], 1);
+	}
+	return 0;
+}
+
+SEC("?tp_btf/kvm_gmem_host_fault")
+int BPF_PROG(tp_host_fault, struct kvm *kvm, struct inode *inode, struct vm_fault *vmf,
+	     unsigned int ret)
+{
+	count_host_fault(kvm, inode, ret);
+	return 0;
+}
+
+SEC("?tp_btf/kvm_gmem_mmap")
+int BPF_PROG(tp_mmap, struct kvm *kvm, struct inode *inode, struct vm_area_struct *vma, int ret)
+{
+	if (vma)
+		count_mmap(kvm, inode, vma->vm_end - vma->vm_start, ret);
+	return 0;
+}
+
+SEC("?tp_btf/kvm_gmem_populate")
+int BPF_PROG(tp_populate, struct kvm *kvm, struct inode *inode, unsigned long long gfn, long npages,
+	     long ret)
+{
+	count_populate(kvm, ret);
+	return 0;
+}
+
+/* --- KVM's own functions --- */
+
+/*
+ * Requests to a VM: what is asked for stands in user memory and is read at entry, as KVM does at
+ * about the same time; the result and the duration come at exit.
+ */
+SEC("?fentry")
+int BPF_PROG(fn_ioctl, struct file *filp, unsigned int cmd, unsigned long arg)
+{
+	if (cmd == KVM_SET_MEMORY_ATTRIBUTES && fn_converts)
+		begin_request(REQUEST_CONVERT, arg);
+	else if (cmd == KVM_SET_USER_MEMORY_REGION2 && fn_binds)
+		begin_request(REQUEST_BIND, arg);
+	return 0;
+}
+
+SEC("?fexit")
+int BPF_PROG(fn_ioctl_done, struct file *filp, unsigned int cmd, unsigned long arg, long ret)
+{
+	struct kvm *kvm;
+
+	if ((cmd != KVM_SET_MEMORY_ATTRIBUTES || !fn_converts) &&
+	    (cmd != KVM_SET_USER_MEMORY_REGION2 || !fn_binds))
+		return 0;
+	kvm = filp->private_data;
+	end_request(kvm, cmd == KVM_SET_MEMORY_ATTRIBUTES ? REQUEST_CONVERT : REQUEST_BIND, arg,
+		    ret);
+	return 0;
+}
+
+/* Does the range have these attributes already? KVM asks once per conversion that is well-formed. */
+SEC("?fexit")
+int BPF_PROG(fn_range_has, struct kvm *kvm, unsigned long long start, unsigned long long end,
+	     unsigned long mask, unsigned long attrs, unsigned char ret)
+{
+	/* A bool is the lowest byte, the rest of the register is anything. */
+	judge_request(ret & 1);
+	return 0;
+}
+
+SEC("?fexit")
+int BPF_PROG(fn_bound, struct kvm *kvm, struct kvm_memory_slot *slot, unsigned int fd,
+	     unsigned long long offset, int ret)
+{
+	if (!ret)
+		note_bound(kvm, slot->gmem.file, slot->npages);
+	return 0;
+}
+
+SEC("?fexit")
+int BPF_PROG(fn_create, struct kvm *kvm, struct kvm_create_guest_memfd *args, int ret)
+{
+	struct file *file = NULL;
+
+	if (ret >= 0)
+		file = file_of_fd(ret);
+	/* Another thread may have closed it already: then it is seen when it is used. */
+	count_create(kvm, file && is_instance(file) ? BPF_CORE_READ(file, f_inode) : NULL,
+		     args->size, ret);
+	return 0;
+}
+
+SEC("?fentry")
+int BPF_PROG(fn_release, struct inode *inode, struct file *file)
+{
+	count_unbound(inode);
+	count_release(kvm_of(file), inode);
+	return 0;
+}
+
+SEC("?fentry")
+int BPF_PROG(fn_unbind, struct kvm_memory_slot *slot)
+{
+	struct file *file = slot->gmem.file;
+	struct gmem_inst *inst;
+
+	/* Without a file the instance was released before, which ended the binding. */
+	if (!file)
+		return 0;
+	inst = get_inst(kvm_of(file), file->f_inode);
+	if (inst) {
+		add(&inst->c[GMEM_INST_unbinds], 1);
+		add(&inst->c[GMEM_INST_unbound_pages], slot->npages);
+	}
+	return 0;
+}
+
+SEC("?fexit")
+int BPF_PROG(fn_fallocate, struct file *file, int mode, long long offset, long long len, long ret)
+{
+	bool punch = mode & FALLOC_FL_PUNCH_HOLE;
+	struct kvm *kvm = kvm_of(file);
+	struct gmem_inst *inst;
+
+	if (ret) {
+		count_vm_error(kvm, punch ? GMEM_OP_punch : GMEM_OP_allocate, ret);
+		return 0;
+	}
+	inst = get_inst(kvm, file->f_inode);
+	if (!inst)
+		return 0;
+	add(&inst->c[punch ? GMEM_INST_punches : GMEM_INST_allocates], 1);
+	add(&inst->c[punch ? GMEM_INST_punched_pages : GMEM_INST_allocated_pages],
+	    len >> PAGE_SHIFT);
+	return 0;
+}
+
+SEC("?fexit")
+int BPF_PROG(fn_mmap, struct file *file, struct vm_area_struct *vma, int ret)
+{
+	count_mmap(kvm_of(file), file->f_inode, vma->vm_end - vma->vm_start, ret);
+	return 0;
+}
+
+SEC("?fexit")
+int BPF_PROG(fn_guest_fault, struct kvm *kvm, struct kvm_memory_slot *slot, unsigned long long gfn,
+	     void *pfn, void *page, int *max_order, int ret)
+{
+	struct gmem_inst *inst;
+	struct file *file;
+
+	if (ret) {
+		count_vm_error(kvm, GMEM_OP_guest_fault, ret);
+		return 0;
+	}
+	file = slot->gmem.file;
+	if (!file)
+		return 0;
+	inst = get_inst(kvm, file->f_inode);
+	if (inst)
+		add(&inst->c[GMEM_INST_guest_faults], 1);
+	return 0;
+}
+
+SEC("?fexit")
+int BPF_PROG(fn_host_fault, struct vm_fault *vmf, unsigned int ret)
+{
+	struct file *file = vmf->vma->vm_file;
+
+	count_host_fault(kvm_of(file), file->f_inode, ret);
+	return 0;
+}
+
+SEC("?fexit")
+int BPF_PROG(fn_populate, struct kvm *kvm, unsigned long long gfn, void *src, long npages, void *cb,
+	     void *opaque, long ret)
+{
+	count_populate(kvm, ret);
+	return 0;
+}
+
+SEC("?fentry")
+int BPF_PROG(fn_memory_failure, struct address_space *mapping)
+{
+	struct gmem_inst_key key;
+	struct gmem_inst *inst;
+
+	inst_key(&key, mapping->host);
+	inst = bpf_map_lookup_elem(&instances, &key);
+	if (inst)
+		add(&inst->c[GMEM_INST_memory_failures], 1);
+	return 0;
+}
+
+SEC("?fentry")
+int BPF_PROG(fn_vm_end, struct kvm *kvm)
+{
+	end_vm(kvm);
+	return 0;
+}
+
+/* --- what user space reads --- */
+
+/* Each VM with its private pages as of now. */
+SEC("iter/bpf_map_elem")
+int dump_vms(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct gmem_vm *vm = ctx->value;
+	__u64 live;
+
+	if (!vm)
+		return 0;
+	live = vm->private_pages;
+	if (vm->kvm)
+		live = private_pages_of((struct kvm *)vm->kvm);
+	bpf_seq_write(seq, &live, sizeof(live));
+	bpf_seq_write(seq, vm, sizeof(*vm));
+	return 0;
+}
+
+/* Each instance with its resident pages as of now. */
+SEC("iter/bpf_map_elem")
+int dump_instances(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct gmem_inst *inst = ctx->value;
+	__u64 live;
+
+	if (!inst)
+		return 0;
+	live = inst->resident;
+	if (inst->inode)
+		live = resident_pages_of((struct inode *)inst->inode);
+	bpf_seq_write(seq, &live, sizeof(live));
+	bpf_seq_write(seq, inst, sizeof(*inst));
+	return 0;
+}
+
+/*
+ * The VMs and instances that are there already, through the files of all tasks. While the iterator
+ * shows a file it holds it, so that the end of what it finds cannot have been before.
+ */
+SEC("iter/task_file")
+int find_existing(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct kvm *kvm;
+
+	if (!file || !task)
+		return 0;
+	if (is_instance(file)) {
+		kvm = kvm_of(file);
+		if (kvm && get_vm_of(kvm, task))
+			get_inst(kvm, file->f_inode);
+	} else if (is_vm(file)) {
+		kvm = file->private_data;
+		if (kvm)
+			get_vm_of(kvm, task);
+	}
+	return 0;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What gmem_trace.bpf.c and user space share: the layout of the maps and of what the iterators
+ * emit, and the lists of facts, counters and operations. Enums, JSON names, columns and help texts
+ * all come from these lists; a name is written nowhere else.
+ */
+#ifndef GMEM_TRACE_H
+#define GMEM_TRACE_H
+
+#include <linux/types.h>
+
+/*
+ * Facts: what a kernel can or cannot tell. A number whose fact is missing is shown as "-".
+ * X(name, what the fact is)
+ */
+#define GMEM_FACTS(X)                                                            \
+	X(convert, "conversions: operations, pages asked for, duration, errors") \
+	X(changed, "pages that conversions really changed")                      \
+	X(redundant, "conversions that changed nothing")                         \
+	X(create, "creations of instances")                                      \
+	X(release, "the end of instances")                                       \
+	X(bind, "bindings")                                                      \
+	X(unbind, "bindings that ended")                                         \
+	X(allocate, "allocations and punched holes")                             \
+	X(mmap, "host mappings")                                                 \
+	X(guest_fault, "guest faults")                                           \
+	X(first_touch, "guest faults that used a page for the first time")       \
+	X(host_fault, "host faults, done and refused")                           \
+	X(populate, "population with initial contents (SEV-SNP, TDX)")           \
+	X(memory_failure, "pages taken away by a memory failure")                \
+	X(private_pages, "private pages, from KVM's own statistic")              \
+	X(vm_end, "the end of VMs")                                              \
+	X(existing, "VMs and instances older than gmemtop")
+
+/* X(name, fact, what it counts): per VM */
+#define GMEM_VM_COUNTERS(X)                                                           \
+	X(to_private, convert, "conversions to private")                              \
+	X(to_private_pages, convert, "pages asked for in conversions to private")     \
+	X(to_private_changed, changed, "pages that became private")                   \
+	X(to_private_redundant, redundant, "conversions to private, changed nothing") \
+	X(to_private_ns, convert, "nanoseconds spent in conversions to private")      \
+	X(to_shared, convert, "conversions to shared")                                \
+	X(to_shared_pages, convert, "pages asked for in conversions to shared")       \
+	X(to_shared_changed, changed, "pages that became shared")                     \
+	X(to_shared_redundant, redundant, "conversions to shared, changed nothing")   \
+	X(to_shared_ns, convert, "nanoseconds spent in conversions to shared")        \
+	X(creates, create, "instances created")                                       \
+	X(created_pages, create, "size of the created instances in pages")            \
+	X(releases, release, "instances released")                                    \
+	X(released_pages, release, "pages that were resident when released")          \
+	X(populates, populate, "populations")                                         \
+	X(populated_pages, populate, "pages populated")
+
+/* X(name, fact, what it counts): per instance, and summed per VM */
+#define GMEM_INST_COUNTERS(X)                                                    \
+	X(guest_faults, guest_fault, "guest faults")                             \
+	X(first_touches, first_touch, "guest faults that used a page first")     \
+	X(host_faults, host_fault, "host faults")                                \
+	X(host_faults_refused, host_fault, "host faults that ended in a signal") \
+	X(allocates, allocate, "allocations")                                    \
+	X(allocated_pages, allocate, "pages allocated, or there already")        \
+	X(punches, allocate, "holes punched")                                    \
+	X(punched_pages, allocate, "pages in the ranges of holes")               \
+	X(mmaps, mmap, "host mappings made")                                     \
+	X(mmapped_pages, mmap, "pages mapped")                                   \
+	X(binds, bind, "bindings made")                                          \
+	X(bound_pages, bind, "pages bound")                                      \
+	X(unbinds, unbind, "bindings ended")                                     \
+	X(unbound_pages, unbind, "pages unbound")                                \
+	X(memory_failures, memory_failure, "memory failures")
+
+/* X(name, fact, what it is): operations that can fail, by errno */
+#define GMEM_OPS(X)                                                       \
+	X(convert_private, convert, "conversion to private")              \
+	X(convert_shared, convert, "conversion to shared")                \
+	X(convert_other, convert, "change of attributes that is neither") \
+	X(create, create, "creation of an instance")                      \
+	X(bind, bind, "binding")                                          \
+	X(allocate, allocate, "allocation")                               \
+	X(punch, allocate, "punching a hole")                             \
+	X(mmap, mmap, "host mapping")                                     \
+	X(guest_fault, guest_fault, "guest fault")                        \
+	X(populate, populate, "population")
+
+/* X(name, what was lost) */
+#define GMEM_LOSSES(X)                                                                \
+	X(vms_full, "events of VMs for which there was no room, counted under other") \
+	X(instances_full, "events of instances without room, counted under other")    \
+	X(ended_full, "VMs that ended and whose numbers could not be kept")           \
+	X(unread, "requests that could not be read from the VMM's memory")            \
+	X(untracked, "requests that could not be followed from entry to exit")
+
+enum gmem_fact {
+#define X(name, ...) GMEM_FACT_##name,
+	GMEM_FACTS(X)
+#undef X
+		GMEM_FACT_MAX
+};
+
+enum gmem_vm_counter {
+#define X(name, ...) GMEM_VM_##name,
+	GMEM_VM_COUNTERS(X)
+#undef X
+		GMEM_VM_MAX
+};
+
+enum gmem_inst_counter {
+#define X(name, ...) GMEM_INST_##name,
+	GMEM_INST_COUNTERS(X)
+#undef X
+		GMEM_INST_MAX
+};
+
+enum gmem_op {
+#define X(name, ...) GMEM_OP_##name,
+	GMEM_OPS(X)
+#undef X
+		GMEM_OP_MAX
+};
+
+enum gmem_loss {
+#define X(name, ...) GMEM_LOST_##name,
+	GMEM_LOSSES(X)
+#undef X
+		GMEM_LOST_MAX
+};
+
+/* The counters of one direction stand side by side, in the same order for both. */
+#define GMEM_DIRECTIONS	   2
+#define GMEM_PER_DIRECTION (GMEM_VM_to_shared - GMEM_VM_to_private)
+
+#define GMEM_HIST_SLOTS 32 /* slot k: 2^k ns or more, and less than 2^(k+1) */
+#define GMEM_ERRNOS	12 /* different errnos that are told apart per operation */
+#define GMEM_ID_OTHER	1  /* everything for which there was no room */
+#define GMEM_ID_FIRST	2
+#define GMEM_UNKNOWN	(~0ULL)
+
+struct gmem_latency {
+	__u64 max_ns;
+	__u64 judged; /* conversions of which is known whether they were redundant */
+	__u64 hist[GMEM_HIST_SLOTS];
+};
+
+/* An errno takes the first free place (err 0) of its operation, and keeps it. */
+struct gmem_errno {
+	__u32 err;
+	__u32 count;
+};
+
+struct gmem_vm {
+	__u64 id;	     /* unique since the start; 0: not complete yet */
+	__u64 kvm;	     /* struct kvm, 0 when the VM is gone */
+	__u64 first_ns;	     /* CLOCK_MONOTONIC when it was first seen */
+	__u64 cgroup;	     /* id of the VMM's cgroup, 0: unknown */
+	__u64 private_pages; /* GMEM_UNKNOWN: the kernel does not say */
+	__u32 tgid;
+	__u32 type;
+	char comm[16];
+	__u64 c[GMEM_VM_MAX];
+	__u64 folded[GMEM_INST_MAX]; /* of instances that are gone and not in ended_instances */
+	struct gmem_latency latency[GMEM_DIRECTIONS];
+	struct gmem_errno err[GMEM_OP_MAX][GMEM_ERRNOS];
+	__u64 err_other[GMEM_OP_MAX]; /* failures with an errno for which there was no place */
+};
+
+struct gmem_inst_key {
+	__u64 ino;
+	__u32 dev; /* the kernel's dev_t: major << 20 | minor */
+	__u32 pad;
+};
+
+struct gmem_inst {
+	__u64 id;
+	__u64 vm_id;
+	__u64 kvm;
+	__u64 inode; /* struct inode, 0 when the instance is gone */
+	__u64 size;
+	__u64 flags;
+	__u64 resident; /* pages; filled in when read, and at the end */
+	__u64 ino;
+	__u32 dev;
+	__u32 born; /* created while we looked, so that its counters are complete */
+	__u64 c[GMEM_INST_MAX];
+};
+
+_Static_assert(sizeof(struct gmem_latency) == 272, "latency");
+_Static_assert(sizeof(struct gmem_errno) == 8, "errno");
+_Static_assert(sizeof(struct gmem_inst_key) == 16, "instance key");
+_Static_assert(sizeof(struct gmem_inst) == 8 * (9 + GMEM_INST_MAX), "instance");
+_Static_assert(sizeof(struct gmem_vm) == 64 + 8 * (GMEM_VM_MAX + GMEM_INST_MAX) + 544 +
+						 8 * GMEM_OP_MAX * (GMEM_ERRNOS + 1),
+	       "VM");
+_Static_assert(sizeof(struct gmem_vm) <= 4096, "a VM takes half of its budget of 8 KiB");
+_Static_assert(GMEM_VM_creates == GMEM_VM_to_shared + GMEM_PER_DIRECTION, "directions");
+
+#endif /* GMEM_TRACE_H */

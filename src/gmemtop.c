@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* gmemtop: what VMs do with guest_memfd, live. Options and the loop; the rest is in top/. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/exits.h"
+#include "lib/log.h"
+#include "lib/opts.h"
+#include "top/batch.h"
+#include "top/proc.h"
+#include "top/source_bpf.h"
+
+#ifndef GMEM_VERSION
+#define GMEM_VERSION "0"
+#endif
+
+#define NS_PER_S     1000000000ULL
+#define MIN_DELAY_NS (NS_PER_S / 20)
+#define DEFAULT_VMS  10000
+
+struct options {
+	bool batch, json, csv, once, features, no_wait, instances, version, help;
+	int verbose;
+	uint64_t frames, delay_ns, pid, max_vms, max_instances;
+	const char *vm, *cgroup, *sort, *columns;
+};
+
+#define AT(member) offsetof(struct options, member)
+
+static const struct opt table[] = {
+	{ "batch", NULL, "frames one after the other, for programs and pipes", AT(batch), OPT_FLAG,
+	  'b' },
+	{ "iterations", "N", "end after N frames", AT(frames), OPT_NUMBER, 'n' },
+	{ "delay", "SECONDS", "time between frames (1), decimals allowed", AT(delay_ns),
+	  OPT_DURATION, 'd' },
+	{ "once", NULL, "one frame: what is there now", AT(once), OPT_FLAG, '1' },
+	{ "json", NULL, "a JSON object per frame and line", AT(json), OPT_FLAG, 0 },
+	{ "csv", NULL, "comma-separated values", AT(csv), OPT_FLAG, 0 },
+	{ "instances", NULL, "list the instances too (JSON)", AT(instances), OPT_FLAG, 'i' },
+	{ "pid", "PID", "only VMs of this process", AT(pid), OPT_NUMBER, 'p' },
+	{ "vm", "NAME", "only VMs of this name (a pattern as of the shell)", AT(vm), OPT_STRING,
+	  0 },
+	{ "cgroup", "PATH", "only VMs in this cgroup or below", AT(cgroup), OPT_STRING, 0 },
+	{ "sort", "COLUMN", "order by a column", AT(sort), OPT_STRING, 's' },
+	{ "columns", "LIST", "columns with commas between; help lists them", AT(columns),
+	  OPT_STRING, 'o' },
+	{ "max-vms", "N", "room for N VMs (10000)", AT(max_vms), OPT_NUMBER, 0 },
+	{ "max-instances", "N", "room for N instances (10000)", AT(max_instances), OPT_NUMBER, 0 },
+	{ "features", NULL, "say where each number comes from on this kernel", AT(features),
+	  OPT_FLAG, 0 },
+	{ "no-wait", NULL, "fail if KVM is not loaded, instead of waiting", AT(no_wait), OPT_FLAG,
+	  0 },
+	{ "verbose", NULL, "libbpf's messages too (twice: all of them)", AT(verbose), OPT_COUNT,
+	  'v' },
+	{ "version", NULL, "print the version", AT(version), OPT_FLAG, 'V' },
+	{ "help", NULL, "this text", AT(help), OPT_FLAG, 'h' },
+	{ 0 },
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction end = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
+
+	sigaction(SIGINT, &end, NULL);
+	sigaction(SIGTERM, &end, NULL);
+	sigaction(SIGHUP, &end, NULL);
+	/* Nobody reads any more: write() says so, and we end quietly. */
+	sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void sleep_until(uint64_t ns)
+{
+	struct timespec until = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+static int check(struct options *opts, struct batch *batch)
+{
+	int ret;
+
+	if (opts->json && opts->csv)
+		return log_error(-EINVAL, "choose one", NULL, "--json and --csv");
+	if (opts->delay_ns < MIN_DELAY_NS)
+		return log_error(-EINVAL, "0.05 is the least", NULL, "--delay");
+	if (opts->max_vms > 1000000 || opts->max_instances > 1000000)
+		return log_error(-EINVAL, "1000000 is the most", NULL,
+				 "--max-vms, --max-instances");
+	ret = columns_parse(opts->columns ? opts->columns : default_columns, batch->columns,
+			    &batch->nr_columns);
+	if (ret)
+		return ret;
+	if (opts->sort) {
+		batch->sort = column_by_name(opts->sort);
+		if (!batch->sort)
+			return log_error(-EINVAL, "there is no such column",
+					 "--columns help lists them", "--sort %s", opts->sort);
+	}
+	if (opts->json)
+		batch->format = BATCH_JSON;
+	else if (opts->csv)
+		batch->format = BATCH_CSV;
+	if (opts->once)
+		opts->frames = 1;
+	batch->list_instances = opts->instances;
+	batch->pid = opts->pid;
+	batch->vm_pattern = opts->vm;
+	batch->cgroup = opts->cgroup;
+	return 0;
+}
+
+/* Wait for KVM, unless the user does not want to. Return: 0, -EINTR, or -EOPNOTSUPP. */
+static int wait_for_kvm(bool wait)
+{
+	bool told = false;
+
+	while (!kvm_present()) {
+		if (!wait)
+			return log_error(-EOPNOTSUPP, "KVM is not loaded",
+					 "modprobe kvm_amd or kvm_intel", "look at KVM");
+		if (stop)
+			return -EINTR;
+		if (!told)
+			log_note("KVM is not loaded yet, waiting for it");
+		told = true;
+		sleep_until(now_ns() + NS_PER_S / 2);
+	}
+	return 0;
+}
+
+static int show_features(bool as_json)
+{
+	struct features features;
+	int ret;
+
+	ret = features_probe(&features, true);
+	if (ret)
+		return log_error(ret == -ENODEV ? -EOPNOTSUPP : ret, NULL, NULL,
+				 "look at the kernel");
+	ret = features_print(&features, as_json);
+	features_free(&features);
+	return ret;
+}
+
+static int run(const struct options *opts, struct batch *batch, struct source_bpf *source)
+{
+	const struct features *features = source_features(source);
+	uint64_t next = now_ns(), frame;
+	struct model model = { 0 };
+	int ret = 0;
+	size_t i;
+
+	for (frame = 1; !stop; frame++) {
+		model_begin(&model, now_ns());
+		ret = source_read(source, &model);
+		if (ret) {
+			log_error(ret, NULL, NULL, "read from the kernel");
+			break;
+		}
+		model_end(&model);
+		for (i = 0; i < model.nr_vms; i++)
+			proc_identify(model.vms[i]);
+		ret = batch_print(batch, features, &model);
+		if (ret) {
+			if (ret != -EPIPE)
+				log_error(ret, NULL, NULL, "write to standard output");
+			break;
+		}
+		if (frame == opts->frames)
+			break;
+		next += opts->delay_ns;
+		if (next < now_ns())
+			next = now_ns();
+		sleep_until(next);
+	}
+	model_free(&model);
+	return ret == -EPIPE ? 0 : ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct options opts = { .delay_ns = NS_PER_S,
+				.max_vms = DEFAULT_VMS,
+				.max_instances = DEFAULT_VMS };
+	struct source_bpf *source = NULL;
+	struct source_options sizes;
+	struct batch batch = { 0 };
+	int ret;
+
+	log_setup("gmemtop", false, 0);
+	ret = opts_parse(table, &opts, argc, argv);
+	log_setup("gmemtop", opts.json, opts.verbose);
+	if (ret)
+		return GMEM_EXIT_USAGE;
+	if (opts.help) {
+		opts_usage(table, "Usage: gmemtop [OPTION]...\n\n"
+				  "What the VMs of this host do with guest_memfd.\n");
+		return GMEM_EXIT_OK;
+	}
+	if (opts.version) {
+		puts("gmemtop " GMEM_VERSION);
+		return GMEM_EXIT_OK;
+	}
+	if (opts.columns && !strcmp(opts.columns, "help")) {
+		columns_print();
+		return GMEM_EXIT_OK;
+	}
+	ret = check(&opts, &batch);
+	if (ret)
+		return exit_status(ret);
+	catch_signals();
+	ret = wait_for_kvm(!opts.no_wait);
+	if (ret)
+		return ret == -EINTR ? GMEM_EXIT_OK : exit_status(ret);
+	if (opts.features)
+		return exit_status(show_features(opts.json));
+	sizes.max_vms = (unsigned int)opts.max_vms;
+	sizes.max_instances = (unsigned int)opts.max_instances;
+	ret = source_open(&source, &sizes);
+	if (!ret)
+		ret = run(&opts, &batch, source);
+	source_close(source);
+	batch_free(&batch);
+	return exit_status(ret);
+}

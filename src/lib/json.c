@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+
+#define FIRST_SIZE 4096
+
+static char *room(struct json *json, size_t n)
+{
+	size_t size = json->size ? json->size : FIRST_SIZE;
+	char *buf;
+
+	if (json->failed)
+		return NULL;
+	while (size - json->len < n)
+		size *= 2;
+	if (size != json->size) {
+		buf = realloc(json->buf, size);
+		if (!buf) {
+			json->failed = true;
+			return NULL;
+		}
+		json->buf = buf;
+		json->size = size;
+	}
+	return json->buf + json->len;
+}
+
+static void put(struct json *json, const char *text, size_t n)
+{
+	char *to = room(json, n);
+
+	if (!to)
+		return;
+	memcpy(to, text, n);
+	json->len += n;
+}
+
+static void put_number(struct json *json, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	put(json, digits + at, sizeof(digits) - at);
+}
+
+/* Length of the UTF-8 character at @s, 0 if there is none. */
+static size_t utf8_length(const unsigned char *s)
+{
+	size_t n, i;
+
+	if (*s < 0x80)
+		return 1;
+	if (*s >= 0xc2 && *s <= 0xdf)
+		n = 2;
+	else if (*s >= 0xe0 && *s <= 0xef)
+		n = 3;
+	else if (*s >= 0xf0 && *s <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	for (i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	/* Overlong forms, surrogates, and what is beyond Unicode. */
+	if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) ||
+	    (*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+static void put_string(struct json *json, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	char escaped[8];
+	size_t n;
+
+	put(json, "\"", 1);
+	while (*s) {
+		n = utf8_length(s);
+		if (!n) {
+			put(json, "\xef\xbf\xbd", 3);
+			s++;
+			continue;
+		}
+		if (*s == '"' || *s == '\\') {
+			escaped[0] = '\\';
+			escaped[1] = (char)*s;
+			put(json, escaped, 2);
+		} else if (*s < 0x20 || *s == 0x7f) {
+			snprintf(escaped, sizeof(escaped), "\\u%04x", *s);
+			put(json, escaped, 6);
+		} else {
+			put(json, (const char *)s, n);
+		}
+		s += n;
+	}
+	put(json, "\"", 1);
+}
+
+/* What comes before a value: a comma, and the name, which needs no escapes. */
+static void begin(struct json *json, const char *name)
+{
+	size_t n = name ? strlen(name) : 0;
+	char *to = room(json, n + 4);
+
+	if (!to)
+		return;
+	if (json->comma)
+		*to++ = ',';
+	if (name) {
+		*to++ = '"';
+		memcpy(to, name, n);
+		to += n;
+		*to++ = '"';
+		*to++ = ':';
+	}
+	json->len = to - json->buf;
+	json->comma = true;
+}
+
+void json_open(struct json *json, const char *name, char bracket)
+{
+	begin(json, name);
+	put(json, &bracket, 1);
+	json->comma = false;
+}
+
+void json_close(struct json *json, char bracket)
+{
+	put(json, &bracket, 1);
+	json->comma = true;
+}
+
+void json_u64(struct json *json, const char *name, uint64_t value)
+{
+	begin(json, name);
+	put_number(json, value);
+}
+
+void json_bool(struct json *json, const char *name, bool value)
+{
+	begin(json, name);
+	put(json, value ? "true" : "false", value ? 4 : 5);
+}
+
+void json_null(struct json *json, const char *name)
+{
+	begin(json, name);
+	put(json, "null", 4);
+}
+
+void json_str(struct json *json, const char *name, const char *value)
+{
+	if (!value) {
+		json_null(json, name);
+		return;
+	}
+	begin(json, name);
+	put_string(json, value);
+}
+
+void json_fixed(struct json *json, const char *name, uint64_t hundredths)
+{
+	char decimals[3] = { '.', (char)('0' + hundredths / 10 % 10),
+			     (char)('0' + hundredths % 10) };
+
+	begin(json, name);
+	put_number(json, hundredths / 100);
+	if (hundredths % 100)
+		put(json, decimals, decimals[2] == '0' ? 2 : 3);
+}
+
+int json_flush_line(struct json *json, FILE *out)
+{
+	int ret = 0;
+
+	put(json, "\n", 1);
+	if (json->failed)
+		ret = -ENOMEM;
+	else if (fwrite(json->buf, 1, json->len, out) != json->len || fflush(out))
+		ret = -errno;
+	json->len = 0;
+	json->comma = false;
+	json->failed = false;
+	return ret;
+}
+
+void json_free(struct json *json)
+{
+	free(json->buf);
+	memset(json, 0, sizeof(*json));
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Writes JSON into a buffer that grows, without a tree in between: a refresh with thousands of VMs
+ * must stay cheap. Names are NULL inside of arrays and at the top. When memory runs out the buffer
+ * is poisoned and json_flush_line() says so.
+ */
+#ifndef GMEM_JSON_H
+#define GMEM_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct json {
+	char *buf;
+	size_t len, size;
+	bool comma, failed;
+};
+
+/* Begin an object (@bracket '{') or an array ('['), and end it. */
+void json_open(struct json *json, const char *name, char bracket);
+void json_close(struct json *json, char bracket);
+
+void json_u64(struct json *json, const char *name, uint64_t value);
+void json_bool(struct json *json, const char *name, bool value);
+void json_null(struct json *json, const char *name);
+
+/* NULL gives null; bytes that are no UTF-8 become U+FFFD. */
+void json_str(struct json *json, const char *name, const char *value);
+
+/* @hundredths / 100, with as many decimals as needed. */
+void json_fixed(struct json *json, const char *name, uint64_t hundredths);
+
+/**
+ * json_flush_line - write the buffer and a newline at once, and empty it
+ *
+ * Return: 0, -ENOMEM if the text is not complete (nothing is written then), or what write failed
+ * with.
+ */
+int json_flush_line(struct json *json, FILE *out);
+
+void json_free(struct json *json);
+
+#endif /* GMEM_JSON_H */

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "opts.h"
+
+#define MAX_OPTS   40
+#define FIRST_LONG 256
+#define NS_PER_S   1000000000ULL
+#define MAX_S	   (365ULL * 86400)
+
+int parse_duration(const char *text, uint64_t *ns)
+{
+	uint64_t seconds = 0, decimals = 0, unit = NS_PER_S;
+	const char *s = text;
+
+	while (isdigit((unsigned char)*s)) {
+		seconds = seconds * 10 + (uint64_t)(*s++ - '0');
+		if (seconds > MAX_S)
+			return -EINVAL;
+	}
+	if (*s == '.') {
+		while (isdigit((unsigned char)*++s)) {
+			unit /= 10;
+			decimals += (uint64_t)(*s - '0') * unit;
+		}
+	}
+	if (*s || s == text || !strcmp(text, "."))
+		return -EINVAL;
+	*ns = seconds * NS_PER_S + decimals;
+	return 0;
+}
+
+static int parse_number(const char *text, uint64_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	if (errno || *end || !isdigit((unsigned char)*text) || !*number)
+		return -EINVAL;
+	return 0;
+}
+
+static int set(const struct opt *opt, void *into, const char *value)
+{
+	void *member = (char *)into + opt->offset;
+
+	switch (opt->kind) {
+	case OPT_FLAG: *(bool *)member = true; return 0;
+	case OPT_COUNT: ++*(int *)member; return 0;
+	case OPT_STRING: *(const char **)member = value; return 0;
+	case OPT_NUMBER:
+		if (!parse_number(value, member))
+			return 0;
+		return log_error(-EINVAL, "not a whole number from 1 on", NULL, "--%s %s",
+				 opt->name, value);
+	case OPT_DURATION:
+		if (!parse_duration(value, member))
+			return 0;
+		return log_error(-EINVAL, "not a number of seconds", NULL, "--%s %s", opt->name,
+				 value);
+	}
+	return -EINVAL;
+}
+
+int opts_parse(const struct opt *table, void *into, int argc, char **argv)
+{
+	struct option longs[MAX_OPTS + 1] = { 0 };
+	char shorts[3 * MAX_OPTS] = "", *s = shorts;
+	const struct opt *opt;
+	int c, ret, i;
+
+	for (i = 0; table[i].name && i < MAX_OPTS; i++) {
+		longs[i].name = table[i].name;
+		longs[i].has_arg = table[i].value ? required_argument : no_argument;
+		longs[i].val = FIRST_LONG + i;
+		if (table[i].letter) {
+			*s++ = table[i].letter;
+			if (table[i].value)
+				*s++ = ':';
+		}
+	}
+	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		if (c == '?')
+			return -EINVAL;
+		for (opt = table; opt->name; opt++) {
+			if (c == opt->letter || c == FIRST_LONG + (int)(opt - table))
+				break;
+		}
+		ret = set(opt, into, optarg);
+		if (ret)
+			return ret;
+	}
+	if (optind < argc)
+		return log_error(-EINVAL, "unexpected", "see --help", "argument '%s'",
+				 argv[optind]);
+	return 0;
+}
+
+void opts_usage(const struct opt *table, const char *head)
+{
+	char left[64];
+
+	puts(head);
+	for (; table->name; table++) {
+		snprintf(left, sizeof(left), "%c%c%s --%s%s%s", table->letter ? '-' : ' ',
+			 table->letter ? table->letter : ' ', table->letter ? "," : " ",
+			 table->name, table->value ? " " : "", table->value ? table->value : "");
+		printf("  %-26s %s\n", left, table->help);
+	}
+}

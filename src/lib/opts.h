@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Options as a const table: getopt_long, the usage text and the checks of values come from it. */
+#ifndef GMEM_OPTS_H
+#define GMEM_OPTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum opt_kind {
+	OPT_FLAG,     /* bool */
+	OPT_COUNT,    /* int, each use adds one */
+	OPT_NUMBER,   /* uint64_t, 1 or more */
+	OPT_DURATION, /* uint64_t nanoseconds, given in seconds with decimals */
+	OPT_STRING,   /* const char * */
+};
+
+struct opt {
+	const char *name;
+	const char *value; /* its name in the usage text, NULL: takes none */
+	const char *help;
+	size_t offset; /* of the member in the options of the program */
+	enum opt_kind kind;
+	char letter; /* 0: long form only */
+};
+
+/**
+ * opts_parse - read the command line
+ * @table: the options, the last one has no name
+ * @into: the program's options, already with their defaults
+ *
+ * Return: 0 or -EINVAL, which has been explained to the user. Operands are not accepted.
+ */
+int opts_parse(const struct opt *table, void *into, int argc, char **argv);
+
+/* Print @head and a line for each option. */
+void opts_usage(const struct opt *table, const char *head);
+
+/* Seconds with up to nine decimals, as nanoseconds. Return: 0 or -EINVAL. */
+int parse_duration(const char *text, uint64_t *ns);
+
+#endif /* GMEM_OPTS_H */

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "batch.h"
+
+#define NS_PER_S 1000000000ULL
+
+static const char *const loss_names[GMEM_LOST_MAX] = {
+#define X(name, ...) #name,
+	GMEM_LOSSES(X)
+#undef X
+};
+
+/* --- choice and order --- */
+
+static bool empty_other(const struct model_vm *vm)
+{
+	int i;
+
+	if (vm->now.id != GMEM_ID_OTHER)
+		return false;
+	for (i = 0; i < GMEM_VM_MAX; i++) {
+		if (vm->now.c[i])
+			return false;
+	}
+	for (i = 0; i < GMEM_INST_MAX; i++) {
+		if (vm->inst[i])
+			return false;
+	}
+	for (i = 0; i < GMEM_OP_MAX; i++) {
+		if (errors_of(&vm->now, i))
+			return false;
+	}
+	return true;
+}
+
+static bool wanted(const struct batch *batch, const struct model_vm *vm)
+{
+	size_t n = batch->cgroup ? strlen(batch->cgroup) : 0;
+
+	if (empty_other(vm))
+		return false;
+	if (batch->pid && vm->now.tgid != batch->pid)
+		return false;
+	if (batch->vm_pattern && fnmatch(batch->vm_pattern, vm->name, 0))
+		return false;
+	while (n && batch->cgroup[n - 1] == '/')
+		n--;
+	return !batch->cgroup || (vm->cgroup && !strncmp(vm->cgroup, batch->cgroup, n) &&
+				  (!vm->cgroup[n] || vm->cgroup[n] == '/'));
+}
+
+struct order {
+	const struct column *column;
+	const struct features *features;
+};
+
+static int compare(const void *a, const void *b, void *arg)
+{
+	const struct order *order = arg;
+
+	return columns_compare(order->column, order->features, *(const struct model_vm *const *)a,
+			       *(const struct model_vm *const *)b);
+}
+
+static int choose(struct batch *batch, const struct features *features, const struct model *model,
+		  size_t *nr)
+{
+	struct order order = { batch->sort, features };
+	const struct model_vm **larger;
+	size_t i;
+
+	*nr = 0;
+	if (batch->room < model->nr_vms) {
+		larger = reallocarray(batch->shown, model->nr_vms, sizeof(*larger));
+		if (!larger)
+			return -ENOMEM;
+		batch->shown = larger;
+		batch->room = model->nr_vms;
+	}
+	for (i = 0; i < model->nr_vms; i++) {
+		if (wanted(batch, model->vms[i]))
+			batch->shown[(*nr)++] = model->vms[i];
+	}
+	if (batch->sort)
+		qsort_r(batch->shown, *nr, sizeof(*batch->shown), compare, &order);
+	return 0;
+}
+
+/* --- JSON --- */
+
+static void put_value(struct json *json, const char *name, struct value value)
+{
+	switch (value.kind) {
+	case VALUE_NONE: json_null(json, name); break;
+	case VALUE_NUMBER: json_u64(json, name, value.number); break;
+	case VALUE_FIXED: json_fixed(json, name, value.number); break;
+	case VALUE_TEXT: json_str(json, name, value.text); break;
+	}
+}
+
+static void put_counters(struct json *json, const struct features *f, const struct model_vm *vm)
+{
+	int i;
+
+	json_open(json, "counters", '{');
+	for (i = 0; i < GMEM_VM_MAX; i++)
+		put_value(json, vm_counter_names[i], vm_counter(f, vm, i));
+	for (i = 0; i < GMEM_INST_MAX; i++)
+		put_value(json, inst_counter_names[i], inst_counter(f, vm, i));
+	json_close(json, '}');
+	json_open(json, "rates", '{');
+	for (i = 0; i < GMEM_VM_MAX; i++)
+		put_value(json, vm_counter_names[i], vm_rate(f, vm, i));
+	for (i = 0; i < GMEM_INST_MAX; i++)
+		put_value(json, inst_counter_names[i], inst_rate(f, vm, i));
+	json_close(json, '}');
+}
+
+static void put_errors(struct json *json, const struct features *f, const struct gmem_vm *vm)
+{
+	const struct gmem_errno *e;
+	const char *name;
+	char number[16];
+	int op, i;
+
+	json_open(json, "errors", '{');
+	for (op = 0; op < GMEM_OP_MAX; op++) {
+		if (!(f->facts & (1U << op_facts[op]))) {
+			json_null(json, op_names[op]);
+			continue;
+		}
+		json_open(json, op_names[op], '{');
+		for (i = 0; i < GMEM_ERRNOS; i++) {
+			e = &vm->err[op][i];
+			if (!e->count)
+				continue;
+			name = strerrorname_np((int)e->err);
+			snprintf(number, sizeof(number), "%u", e->err);
+			json_u64(json, name ? name : number, e->count);
+		}
+		if (vm->err_other[op])
+			json_u64(json, "other", vm->err_other[op]);
+		json_close(json, '}');
+	}
+	json_close(json, '}');
+}
+
+static void put_latency(struct json *json, const struct features *f, const struct gmem_vm *vm)
+{
+	static const char *const names[GMEM_DIRECTIONS] = { "to_private", "to_shared" };
+	const struct gmem_latency *latency;
+	int d, i;
+
+	if (!(f->facts & FACT(convert))) {
+		json_null(json, "latency");
+		return;
+	}
+	json_open(json, "latency", '{');
+	for (d = 0; d < GMEM_DIRECTIONS; d++) {
+		latency = &vm->latency[d];
+		json_open(json, names[d], '{');
+		json_u64(json, "p50_ns", latency_percentile(latency, 50));
+		json_u64(json, "p90_ns", latency_percentile(latency, 90));
+		json_u64(json, "p99_ns", latency_percentile(latency, 99));
+		json_u64(json, "max_ns", latency->max_ns);
+		json_open(json, "histogram", '[');
+		for (i = 0; i < GMEM_HIST_SLOTS; i++)
+			json_u64(json, NULL, latency->hist[i]);
+		json_close(json, ']');
+		json_close(json, '}');
+	}
+	json_close(json, '}');
+}
+
+static void put_instances(struct json *json, const struct features *f, const struct model *model,
+			  const struct model_vm *vm)
+{
+	const struct gmem_inst *inst;
+	char dev[32];
+	size_t i;
+	int c;
+
+	json_open(json, "instance_list", '[');
+	for (i = 0; i < model->nr_insts; i++) {
+		inst = &model->insts[i]->now;
+		if (inst->vm_id != vm->now.id || inst->id == GMEM_ID_OTHER)
+			continue;
+		json_open(json, NULL, '{');
+		snprintf(dev, sizeof(dev), "%u:%u", inst->dev >> 20, inst->dev & 0xfffff);
+		json_u64(json, "id", inst->id);
+		json_str(json, "dev", dev);
+		json_u64(json, "ino", inst->ino);
+		json_u64(json, "size_pages", inst->size >> 12);
+		json_u64(json, "resident_pages", inst->resident);
+		json_u64(json, "flags", inst->flags);
+		json_bool(json, "existed", !inst->born);
+		json_open(json, "counters", '{');
+		for (c = 0; c < GMEM_INST_MAX; c++) {
+			if (f->facts & (1U << inst_counter_facts[c]))
+				json_u64(json, inst_counter_names[c], inst->c[c]);
+			else
+				json_null(json, inst_counter_names[c]);
+		}
+		json_close(json, '}');
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void put_vm(struct batch *batch, const struct features *f, const struct model *model,
+		   const struct model_vm *vm)
+{
+	struct json *json = &batch->json;
+
+	json_open(json, NULL, '{');
+	json_u64(json, "id", vm->now.id);
+	json_u64(json, "pid", vm->now.tgid);
+	json_str(json, "name", vm->name);
+	json_str(json, "type", vm->now.id == GMEM_ID_OTHER ? NULL : vm_type_name(vm->now.type));
+	json_str(json, "cgroup", vm->cgroup);
+	json_bool(json, "gone", vm->gone);
+	put_value(json, "private_pages", vm_private(f, vm));
+	json_u64(json, "size_pages", vm->size);
+	json_u64(json, "resident_pages", vm->resident);
+	json_u64(json, "instances", vm->nr_instances);
+	put_counters(json, f, vm);
+	put_errors(json, f, &vm->now);
+	put_latency(json, f, &vm->now);
+	if (batch->list_instances)
+		put_instances(json, f, model, vm);
+	json_close(json, '}');
+}
+
+static int print_json(struct batch *batch, const struct features *f, const struct model *model,
+		      size_t nr)
+{
+	struct json *json = &batch->json;
+	struct timespec now;
+	struct utsname uts;
+	size_t i;
+	int n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	uname(&uts);
+	json_open(json, NULL, '{');
+	json_u64(json, "frame", model->frame);
+	json_u64(json, "time_ns", (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec);
+	json_u64(json, "interval_ns", model->interval_ns);
+	json_str(json, "kernel", uts.release);
+	json_open(json, "missing", '[');
+	for (n = 0; n < GMEM_FACT_MAX; n++) {
+		if (!(f->facts & (1U << n)))
+			json_str(json, NULL, fact_names[n]);
+	}
+	json_close(json, ']');
+	json_open(json, "lost", '{');
+	for (n = 0; n < GMEM_LOST_MAX; n++)
+		json_u64(json, loss_names[n], model->lost[n]);
+	json_u64(json, "missed", model->missed);
+	json_close(json, '}');
+	json_open(json, "vms", '[');
+	for (i = 0; i < nr; i++)
+		put_vm(batch, f, model, batch->shown[i]);
+	json_close(json, ']');
+	json_close(json, '}');
+	return json_flush_line(json, stdout);
+}
+
+/* --- text and CSV --- */
+
+static void format(struct value value, char *buf, size_t size)
+{
+	const unsigned char *s;
+	size_t n = 0;
+
+	switch (value.kind) {
+	case VALUE_NONE: snprintf(buf, size, "-"); break;
+	case VALUE_NUMBER: snprintf(buf, size, "%llu", (unsigned long long)value.number); break;
+	case VALUE_FIXED:
+		snprintf(buf, size, "%llu.%02llu", (unsigned long long)value.number / 100,
+			 (unsigned long long)value.number % 100);
+		break;
+	case VALUE_TEXT:
+		/* A name must not steer the terminal. */
+		for (s = (const unsigned char *)value.text; *s && n + 1 < size; s++)
+			buf[n++] = *s < 0x20 || *s == 0x7f ? '?' : (char)*s;
+		buf[n] = '\0';
+		break;
+	}
+}
+
+static void print_title(const struct column *column)
+{
+	char title[32];
+	size_t i;
+
+	snprintf(title, sizeof(title), "%s", column->title ? column->title : column->name);
+	for (i = 0; title[i]; i++)
+		title[i] = (char)toupper((unsigned char)title[i]);
+	printf("%*s", column->width, title);
+}
+
+static int print_text(struct batch *batch, const struct features *f, const struct model *model,
+		      size_t nr)
+{
+	const struct column *column;
+	char buf[256];
+	unsigned int c;
+	size_t i;
+
+	if (model->frame > 1)
+		putchar('\n');
+	for (c = 0; c < batch->nr_columns; c++) {
+		if (c)
+			putchar(' ');
+		print_title(batch->columns[c]);
+	}
+	putchar('\n');
+	for (i = 0; i < nr; i++) {
+		for (c = 0; c < batch->nr_columns; c++) {
+			column = batch->columns[c];
+			format(column->get(column, f, batch->shown[i]), buf, sizeof(buf));
+			printf("%s%*s", c ? " " : "", column->width, buf);
+		}
+		putchar('\n');
+	}
+	return fflush(stdout) ? -errno : 0;
+}
+
+static void print_csv_field(const char *text)
+{
+	if (!strpbrk(text, ",\"\r\n")) {
+		fputs(text, stdout);
+		return;
+	}
+	putchar('"');
+	for (; *text; text++) {
+		if (*text == '"')
+			putchar('"');
+		putchar(*text);
+	}
+	putchar('"');
+}
+
+static int print_csv(struct batch *batch, const struct features *f, size_t nr)
+{
+	const struct column *column;
+	struct timespec now;
+	char buf[256];
+	unsigned int c;
+	size_t i;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (!batch->header) {
+		fputs("time", stdout);
+		for (c = 0; c < batch->nr_columns; c++)
+			printf(",%s", batch->columns[c]->name);
+		putchar('\n');
+		batch->header = true;
+	}
+	for (i = 0; i < nr; i++) {
+		printf("%lld.%03ld", (long long)now.tv_sec, now.tv_nsec / 1000000);
+		for (c = 0; c < batch->nr_columns; c++) {
+			column = batch->columns[c];
+			format(column->get(column, f, batch->shown[i]), buf, sizeof(buf));
+			putchar(',');
+			print_csv_field(buf);
+		}
+		putchar('\n');
+	}
+	return fflush(stdout) ? -errno : 0;
+}
+
+int batch_print(struct batch *batch, const struct features *features, const struct model *model)
+{
+	size_t nr;
+	int ret;
+
+	ret = choose(batch, features, model, &nr);
+	if (ret)
+		return ret;
+	if (batch->format == BATCH_JSON)
+		return print_json(batch, features, model, nr);
+	if (batch->format == BATCH_CSV)
+		return print_csv(batch, features, nr);
+	return print_text(batch, features, model, nr);
+}
+
+void batch_free(struct batch *batch)
+{
+	json_free(&batch->json);
+	free(batch->shown);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Frames as text, CSV or JSON on standard output. */
+#ifndef GMEM_BATCH_H
+#define GMEM_BATCH_H
+
+#include "../lib/json.h"
+#include "columns.h"
+
+enum batch_format {
+	BATCH_TEXT,
+	BATCH_CSV,
+	BATCH_JSON,
+};
+
+struct batch {
+	enum batch_format format;
+	const struct column *columns[MAX_COLUMNS];
+	unsigned int nr_columns;
+	const struct column *sort;
+	bool list_instances; /* JSON only */
+	/* Filters, 0 and NULL: none. */
+	uint64_t pid;
+	const char *vm_pattern, *cgroup;
+	/* Its own state. */
+	struct json json;
+	const struct model_vm **shown;
+	size_t room;
+	bool header;
+};
+
+/* Print one frame, and flush. Return: 0 or a negative errno, -EPIPE when nobody reads any more. */
+int batch_print(struct batch *batch, const struct features *features, const struct model *model);
+
+void batch_free(struct batch *batch);
+
+#endif /* GMEM_BATCH_H */

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../lib/log.h"
+#include "columns.h"
+
+#define NONE	  ((struct value){ .kind = VALUE_NONE })
+#define NUMBER(n) ((struct value){ .kind = VALUE_NUMBER, .number = (n) })
+#define FIXED(n)  ((struct value){ .kind = VALUE_FIXED, .number = (n) })
+#define TEXT(t)	  ((struct value){ .kind = VALUE_TEXT, .text = (t) })
+
+#define GETTER(name)                                                               \
+	static struct value name(const struct column *c __attribute__((unused)),   \
+				 const struct features *f __attribute__((unused)), \
+				 const struct model_vm *vm)
+
+const char *const vm_counter_names[GMEM_VM_MAX] = {
+#define X(name, ...) #name,
+	GMEM_VM_COUNTERS(X)
+#undef X
+};
+
+static const enum gmem_fact vm_counter_facts[GMEM_VM_MAX] = {
+#define X(name, fact, help) GMEM_FACT_##fact,
+	GMEM_VM_COUNTERS(X)
+#undef X
+};
+
+const char *const inst_counter_names[GMEM_INST_MAX] = {
+#define X(name, ...) #name,
+	GMEM_INST_COUNTERS(X)
+#undef X
+};
+
+const enum gmem_fact inst_counter_facts[GMEM_INST_MAX] = {
+#define X(name, fact, help) GMEM_FACT_##fact,
+	GMEM_INST_COUNTERS(X)
+#undef X
+};
+
+const char *const op_names[GMEM_OP_MAX] = {
+#define X(name, ...) #name,
+	GMEM_OPS(X)
+#undef X
+};
+
+const enum gmem_fact op_facts[GMEM_OP_MAX] = {
+#define X(name, fact, help) GMEM_FACT_##fact,
+	GMEM_OPS(X)
+#undef X
+};
+
+/* KVM_X86_*_VM */
+static const char *const type_names[] = { "default", "software-protected",
+					  "sev",     "sev-es",
+					  "sev-snp", "tdx" };
+
+const char *vm_type_name(uint32_t type)
+{
+	return type < sizeof(type_names) / sizeof(type_names[0]) ? type_names[type] : "unknown";
+}
+
+static bool have(const struct features *features, enum gmem_fact fact)
+{
+	return features->facts & (1U << fact);
+}
+
+/* Where a call tells whether a conversion was redundant, it must have told so of every one. */
+static bool all_judged(const struct features *features, const struct model_vm *vm, int direction)
+{
+	int source = features->chosen[GMEM_FACT_redundant];
+
+	if (source < 0 || sources[source].kind == SOURCE_TRACEPOINT)
+		return true;
+	return vm->now.latency[direction].judged ==
+	       vm->now.c[GMEM_VM_to_private + direction * GMEM_PER_DIRECTION];
+}
+
+static bool vm_counter_known(const struct features *features, const struct model_vm *vm, int index)
+{
+	if (!have(features, vm_counter_facts[index]))
+		return false;
+	if (index == GMEM_VM_to_private_redundant)
+		return all_judged(features, vm, 0);
+	if (index == GMEM_VM_to_shared_redundant)
+		return all_judged(features, vm, 1);
+	return true;
+}
+
+struct value vm_counter(const struct features *features, const struct model_vm *vm, int index)
+{
+	return vm_counter_known(features, vm, index) ? NUMBER(vm->now.c[index]) : NONE;
+}
+
+struct value vm_rate(const struct features *features, const struct model_vm *vm, int index)
+{
+	return vm_counter_known(features, vm, index) ? FIXED(vm->rate_vm[index]) : NONE;
+}
+
+struct value inst_counter(const struct features *features, const struct model_vm *vm, int index)
+{
+	return have(features, inst_counter_facts[index]) ? NUMBER(vm->inst[index]) : NONE;
+}
+
+struct value inst_rate(const struct features *features, const struct model_vm *vm, int index)
+{
+	return have(features, inst_counter_facts[index]) ? FIXED(vm->rate_inst[index]) : NONE;
+}
+
+struct value vm_private(const struct features *features, const struct model_vm *vm)
+{
+	if (!have(features, GMEM_FACT_private_pages) || vm->now.private_pages == GMEM_UNKNOWN)
+		return NONE;
+	return NUMBER(vm->now.private_pages);
+}
+
+static struct value get_vm_counter(const struct column *c, const struct features *f,
+				   const struct model_vm *vm)
+{
+	return vm_counter(f, vm, c->index);
+}
+
+static struct value get_vm_rate(const struct column *c, const struct features *f,
+				const struct model_vm *vm)
+{
+	return vm_rate(f, vm, c->index);
+}
+
+static struct value get_inst_counter(const struct column *c, const struct features *f,
+				     const struct model_vm *vm)
+{
+	return inst_counter(f, vm, c->index);
+}
+
+static struct value get_inst_rate(const struct column *c, const struct features *f,
+				  const struct model_vm *vm)
+{
+	return inst_rate(f, vm, c->index);
+}
+
+GETTER(get_id)
+{
+	return NUMBER(vm->now.id);
+}
+
+GETTER(get_pid)
+{
+	return vm->now.tgid ? NUMBER(vm->now.tgid) : NONE;
+}
+
+GETTER(get_name)
+{
+	return TEXT(vm->name);
+}
+
+GETTER(get_cgroup)
+{
+	return vm->cgroup ? TEXT(vm->cgroup) : NONE;
+}
+
+GETTER(get_type)
+{
+	return TEXT(vm->now.id == GMEM_ID_OTHER ? "-" : vm_type_name(vm->now.type));
+}
+
+GETTER(get_state)
+{
+	return TEXT(vm->gone ? "gone" : "live");
+}
+
+GETTER(get_private)
+{
+	return vm_private(f, vm);
+}
+
+GETTER(get_size)
+{
+	return NUMBER(vm->size);
+}
+
+GETTER(get_resident)
+{
+	return NUMBER(vm->resident);
+}
+
+GETTER(get_instances)
+{
+	return NUMBER(vm->nr_instances);
+}
+
+GETTER(get_errors)
+{
+	uint64_t sum = 0;
+	int op;
+
+	for (op = 0; op < GMEM_OP_MAX; op++)
+		sum += errors_of(&vm->now, op);
+	return NUMBER(sum);
+}
+
+/* index: percent, of both directions together */
+static struct value get_latency(const struct column *c, const struct features *f,
+				const struct model_vm *vm)
+{
+	struct gmem_latency sum = vm->now.latency[0];
+	const struct gmem_latency *shared = &vm->now.latency[1];
+	int i;
+
+	if (!have(f, GMEM_FACT_convert))
+		return NONE;
+	for (i = 0; i < GMEM_HIST_SLOTS; i++)
+		sum.hist[i] += shared->hist[i];
+	if (shared->max_ns > sum.max_ns)
+		sum.max_ns = shared->max_ns;
+	return NUMBER(c->index == 100 ? sum.max_ns
+				      : latency_percentile(&sum, (unsigned int)c->index));
+}
+
+const struct column columns[] = {
+	{ "id", NULL, "number that gmemtop gave to the VM", get_id, 6, 0 },
+	{ "pid", NULL, "process of the VMM", get_pid, 7, 0 },
+	{ "name", NULL, "name of the VM", get_name, -20, 0 },
+	{ "type", NULL, "type of the VM", get_type, -18, 0 },
+	{ "cgroup", NULL, "cgroup of the VMM", get_cgroup, -30, 0 },
+	{ "state", NULL, "live, or gone since the frame before", get_state, -5, 0 },
+	{ "private_pages", "PRIVATE", "pages that are private", get_private, 9, 0 },
+	{ "size_pages", "SIZE", "size of all instances in pages", get_size, 9, 0 },
+	{ "resident_pages", "RESIDENT", "pages of instances that are in memory", get_resident, 9,
+	  0 },
+	{ "instances", "INST", "instances", get_instances, 5, 0 },
+	{ "errors", NULL, "operations that failed", get_errors, 7, 0 },
+	{ "p50_ns", NULL, "half of the conversions took less", get_latency, 10, 50 },
+	{ "p90_ns", NULL, "of 10 conversions 9 took less", get_latency, 10, 90 },
+	{ "p99_ns", NULL, "of 100 conversions 99 took less", get_latency, 10, 99 },
+	{ "max_ns", NULL, "the longest conversion", get_latency, 10, 100 },
+#define X(name, fact, help) { #name, NULL, help, get_vm_counter, 10, GMEM_VM_##name },
+	GMEM_VM_COUNTERS(X)
+#undef X
+#define X(name, fact, help) { #name, NULL, help, get_inst_counter, 10, GMEM_INST_##name },
+		GMEM_INST_COUNTERS(X)
+#undef X
+#define X(name, fact, help) \
+	{ #name "_rate", NULL, help " per second", get_vm_rate, 10, GMEM_VM_##name },
+			GMEM_VM_COUNTERS(X)
+#undef X
+#define X(name, fact, help) \
+	{ #name "_rate", NULL, help " per second", get_inst_rate, 10, GMEM_INST_##name },
+				GMEM_INST_COUNTERS(X)
+#undef X
+};
+
+const unsigned int nr_columns = sizeof(columns) / sizeof(columns[0]);
+
+const char default_columns[] = "id,pid,name,type,private_pages,resident_pages,size_pages,instances,"
+			       "to_private_rate,to_shared_rate,p99_ns,guest_faults_rate,"
+			       "host_faults_rate,errors";
+
+const struct column *column_by_name(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_columns; i++) {
+		if (!strcmp(columns[i].name, name))
+			return &columns[i];
+	}
+	return NULL;
+}
+
+int columns_parse(const char *list, const struct column **chosen, unsigned int *nr)
+{
+	char name[64];
+	size_t len;
+
+	for (*nr = 0;; list += len + 1) {
+		len = strcspn(list, ",");
+		snprintf(name, sizeof(name), "%.*s", (int)len, list);
+		if (*nr == MAX_COLUMNS)
+			return log_error(-EINVAL, "too many", NULL, "--columns");
+		chosen[*nr] = column_by_name(name);
+		if (!chosen[(*nr)++])
+			return log_error(-EINVAL, "there is no such column",
+					 "--columns help lists them", "column '%s'", name);
+		if (!list[len])
+			return 0;
+	}
+}
+
+int columns_compare(const struct column *column, const struct features *features,
+		    const struct model_vm *a, const struct model_vm *b)
+{
+	struct value va = column->get(column, features, a);
+	struct value vb = column->get(column, features, b);
+	int order = 0;
+
+	if (va.kind == VALUE_TEXT && vb.kind == VALUE_TEXT)
+		order = strcmp(va.text, vb.text);
+	else if (va.kind != vb.kind)
+		order = va.kind == VALUE_NONE ? 1 : -1;
+	else if (va.number != vb.number)
+		order = va.number > vb.number ? -1 : 1;
+	if (!order)
+		order = a->now.id < b->now.id ? -1 : a->now.id > b->now.id;
+	return order;
+}
+
+void columns_print(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_columns; i++)
+		printf("%-26s %s\n", columns[i].name, columns[i].help);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Everything that can be shown of a VM, as a table: names, titles, and how to get the value. */
+#ifndef GMEM_COLUMNS_H
+#define GMEM_COLUMNS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "features.h"
+#include "model.h"
+
+#define MAX_COLUMNS 64
+
+enum value_kind {
+	VALUE_NONE, /* cannot be told: "-", null */
+	VALUE_NUMBER,
+	VALUE_FIXED, /* hundredths */
+	VALUE_TEXT,
+};
+
+struct value {
+	enum value_kind kind;
+	uint64_t number;
+	const char *text;
+};
+
+struct column {
+	const char *name;  /* the same in --columns, CSV and JSON */
+	const char *title; /* NULL: the name in capitals */
+	const char *help;
+	struct value (*get)(const struct column *column, const struct features *features,
+			    const struct model_vm *vm);
+	int width; /* negative: left-aligned text */
+	int index; /* of the counter */
+};
+
+extern const struct column columns[];
+extern const unsigned int nr_columns;
+
+/* What is shown unless the user chooses. */
+extern const char default_columns[];
+
+/**
+ * columns_parse - names with commas between
+ * @list: the names
+ * @chosen: the result, of MAX_COLUMNS
+ * @nr: how many
+ *
+ * Return: 0, or -EINVAL for an unknown name, which has been explained.
+ */
+int columns_parse(const char *list, const struct column **chosen, unsigned int *nr);
+
+const struct column *column_by_name(const char *name);
+
+/* The counters and gauges as values: VALUE_NONE where this kernel cannot tell. */
+struct value vm_counter(const struct features *features, const struct model_vm *vm, int index);
+struct value vm_rate(const struct features *features, const struct model_vm *vm, int index);
+struct value inst_counter(const struct features *features, const struct model_vm *vm, int index);
+struct value inst_rate(const struct features *features, const struct model_vm *vm, int index);
+struct value vm_private(const struct features *features, const struct model_vm *vm);
+
+extern const char *const vm_counter_names[GMEM_VM_MAX];
+extern const char *const inst_counter_names[GMEM_INST_MAX];
+extern const char *const op_names[GMEM_OP_MAX];
+extern const enum gmem_fact op_facts[GMEM_OP_MAX];
+extern const enum gmem_fact inst_counter_facts[GMEM_INST_MAX];
+
+const char *vm_type_name(uint32_t type);
+
+/* Order of two VMs by a column: numbers falling, texts rising, then by id. */
+int columns_compare(const struct column *column, const struct features *features,
+		    const struct model_vm *a, const struct model_vm *b);
+
+/* Print name and help of every column. */
+void columns_print(void);
+
+#endif /* GMEM_COLUMNS_H */

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/btf.h>
+
+#include "../lib/json.h"
+#include "../lib/log.h"
+#include "features.h"
+
+#define TRACEPOINT_PREFIX "btf_trace_"
+#define PRIVATE_PAGES	  "private_pages"
+#define ATTACHABLE	  "/sys/kernel/tracing/available_filter_functions"
+
+/* What a fact tells for which no program is needed. */
+#define NO_PROGRAM (FACT(private_pages) | FACT(existing))
+
+#define TP(name, what)                                                 \
+	{                                                              \
+		.kind = SOURCE_TRACEPOINT, .facts = (what), .hooks = { \
+			{ "tp_" #name, { "kvm_gmem_" #name } }         \
+		}                                                      \
+	}
+#define FN(what, ...)                                                              \
+	{                                                                          \
+		.kind = SOURCE_FUNCTION, .facts = (what), .hooks = { __VA_ARGS__ } \
+	}
+#define HOOK(program, ...)          \
+	{                           \
+		program,            \
+		{                   \
+			__VA_ARGS__ \
+		}                   \
+	}
+#define IOCTL HOOK("fn_ioctl", "kvm_vm_ioctl"), HOOK("fn_ioctl_done", "kvm_vm_ioctl")
+
+/* Best first; a source is taken if it brings a fact that no earlier one brought. */
+const struct source sources[] = {
+	TP(convert, FACT(convert) | FACT(changed) | FACT(redundant)),
+	TP(create, FACT(create)),
+	TP(release, FACT(release)),
+	TP(bind, FACT(bind)),
+	TP(unbind, FACT(unbind)),
+	{
+		.kind = SOURCE_TRACEPOINT,
+		.facts = FACT(allocate) | FACT(memory_failure),
+		.hooks = { { "tp_allocate", { "kvm_gmem_allocate" } },
+			   { "tp_invalidate", { "kvm_gmem_invalidate" } } },
+	},
+	TP(mmap, FACT(mmap)),
+	TP(guest_fault, FACT(guest_fault) | FACT(first_touch)),
+	TP(host_fault, FACT(host_fault)),
+	TP(populate, FACT(populate)),
+	FN(FACT(convert), IOCTL),
+	FN(FACT(redundant), HOOK("fn_range_has", "kvm_range_has_memory_attributes")),
+	FN(FACT(create), HOOK("fn_create", "kvm_gmem_create")),
+	FN(FACT(release), HOOK("fn_release", "kvm_gmem_release")),
+	FN(FACT(bind), IOCTL, HOOK("fn_bound", "kvm_gmem_prepare_memory_region", "kvm_gmem_bind")),
+	FN(FACT(unbind), HOOK("fn_unbind", "kvm_gmem_unbind")),
+	FN(FACT(allocate), HOOK("fn_fallocate", "kvm_gmem_fallocate")),
+	FN(FACT(mmap), HOOK("fn_mmap", "kvm_gmem_mmap")),
+	FN(FACT(guest_fault), HOOK("fn_guest_fault", "kvm_gmem_get_pfn")),
+	FN(FACT(host_fault), HOOK("fn_host_fault", "kvm_gmem_fault_user_mapping")),
+	FN(FACT(populate), HOOK("fn_populate", "kvm_gmem_populate")),
+	FN(FACT(memory_failure), HOOK("fn_memory_failure", "kvm_gmem_error_folio")),
+	FN(FACT(vm_end), HOOK("fn_vm_end", "kvm_arch_destroy_vm", "kvm_destroy_vm")),
+};
+
+const unsigned int nr_sources = sizeof(sources) / sizeof(sources[0]);
+
+const char *const fact_names[GMEM_FACT_MAX] = {
+#define X(name, text) [GMEM_FACT_##name] = #name,
+	GMEM_FACTS(X)
+#undef X
+};
+
+const char *const fact_texts[GMEM_FACT_MAX] = {
+#define X(name, text) [GMEM_FACT_##name] = text,
+	GMEM_FACTS(X)
+#undef X
+};
+
+/* Which targets of sources[] this kernel has: one bit per alternative. */
+struct found {
+	uint8_t hook[64][MAX_HOOKS];
+	bool private_pages;
+};
+
+bool kvm_present(void)
+{
+	return !access("/sys/module/kvm", F_OK);
+}
+
+static void note_name(struct found *found, enum source_kind kind, const char *name)
+{
+	unsigned int i, h, a;
+
+	for (i = 0; i < nr_sources; i++) {
+		if (sources[i].kind != kind)
+			continue;
+		for (h = 0; h < MAX_HOOKS; h++) {
+			for (a = 0; a < MAX_ALTERNATIVES && sources[i].hooks[h].targets[a]; a++) {
+				if (!strcmp(sources[i].hooks[h].targets[a], name))
+					found->hook[i][h] |= (uint8_t)(1U << a);
+			}
+		}
+	}
+}
+
+static void note_type(struct found *found, const struct btf *btf, const struct btf_type *type)
+{
+	const char *name = btf__name_by_offset(btf, type->name_off);
+
+	if (!name || strncmp(name, "kvm_", 4)) {
+		if (btf_is_typedef(type) && name &&
+		    !strncmp(name, TRACEPOINT_PREFIX, strlen(TRACEPOINT_PREFIX)))
+			note_name(found, SOURCE_TRACEPOINT, name + strlen(TRACEPOINT_PREFIX));
+		return;
+	}
+	if (btf_is_func(type))
+		note_name(found, SOURCE_FUNCTION, name);
+}
+
+/* In the type information of the module or, where the kernel itself uses the type, of vmlinux. */
+static bool has_private_pages(const struct btf *btf)
+{
+	int id = btf__find_by_name_kind(btf, "kvm_vm_stat_generic", BTF_KIND_STRUCT);
+	const struct btf_type *type = id > 0 ? btf__type_by_id(btf, (unsigned int)id) : NULL;
+	int i;
+
+	for (i = 0; type && i < btf_vlen(type); i++) {
+		if (!strcmp(btf__name_by_offset(btf, btf_members(type)[i].name_off), PRIVATE_PAGES))
+			return true;
+	}
+	return false;
+}
+
+/* Take away what BTF has but no program can be attached to. */
+static void check_attachable(struct found *found)
+{
+	struct found traceable = { 0 };
+	char line[512], *end;
+	unsigned int i, h;
+	FILE *list;
+
+	list = fopen(ATTACHABLE, "re");
+	if (!list)
+		return;
+	while (fgets(line, sizeof(line), list)) {
+		end = strpbrk(line, " \t\n");
+		if (end)
+			*end = '\0';
+		if (!strncmp(line, "kvm_", 4))
+			note_name(&traceable, SOURCE_FUNCTION, line);
+	}
+	fclose(list);
+	for (i = 0; i < nr_sources; i++) {
+		for (h = 0; h < MAX_HOOKS && sources[i].kind == SOURCE_FUNCTION; h++)
+			found->hook[i][h] &= traceable.hook[i][h];
+	}
+}
+
+static void choose(struct features *features, const struct found *found)
+{
+	const struct source *source;
+	unsigned int i, h;
+	enum gmem_fact f;
+
+	for (f = 0; f < GMEM_FACT_MAX; f++)
+		features->chosen[f] = -1;
+	features->facts = FACT(existing);
+	if (found->private_pages)
+		features->facts |= FACT(private_pages);
+	for (i = 0; i < nr_sources; i++) {
+		source = &sources[i];
+		if (!(source->facts & ~features->facts))
+			continue;
+		for (h = 0; h < MAX_HOOKS && source->hooks[h].program; h++) {
+			if (!found->hook[i][h])
+				break;
+		}
+		if (h < MAX_HOOKS && source->hooks[h].program)
+			continue;
+		for (h = 0; h < MAX_HOOKS && source->hooks[h].program; h++)
+			features->targets[i * MAX_HOOKS + h] =
+				source->hooks[h].targets[__builtin_ctz(found->hook[i][h])];
+		for (f = 0; f < GMEM_FACT_MAX; f++) {
+			if (source->facts & ~features->facts & (1U << f))
+				features->chosen[f] = (int)i;
+		}
+		features->facts |= source->facts;
+	}
+}
+
+int features_probe(struct features *features, bool attachable)
+{
+	struct btf *vmlinux, *kvm = NULL;
+	struct found found = { 0 };
+	unsigned int id = 1, end;
+
+	_Static_assert(sizeof(sources) / sizeof(sources[0]) <= 64, "struct found is too small");
+	memset(features, 0, sizeof(*features));
+	if (!kvm_present())
+		return -ENODEV;
+	vmlinux = btf__load_vmlinux_btf();
+	if (!vmlinux)
+		return errno == ENOENT ? -EOPNOTSUPP : -errno;
+	features->targets = calloc(nr_sources * MAX_HOOKS, sizeof(*features->targets));
+	if (!features->targets) {
+		btf__free(vmlinux);
+		return -ENOMEM;
+	}
+	if (!access("/sys/kernel/btf/kvm", F_OK)) {
+		features->kvm_module = true;
+		kvm = btf__load_module_btf("kvm", vmlinux);
+		id = btf__type_cnt(vmlinux);
+	}
+	end = btf__type_cnt(kvm ? kvm : vmlinux);
+	for (; id < end; id++)
+		note_type(&found, kvm ? kvm : vmlinux, btf__type_by_id(kvm ? kvm : vmlinux, id));
+	found.private_pages = has_private_pages(kvm ? kvm : vmlinux);
+	btf__free(kvm);
+	btf__free(vmlinux);
+	if (attachable)
+		check_attachable(&found);
+	choose(features, &found);
+	return 0;
+}
+
+void features_free(struct features *features)
+{
+	free(features->targets);
+	memset(features, 0, sizeof(*features));
+}
+
+const char *features_source(const struct features *features, enum gmem_fact fact, char *buf,
+			    unsigned int size)
+{
+	int i = features->chosen[fact];
+
+	if (!(features->facts & (1U << fact)))
+		return NULL;
+	if (i < 0)
+		return fact == GMEM_FACT_private_pages ? "statistic of KVM" : "iterator";
+	snprintf(buf, size, "%s %s",
+		 sources[i].kind == SOURCE_TRACEPOINT ? "tracepoint" : "function",
+		 features->targets[(unsigned int)i * MAX_HOOKS]);
+	return buf;
+}
+
+int features_print(const struct features *features, bool as_json)
+{
+	struct json json = { 0 };
+	enum gmem_fact f;
+	const char *from;
+	char buf[128];
+	int ret = 0;
+
+	json_open(&json, NULL, '{');
+	json_bool(&json, "kvm_module", features->kvm_module);
+	json_open(&json, "features", '[');
+	for (f = 0; f < GMEM_FACT_MAX; f++) {
+		from = features_source(features, f, buf, sizeof(buf));
+		if (!as_json) {
+			printf("%-16s %-44s %s%s\n", fact_names[f], from ? from : "-",
+			       from ? "" : "missing: ", fact_texts[f]);
+			continue;
+		}
+		json_open(&json, NULL, '{');
+		json_str(&json, "name", fact_names[f]);
+		json_str(&json, "source", from);
+		json_str(&json, "what", fact_texts[f]);
+		json_close(&json, '}');
+	}
+	json_close(&json, ']');
+	json_close(&json, '}');
+	if (as_json)
+		ret = json_flush_line(&json, stdout);
+	json_free(&json);
+	return ret;
+}

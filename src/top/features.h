@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where each number comes from on this kernel. One table says which programs can bring which facts,
+ * best first; probing chooses among them by what the kernel's type information shows, never by
+ * version.
+ */
+#ifndef GMEM_FEATURES_H
+#define GMEM_FEATURES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../../bpf/gmem_trace.h"
+
+#define FACT(name)	 (1U << GMEM_FACT_##name)
+#define MAX_HOOKS	 3
+#define MAX_ALTERNATIVES 3
+
+struct json;
+
+enum source_kind {
+	SOURCE_TRACEPOINT, /* of kernel-patches/ */
+	SOURCE_FUNCTION,   /* fentry and fexit on KVM's functions */
+};
+
+/* A BPF program and what it can be attached to: one name, which may differ between kernels. */
+struct hook {
+	const char *program;
+	const char *targets[MAX_ALTERNATIVES];
+};
+
+/* One way to get facts: all hooks are needed. */
+struct source {
+	enum source_kind kind;
+	uint32_t facts;
+	struct hook hooks[MAX_HOOKS];
+};
+
+extern const struct source sources[];
+extern const unsigned int nr_sources;
+extern const char *const fact_names[GMEM_FACT_MAX];
+extern const char *const fact_texts[GMEM_FACT_MAX];
+
+/* What probing found. */
+struct features {
+	uint32_t facts;		   /* that can be told */
+	int chosen[GMEM_FACT_MAX]; /* index into sources[], -1: none, or not from there */
+	const char **targets;	   /* nr_sources * MAX_HOOKS: what to attach to, NULL: not used */
+	bool kvm_module;
+};
+
+/* Is KVM there: its module loaded, or built in? */
+bool kvm_present(void);
+
+/**
+ * features_probe - choose sources for this kernel
+ * @features: the result
+ * @attachable: ask also for the list of functions that can be traced, which costs time: for a
+ *second try after the kernel refused the first choice
+ *
+ * Return: 0, -EOPNOTSUPP if the kernel has no type information, -ENODEV without KVM, or another
+ *errno.
+ */
+int features_probe(struct features *features, bool attachable);
+
+void features_free(struct features *features);
+
+/* "tracepoint kvm_gmem_create", "function kvm_gmem_fallocate", or NULL. */
+const char *features_source(const struct features *features, enum gmem_fact fact, char *buf,
+			    unsigned int size);
+
+/* Print for each fact where it comes from, or that it is missing. */
+int features_print(const struct features *features, bool as_json);
+
+#endif /* GMEM_FEATURES_H */

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+#define FIRST_ROOM 64
+/*
+ * Something that neither lives nor has ended was taken out without a word (no room among the ended
+ * ones). An iterator may miss a live entry in one frame, when the map changes below it.
+ */
+#define MAX_ABSENT 2
+#define NS_PER_S   1000000000ULL
+
+/* The two tables hold pointers to structs that begin with an id, which are sorted by it. */
+static size_t position(void *const *table, size_t nr, uint64_t id)
+{
+	size_t low = 0, high = nr, mid;
+
+	if (nr && *(const uint64_t *)table[nr - 1] < id)
+		return nr;
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (*(const uint64_t *)table[mid] < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* The entry with that id, a new and empty one if there is none; NULL: out of memory. */
+static void *get(void ***table, size_t *nr, size_t *room, uint64_t id, size_t size)
+{
+	size_t at = position(*table, *nr, id);
+	void **larger, *entry;
+
+	_Static_assert(offsetof(struct model_vm, now.id) == 0, "id first");
+	_Static_assert(offsetof(struct model_inst, now.id) == 0, "id first");
+	if (at < *nr && *(const uint64_t *)(*table)[at] == id)
+		return (*table)[at];
+	if (*nr == *room) {
+		*room = *room ? 2 * *room : FIRST_ROOM;
+		larger = realloc(*table, *room * sizeof(**table));
+		if (!larger)
+			return NULL;
+		*table = larger;
+	}
+	entry = calloc(1, size);
+	if (!entry)
+		return NULL;
+	*(uint64_t *)entry = id;
+	memmove(*table + at + 1, *table + at, (*nr - at) * sizeof(**table));
+	(*table)[at] = entry;
+	++*nr;
+	return entry;
+}
+
+static struct model_vm *get_vm(struct model *model, uint64_t id)
+{
+	return get((void ***)&model->vms, &model->nr_vms, &model->room_vms, id,
+		   sizeof(struct model_vm));
+}
+
+static void free_vm(struct model_vm *vm)
+{
+	free(vm->cgroup);
+	free(vm);
+}
+
+void model_begin(struct model *model, uint64_t now_ns)
+{
+	size_t i, kept = 0;
+
+	model->interval_ns = model->frame ? now_ns - model->now_ns : 0;
+	model->now_ns = now_ns;
+	model->frame++;
+	for (i = 0; i < model->nr_vms; i++) {
+		if (model->vms[i]->gone || model->vms[i]->absent >= MAX_ABSENT) {
+			free_vm(model->vms[i]);
+			continue;
+		}
+		model->vms[i]->absent++;
+		model->vms[kept++] = model->vms[i];
+	}
+	model->nr_vms = kept;
+	for (i = 0; i < model->nr_insts; i++)
+		model->insts[i]->absent++;
+}
+
+int model_add_vm(struct model *model, const struct gmem_vm *record, bool ended)
+{
+	struct model_vm *vm;
+
+	/* Somebody is just making it. */
+	if (!record->id)
+		return 0;
+	vm = get_vm(model, record->id);
+	if (!vm)
+		return -ENOMEM;
+	vm->now = *record;
+	vm->absent = 0;
+	vm->gone = ended;
+	return 0;
+}
+
+int model_add_instance(struct model *model, const struct gmem_inst *record, bool ended)
+{
+	struct model_inst *inst;
+
+	inst = get((void ***)&model->insts, &model->nr_insts, &model->room_insts, record->id,
+		   sizeof(*inst));
+	if (!inst)
+		return -ENOMEM;
+	inst->now = *record;
+	inst->absent = 0;
+	inst->ended = ended;
+	return 0;
+}
+
+void model_set_lost(struct model *model, const __u64 *lost, uint64_t missed)
+{
+	memcpy(model->lost, lost, sizeof(model->lost));
+	model->missed = missed;
+}
+
+static struct model_vm *find_vm(const struct model *model, uint64_t id)
+{
+	size_t at = position((void **)model->vms, model->nr_vms, id);
+
+	return at < model->nr_vms && model->vms[at]->now.id == id ? model->vms[at] : NULL;
+}
+
+static void add_counters(__u64 *to, const __u64 *from)
+{
+	int i;
+
+	for (i = 0; i < GMEM_INST_MAX; i++)
+		to[i] += from[i];
+}
+
+/* Add every instance to its VM, and forget those that ended. */
+static void sum_instances(struct model *model)
+{
+	struct model_inst *inst;
+	struct model_vm *vm;
+	size_t i, kept = 0;
+
+	for (i = 0; i < model->nr_insts; i++) {
+		inst = model->insts[i];
+		vm = find_vm(model, inst->now.vm_id);
+		if (inst->absent >= MAX_ABSENT || inst->ended) {
+			if (vm && inst->ended) {
+				add_counters(vm->ended, inst->now.c);
+				add_counters(vm->inst, inst->now.c);
+			}
+			free(inst);
+			continue;
+		}
+		if (vm) {
+			add_counters(vm->inst, inst->now.c);
+			if (inst->now.id != GMEM_ID_OTHER) {
+				vm->size += inst->now.size >> 12;
+				vm->resident += inst->now.resident;
+				vm->nr_instances++;
+			}
+		}
+		model->insts[kept++] = inst;
+	}
+	model->nr_insts = kept;
+}
+
+static void rates(uint64_t *rate, uint64_t *prev, const __u64 *now, int nr, uint64_t interval_ns)
+{
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		rate[i] = 0;
+		if (interval_ns && now[i] > prev[i])
+			rate[i] = (uint64_t)((double)(now[i] - prev[i]) * 100 * NS_PER_S /
+						     (double)interval_ns +
+					     0.5);
+		prev[i] = now[i];
+	}
+}
+
+void model_end(struct model *model)
+{
+	struct model_vm *vm;
+	size_t i;
+	int c;
+
+	for (i = 0; i < model->nr_vms; i++) {
+		vm = model->vms[i];
+		for (c = 0; c < GMEM_INST_MAX; c++)
+			vm->inst[c] = vm->now.folded[c] + vm->ended[c];
+		vm->size = vm->resident = vm->nr_instances = 0;
+	}
+	sum_instances(model);
+	for (i = 0; i < model->nr_vms; i++) {
+		vm = model->vms[i];
+		rates(vm->rate_vm, vm->prev_vm, vm->now.c, GMEM_VM_MAX, model->interval_ns);
+		rates(vm->rate_inst, vm->prev_inst, vm->inst, GMEM_INST_MAX, model->interval_ns);
+	}
+}
+
+void model_free(struct model *model)
+{
+	size_t i;
+
+	for (i = 0; i < model->nr_vms; i++)
+		free_vm(model->vms[i]);
+	for (i = 0; i < model->nr_insts; i++)
+		free(model->insts[i]);
+	free(model->vms);
+	free(model->insts);
+	memset(model, 0, sizeof(*model));
+}
+
+uint64_t latency_percentile(const struct gmem_latency *latency, unsigned int percent)
+{
+	uint64_t sum = 0, want, upper;
+	int i;
+
+	for (i = 0; i < GMEM_HIST_SLOTS; i++)
+		sum += latency->hist[i];
+	if (!sum)
+		return 0;
+	want = (sum * percent + 99) / 100;
+	for (i = 0, sum = 0; i < GMEM_HIST_SLOTS - 1; i++) {
+		sum += latency->hist[i];
+		if (sum >= want)
+			break;
+	}
+	upper = (2ULL << i) - 1;
+	if (i == GMEM_HIST_SLOTS - 1 || upper > latency->max_ns)
+		upper = latency->max_ns;
+	return upper;
+}
+
+uint64_t errors_of(const struct gmem_vm *vm, enum gmem_op op)
+{
+	uint64_t sum = vm->err_other[op];
+	int i;
+
+	for (i = 0; i < GMEM_ERRNOS; i++)
+		sum += vm->err[op][i].count;
+	return sum;
+}

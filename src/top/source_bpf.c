@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "../lib/log.h"
+#include "gmem_trace.skel.h"
+#include "model.h"
+#include "source_bpf.h"
+
+#define READ_SIZE 65536
+#define SETCAP \
+	"be root, or: setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep gmemtop"
+
+enum dump {
+	DUMP_INSTANCES,
+	DUMP_ENDED_INSTANCES,
+	DUMP_VMS,
+	DUMP_ENDED_VMS,
+	NR_DUMPS,
+};
+
+struct source_bpf {
+	struct features features;
+	struct gmem_trace_bpf *skel;
+	struct bpf_link *links[NR_DUMPS];
+	char buf[READ_SIZE];
+};
+
+static struct bpf_map *dump_map(const struct source_bpf *s, enum dump dump)
+{
+	switch (dump) {
+	case DUMP_INSTANCES: return s->skel->maps.instances;
+	case DUMP_ENDED_INSTANCES: return s->skel->maps.ended_instances;
+	case DUMP_VMS: return s->skel->maps.vms;
+	default: return s->skel->maps.ended_vms;
+	}
+}
+
+static bool dumps_vms(enum dump dump)
+{
+	return dump == DUMP_VMS || dump == DUMP_ENDED_VMS;
+}
+
+/* Load the chosen programs, each with its target. */
+static int choose_programs(struct source_bpf *s)
+{
+	struct bpf_program *program;
+	const char *target;
+	unsigned int i, h;
+	int ret;
+
+	for (i = 0; i < nr_sources; i++) {
+		for (h = 0; h < MAX_HOOKS; h++) {
+			target = s->features.targets[i * MAX_HOOKS + h];
+			if (!target)
+				continue;
+			program = bpf_object__find_program_by_name(s->skel->obj,
+								   sources[i].hooks[h].program);
+			if (!program)
+				return log_error(-ENOENT, "not in this gmemtop", NULL, "program %s",
+						 sources[i].hooks[h].program);
+			ret = bpf_program__set_autoload(program, true);
+			if (!ret && sources[i].kind == SOURCE_FUNCTION)
+				ret = bpf_program__set_attach_target(program, 0, target);
+			if (ret)
+				return ret;
+		}
+	}
+	return 0;
+}
+
+static int set_sizes(struct source_bpf *s, const struct source_options *opts)
+{
+	int ret;
+
+	/* One more for what does not fit. */
+	ret = bpf_map__set_max_entries(s->skel->maps.vms, opts->max_vms + 1);
+	if (!ret)
+		ret = bpf_map__set_max_entries(s->skel->maps.instances, opts->max_instances + 1);
+	if (!ret)
+		ret = bpf_map__set_max_entries(s->skel->maps.ended_vms, opts->max_vms);
+	if (!ret)
+		ret = bpf_map__set_max_entries(s->skel->maps.ended_instances, opts->max_instances);
+	return ret;
+}
+
+static int load(struct source_bpf *s, const struct source_options *opts, bool attachable)
+{
+	int ret;
+
+	features_free(&s->features);
+	ret = features_probe(&s->features, attachable);
+	if (ret == -EOPNOTSUPP)
+		return log_error(ret, "no type information (/sys/kernel/btf/vmlinux)",
+				 "use a kernel with CONFIG_DEBUG_INFO_BTF", "look at the kernel");
+	if (ret)
+		return ret;
+	s->skel = gmem_trace_bpf__open();
+	if (!s->skel)
+		return -errno;
+	s->skel->rodata->fn_converts = s->features.chosen[GMEM_FACT_convert] >= 0 &&
+				       sources[s->features.chosen[GMEM_FACT_convert]].kind ==
+					       SOURCE_FUNCTION;
+	s->skel->rodata->fn_binds = s->features.chosen[GMEM_FACT_bind] >= 0 &&
+				    sources[s->features.chosen[GMEM_FACT_bind]].kind ==
+					    SOURCE_FUNCTION;
+	ret = set_sizes(s, opts);
+	if (!ret)
+		ret = choose_programs(s);
+	if (!ret)
+		ret = gmem_trace_bpf__load(s->skel);
+	if (ret) {
+		gmem_trace_bpf__destroy(s->skel);
+		s->skel = NULL;
+	}
+	return ret;
+}
+
+/* The entries for what does not fit; before anything is attached. */
+static int make_others(struct source_bpf *s)
+{
+	struct gmem_inst inst = { .id = GMEM_ID_OTHER, .vm_id = GMEM_ID_OTHER };
+	struct gmem_vm vm = { .id = GMEM_ID_OTHER, .private_pages = GMEM_UNKNOWN };
+	struct gmem_inst_key inst_key = { 0 };
+	__u64 key = 0;
+	int ret;
+
+	ret = bpf_map_update_elem(bpf_map__fd(s->skel->maps.vms), &key, &vm, BPF_ANY);
+	if (!ret)
+		ret = bpf_map_update_elem(bpf_map__fd(s->skel->maps.instances), &inst_key, &inst,
+					  BPF_ANY);
+	return ret;
+}
+
+static int attach_dumps(struct source_bpf *s)
+{
+	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, opts);
+	union bpf_iter_link_info info = { 0 };
+	struct bpf_program *program;
+	enum dump dump;
+
+	opts.link_info = &info;
+	opts.link_info_len = sizeof(info);
+	for (dump = 0; dump < NR_DUMPS; dump++) {
+		program = dumps_vms(dump) ? s->skel->progs.dump_vms : s->skel->progs.dump_instances;
+		info.map.map_fd = (__u32)bpf_map__fd(dump_map(s, dump));
+		s->links[dump] = bpf_program__attach_iter(program, &opts);
+		if (!s->links[dump])
+			return -errno;
+	}
+	return 0;
+}
+
+/* Attach what counts, then look for what was there already: nothing falls in between. */
+static int attach(struct source_bpf *s)
+{
+	struct bpf_link *link;
+	ssize_t n;
+	int fd, ret;
+
+	bpf_program__set_autoattach(s->skel->progs.dump_vms, false);
+	bpf_program__set_autoattach(s->skel->progs.dump_instances, false);
+	bpf_program__set_autoattach(s->skel->progs.find_existing, false);
+	ret = gmem_trace_bpf__attach(s->skel);
+	if (ret)
+		return ret;
+	link = bpf_program__attach_iter(s->skel->progs.find_existing, NULL);
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	n = fd < 0 ? -1 : read(fd, s->buf, sizeof(s->buf));
+	ret = n < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	bpf_link__destroy(link);
+	return ret;
+}
+
+/* Whatever its errno, a program that the kernel does not take is something that the kernel cannot
+ * do. */
+static int refused(int ret, const char *what)
+{
+	log_error(ret, NULL, "-v shows what the kernel says", "%s", what);
+	return ret == -ENOMEM ? ret : -EOPNOTSUPP;
+}
+
+int source_open(struct source_bpf **source, const struct source_options *opts)
+{
+	struct source_bpf *s;
+	int ret;
+
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return log_error(-ENOMEM, NULL, NULL, "start");
+	ret = load(s, opts, false);
+	/* A function may be in the type information and yet not traceable. */
+	if (ret && ret != -ENODEV && ret != -EPERM && ret != -EOPNOTSUPP)
+		ret = load(s, opts, true);
+	/* EACCES is the verifier's. */
+	if (ret == -EPERM)
+		log_error(ret, NULL, SETCAP, "load programs into the kernel");
+	else if (ret && ret != -ENODEV && ret != -EOPNOTSUPP)
+		ret = refused(ret, "load programs into the kernel");
+	if (ret)
+		goto err;
+	ret = make_others(s);
+	if (!ret)
+		ret = attach_dumps(s);
+	if (!ret)
+		ret = attach(s);
+	if (ret) {
+		ret = refused(ret, "attach to the kernel");
+		goto err;
+	}
+	*source = s;
+	return 0;
+err:
+	source_close(s);
+	return ret;
+}
+
+const struct features *source_features(const struct source_bpf *source)
+{
+	return &source->features;
+}
+
+/* One record: what only the kernel knows at this moment, and the entry of the map. */
+static int take(struct source_bpf *s, struct model *model, enum dump dump, const char *record)
+{
+	int fd = bpf_map__fd(dump_map(s, dump));
+	struct gmem_inst inst;
+	struct gmem_vm vm;
+	__u64 live;
+	int ret;
+
+	memcpy(&live, record, sizeof(live));
+	if (dumps_vms(dump)) {
+		memcpy(&vm, record + sizeof(live), sizeof(vm));
+		vm.private_pages = live;
+		ret = model_add_vm(model, &vm, dump == DUMP_ENDED_VMS);
+		if (!ret && dump == DUMP_ENDED_VMS)
+			bpf_map_delete_elem(fd, &vm.id);
+		return ret;
+	}
+	memcpy(&inst, record + sizeof(live), sizeof(inst));
+	inst.resident = live;
+	ret = model_add_instance(model, &inst, dump == DUMP_ENDED_INSTANCES);
+	if (!ret && dump == DUMP_ENDED_INSTANCES)
+		bpf_map_delete_elem(fd, &inst.id);
+	return ret;
+}
+
+static int read_dump(struct source_bpf *s, struct model *model, enum dump dump)
+{
+	size_t size = sizeof(__u64) +
+		      (dumps_vms(dump) ? sizeof(struct gmem_vm) : sizeof(struct gmem_inst));
+	size_t have = 0, at;
+	ssize_t n;
+	int fd, ret = 0;
+
+	fd = bpf_iter_create(bpf_link__fd(s->links[dump]));
+	if (fd < 0)
+		return -errno;
+	while (!ret) {
+		n = read(fd, s->buf + have, sizeof(s->buf) - have);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n <= 0) {
+			ret = n < 0 ? -errno : 0;
+			break;
+		}
+		have += (size_t)n;
+		for (at = 0; have - at >= size && !ret; at += size)
+			ret = take(s, model, dump, s->buf + at);
+		have -= at;
+		memmove(s->buf, s->buf + at, have);
+	}
+	close(fd);
+	return ret;
+}
+
+/* Runs of programs that the kernel left out because the same program was running on that CPU. */
+static uint64_t missed(const struct source_bpf *s)
+{
+	struct bpf_program *program;
+	struct bpf_prog_info info;
+	__u32 size;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(program, s->skel->obj)
+	{
+		memset(&info, 0, sizeof(info));
+		size = sizeof(info);
+		if (bpf_program__autoload(program) &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
+int source_read(struct source_bpf *source, struct model *model)
+{
+	enum dump dump;
+	int ret;
+
+	/*
+	 * Live ones before those that ended: what moves in between is seen twice, never not at all.
+	 * And instances before VMs, so that an instance's VM is there.
+	 */
+	for (dump = 0; dump < NR_DUMPS; dump++) {
+		ret = read_dump(source, model, dump);
+		if (ret)
+			return ret;
+	}
+	model_set_lost(model, source->skel->bss->lost, missed(source));
+	return 0;
+}
+
+void source_close(struct source_bpf *source)
+{
+	enum dump dump;
+
+	if (!source)
+		return;
+	for (dump = 0; dump < NR_DUMPS; dump++)
+		bpf_link__destroy(source->links[dump]);
+	gmem_trace_bpf__destroy(source->skel);
+	features_free(&source->features);
+	free(source);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The live source: BPF programs in the kernel that count, read through iterators. */
+#ifndef GMEM_SOURCE_BPF_H
+#define GMEM_SOURCE_BPF_H
+
+#include "features.h"
+
+struct model;
+struct source_bpf;
+
+struct source_options {
+	unsigned int max_vms;
+	unsigned int max_instances;
+};
+
+/**
+ * source_open - attach to the kernel
+ * @source: the result
+ * @opts: sizes
+ *
+ * From then on everything is counted, and what was there before has been found.
+ *
+ * Return: 0, or a negative errno that has been explained to the user; -ENODEV, not explained: there
+ * is no KVM yet.
+ */
+int source_open(struct source_bpf **source, const struct source_options *opts);
+
+const struct features *source_features(const struct source_bpf *source);
+
+/* Read everything into the model. Return: 0 or a negative errno. */
+int source_read(struct source_bpf *source, struct model *model);
+
+void source_close(struct source_bpf *source);
+
+#endif /* GMEM_SOURCE_BPF_H */
