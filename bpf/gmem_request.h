@@ -37,7 +37,7 @@ struct request {
 		struct attributes_abi attributes;
 		struct region_abi region;
 	};
-	struct file *file; /* of the instance that is being bound */
+	struct gmem_inst_key inst; /* that is being bound, ino 0: none yet */
 	__u64 bound_pages;
 };
 
@@ -72,7 +72,7 @@ static __always_inline void begin_request(__u32 kind, unsigned long arg)
 		return;
 	r->judged = 0;
 	r->redundant = 0;
-	r->file = NULL;
+	r->inst.ino = 0;
 	/* Memory that is not there yet can be read once KVM has read it. */
 	r->read = !read_request(r, kind, arg);
 	r->kind = kind;
@@ -80,11 +80,15 @@ static __always_inline void begin_request(__u32 kind, unsigned long arg)
 		r->start_ns = bpf_ktime_get_ns();
 }
 
-static __always_inline void judge_request(bool redundant)
+/* The first question about just this range is whether there is anything to do. */
+static __always_inline void judge_request(__u64 start, __u64 end, bool redundant)
 {
 	struct request *r = current_request(0);
 
-	if (!r || r->kind != REQUEST_CONVERT)
+	if (!r || r->kind != REQUEST_CONVERT || r->judged || !r->read)
+		return;
+	if (r->attributes.address >> PAGE_SHIFT != start ||
+	    (r->attributes.address + r->attributes.size) >> PAGE_SHIFT != end)
 		return;
 	r->judged = 1;
 	r->redundant = redundant;
@@ -96,9 +100,9 @@ static __always_inline void note_bound(struct kvm *kvm, struct file *file, __u64
 
 	if (!r || r->kind != REQUEST_BIND)
 		return;
-	/* The inode is needed after success only, when the memslot keeps it from going. */
-	get_inst(kvm, file->f_inode);
-	r->file = file;
+	if (!get_inst(kvm, file->f_inode))
+		return;
+	inst_key(&r->inst, file->f_inode);
 	r->bound_pages = pages;
 }
 
@@ -124,10 +128,8 @@ static __always_inline void end_convert(struct gmem_vm *vm, struct request *r, l
 	count_duration(&c[GMEM_VM_to_private_ns], latency, bpf_ktime_get_ns() - r->start_ns);
 }
 
-static __always_inline void end_bind(struct kvm *kvm, struct gmem_vm *vm, struct request *r,
-				     long ret)
+static __always_inline void end_bind(struct gmem_vm *vm, struct request *r, long ret)
 {
-	struct gmem_inst_key key = {};
 	struct gmem_inst *inst;
 
 	if (!(r->region.flags & KVM_MEM_GUEST_MEMFD) || !r->region.memory_size)
@@ -136,11 +138,7 @@ static __always_inline void end_bind(struct kvm *kvm, struct gmem_vm *vm, struct
 		count_error(vm, GMEM_OP_bind, ret);
 		return;
 	}
-	if (!r->file)
-		return;
-	key.ino = BPF_CORE_READ(r->file, f_inode, i_ino);
-	key.dev = BPF_CORE_READ(r->file, f_inode, i_sb, s_dev);
-	inst = bpf_map_lookup_elem(&instances, &key);
+	inst = r->inst.ino ? bpf_map_lookup_elem(&instances, &r->inst) : NULL;
 	if (inst) {
 		add(&inst->c[GMEM_INST_binds], 1);
 		add(&inst->c[GMEM_INST_bound_pages], r->bound_pages);
@@ -169,7 +167,7 @@ static __always_inline void end_request(struct kvm *kvm, __u32 kind, unsigned lo
 	if (kind == REQUEST_CONVERT)
 		end_convert(vm, r, ret);
 	else
-		end_bind(kvm, vm, r, ret);
+		end_bind(vm, r, ret);
 }
 
 /* The file behind a descriptor of the current process. */

@@ -216,7 +216,7 @@ int BPF_PROG(fn_range_has, struct kvm *kvm, unsigned long long start, unsigned l
 	     unsigned long mask, unsigned long attrs, unsigned char ret)
 {
 	/* A bool is the lowest byte, the rest of the register is anything. */
-	judge_request(ret & 1);
+	judge_request(start, end, ret & 1);
 	return 0;
 }
 
@@ -294,13 +294,17 @@ int BPF_PROG(fn_mmap, struct file *file, struct vm_area_struct *vma, int ret)
 	return 0;
 }
 
+/* Its number of arguments differs between kernels: the result has to be asked for. */
 SEC("?fexit")
-int BPF_PROG(fn_guest_fault, struct kvm *kvm, struct kvm_memory_slot *slot, unsigned long long gfn,
-	     void *pfn, void *page, int *max_order, int ret)
+int BPF_PROG(fn_guest_fault, struct kvm *kvm, struct kvm_memory_slot *slot)
 {
 	struct gmem_inst *inst;
 	struct file *file;
+	__u64 result = 0;
+	int ret;
 
+	bpf_get_func_ret(ctx, &result);
+	ret = result;
 	if (ret) {
 		count_vm_error(kvm, GMEM_OP_guest_fault, ret);
 		return 0;
