@@ -150,6 +150,11 @@ static void sum_instances(struct model *model)
 	for (i = 0; i < model->nr_insts; i++) {
 		inst = model->insts[i];
 		vm = find_vm(model, inst->now.vm_id);
+		/* Of a VM that is so new that it comes in the next frame. */
+		if (!vm && inst->absent < MAX_ABSENT) {
+			model->insts[kept++] = inst;
+			continue;
+		}
 		if (inst->absent >= MAX_ABSENT || inst->ended) {
 			if (vm && inst->ended) {
 				add_counters(vm->ended, inst->now.c);

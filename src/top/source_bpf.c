@@ -17,11 +17,15 @@
 #define SETCAP \
 	"be root, or: setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep gmemtop"
 
+/*
+ * In the order in which they are read. What lives before what ended: what moves in between is seen
+ * twice, never not at all. Instances that ended last: all of a VM that ended are among them.
+ */
 enum dump {
 	DUMP_INSTANCES,
-	DUMP_ENDED_INSTANCES,
 	DUMP_VMS,
 	DUMP_ENDED_VMS,
+	DUMP_ENDED_INSTANCES,
 	NR_DUMPS,
 };
 

@@ -1,0 +1,606 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Does gmemtop count right? Two gmemtops with different intervals watch while the workload runs
+ * scenario after scenario; then every count that this kernel offers is compared, per VM, with the
+ * workload's own account. Equal, not near. At the end gmemtop is killed at random moments: nothing
+ * may stay loaded.
+ *
+ * Usage: gmemtop_test [--falsify] [CASE...]
+ * --falsify changes one number of each case before comparing: then every case must fail.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define GMEMTOP	      "build/gmemtop"
+#define WORKLOAD      "build/tests/gmem-workload"
+#define SCENARIOS     "tests/workload/scenarios/"
+#define MAX_ARGS      32
+#define MAX_VMS	      256
+#define MAX_SHOWN     10
+#define WATCHERS      2
+#define PATIENCE_S    30
+#define KILLS	      20
+
+extern char **environ;
+
+struct test_case {
+	const char *name;
+	const char *args;
+	bool middle; /* gmemtop starts between the set-up of the VMs and their work */
+	bool sw;     /* needs software-protected VMs */
+};
+
+static const struct test_case cases[] = {
+	{ "all-ops", "-S " SCENARIOS "all-ops.gmem", false, true },
+	{ "all-ops-8-vms", "-S " SCENARIOS "all-ops.gmem -n 8", false, true },
+	{ "all-ops-8-vms-2-processes", "-S " SCENARIOS "all-ops.gmem -n 8 --vms-per-process 4",
+	  false, true },
+	{ "host-faults", "-S " SCENARIOS "host-faults.gmem -t default", false, true },
+	{ "host-faults-8-vms", "-S " SCENARIOS "host-faults.gmem -t default -n 8 -c 4", false,
+	  true },
+	{ "interrupted", "-S " SCENARIOS "interrupted.gmem", false, true },
+	{ "poisoned", "-S " SCENARIOS "poisoned.gmem -t default", false, true },
+	{ "killed-8-vms", "-S " SCENARIOS "killed.gmem -n 8 -c 4", false, true },
+	{ "exited-8-vms", "-S " SCENARIOS "exited.gmem -n 8", false, true },
+	{ "vcpus-8-vms", "-S " SCENARIOS "vcpus.gmem -c 8 -n 8 -s 8M", false, true },
+	{ "conversions", "-S " SCENARIOS "conversions.gmem", false, true },
+	{ "mix-100000", "-o 100000 -m convert:8,redundant:1,invalid:1", false, true },
+	{ "mix-64-vms", "-o 200 -n 64 --seed 7", false, true },
+	{ "mix-8-vcpus", "-o 500 -c 8", false, true },
+	{ "mix-default",
+	  "-o 1000 -t default -f mmap,init-shared -m touch:4,host-touch:2,allocate:1,punch:2,invalid:1",
+	  false, true },
+	{ "mix-kill", "-o 300 -n 4 --teardown kill", false, true },
+	{ "default-vms",
+	  "-n 4 -t default -e create;bind;start;allocate_size=64K;punch_size=32K;punch", false,
+	  false },
+	{ "middle-8-vms", "-o 300 -n 8", true, true },
+	{ "middle-all-ops", "-S " SCENARIOS "all-ops.gmem", true, true },
+};
+
+/* What the workload calls it, and what gmemtop does. */
+static const struct pair {
+	const char *told, *shown;
+} pairs[] = {
+	{ "create.ok", "creates" },
+	{ "create.pages", "created_pages" },
+	{ "release.ok", "releases" },
+	{ "release.pages", "released_pages" },
+	{ "bind.ok", "binds" },
+	{ "bind.pages", "bound_pages" },
+	{ "unbind.ok", "unbinds" },
+	{ "unbind.pages", "unbound_pages" },
+	{ "allocate.ok", "allocates" },
+	{ "allocate.pages", "allocated_pages" },
+	{ "punch.ok", "punches" },
+	{ "punch.pages", "punched_pages" },
+	{ "guest_fault.ok", "guest_faults" },
+	{ "guest_fault.first_touches", "first_touches" },
+	{ "host_fault.ok", "host_faults" },
+	{ "host_fault.refused", "host_faults_refused" },
+	{ "mmap.ok", "mmaps" },
+	{ "mmap.pages", "mmapped_pages" },
+	{ "poison.ok", "memory_failures" },
+	{ "convert.sum.to_private.ok", "to_private" },
+	{ "convert.sum.to_private.pages", "to_private_pages" },
+	{ "convert.sum.to_private.pages_changed", "to_private_changed" },
+	{ "convert.sum.to_private.redundant", "to_private_redundant" },
+	{ "convert.sum.to_shared.ok", "to_shared" },
+	{ "convert.sum.to_shared.pages", "to_shared_pages" },
+	{ "convert.sum.to_shared.pages_changed", "to_shared_changed" },
+	{ "convert.sum.to_shared.redundant", "to_shared_redundant" },
+};
+
+static const struct pair errors[] = {
+	{ "convert.sum.to_private.failed", "convert_private" },
+	{ "convert.sum.to_shared.failed", "convert_shared" },
+	{ "convert.sum.to_invalid.failed", "convert_other" },
+	{ "create.failed", "create" },
+	{ "bind.failed", "bind" },
+	{ "allocate.failed", "allocate" },
+	{ "punch.failed", "punch" },
+	{ "mmap.failed", "mmap" },
+	{ "guest_fault.failed", "guest_fault" },
+};
+
+/* A gmemtop that runs, and all VMs that it has shown, each as last seen. */
+struct watcher {
+	pid_t pid;
+	FILE *out;
+	struct json_object *vms[4096];
+	size_t nr_vms, frames;
+};
+
+struct verdict {
+	size_t compared, failed, not_offered;
+	bool quiet;
+};
+
+static bool falsify;
+
+static struct json_object *member(struct json_object *obj, const char *path)
+{
+	char copy[128], *save, *word;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	for (word = strtok_r(copy, ".", &save); word; word = strtok_r(NULL, ".", &save)) {
+		if (!json_object_object_get_ex(obj, word, &obj))
+			return NULL;
+	}
+	return obj;
+}
+
+static int64_t number(struct json_object *obj, const char *path)
+{
+	return json_object_get_int64(member(obj, path));
+}
+
+static pid_t start(char **argv, int *in, FILE **out)
+{
+	posix_spawn_file_actions_t actions;
+	int to[2], from[2];
+	pid_t pid;
+
+	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC))
+		abort();
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, to[0], 0);
+	posix_spawn_file_actions_adddup2(&actions, from[1], 1);
+	if (posix_spawn(&pid, argv[0], &actions, NULL, argv, environ)) {
+		printf("cannot start %s: %s\n", argv[0], strerror(errno));
+		exit(1);
+	}
+	posix_spawn_file_actions_destroy(&actions);
+	close(to[0]);
+	close(from[1]);
+	*out = fdopen(from[0], "r");
+	if (in)
+		*in = to[1];
+	else
+		close(to[1]);
+	return pid;
+}
+
+static void keep(struct watcher *w, struct json_object *vm)
+{
+	int64_t id = number(vm, "id");
+	size_t i;
+
+	for (i = 0; i < w->nr_vms; i++) {
+		if (number(w->vms[i], "id") == id)
+			break;
+	}
+	if (i == ARRAY_SIZE(w->vms))
+		return;
+	if (i < w->nr_vms)
+		json_object_put(w->vms[i]);
+	else
+		w->nr_vms++;
+	w->vms[i] = json_object_get(vm);
+}
+
+/* Read one frame. */
+static bool watch(struct watcher *w)
+{
+	struct json_object *frame, *vms;
+	char *line = NULL;
+	size_t size = 0, i;
+
+	if (getline(&line, &size, w->out) < 0)
+		return false;
+	frame = json_tokener_parse(line);
+	free(line);
+	if (!frame)
+		return false;
+	vms = member(frame, "vms");
+	for (i = 0; i < json_object_array_length(vms); i++)
+		keep(w, json_object_array_get_idx(vms, i));
+	json_object_object_foreach(member(frame, "lost"), reason, count)
+	{
+		if (json_object_get_int64(count))
+			printf("  gmemtop lost %s: %s\n", reason, json_object_get_string(count));
+	}
+	json_object_put(frame);
+	w->frames++;
+	return true;
+}
+
+static void watcher_start(struct watcher *w, const char *delay)
+{
+	char *argv[] = { GMEMTOP, "--json", "-i", "-d", (char *)delay, NULL };
+
+	memset(w, 0, sizeof(*w));
+	w->pid = start(argv, NULL, &w->out);
+	if (!watch(w)) {
+		printf("gmemtop shows nothing\n");
+		exit(1);
+	}
+}
+
+static bool watcher_stop(struct watcher *w)
+{
+	int status = -1;
+	size_t i;
+
+	kill(w->pid, SIGTERM);
+	fclose(w->out);
+	waitpid(w->pid, &status, 0);
+	for (i = 0; i < w->nr_vms; i++)
+		json_object_put(w->vms[i]);
+	w->nr_vms = 0;
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+/* Until as many VMs of each process are gone as the workload had. */
+static bool all_gone(const struct watcher *w, struct json_object *list)
+{
+	size_t i, gone = 0, j, nr = json_object_array_length(list);
+	int64_t pid;
+
+	for (i = 0; i < w->nr_vms; i++) {
+		pid = number(w->vms[i], "pid");
+		for (j = 0; j < nr; j++) {
+			if (number(json_object_array_get_idx(list, j), "pid") == pid)
+				break;
+		}
+		gone += j < nr && json_object_get_boolean(member(w->vms[i], "gone"));
+	}
+	return gone >= nr;
+}
+
+__attribute__((format(printf, 2, 3))) static void differs(struct verdict *v, const char *fmt, ...)
+{
+	va_list args;
+
+	if (v->failed++ >= MAX_SHOWN || v->quiet)
+		return;
+	va_start(args, fmt);
+	fputs("  ", stdout);
+	vprintf(fmt, args);
+	putchar('\n');
+	va_end(args);
+}
+
+/* The workload's number, without what was before the start if gmemtop came then. */
+static int64_t told_number(struct json_object *vm, const char *path, bool middle)
+{
+	int64_t told = number(member(vm, "counts"), path);
+
+	return told - (middle ? number(member(vm, "before_start"), path) : 0);
+}
+
+static void compare_errors(struct verdict *v, struct json_object *told, struct json_object *shown,
+			   bool middle)
+{
+	struct json_object *op;
+	char path[128];
+	int64_t a, b;
+	size_t i;
+	int e;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		op = member(member(shown, "errors"), errors[i].shown);
+		if (!op) {
+			v->not_offered++;
+			continue;
+		}
+		v->compared++;
+		for (e = 1; e < 134; e++) {
+			if (!strerrorname_np(e))
+				continue;
+			snprintf(path, sizeof(path), "%s.%s", errors[i].told, strerrorname_np(e));
+			a = told_number(told, path, middle);
+			b = number(op, strerrorname_np(e));
+			if (a != b)
+				differs(v, "%s: the workload says %lld, gmemtop %lld", path,
+					(long long)a, (long long)b);
+		}
+	}
+}
+
+static void compare_latency(struct verdict *v, struct json_object *shown, const char *direction)
+{
+	struct json_object *histogram;
+	char path[64];
+	int64_t sum = 0;
+	size_t i;
+
+	snprintf(path, sizeof(path), "latency.%s.histogram", direction);
+	histogram = member(shown, path);
+	if (!histogram)
+		return;
+	for (i = 0; i < json_object_array_length(histogram); i++)
+		sum += json_object_get_int64(json_object_array_get_idx(histogram, i));
+	v->compared++;
+	if (sum != number(member(shown, "counters"), direction))
+		differs(v, "latency of %lld conversions %s, which were %lld", (long long)sum,
+			direction, (long long)number(member(shown, "counters"), direction));
+}
+
+static void compare_vm(struct verdict *v, struct json_object *told, struct json_object *shown,
+		       bool middle)
+{
+	bool exact = json_object_get_boolean(member(told, "guest_faults_exact"));
+	struct json_object *value;
+	int64_t a, b;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(pairs); i++) {
+		value = member(member(shown, "counters"), pairs[i].shown);
+		if (!value) {
+			v->not_offered++;
+			continue;
+		}
+		v->compared++;
+		a = told_number(told, pairs[i].told, middle);
+		b = json_object_get_int64(value) + (falsify && !i);
+		if (!strcmp(pairs[i].told, "guest_fault.ok") && !exact ? b < a : a != b)
+			differs(v, "%s: the workload says %lld, gmemtop %lld", pairs[i].told,
+				(long long)a, (long long)b);
+	}
+	value = member(shown, "private_pages");
+	if (value) {
+		v->compared++;
+		if (json_object_get_int64(value) != number(told, "private_pages"))
+			differs(v, "private_pages: the workload says %lld, gmemtop %lld",
+				(long long)number(told, "private_pages"),
+				(long long)json_object_get_int64(value));
+	} else {
+		v->not_offered++;
+	}
+	compare_errors(v, told, shown, middle);
+	compare_latency(v, shown, "to_private");
+	compare_latency(v, shown, "to_shared");
+}
+
+/* The VM of gmemtop that fits best among those of the process. */
+static void compare(struct verdict *v, struct watcher *w, struct json_object *list, bool middle)
+{
+	bool taken[ARRAY_SIZE(w->vms)] = { false };
+	size_t i, j, best, least;
+	struct json_object *told;
+
+	for (i = 0; i < json_object_array_length(list); i++) {
+		told = json_object_array_get_idx(list, i);
+		best = w->nr_vms;
+		least = SIZE_MAX;
+		for (j = 0; j < w->nr_vms; j++) {
+			struct verdict trial = { .quiet = true };
+
+			if (taken[j] || number(w->vms[j], "pid") != number(told, "pid"))
+				continue;
+			compare_vm(&trial, told, w->vms[j], middle);
+			if (trial.failed < least) {
+				least = trial.failed;
+				best = j;
+			}
+		}
+		if (best == w->nr_vms) {
+			v->compared++;
+			differs(v, "VM %zu was not seen", i);
+			continue;
+		}
+		taken[best] = true;
+		compare_vm(v, told, w->vms[best], middle);
+		if (strcmp(json_object_get_string(member(w->vms[best], "type")),
+			   json_object_get_string(member(told, "type"))))
+			differs(v, "VM %zu is %s, gmemtop says %s", i,
+				json_object_get_string(member(told, "type")),
+				json_object_get_string(member(w->vms[best], "type")));
+	}
+}
+
+/* What stood there before gmemtop came must be in its first frame. */
+static void compare_existing(struct verdict *v, const struct watcher *w, size_t nr)
+{
+	size_t i;
+
+	v->compared++;
+	if (w->nr_vms != nr)
+		differs(v, "of %zu VMs that were there the first frame shows %zu", nr, w->nr_vms);
+	for (i = 0; i < w->nr_vms; i++) {
+		struct json_object *insts = member(w->vms[i], "instance_list"), *inst;
+
+		v->compared++;
+		if (json_object_array_length(insts) != 1) {
+			differs(v, "the first frame shows %zu instances of a VM that had one",
+				json_object_array_length(insts));
+			continue;
+		}
+		inst = json_object_array_get_idx(insts, 0);
+		if (number(inst, "size_pages") != 4096 ||
+		    !json_object_get_boolean(member(inst, "existed")))
+			differs(v, "an instance of 4096 pages is shown as %s",
+				json_object_to_json_string(inst));
+	}
+}
+
+static bool run_case(const struct test_case *c, struct watcher *watchers)
+{
+	char args[512], *argv[MAX_ARGS] = { WORKLOAD, "-j" }, *save, *word, *s, *line = NULL;
+	struct json_object *report = NULL, *list = NULL, *tmp;
+	struct watcher late, *first = watchers;
+	size_t size = 0, nr = WATCHERS, i;
+	struct verdict v = { 0 };
+	int argc = 2, in, status = -1;
+	time_t until;
+	FILE *out;
+	pid_t pid;
+
+	snprintf(args, sizeof(args), "%s%s", c->args, c->middle ? " -w" : "");
+	for (word = strtok_r(args, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		/* In a scenario of one word _ stands for a blank. */
+		for (s = word; strchr(word, ';') && *s; s++)
+			*s = *s == '_' ? ' ' : *s;
+		argv[argc++] = word;
+	}
+	pid = start(argv, &in, &out);
+	if (c->middle) {
+		/* It says when everything is set up, and waits. */
+		if (getline(&line, &size, out) < 0)
+			goto out;
+		watcher_start(&late, "0.2");
+		first = &late;
+		nr = 1;
+		compare_existing(&v, &late, strstr(c->args, "-n 8") ? 8 : 1);
+		if (write(in, "\n", 1) != 1)
+			goto out;
+	}
+	close(in);
+	while (getline(&line, &size, out) >= 0) {
+		tmp = json_tokener_parse(line);
+		if (tmp && member(tmp, "vms")) {
+			json_object_put(report);
+			report = json_object_get(tmp);
+		}
+		json_object_put(tmp);
+	}
+	list = member(report, "vms");
+out:
+	fclose(out);
+	waitpid(pid, &status, 0);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) || !list) {
+		printf("FAIL %s: the workload failed (%#x)\n", c->name, status);
+		return false;
+	}
+	for (i = 0; i < nr; i++) {
+		until = time(NULL) + PATIENCE_S;
+		while (!all_gone(&first[i], list) && time(NULL) < until) {
+			if (!watch(&first[i]))
+				break;
+		}
+		compare(&v, &first[i], list, c->middle);
+	}
+	if (c->middle && !watcher_stop(&late))
+		differs(&v, "gmemtop did not end well");
+	printf("%s %s: %zu VMs, %zu comparisons, %zu differ, %zu not offered by this kernel\n",
+	       v.failed ? "FAIL" : "ok", c->name, json_object_array_length(list), v.compared,
+	       v.failed, v.not_offered);
+	fflush(stdout);
+	json_object_put(report);
+	free(line);
+	return !v.failed;
+}
+
+static size_t nr_programs(void)
+{
+	size_t nr = 0;
+	__u32 id = 0;
+
+	while (!bpf_prog_get_next_id(id, &id))
+		nr++;
+	return nr;
+}
+
+/* The kernel frees programs late. */
+static bool programs_back_to(size_t nr)
+{
+	int tries;
+
+	for (tries = 0; tries < 100 && nr_programs() > nr; tries++)
+		usleep(50000);
+	return nr_programs() <= nr;
+}
+
+static bool test_kill(size_t before)
+{
+	char *argv[] = { GMEMTOP, "--json", NULL };
+	bool ok = true;
+	FILE *out;
+	pid_t pid;
+	int i;
+
+	srand(1);
+	for (i = 0; i < KILLS; i++) {
+		pid = start(argv, NULL, &out);
+		usleep((useconds_t)(rand() % 2000000));
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		fclose(out);
+	}
+	ok = programs_back_to(before);
+	printf("%s killed: %d times, %zu programs before, %zu after\n", ok ? "ok" : "FAIL", KILLS,
+	       before, nr_programs());
+	return ok;
+}
+
+/* Software-protected VMs are only in kernels that were built with them. */
+static bool can_convert(void)
+{
+	char *argv[] = { WORKLOAD, "-j", "-e", "create;start", NULL };
+	int status = -1;
+	FILE *out;
+	pid_t pid;
+
+	pid = start(argv, NULL, &out);
+	while (fgetc(out) != EOF)
+		;
+	fclose(out);
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+static bool wanted(const char *name, char **names)
+{
+	if (!*names)
+		return true;
+	for (; *names; names++) {
+		if (!strcmp(*names, name))
+			return true;
+	}
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	size_t i, passed = 0, failed = 0, skipped = 0, before = nr_programs();
+	static struct watcher watchers[WATCHERS];
+	bool convert = can_convert();
+
+	if (argc > 1 && !strcmp(argv[1], "--falsify")) {
+		falsify = true;
+		argv++;
+	}
+	watcher_start(&watchers[0], "0.2");
+	watcher_start(&watchers[1], "1");
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (!wanted(cases[i].name, argv + 1))
+			continue;
+		if (cases[i].sw && !convert)
+			skipped++;
+		else if (run_case(&cases[i], watchers))
+			passed++;
+		else
+			failed++;
+	}
+	for (i = 0; i < WATCHERS; i++) {
+		if (!watcher_stop(&watchers[i])) {
+			printf("FAIL gmemtop did not end well\n");
+			failed++;
+		}
+	}
+	if (!falsify && wanted("killed", argv + 1)) {
+		if (test_kill(before))
+			passed++;
+		else
+			failed++;
+	}
+	printf("%zu passed, %zu failed, %zu skipped\n", passed, failed, skipped);
+	return failed || !passed;
+}
