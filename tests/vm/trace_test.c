@@ -57,6 +57,8 @@ static const struct test_case cases[] = {
 	{ "conversions", "-S @/conversions.gmem" },
 	{ "mix", "-o 10000 --serial" },
 	{ "mix-8-vms-4-vcpus", "-o 500 -n 8 -c 4 --seed 7" },
+	{ "mix-64-vms-8-vcpus", "-o 50 -n 64 -c 8 -s 1M" },
+	{ "conversions-100000", "-o 12500 -c 8 -m convert:4,redundant:1" },
 	{ "mix-default",
 	  "-o 1000 -t default -f mmap,init-shared -m touch:4,host-touch:2,allocate:1,punch:2,invalid:1" },
 	{ "mix-exit", "-o 300 -n 4 --teardown exit" },
@@ -283,6 +285,9 @@ static void compare_counts(struct verdict *v, struct json_object *report,
 	}
 	for (i = 0; i < nr; i++) {
 		vm = json_object_array_get_idx(list, i);
+		if (json_number(vm, "guest_resets"))
+			printf("  note: VM %zu: the emulator lost its guest %lld times\n", i,
+			       (long long)json_number(vm, "guest_resets"));
 		json_object_object_get_ex(vm, "guest_faults_exact", &obj);
 		vm_exact = json_object_get_boolean(obj);
 		exact = exact && vm_exact;

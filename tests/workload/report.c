@@ -221,6 +221,7 @@ static struct json_object *vm_json(const struct vm *vm, struct counts *totals)
 	add_number(obj, "vcpus", cfg.vcpus);
 	json_object_object_add(obj, "end", json_object_new_string(ends[vm->end]));
 	json_object_object_add(obj, "guest_faults_exact", json_object_new_boolean(!vm->inexact));
+	add_number(obj, "guest_resets", vm->resets);
 	add_number(obj, "private_pages", vm->private_pages);
 	json_object_object_add(obj, "kvm_stat_private_pages",
 			       vm->stat_private < 0 ? NULL

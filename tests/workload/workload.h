@@ -140,6 +140,7 @@ struct vm {
 	bool error;
 	bool inexact; /* guest faults are a lower bound only */
 	u32 next_number;
+	u32 resets; /* vCPUs that the emulator lost, see vcpu_reset() */
 	u64 private_pages;
 	s64 stat_private; /* KVM's own stat, -1: none */
 	u8 *gpa;
@@ -262,12 +263,10 @@ enum guest_op { GUEST_WRITE = 1, GUEST_READ = 2, GUEST_HYPERCALL = 3 };
 void guest_load(u8 *system, bool vmcall);
 void guest_request(u8 *system, u32 vcpu, enum guest_op op, u64 gpa, u64 count, u64 arg);
 s64 guest_result(u8 *system, u32 vcpu);
+void guest_set_result(u8 *system, u32 vcpu, s64 result);
 u64 guest_entry(void);
 u64 guest_params(u32 vcpu);
 u64 guest_page_table(void);
-u64 guest_gdt(void);
-u64 guest_idt(void);
-u64 guest_page_faults(u8 *system, u32 vcpu, u64 *address, u64 *error_code);
 #define SYSTEM_SIZE (1UL << 20)
 
 /* shadow.c */
