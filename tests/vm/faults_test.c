@@ -14,17 +14,19 @@
 #include <sys/mman.h>
 
 #include "../workload/kvm_compat.h"
+#include "inodes.skel.h"
 #include "test.h"
 
-#define PAGE	4096UL
-#define PAGES	256UL
-#define SIZE	(PAGES * PAGE)
-#define GPA	(4ULL << 30)
-#define SLOT	1
-#define MAX_NTH 1000
+#define PAGE	  4096UL
+#define PAGES	  256UL
+#define SIZE	  (PAGES * PAGE)
+#define GPA	  (4ULL << 30)
+#define SLOT	  1
+#define MAX_NTH	  1000
+#define MAX_SPACE (64L << 20)
 
-static int kvm_fd, nth_fd;
-static unsigned long injected;
+static int kvm_fd, nth_fd, starve_fd;
+static unsigned long injected, starved;
 
 /* What the operations work on, and what each must leave alone when it fails. */
 static int vm_fd, gmem_fd;
@@ -133,14 +135,23 @@ static void punch(void)
 /* The file of a default VM, so that there is something to map. */
 static int mappable_vm, mappable_fd;
 
+static char *mapped;
+
 static int op_map(void)
 {
 	char *mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mappable_fd, 0);
 
 	if (mem == MAP_FAILED)
 		return -1;
-	munmap(mem, SIZE);
+	/* To be undone when memory is there: unmapping may want some. */
+	mapped = mem;
 	return 0;
+}
+
+static void undo_map(void)
+{
+	if (munmap(mapped, SIZE))
+		give_up("munmap");
 }
 
 static int op_unbind(void)
@@ -160,17 +171,32 @@ struct op {
 	int (*run)(void);
 	void (*undo)(void);   /* after it succeeded */
 	void (*failed)(void); /* after it failed */
+	bool frees;	      /* it gives memory back, and so must not fail for want of it */
 };
 
 static const struct op ops[] = {
-	{ "create", NULL, op_create, NULL, NULL },
-	{ "bind", NULL, op_bind, undo_bind, failed_bind },
-	{ "unbind", prepare_unbind, op_unbind, NULL, undo_bind },
-	{ "convert to private", NULL, op_to_private, undo_to_private, undo_to_private },
-	{ "convert to shared", prepare_to_shared, op_to_shared, NULL, undo_to_private },
-	{ "fallocate", NULL, op_fallocate, punch, punch },
-	{ "mmap", NULL, op_map, NULL, NULL },
+	{ .name = "create", .run = op_create },
+	{ .name = "bind", .run = op_bind, .undo = undo_bind, .failed = failed_bind },
+	{ .name = "unbind", .prepare = prepare_unbind, .run = op_unbind, .failed = undo_bind },
+	{ .name = "convert to private",
+	  .run = op_to_private,
+	  .undo = undo_to_private,
+	  .failed = undo_to_private },
+	{ .name = "convert to shared",
+	  .prepare = prepare_to_shared,
+	  .run = op_to_shared,
+	  .failed = undo_to_private,
+	  .frees = true },
+	{ .name = "fallocate", .run = op_fallocate, .undo = punch, .failed = punch },
+	{ .name = "mmap", .run = op_map, .undo = undo_map },
 };
+
+/* Allocations of this task fail, beyond the space that failslab and fail_page_alloc grant. */
+static void set_starving(bool on)
+{
+	if (pwrite(starve_fd, on ? "1" : "0", 1, 0) != 1)
+		give_up("/proc/self/make-it-fail");
+}
 
 static void set_nth(int nth)
 {
@@ -229,6 +255,55 @@ static void run(const struct op *op)
 	printf("%s: %d allocations failed in turn, %d made it fail\n", op->name, nth - 1, failed);
 }
 
+/*
+ * All allocations fail from some point on, as on a host that is out of memory: what tries twice
+ * gets nothing the second time either. The point moves on until the operation gets through.
+ */
+static void starve(const struct op *op)
+{
+	static const char *const space[] = { "/sys/kernel/debug/failslab/space",
+					     "/sys/kernel/debug/fail_page_alloc/space" };
+	int failed = 0;
+	long bytes;
+
+	for (bytes = 0; bytes <= MAX_SPACE; bytes = bytes ? bytes * 5 / 4 : 64) {
+		char buf[16];
+		long refs;
+		int r, err, fd;
+
+		if (op->prepare)
+			op->prepare();
+		refs = module_refs();
+		fd = lowest_fd();
+		snprintf(buf, sizeof(buf), "%ld", bytes);
+		write_file(space[0], buf);
+		snprintf(buf, sizeof(buf), "%ld", bytes / 64);
+		write_file(space[1], buf);
+		set_starving(true);
+		r = op->run();
+		err = errno;
+		set_starving(false);
+		CHECK(lowest_fd() == fd, "%s: the lowest free fd was %d", op->name, fd);
+		if (!r) {
+			if (op->undo)
+				op->undo();
+			break;
+		}
+		failed++;
+		CHECK(err == ENOMEM || err == ENFILE, "%s: %s", op->name, strerror(err));
+		if (op->failed)
+			op->failed();
+		CHECK(module_refs() == refs, "%s: %ld references, were %ld", op->name,
+		      module_refs(), refs);
+	}
+	CHECK(bytes <= MAX_SPACE, "%s did not get through", op->name);
+	/* Giving memory back must not need any. */
+	CHECK(op->frees ? !failed : failed > 0, "%s: failed %d times when starved", op->name,
+	      failed);
+	starved += failed;
+	printf("%s: failed %d times for want of memory\n", op->name, failed);
+}
+
 /* kmemleak needs two scans to be sure, and objects of a certain age. */
 static void check_leaks(void)
 {
@@ -254,10 +329,16 @@ static void inject_everywhere(void)
 	static const char *const files[][2] = {
 		{ "/sys/kernel/debug/failslab/ignore-gfp-wait", "N" },
 		{ "/sys/kernel/debug/failslab/verbose", "0" },
+		{ "/sys/kernel/debug/failslab/task-filter", "Y" },
+		{ "/sys/kernel/debug/failslab/times", "-1" },
+		{ "/sys/kernel/debug/failslab/probability", "100" },
 		{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N" },
 		{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N" },
 		{ "/sys/kernel/debug/fail_page_alloc/min-order", "0" },
 		{ "/sys/kernel/debug/fail_page_alloc/verbose", "0" },
+		{ "/sys/kernel/debug/fail_page_alloc/task-filter", "Y" },
+		{ "/sys/kernel/debug/fail_page_alloc/times", "-1" },
+		{ "/sys/kernel/debug/fail_page_alloc/probability", "100" },
 		/* What was there before is not ours to explain. */
 		{ "/sys/kernel/debug/kmemleak", "clear" },
 	};
@@ -268,17 +349,21 @@ static void inject_everywhere(void)
 
 int main(void)
 {
-	long refs, inodes;
+	struct inodes_bpf *inodes;
+	long refs;
 	int fd;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	inject_everywhere();
 	nth_fd = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
 	kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (nth_fd < 0 || kvm_fd < 0)
-		give_up(nth_fd < 0 ? "/proc/self/fail-nth" : "/dev/kvm");
+	starve_fd = open("/proc/self/make-it-fail", O_RDWR | O_CLOEXEC);
+	if (nth_fd < 0 || starve_fd < 0 || kvm_fd < 0)
+		give_up(kvm_fd < 0 ? "/dev/kvm" : "/proc/self/fail-nth, make-it-fail");
+	inodes = inodes_bpf__open_and_load();
+	if (!inodes || inodes_bpf__attach(inodes))
+		give_up("counting inodes");
 	refs = module_refs();
-	inodes = nr_inodes();
 	fd = lowest_fd();
 
 	vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, KVM_X86_SW_PROTECTED_VM);
@@ -289,8 +374,10 @@ int main(void)
 	mappable_fd = create(mappable_vm, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
 	if (mappable_fd < 0 || gmem_fd < 0)
 		give_up("KVM_CREATE_GUEST_MEMFD");
-	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
 		run(&ops[i]);
+		starve(&ops[i]);
+	}
 	close(gmem_fd);
 	close(mappable_fd);
 	close(vm_fd);
@@ -300,7 +387,10 @@ int main(void)
 	CHECK(injected > 0, "not one failure was injected");
 	CHECK(lowest_fd() == fd, "was %d", fd);
 	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
-	CHECK(nr_inodes() <= inodes + 50, "%ld inodes, were %ld", nr_inodes(), inodes);
-	printf("faults: %lu injected, %d checks failed\n", injected, failures);
+	CHECK(inodes->bss->allocated && inodes->bss->allocated == inodes->bss->destroyed,
+	      "%ld inodes allocated, %ld destroyed", inodes->bss->allocated,
+	      inodes->bss->destroyed);
+	printf("faults: %lu injected, %lu operations starved, %d of %d checks failed\n", injected,
+	       starved, failures, checks);
 	return failures ? 1 : 0;
 }

@@ -18,6 +18,7 @@
 #include "../workload/kvm_compat.h"
 #include "hooks.h"
 #include "hooks.skel.h"
+#include "inodes.skel.h"
 #include "test.h"
 
 #define PAGE   4096UL
@@ -27,6 +28,7 @@
 #define ROUNDS 1000
 
 static struct hooks_bpf *skel;
+static struct inodes_bpf *inodes;
 static int kvm_fd;
 
 static void judge(enum hook hook, int err)
@@ -133,13 +135,13 @@ static void test_create(unsigned long type)
 		      skel->bss->calls[HOOK_CREATE].count);
 	}
 
-	before = nr_inodes();
+	before = inodes->bss->allocated;
 	for (int i = 0; i < ROUNDS; i++)
 		create(vm, SIZE, 0);
-	/* Inodes are freed by RCU, and the rest of the system has some, too. */
-	for (int i = 0; i < 50 && nr_inodes() > before + ROUNDS / 10; i++)
-		usleep(100 * 1000);
-	CHECK(nr_inodes() < before + ROUNDS / 10, "%ld inodes, were %ld", nr_inodes(), before);
+	CHECK(inodes->bss->allocated == before + ROUNDS, "%ld allocated",
+	      inodes->bss->allocated - before);
+	CHECK(inodes->bss->allocated == inodes->bss->destroyed, "%ld allocated, %ld destroyed",
+	      inodes->bss->allocated, inodes->bss->destroyed);
 	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
 
 	/* Bad requests are KVM's to refuse, the hook has no say. */
@@ -371,7 +373,11 @@ static int load(void)
 	bpf_program__set_autoattach(skel->progs.attributes_positive, false);
 	bpf_program__set_autoattach(skel->progs.fault_positive, false);
 	err = hooks_bpf__load(skel);
-	return err ?: hooks_bpf__attach(skel);
+	err = err ?: hooks_bpf__attach(skel);
+	if (err)
+		return err;
+	inodes = inodes_bpf__open_and_load();
+	return inodes ? inodes_bpf__attach(inodes) : -errno;
 }
 
 int main(void)
@@ -397,7 +403,10 @@ int main(void)
 	test_fault();
 	test_positive();
 	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
+	CHECK(inodes->bss->allocated == inodes->bss->destroyed, "%ld allocated, %ld destroyed",
+	      inodes->bss->allocated, inodes->bss->destroyed);
 	printf("hooks: %d checks, %d failed\n", checks, failures);
+	inodes_bpf__destroy(inodes);
 	hooks_bpf__destroy(skel);
 	return failures ? 1 : 0;
 }

@@ -47,12 +47,6 @@ static inline long module_refs(void)
 	return read_long("/sys/module/kvm/refcnt") + read_long("/sys/module/kvm_amd/refcnt");
 }
 
-/* Inodes of the whole system; RCU frees them late. */
-static inline long nr_inodes(void)
-{
-	return read_long("/proc/sys/fs/inode-nr");
-}
-
 static inline int lowest_fd(void)
 {
 	int fd = dup(0);
