@@ -15,6 +15,7 @@ struct mm_struct;
 struct seq_file;
 
 struct task_struct {
+	int pid;
 	int tgid;
 	char comm[16];
 	struct mm_struct *mm;

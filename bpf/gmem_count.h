@@ -54,6 +54,12 @@ struct {
 
 __u64 next_id = GMEM_ID_FIRST;
 __u64 lost[GMEM_LOST_MAX];
+struct gmem_hot_vm hot_vms[GMEM_HOT_VMS];
+struct gmem_hot_inst hot_insts[GMEM_HOT_INSTS];
+
+/* Hot places are only given away where their owner's end is seen. */
+const volatile bool use_hot_vms;
+const volatile bool use_hot_insts;
 
 static __always_inline void add(__u64 *counter, __u64 n)
 {
@@ -283,30 +289,27 @@ static __always_inline void count_vm_error(struct kvm *kvm, __u32 op, int ret)
 		count_error(vm, op, ret);
 }
 
+/* Position of the highest bit of a byte. */
+#define BIT_4(n)  n, n, n, n
+#define BIT_16(n) BIT_4(n), BIT_4(n), BIT_4(n), BIT_4(n)
+#define BIT_64(n) BIT_16(n), BIT_16(n), BIT_16(n), BIT_16(n)
+static const __u8 highest_bit[256] = { 0,	  0,	     1,		1,	   BIT_4(2),
+				       BIT_4(3),  BIT_4(3),  BIT_16(4), BIT_16(5), BIT_16(5),
+				       BIT_64(6), BIT_64(7), BIT_64(7) };
+
 /* Position of the highest bit, at most GMEM_HIST_SLOTS - 1. */
 static __always_inline __u32 hist_slot(__u64 ns)
 {
-	__u32 n = ns, slot = 0;
-
+	if (ns < 1 << 16) {
+		if (ns < 1 << 8)
+			return highest_bit[ns];
+		return 8 + highest_bit[ns >> 8 & 255];
+	}
 	if (ns >> 32)
 		return GMEM_HIST_SLOTS - 1;
-	if (n >> 16) {
-		n >>= 16;
-		slot += 16;
-	}
-	if (n >> 8) {
-		n >>= 8;
-		slot += 8;
-	}
-	if (n >> 4) {
-		n >>= 4;
-		slot += 4;
-	}
-	if (n >> 2) {
-		n >>= 2;
-		slot += 2;
-	}
-	return slot + (n >> 1);
+	if (ns < 1 << 24)
+		return 16 + highest_bit[ns >> 16 & 255];
+	return 24 + highest_bit[ns >> 24 & 255];
 }
 
 static __always_inline void count_duration(__u64 *sum, struct gmem_latency *latency, __u64 ns)
@@ -318,6 +321,58 @@ static __always_inline void count_duration(__u64 *sum, struct gmem_latency *late
 	add(&latency->hist[hist_slot(ns) & (GMEM_HIST_SLOTS - 1)], 1);
 	for (tries = 0; tries < 4 && ns > max; tries++)
 		max = __sync_val_compare_and_swap(&latency->max_ns, max, ns);
+}
+
+/* A VM has one hot place at most; while it has not got it, the index says nothing. */
+static __noinline int claim_hot_vm(struct gmem_vm *vm, struct gmem_hot_vm *hot, __u32 index)
+{
+	if (!vm || !hot || __sync_val_compare_and_swap(&vm->hot, 0, index + 1))
+		return 0;
+	if (__sync_val_compare_and_swap(&hot->kvm, 0, vm->kvm))
+		vm->hot = 0;
+	return 0;
+}
+
+/*
+ * Count a conversion that was done. @pid: of the creator, which says where the hot place is;
+ * negative: not known. @changed: GMEM_UNKNOWN where the kernel does not tell, 0 for a redundant
+ * one. @ns: 0: unknown.
+ */
+static __always_inline void count_conversion(struct kvm *kvm, int pid, __u32 direction, __u64 pages,
+					     __u64 changed, __u64 ns, bool judged)
+{
+	__u32 index = pid & (GMEM_HOT_VMS - 1);
+	struct gmem_hot_vm *hot = &hot_vms[index];
+	struct gmem_latency *latency;
+	struct gmem_vm *vm;
+	__u64 *c;
+
+	if (hot->kvm == (__u64)kvm) {
+		c = hot->c;
+		latency = hot->latency;
+	} else {
+		vm = get_vm(kvm);
+		if (!vm)
+			return;
+		if (use_hot_vms && vm->kvm && !hot->kvm && !vm->hot)
+			claim_hot_vm(vm, hot, index);
+		c = vm->c;
+		latency = vm->latency;
+	}
+	if (direction) {
+		c += GMEM_PER_DIRECTION;
+		latency++;
+	}
+	add(&c[GMEM_VM_to_private], 1);
+	add(&c[GMEM_VM_to_private_pages], pages);
+	if (!changed)
+		add(&c[GMEM_VM_to_private_redundant], 1);
+	else if (changed != GMEM_UNKNOWN)
+		add(&c[GMEM_VM_to_private_changed], changed);
+	if (judged)
+		add(&latency->judged, 1);
+	if (ns)
+		count_duration(&c[GMEM_VM_to_private_ns], latency, ns);
 }
 
 static __always_inline void count_create(struct kvm *kvm, struct inode *inode, __u64 size, int ret)
@@ -336,16 +391,56 @@ static __always_inline void count_create(struct kvm *kvm, struct inode *inode, _
 		add_inst(kvm, inode, 1);
 }
 
-static __always_inline void count_host_fault(struct kvm *kvm, struct inode *inode, __u32 result)
+/* The counters of an instance that has no hot place, and one if there is one left. */
+static __noinline __u64 *cold_inst(struct kvm *kvm, struct inode *inode, struct gmem_hot_inst *hot,
+				   __u32 index)
 {
 	struct gmem_inst *inst = get_inst(kvm, inode);
 
 	if (!inst)
+		return NULL;
+	if (use_hot_insts && inst->inode && !hot->inode &&
+	    !__sync_val_compare_and_swap(&hot->inode, 0, (__u64)inode))
+		inst->hot = index + 1;
+	return inst->c;
+}
+
+/* Where the faults of an instance are counted. */
+static __always_inline __u64 *fault_counters(struct kvm *kvm, struct inode *inode)
+{
+	struct gmem_hot_inst *hot;
+	__u32 index;
+
+	if (!inode)
+		return NULL;
+	index = inode->i_ino & (GMEM_HOT_INSTS - 1);
+	hot = &hot_insts[index];
+	if (hot->inode == (__u64)inode)
+		return hot->c;
+	return cold_inst(kvm, inode, hot, index);
+}
+
+static __always_inline __u64 *fault_counters_of(struct file *file)
+{
+	struct inode *inode = file->f_inode;
+	struct gmem_hot_inst *hot;
+	__u32 index;
+
+	index = inode->i_ino & (GMEM_HOT_INSTS - 1);
+	hot = &hot_insts[index];
+	if (hot->inode == (__u64)inode)
+		return hot->c;
+	return cold_inst(kvm_of(file), inode, hot, index);
+}
+
+static __always_inline void count_host_fault(__u64 *c, __u32 result)
+{
+	if (!c)
 		return;
 	if (result & VM_FAULT_ERROR)
-		add(&inst->c[GMEM_INST_host_faults_refused], 1);
+		add(&c[GMEM_INST_host_faults_refused], 1);
 	else if (!(result & VM_FAULT_RETRY))
-		add(&inst->c[GMEM_INST_host_faults], 1);
+		add(&c[GMEM_INST_host_faults], 1);
 }
 
 static __always_inline void count_mmap(struct kvm *kvm, struct inode *inode, __u64 size, int ret)
@@ -377,6 +472,45 @@ static __always_inline void count_populate(struct kvm *kvm, long ret)
 	add(&vm->c[GMEM_VM_populated_pages], ret);
 }
 
+/* Give the hot place back: its numbers go to the entry. */
+static __always_inline void fold_hot_inst(struct gmem_inst *inst)
+{
+	struct gmem_hot_inst *hot = &hot_insts[(inst->hot - 1) & (GMEM_HOT_INSTS - 1)];
+	int i;
+
+	if (!inst->hot || hot->inode != inst->inode)
+		return;
+	for (i = 0; i < GMEM_HOT_INST_COUNTERS; i++) {
+		add(&inst->c[i], hot->c[i]);
+		hot->c[i] = 0;
+	}
+	inst->hot = 0;
+	__sync_lock_test_and_set(&hot->inode, 0);
+}
+
+static __always_inline void fold_hot_vm(struct gmem_vm *vm)
+{
+	struct gmem_hot_vm *hot = &hot_vms[(vm->hot - 1) & (GMEM_HOT_VMS - 1)];
+	int i, d;
+
+	if (!vm->hot || hot->kvm != vm->kvm)
+		return;
+	for (i = 0; i < GMEM_HOT_VM_COUNTERS; i++) {
+		add(&vm->c[i], hot->c[i]);
+		hot->c[i] = 0;
+	}
+	for (d = 0; d < GMEM_DIRECTIONS; d++) {
+		if (hot->latency[d].max_ns > vm->latency[d].max_ns)
+			vm->latency[d].max_ns = hot->latency[d].max_ns;
+		vm->latency[d].judged += hot->latency[d].judged;
+		for (i = 0; i < GMEM_HIST_SLOTS; i++)
+			vm->latency[d].hist[i] += hot->latency[d].hist[i];
+	}
+	__builtin_memset(hot->latency, 0, sizeof(hot->latency));
+	vm->hot = 0;
+	__sync_lock_test_and_set(&hot->kvm, 0);
+}
+
 /*
  * An instance ends: its entry moves to ended_instances. Without room there its numbers are added to
  * its VM's, so that at most the name is lost.
@@ -399,6 +533,7 @@ static __always_inline void count_release(struct kvm *kvm, struct inode *inode)
 	inst = bpf_map_lookup_elem(&instances, &key);
 	if (!inst)
 		return;
+	fold_hot_inst(inst);
 	inst->resident = resident;
 	inst->inode = 0;
 	if (bpf_map_update_elem(&ended_instances, &inst->id, inst, BPF_ANY) && vm) {
@@ -435,6 +570,7 @@ static __always_inline void end_vm(struct kvm *kvm)
 	vm = bpf_map_lookup_elem(&vms, &key);
 	if (!vm)
 		return;
+	fold_hot_vm(vm);
 	vm->private_pages = private_pages_of(kvm);
 	vm->kvm = 0;
 	if (bpf_map_update_elem(&ended_vms, &vm->id, vm, BPF_ANY))

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Requests that are followed from the entry of KVM's ioctl handler to its exit, on kernels without
- * tracepoints for them. A thread has at most one. Included by gmem_trace.bpf.c only.
+ * Requests that are followed until KVM's ioctl handler returns, on kernels without tracepoints for
+ * them. A thread has at most one. Included by gmem_trace.bpf.c only.
+ *
+ * What a conversion asked for comes from the tracepoint kvm_vm_set_mem_attributes, and its duration
+ * begins there. Where there is none it begins with the handler, and what was asked for is read from
+ * the VMM's memory at the end, as it is for requests that were refused early.
  */
 #ifndef GMEM_REQUEST_H
 #define GMEM_REQUEST_H
 
 #include <asm-generic/errno.h>
 
+#define MAX_REQUESTS 1024
+
 enum request_kind {
-	REQUEST_NONE,
-	REQUEST_CONVERT,
+	REQUEST_CONVERT = 1,
 	REQUEST_BIND,
 };
 
@@ -30,144 +35,160 @@ struct region_abi {
 };
 
 struct request {
-	__u32 kind;
-	__u32 judged : 1, redundant : 1, read : 1;
+	__u64 task; /* whose it is, 0: free */
 	__u64 start_ns;
-	union {
-		struct attributes_abi attributes;
-		struct region_abi region;
-	};
-	struct gmem_inst_key inst; /* that is being bound, ino 0: none yet */
-	__u64 bound_pages;
+	__u64 pages; /* to convert (GMEM_UNKNOWN: still to be read), or bound */
+	__u64 attributes;
+	struct gmem_inst_key inst; /* that is being bound */
+	__u32 kind;
+	__u32 judged, redundant, pad;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct request);
-} requests SEC(".maps");
+/* By pid. Two threads that meet in one place at the same time: the later one is not followed. */
+static struct request requests[MAX_REQUESTS];
 
 /* Which requests are counted here; the others have tracepoints. */
 const volatile bool fn_converts;
 const volatile bool fn_binds;
 
-static __always_inline struct request *current_request(__u64 flags)
+static __always_inline struct request *place_of(struct task_struct *task)
 {
-	return bpf_task_storage_get(&requests, bpf_get_current_task_btf(), NULL, flags);
+	return &requests[task->pid & (MAX_REQUESTS - 1)];
 }
 
-static __always_inline int read_request(struct request *r, __u32 kind, unsigned long arg)
+/* The request that the thread is in, or NULL. */
+static __always_inline struct request *request_of(struct task_struct *task, __u32 kind)
 {
-	if (kind == REQUEST_CONVERT)
-		return bpf_probe_read_user(&r->attributes, sizeof(r->attributes), (void *)arg);
-	return bpf_probe_read_user(&r->region, sizeof(r->region), (void *)arg);
+	struct request *r = place_of(task);
+
+	return r->task == (__u64)task && r->kind == kind ? r : NULL;
 }
 
-static __always_inline void begin_request(__u32 kind, unsigned long arg)
+static __always_inline struct request *begin_request(__u32 kind)
 {
-	struct request *r = current_request(BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct request *r = place_of(task);
+	__u64 owner;
+
+	owner = __sync_val_compare_and_swap(&r->task, 0, (__u64)task);
+	if (owner && owner != (__u64)task) {
+		add(&lost[GMEM_LOST_untracked], 1);
+		return NULL;
+	}
+	r->kind = kind;
+	return r;
+}
+
+static __always_inline void begin_convert(__u64 pages, __u64 attributes)
+{
+	struct request *r = begin_request(REQUEST_CONVERT);
 
 	if (!r)
 		return;
 	r->judged = 0;
-	r->redundant = 0;
-	r->inst.ino = 0;
-	/* Memory that is not there yet can be read once KVM has read it. */
-	r->read = !read_request(r, kind, arg);
-	r->kind = kind;
-	if (kind == REQUEST_CONVERT)
-		r->start_ns = bpf_ktime_get_ns();
+	r->pages = pages;
+	r->attributes = attributes;
+	r->start_ns = bpf_ktime_get_ns();
 }
 
-/* The first question about just this range is whether there is anything to do. */
-static __always_inline void judge_request(__u64 start, __u64 end, bool redundant)
+/* The first question in a conversion is whether there is anything to do. */
+static __always_inline void judge_request(bool redundant)
 {
-	struct request *r = current_request(0);
+	struct request *r = request_of(bpf_get_current_task_btf(), REQUEST_CONVERT);
 
-	if (!r || r->kind != REQUEST_CONVERT || r->judged || !r->read)
+	if (!r || r->judged)
 		return;
-	if (r->attributes.address >> PAGE_SHIFT != start ||
-	    (r->attributes.address + r->attributes.size) >> PAGE_SHIFT != end)
-		return;
-	r->judged = 1;
 	r->redundant = redundant;
+	r->judged = 1;
 }
 
-static __always_inline void note_bound(struct kvm *kvm, struct file *file, __u64 pages)
+static __always_inline void begin_bind(struct kvm *kvm, struct file *file, __u64 pages)
 {
-	struct request *r = current_request(0);
+	struct request *r;
 
-	if (!r || r->kind != REQUEST_BIND)
-		return;
 	if (!get_inst(kvm, file->f_inode))
 		return;
+	r = begin_request(REQUEST_BIND);
+	if (!r)
+		return;
 	inst_key(&r->inst, file->f_inode);
-	r->bound_pages = pages;
+	r->pages = pages;
 }
 
-static __always_inline void end_convert(struct gmem_vm *vm, struct request *r, long ret)
+/* Refused before KVM looked at it: another process, unreadable, unknown. */
+static __always_inline bool not_looked_at(long ret)
 {
-	__u32 direction = direction_of(r->attributes.attributes);
-	struct gmem_latency *latency;
-	__u64 *c;
+	return ret == -EIO || ret == -EFAULT || ret == -ENOTTY;
+}
 
-	if (ret || direction >= GMEM_DIRECTIONS) {
-		count_error(vm, GMEM_OP_convert_private + direction, ret);
+/* A conversion that failed, or was not followed: what it asked for is in the VMM's memory. */
+static __noinline int end_unasked(struct kvm *kvm, int pid, unsigned long arg, long ret, __u64 ns)
+{
+	struct attributes_abi attrs;
+	__u32 direction;
+
+	if (not_looked_at(ret))
+		return 0;
+	if (bpf_probe_read_user(&attrs, sizeof(attrs), (void *)arg)) {
+		add(&lost[GMEM_LOST_unread], 1);
+		return 0;
+	}
+	direction = direction_of(attrs.attributes);
+	if (ret || direction >= GMEM_DIRECTIONS)
+		count_vm_error(kvm, GMEM_OP_convert_private + direction, ret);
+	else
+		count_conversion(kvm, pid, direction, attrs.size >> PAGE_SHIFT, GMEM_UNKNOWN, ns,
+				 false);
+	return 0;
+}
+
+static __always_inline void end_convert(struct file *filp, unsigned long arg, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct request *r = request_of(task, REQUEST_CONVERT);
+	struct kvm *kvm = filp->private_data;
+	__u64 ns, changed = GMEM_UNKNOWN;
+	__u32 direction;
+
+	if (!r) {
+		end_unasked(kvm, task->tgid, arg, ret, 0);
 		return;
 	}
-	c = &vm->c[direction * GMEM_PER_DIRECTION];
-	latency = &vm->latency[direction];
-	add(&c[GMEM_VM_to_private], 1);
-	add(&c[GMEM_VM_to_private_pages], r->attributes.size >> PAGE_SHIFT);
-	if (r->judged) {
-		add(&latency->judged, 1);
-		if (r->redundant)
-			add(&c[GMEM_VM_to_private_redundant], 1);
+	ns = bpf_ktime_get_ns() - r->start_ns;
+	direction = direction_of(r->attributes);
+	if (ret || direction >= GMEM_DIRECTIONS || r->pages == GMEM_UNKNOWN) {
+		end_unasked(kvm, task->tgid, arg, ret, ns);
+	} else {
+		if (r->judged && r->redundant)
+			changed = 0;
+		count_conversion(kvm, task->tgid, direction, r->pages, changed, ns, r->judged);
 	}
-	count_duration(&c[GMEM_VM_to_private_ns], latency, bpf_ktime_get_ns() - r->start_ns);
+	r->task = 0;
 }
 
-static __always_inline void end_bind(struct gmem_vm *vm, struct request *r, long ret)
+static __always_inline void end_bind(struct file *filp, unsigned long arg, long ret)
 {
+	struct request *r = request_of(bpf_get_current_task_btf(), REQUEST_BIND);
+	struct kvm *kvm = filp->private_data;
+	struct region_abi region;
 	struct gmem_inst *inst;
 
-	if (!(r->region.flags & KVM_MEM_GUEST_MEMFD) || !r->region.memory_size)
-		return;
-	if (ret) {
-		count_error(vm, GMEM_OP_bind, ret);
-		return;
+	if (r) {
+		inst = ret ? NULL : bpf_map_lookup_elem(&instances, &r->inst);
+		if (inst) {
+			add(&inst->c[GMEM_INST_binds], 1);
+			add(&inst->c[GMEM_INST_bound_pages], r->pages);
+		}
+		r->task = 0;
 	}
-	inst = r->inst.ino ? bpf_map_lookup_elem(&instances, &r->inst) : NULL;
-	if (inst) {
-		add(&inst->c[GMEM_INST_binds], 1);
-		add(&inst->c[GMEM_INST_bound_pages], r->bound_pages);
-	}
-}
-
-static __always_inline void end_request(struct kvm *kvm, __u32 kind, unsigned long arg, long ret)
-{
-	struct request *r = current_request(0);
-	struct gmem_vm *vm;
-
-	/* Begun before we were there. */
-	if (!r || r->kind != kind)
+	if (!ret || not_looked_at(ret))
 		return;
-	r->kind = REQUEST_NONE;
-	/* Refused before the request was looked at: another process, unreadable, unknown. */
-	if (ret == -EIO || ret == -EFAULT || ret == -ENOTTY)
-		return;
-	if (!r->read && read_request(r, kind, arg)) {
+	if (bpf_probe_read_user(&region, sizeof(region), (void *)arg)) {
 		add(&lost[GMEM_LOST_unread], 1);
 		return;
 	}
-	vm = get_vm(kvm);
-	if (!vm)
-		return;
-	if (kind == REQUEST_CONVERT)
-		end_convert(vm, r, ret);
-	else
-		end_bind(vm, r, ret);
+	if (region.flags & KVM_MEM_GUEST_MEMFD && region.memory_size)
+		count_vm_error(kvm, GMEM_OP_bind, ret);
 }
 
 /* The file behind a descriptor of the current process. */

@@ -26,30 +26,16 @@ SEC("?tp_btf/kvm_gmem_convert")
 int BPF_PROG(tp_convert, struct kvm *kvm, struct kvm_memory_attributes *attrs,
 	     unsigned long nr_changed, __u64 duration, int ret)
 {
-	struct gmem_latency *latency;
-	struct gmem_vm *vm;
 	__u32 direction;
-	__u64 *c;
 
-	vm = get_vm(kvm);
-	if (!vm || !attrs)
+	if (!kvm || !attrs)
 		return 0;
 	direction = direction_of(attrs->attributes);
-	if (ret || direction >= GMEM_DIRECTIONS) {
-		count_error(vm, GMEM_OP_convert_private + direction, ret);
-		return 0;
-	}
-	c = &vm->c[direction * GMEM_PER_DIRECTION];
-	latency = &vm->latency[direction];
-	add(&c[GMEM_VM_to_private], 1);
-	add(&c[GMEM_VM_to_private_pages], attrs->size >> PAGE_SHIFT);
-	if (nr_changed)
-		add(&c[GMEM_VM_to_private_changed], nr_changed);
+	if (ret || direction >= GMEM_DIRECTIONS)
+		count_vm_error(kvm, GMEM_OP_convert_private + direction, ret);
 	else
-		add(&c[GMEM_VM_to_private_redundant], 1);
-	/* 0: the event was switched on while the operation ran. */
-	if (duration)
-		count_duration(&c[GMEM_VM_to_private_ns], latency, duration);
+		count_conversion(kvm, kvm->userspace_pid, direction, attrs->size >> PAGE_SHIFT,
+				 nr_changed, duration, false);
 	return 0;
 }
 
@@ -141,17 +127,17 @@ SEC("?tp_btf/kvm_gmem_guest_fault")
 int BPF_PROG(tp_guest_fault, struct kvm *kvm, struct inode *inode, struct kvm_memory_slot *slot,
 	     unsigned long long gfn, bool zeroed, int ret)
 {
-	struct gmem_inst *inst;
+	__u64 *c;
 
 	if (ret) {
 		count_vm_error(kvm, GMEM_OP_guest_fault, ret);
 		return 0;
 	}
-	inst = get_inst(kvm, inode);
-	if (inst) {
-		add(&inst->c[GMEM_INST_guest_faults], 1);
+	c = fault_counters(kvm, inode);
+	if (c) {
+		add(&c[GMEM_INST_guest_faults], 1);
 		if (zeroed)
-			add(&inst->c[GMEM_INST_first_touches], 1);
+			add(&c[GMEM_INST_first_touches], 1);
 	}
 	return 0;
 }
@@ -160,7 +146,7 @@ SEC("?tp_btf/kvm_gmem_host_fault")
 int BPF_PROG(tp_host_fault, struct kvm *kvm, struct inode *inode, struct vm_fault *vmf,
 	     unsigned int ret)
 {
-	count_host_fault(kvm, inode, ret);
+	count_host_fault(fault_counters(kvm, inode), ret);
 	return 0;
 }
 
@@ -182,31 +168,31 @@ int BPF_PROG(tp_populate, struct kvm *kvm, struct inode *inode, unsigned long lo
 
 /* --- KVM's own functions --- */
 
-/*
- * Requests to a VM: what is asked for stands in user memory and is read at entry, as KVM does at
- * about the same time; the result and the duration come at exit.
- */
-SEC("?fentry")
-int BPF_PROG(fn_ioctl, struct file *filp, unsigned int cmd, unsigned long arg)
-{
-	if (cmd == KVM_SET_MEMORY_ATTRIBUTES && fn_converts)
-		begin_request(REQUEST_CONVERT, arg);
-	else if (cmd == KVM_SET_USER_MEMORY_REGION2 && fn_binds)
-		begin_request(REQUEST_BIND, arg);
-	return 0;
-}
-
+/* Requests to a VM: gmem_request.h. */
 SEC("?fexit")
 int BPF_PROG(fn_ioctl_done, struct file *filp, unsigned int cmd, unsigned long arg, long ret)
 {
-	struct kvm *kvm;
+	if (cmd == KVM_SET_MEMORY_ATTRIBUTES && fn_converts)
+		end_convert(filp, arg, ret);
+	else if (cmd == KVM_SET_USER_MEMORY_REGION2 && fn_binds)
+		end_bind(filp, arg, ret);
+	return 0;
+}
 
-	if ((cmd != KVM_SET_MEMORY_ATTRIBUTES || !fn_converts) &&
-	    (cmd != KVM_SET_USER_MEMORY_REGION2 || !fn_binds))
-		return 0;
-	kvm = filp->private_data;
-	end_request(kvm, cmd == KVM_SET_MEMORY_ATTRIBUTES ? REQUEST_CONVERT : REQUEST_BIND, arg,
-		    ret);
+/* A conversion begins: a tracepoint of newer kernels, which knows neither the VM nor the result. */
+SEC("?tp_btf/kvm_vm_set_mem_attributes")
+int BPF_PROG(tp_asked, unsigned long long start, unsigned long long end, unsigned long attributes)
+{
+	begin_convert(end - start, attributes);
+	return 0;
+}
+
+/* The same where there is no such tracepoint. */
+SEC("?fentry")
+int BPF_PROG(fn_ioctl, struct file *filp, unsigned int cmd)
+{
+	if (cmd == KVM_SET_MEMORY_ATTRIBUTES)
+		begin_convert(GMEM_UNKNOWN, 0);
 	return 0;
 }
 
@@ -216,7 +202,7 @@ int BPF_PROG(fn_range_has, struct kvm *kvm, unsigned long long start, unsigned l
 	     unsigned long mask, unsigned long attrs, unsigned char ret)
 {
 	/* A bool is the lowest byte, the rest of the register is anything. */
-	judge_request(start, end, ret & 1);
+	judge_request(ret & 1);
 	return 0;
 }
 
@@ -225,7 +211,7 @@ int BPF_PROG(fn_bound, struct kvm *kvm, struct kvm_memory_slot *slot, unsigned i
 	     unsigned long long offset, int ret)
 {
 	if (!ret)
-		note_bound(kvm, slot->gmem.file, slot->npages);
+		begin_bind(kvm, slot->gmem.file, slot->npages);
 	return 0;
 }
 
@@ -298,9 +284,8 @@ int BPF_PROG(fn_mmap, struct file *file, struct vm_area_struct *vma, int ret)
 SEC("?fexit")
 int BPF_PROG(fn_guest_fault, struct kvm *kvm, struct kvm_memory_slot *slot)
 {
-	struct gmem_inst *inst;
 	struct file *file;
-	__u64 result = 0;
+	__u64 result = 0, *c;
 	int ret;
 
 	bpf_get_func_ret(ctx, &result);
@@ -312,9 +297,9 @@ int BPF_PROG(fn_guest_fault, struct kvm *kvm, struct kvm_memory_slot *slot)
 	file = slot->gmem.file;
 	if (!file)
 		return 0;
-	inst = get_inst(kvm, file->f_inode);
-	if (inst)
-		add(&inst->c[GMEM_INST_guest_faults], 1);
+	c = fault_counters(kvm, file->f_inode);
+	if (c)
+		add(&c[GMEM_INST_guest_faults], 1);
 	return 0;
 }
 
@@ -323,7 +308,7 @@ int BPF_PROG(fn_host_fault, struct vm_fault *vmf, unsigned int ret)
 {
 	struct file *file = vmf->vma->vm_file;
 
-	count_host_fault(kvm_of(file), file->f_inode, ret);
+	count_host_fault(fault_counters_of(file), ret);
 	return 0;
 }
 

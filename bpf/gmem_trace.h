@@ -13,23 +13,24 @@
  * Facts: what a kernel can or cannot tell. A number whose fact is missing is shown as "-".
  * X(name, what the fact is)
  */
-#define GMEM_FACTS(X)                                                            \
-	X(convert, "conversions: operations, pages asked for, duration, errors") \
-	X(changed, "pages that conversions really changed")                      \
-	X(redundant, "conversions that changed nothing")                         \
-	X(create, "creations of instances")                                      \
-	X(release, "the end of instances")                                       \
-	X(bind, "bindings")                                                      \
-	X(unbind, "bindings that ended")                                         \
-	X(allocate, "allocations and punched holes")                             \
-	X(mmap, "host mappings")                                                 \
-	X(guest_fault, "guest faults")                                           \
-	X(first_touch, "guest faults that used a page for the first time")       \
-	X(host_fault, "host faults, done and refused")                           \
-	X(populate, "population with initial contents (SEV-SNP, TDX)")           \
-	X(memory_failure, "pages taken away by a memory failure")                \
-	X(private_pages, "private pages, from KVM's own statistic")              \
-	X(vm_end, "the end of VMs")                                              \
+#define GMEM_FACTS(X)                                                                      \
+	X(convert, "conversions: operations, pages asked for, duration, errors")           \
+	X(asked, "what conversions asked for, from KVM itself, not from the VMM's memory") \
+	X(changed, "pages that conversions really changed")                                \
+	X(redundant, "conversions that changed nothing")                                   \
+	X(create, "creations of instances")                                                \
+	X(release, "the end of instances")                                                 \
+	X(bind, "bindings")                                                                \
+	X(unbind, "bindings that ended")                                                   \
+	X(allocate, "allocations and punched holes")                                       \
+	X(mmap, "host mappings")                                                           \
+	X(guest_fault, "guest faults")                                                     \
+	X(first_touch, "guest faults that used a page for the first time")                 \
+	X(host_fault, "host faults, done and refused")                                     \
+	X(populate, "population with initial contents (SEV-SNP, TDX)")                     \
+	X(memory_failure, "pages taken away by a memory failure")                          \
+	X(private_pages, "private pages, from KVM's own statistic")                        \
+	X(vm_end, "the end of VMs")                                                        \
 	X(existing, "VMs and instances older than gmemtop")
 
 /* X(name, fact, what it counts): per VM */
@@ -155,12 +156,35 @@ struct gmem_vm {
 	__u64 private_pages; /* GMEM_UNKNOWN: the kernel does not say */
 	__u32 tgid;
 	__u32 type;
+	__u32 hot; /* index into the hot places plus 1, 0: none */
+	__u32 pad;
 	char comm[16];
 	__u64 c[GMEM_VM_MAX];
 	__u64 folded[GMEM_INST_MAX]; /* of instances that are gone and not in ended_instances */
 	struct gmem_latency latency[GMEM_DIRECTIONS];
 	struct gmem_errno err[GMEM_OP_MAX][GMEM_ERRNOS];
 	__u64 err_other[GMEM_OP_MAX]; /* failures with an errno for which there was no place */
+};
+
+/*
+ * The hottest counters stand in plain arrays too, found without hashing by the creator's pid and
+ * the inode number. Who comes first has the place until he ends, when it is added to his entry; the
+ * others count in their entries. The counters are the first ones of gmem_vm.c and gmem_inst.c.
+ */
+#define GMEM_HOT_VMS	       1024
+#define GMEM_HOT_INSTS	       4096
+#define GMEM_HOT_VM_COUNTERS   (GMEM_DIRECTIONS * GMEM_PER_DIRECTION)
+#define GMEM_HOT_INST_COUNTERS 4
+
+struct gmem_hot_vm {
+	__u64 kvm; /* whose place it is, 0: free */
+	__u64 c[GMEM_HOT_VM_COUNTERS];
+	struct gmem_latency latency[GMEM_DIRECTIONS];
+};
+
+struct gmem_hot_inst {
+	__u64 inode;
+	__u64 c[GMEM_HOT_INST_COUNTERS];
 };
 
 struct gmem_inst_key {
@@ -179,18 +203,20 @@ struct gmem_inst {
 	__u64 resident; /* pages; filled in when read, and at the end */
 	__u64 ino;
 	__u32 dev;
-	__u32 born; /* created while we looked, so that its counters are complete */
+	__u32 hot;  /* as in struct gmem_vm */
+	__u64 born; /* created while we looked, so that its counters are complete */
 	__u64 c[GMEM_INST_MAX];
 };
 
 _Static_assert(sizeof(struct gmem_latency) == 272, "latency");
 _Static_assert(sizeof(struct gmem_errno) == 8, "errno");
 _Static_assert(sizeof(struct gmem_inst_key) == 16, "instance key");
-_Static_assert(sizeof(struct gmem_inst) == 8 * (9 + GMEM_INST_MAX), "instance");
-_Static_assert(sizeof(struct gmem_vm) == 64 + 8 * (GMEM_VM_MAX + GMEM_INST_MAX) + 544 +
+_Static_assert(sizeof(struct gmem_inst) == 8 * (10 + GMEM_INST_MAX), "instance");
+_Static_assert(sizeof(struct gmem_vm) == 72 + 8 * (GMEM_VM_MAX + GMEM_INST_MAX) + 544 +
 						 8 * GMEM_OP_MAX * (GMEM_ERRNOS + 1),
 	       "VM");
 _Static_assert(sizeof(struct gmem_vm) <= 4096, "a VM takes half of its budget of 8 KiB");
+_Static_assert(GMEM_INST_host_faults_refused < GMEM_HOT_INST_COUNTERS, "hot counters");
 _Static_assert(GMEM_VM_creates == GMEM_VM_to_shared + GMEM_PER_DIRECTION, "directions");
 
 #endif /* GMEM_TRACE_H */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/exits.h"
 #include "lib/log.h"
@@ -13,6 +14,9 @@
 #include "top/batch.h"
 #include "top/proc.h"
 #include "top/source_bpf.h"
+#include "top/source_live.h"
+#include "top/source_replay.h"
+#include "top/tui.h"
 
 #ifndef GMEM_VERSION
 #define GMEM_VERSION "0"
@@ -23,10 +27,12 @@
 #define DEFAULT_VMS  10000
 
 struct options {
-	bool batch, json, csv, once, features, no_wait, instances, version, help;
+	bool batch, json, csv, once, features, no_wait, instances, redundant, version, help;
 	int verbose;
 	uint64_t frames, delay_ns, pid, max_vms, max_instances;
 	const char *vm, *cgroup, *sort, *columns;
+	bool ascii;
+	const char *replay;
 };
 
 #define AT(member) offsetof(struct options, member)
@@ -50,10 +56,15 @@ static const struct opt table[] = {
 	  OPT_STRING, 'o' },
 	{ "max-vms", "N", "room for N VMs (10000)", AT(max_vms), OPT_NUMBER, 0 },
 	{ "max-instances", "N", "room for N instances (10000)", AT(max_instances), OPT_NUMBER, 0 },
+	{ "redundant", NULL, "count redundant conversions even where that makes each one dearer",
+	  AT(redundant), OPT_FLAG, 'r' },
 	{ "features", NULL, "say where each number comes from on this kernel", AT(features),
 	  OPT_FLAG, 0 },
 	{ "no-wait", NULL, "fail if KVM is not loaded, instead of waiting", AT(no_wait), OPT_FLAG,
 	  0 },
+	{ "ascii", NULL, "draw with ASCII only", AT(ascii), OPT_FLAG, 0 },
+	{ "replay", "FILE", "show what -b --json -i wrote, needs neither root nor KVM", AT(replay),
+	  OPT_STRING, 0 },
 	{ "verbose", NULL, "libbpf's messages too (twice: all of them)", AT(verbose), OPT_COUNT,
 	  'v' },
 	{ "version", NULL, "print the version", AT(version), OPT_FLAG, 'V' },
@@ -71,7 +82,8 @@ static void on_signal(int sig)
 
 static void catch_signals(void)
 {
-	struct sigaction end = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
+	struct sigaction end = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	sigaction(SIGINT, &end, NULL);
 	sigaction(SIGTERM, &end, NULL);
@@ -148,12 +160,12 @@ static int wait_for_kvm(bool wait)
 	return 0;
 }
 
-static int show_features(bool as_json)
+static int show_features(bool redundant, bool as_json)
 {
 	struct features features;
 	int ret;
 
-	ret = features_probe(&features, true);
+	ret = features_probe(&features, redundant, true);
 	if (ret)
 		return log_error(ret == -ENODEV ? -EOPNOTSUPP : ret, NULL, NULL,
 				 "look at the kernel");
@@ -197,6 +209,51 @@ static int run(const struct options *opts, struct batch *batch, struct source_bp
 	return ret == -EPIPE ? 0 : ret;
 }
 
+/* Interactive, unless there is a sign that a program reads us. */
+static bool wants_tui(const struct options *opts)
+{
+	return !opts->batch && !opts->once && !opts->json && !opts->csv && isatty(STDOUT_FILENO);
+}
+
+static int show(const struct options *opts, const struct batch *batch, struct frames *frames)
+{
+	struct tui_options tui = {
+		.batch = batch,
+		.own_columns = opts->columns != NULL,
+		.ascii = opts->ascii,
+		.delay_ns = opts->delay_ns,
+		.frames = opts->frames,
+		.stop = &stop,
+	};
+
+	return tui_run(frames, &tui);
+}
+
+static int show_live(const struct options *opts, const struct batch *batch,
+		     struct source_bpf *source)
+{
+	struct live live;
+
+	live_init(&live, source);
+	return show(opts, batch, &live.frames);
+}
+
+static int show_recorded(const struct options *opts, const struct batch *batch)
+{
+	struct frames *frames;
+	int ret;
+
+	if (!wants_tui(opts))
+		return log_error(-EINVAL, "it is shown on a terminal only", NULL, "--replay %s",
+				 opts->replay);
+	ret = replay_open(&frames, opts->replay);
+	if (ret)
+		return ret;
+	ret = show(opts, batch, frames);
+	replay_close(frames);
+	return ret;
+}
+
 int main(int argc, char **argv)
 {
 	struct options opts = { .delay_ns = NS_PER_S,
@@ -229,16 +286,20 @@ int main(int argc, char **argv)
 	if (ret)
 		return exit_status(ret);
 	catch_signals();
+	if (opts.replay)
+		return exit_status(show_recorded(&opts, &batch));
 	ret = wait_for_kvm(!opts.no_wait);
 	if (ret)
 		return ret == -EINTR ? GMEM_EXIT_OK : exit_status(ret);
 	if (opts.features)
-		return exit_status(show_features(opts.json));
+		return exit_status(show_features(opts.redundant, opts.json));
 	sizes.max_vms = (unsigned int)opts.max_vms;
 	sizes.max_instances = (unsigned int)opts.max_instances;
+	sizes.redundant = opts.redundant;
 	ret = source_open(&source, &sizes);
 	if (!ret)
-		ret = run(&opts, &batch, source);
+		ret = wants_tui(&opts) ? show_live(&opts, &batch, source)
+				       : run(&opts, &batch, source);
 	source_close(source);
 	batch_free(&batch);
 	return exit_status(ret);

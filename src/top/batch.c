@@ -41,7 +41,7 @@ static bool empty_other(const struct model_vm *vm)
 	return true;
 }
 
-static bool wanted(const struct batch *batch, const struct model_vm *vm)
+bool batch_wanted(const struct batch *batch, const struct model_vm *vm)
 {
 	size_t n = batch->cgroup ? strlen(batch->cgroup) : 0;
 
@@ -86,7 +86,7 @@ static int choose(struct batch *batch, const struct features *features, const st
 		batch->room = model->nr_vms;
 	}
 	for (i = 0; i < model->nr_vms; i++) {
-		if (wanted(batch, model->vms[i]))
+		if (batch_wanted(batch, model->vms[i]))
 			batch->shown[(*nr)++] = model->vms[i];
 	}
 	if (batch->sort)

@@ -31,6 +31,9 @@ struct batch {
 /* Print one frame, and flush. Return: 0 or a negative errno, -EPIPE when nobody reads any more. */
 int batch_print(struct batch *batch, const struct features *features, const struct model *model);
 
+/* Does the VM pass the filters? What holds the rest does when there is something in it. */
+bool batch_wanted(const struct batch *batch, const struct model_vm *vm);
+
 void batch_free(struct batch *batch);
 
 #endif /* GMEM_BATCH_H */

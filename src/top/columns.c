@@ -72,7 +72,7 @@ static bool all_judged(const struct features *features, const struct model_vm *v
 {
 	int source = features->chosen[GMEM_FACT_redundant];
 
-	if (source < 0 || sources[source].kind == SOURCE_TRACEPOINT)
+	if (source < 0 || is_tracepoint(&sources[source].hooks[0]))
 		return true;
 	return vm->now.latency[direction].judged ==
 	       vm->now.c[GMEM_VM_to_private + direction * GMEM_PER_DIRECTION];
@@ -99,14 +99,30 @@ struct value vm_rate(const struct features *features, const struct model_vm *vm,
 	return vm_counter_known(features, vm, index) ? FIXED(vm->rate_vm[index]) : NONE;
 }
 
+/*
+ * KVM's functions do not tell how many bindings end with an instance. That is known from those that
+ * began, if all did while we looked.
+ */
+static bool inst_counter_known(const struct features *features, const struct model_vm *vm,
+			       int index)
+{
+	int source = features->chosen[GMEM_FACT_unbind];
+
+	if (!have(features, inst_counter_facts[index]))
+		return false;
+	if (index != GMEM_INST_unbinds && index != GMEM_INST_unbound_pages)
+		return true;
+	return !vm->adopted || source < 0 || is_tracepoint(&sources[source].hooks[0]);
+}
+
 struct value inst_counter(const struct features *features, const struct model_vm *vm, int index)
 {
-	return have(features, inst_counter_facts[index]) ? NUMBER(vm->inst[index]) : NONE;
+	return inst_counter_known(features, vm, index) ? NUMBER(vm->inst[index]) : NONE;
 }
 
 struct value inst_rate(const struct features *features, const struct model_vm *vm, int index)
 {
-	return have(features, inst_counter_facts[index]) ? FIXED(vm->rate_inst[index]) : NONE;
+	return inst_counter_known(features, vm, index) ? FIXED(vm->rate_inst[index]) : NONE;
 }
 
 struct value vm_private(const struct features *features, const struct model_vm *vm)

@@ -18,16 +18,6 @@
 /* What a fact tells for which no program is needed. */
 #define NO_PROGRAM (FACT(private_pages) | FACT(existing))
 
-#define TP(name, what)                                                 \
-	{                                                              \
-		.kind = SOURCE_TRACEPOINT, .facts = (what), .hooks = { \
-			{ "tp_" #name, { "kvm_gmem_" #name } }         \
-		}                                                      \
-	}
-#define FN(what, ...)                                                              \
-	{                                                                          \
-		.kind = SOURCE_FUNCTION, .facts = (what), .hooks = { __VA_ARGS__ } \
-	}
 #define HOOK(program, ...)          \
 	{                           \
 		program,            \
@@ -35,30 +25,40 @@
 			__VA_ARGS__ \
 		}                   \
 	}
-#define IOCTL HOOK("fn_ioctl", "kvm_vm_ioctl"), HOOK("fn_ioctl_done", "kvm_vm_ioctl")
+#define TP(name, what)                                                             \
+	{                                                                          \
+		.facts = (what), .hooks = { HOOK("tp_" #name, "kvm_gmem_" #name) } \
+	}
+#define FN(what, ...)                                     \
+	{                                                 \
+		.facts = (what), .hooks = { __VA_ARGS__ } \
+	}
+#define IOCTL	   HOOK("fn_ioctl_done", "kvm_vm_ioctl")
+#define INVALIDATE HOOK("tp_invalidate", "kvm_gmem_invalidate")
+#define BOUND	   HOOK("fn_bound", "kvm_gmem_prepare_memory_region", "kvm_gmem_bind")
+
+/* clang-format off */
 
 /* Best first; a source is taken if it brings a fact that no earlier one brought. */
 const struct source sources[] = {
-	TP(convert, FACT(convert) | FACT(changed) | FACT(redundant)),
+	TP(convert, FACT(convert) | FACT(asked) | FACT(changed) | FACT(redundant)),
 	TP(create, FACT(create)),
 	TP(release, FACT(release)),
 	TP(bind, FACT(bind)),
 	TP(unbind, FACT(unbind)),
-	{
-		.kind = SOURCE_TRACEPOINT,
-		.facts = FACT(allocate) | FACT(memory_failure),
-		.hooks = { { "tp_allocate", { "kvm_gmem_allocate" } },
-			   { "tp_invalidate", { "kvm_gmem_invalidate" } } },
-	},
+	{ .facts = FACT(allocate) | FACT(memory_failure),
+	  .hooks = { HOOK("tp_allocate", "kvm_gmem_allocate"), INVALIDATE } },
 	TP(mmap, FACT(mmap)),
 	TP(guest_fault, FACT(guest_fault) | FACT(first_touch)),
 	TP(host_fault, FACT(host_fault)),
 	TP(populate, FACT(populate)),
-	FN(FACT(convert), IOCTL),
-	FN(FACT(redundant), HOOK("fn_range_has", "kvm_range_has_memory_attributes")),
+	FN(FACT(convert) | FACT(asked), IOCTL, HOOK("tp_asked", "kvm_vm_set_mem_attributes")),
+	FN(FACT(convert), IOCTL, HOOK("fn_ioctl", "kvm_vm_ioctl")),
+	{ .facts = FACT(redundant), .on_request = true,
+	  .hooks = { HOOK("fn_range_has", "kvm_range_has_memory_attributes") } },
 	FN(FACT(create), HOOK("fn_create", "kvm_gmem_create")),
 	FN(FACT(release), HOOK("fn_release", "kvm_gmem_release")),
-	FN(FACT(bind), IOCTL, HOOK("fn_bound", "kvm_gmem_prepare_memory_region", "kvm_gmem_bind")),
+	FN(FACT(bind), IOCTL, BOUND),
 	FN(FACT(unbind), HOOK("fn_unbind", "kvm_gmem_unbind")),
 	FN(FACT(allocate), HOOK("fn_fallocate", "kvm_gmem_fallocate")),
 	FN(FACT(mmap), HOOK("fn_mmap", "kvm_gmem_mmap")),
@@ -68,6 +68,8 @@ const struct source sources[] = {
 	FN(FACT(memory_failure), HOOK("fn_memory_failure", "kvm_gmem_error_folio")),
 	FN(FACT(vm_end), HOOK("fn_vm_end", "kvm_arch_destroy_vm", "kvm_destroy_vm")),
 };
+
+/* clang-format on */
 
 const unsigned int nr_sources = sizeof(sources) / sizeof(sources[0]);
 
@@ -89,21 +91,28 @@ struct found {
 	bool private_pages;
 };
 
+bool is_tracepoint(const struct hook *hook)
+{
+	return hook->program && !strncmp(hook->program, "tp_", 3);
+}
+
 bool kvm_present(void)
 {
 	return !access("/sys/module/kvm", F_OK);
 }
 
-static void note_name(struct found *found, enum source_kind kind, const char *name)
+static void note_name(struct found *found, bool tracepoint, const char *name)
 {
+	const struct hook *hook;
 	unsigned int i, h, a;
 
 	for (i = 0; i < nr_sources; i++) {
-		if (sources[i].kind != kind)
-			continue;
 		for (h = 0; h < MAX_HOOKS; h++) {
-			for (a = 0; a < MAX_ALTERNATIVES && sources[i].hooks[h].targets[a]; a++) {
-				if (!strcmp(sources[i].hooks[h].targets[a], name))
+			hook = &sources[i].hooks[h];
+			if (is_tracepoint(hook) != tracepoint)
+				continue;
+			for (a = 0; a < MAX_ALTERNATIVES && hook->targets[a]; a++) {
+				if (!strcmp(hook->targets[a], name))
 					found->hook[i][h] |= (uint8_t)(1U << a);
 			}
 		}
@@ -117,11 +126,11 @@ static void note_type(struct found *found, const struct btf *btf, const struct b
 	if (!name || strncmp(name, "kvm_", 4)) {
 		if (btf_is_typedef(type) && name &&
 		    !strncmp(name, TRACEPOINT_PREFIX, strlen(TRACEPOINT_PREFIX)))
-			note_name(found, SOURCE_TRACEPOINT, name + strlen(TRACEPOINT_PREFIX));
+			note_name(found, true, name + strlen(TRACEPOINT_PREFIX));
 		return;
 	}
 	if (btf_is_func(type))
-		note_name(found, SOURCE_FUNCTION, name);
+		note_name(found, false, name);
 }
 
 /* In the type information of the module or, where the kernel itself uses the type, of vmlinux. */
@@ -154,16 +163,18 @@ static void check_attachable(struct found *found)
 		if (end)
 			*end = '\0';
 		if (!strncmp(line, "kvm_", 4))
-			note_name(&traceable, SOURCE_FUNCTION, line);
+			note_name(&traceable, false, line);
 	}
 	fclose(list);
 	for (i = 0; i < nr_sources; i++) {
-		for (h = 0; h < MAX_HOOKS && sources[i].kind == SOURCE_FUNCTION; h++)
-			found->hook[i][h] &= traceable.hook[i][h];
+		for (h = 0; h < MAX_HOOKS; h++) {
+			if (!is_tracepoint(&sources[i].hooks[h]))
+				found->hook[i][h] &= traceable.hook[i][h];
+		}
 	}
 }
 
-static void choose(struct features *features, const struct found *found)
+static void choose(struct features *features, const struct found *found, bool redundant)
 {
 	const struct source *source;
 	unsigned int i, h;
@@ -176,7 +187,7 @@ static void choose(struct features *features, const struct found *found)
 		features->facts |= FACT(private_pages);
 	for (i = 0; i < nr_sources; i++) {
 		source = &sources[i];
-		if (!(source->facts & ~features->facts))
+		if (!(source->facts & ~features->facts) || (source->on_request && !redundant))
 			continue;
 		for (h = 0; h < MAX_HOOKS && source->hooks[h].program; h++) {
 			if (!found->hook[i][h])
@@ -195,7 +206,7 @@ static void choose(struct features *features, const struct found *found)
 	}
 }
 
-int features_probe(struct features *features, bool attachable)
+int features_probe(struct features *features, bool redundant, bool attachable)
 {
 	struct btf *vmlinux, *kvm = NULL;
 	struct found found = { 0 };
@@ -226,7 +237,7 @@ int features_probe(struct features *features, bool attachable)
 	btf__free(vmlinux);
 	if (attachable)
 		check_attachable(&found);
-	choose(features, &found);
+	choose(features, &found, redundant);
 	return 0;
 }
 
@@ -246,7 +257,7 @@ const char *features_source(const struct features *features, enum gmem_fact fact
 	if (i < 0)
 		return fact == GMEM_FACT_private_pages ? "statistic of KVM" : "iterator";
 	snprintf(buf, size, "%s %s",
-		 sources[i].kind == SOURCE_TRACEPOINT ? "tracepoint" : "function",
+		 is_tracepoint(&sources[i].hooks[0]) ? "tracepoint" : "function",
 		 features->targets[(unsigned int)i * MAX_HOOKS]);
 	return buf;
 }

@@ -18,12 +18,11 @@
 
 struct json;
 
-enum source_kind {
-	SOURCE_TRACEPOINT, /* of kernel-patches/ */
-	SOURCE_FUNCTION,   /* fentry and fexit on KVM's functions */
-};
-
-/* A BPF program and what it can be attached to: one name, which may differ between kernels. */
+/*
+ * A BPF program and what it can be attached to: one name, which may differ between kernels.
+ * Programs whose name begins with "tp_" belong to a tracepoint, the others to the entry or exit of
+ * a function.
+ */
 struct hook {
 	const char *program;
 	const char *targets[MAX_ALTERNATIVES];
@@ -31,8 +30,8 @@ struct hook {
 
 /* One way to get facts: all hooks are needed. */
 struct source {
-	enum source_kind kind;
 	uint32_t facts;
+	bool on_request; /* costs too much to be used unasked */
 	struct hook hooks[MAX_HOOKS];
 };
 
@@ -40,6 +39,8 @@ extern const struct source sources[];
 extern const unsigned int nr_sources;
 extern const char *const fact_names[GMEM_FACT_MAX];
 extern const char *const fact_texts[GMEM_FACT_MAX];
+
+bool is_tracepoint(const struct hook *hook);
 
 /* What probing found. */
 struct features {
@@ -55,13 +56,14 @@ bool kvm_present(void);
 /**
  * features_probe - choose sources for this kernel
  * @features: the result
+ * @redundant: the user wants redundant conversions whatever they cost
  * @attachable: ask also for the list of functions that can be traced, which costs time: for a
  *second try after the kernel refused the first choice
  *
  * Return: 0, -EOPNOTSUPP if the kernel has no type information, -ENODEV without KVM, or another
  *errno.
  */
-int features_probe(struct features *features, bool attachable);
+int features_probe(struct features *features, bool redundant, bool attachable);
 
 void features_free(struct features *features);
 

@@ -150,6 +150,8 @@ static void sum_instances(struct model *model)
 	for (i = 0; i < model->nr_insts; i++) {
 		inst = model->insts[i];
 		vm = find_vm(model, inst->now.vm_id);
+		if (vm && inst->now.id != GMEM_ID_OTHER && !inst->now.born)
+			vm->adopted = true;
 		/* Of a VM that is so new that it comes in the next frame. */
 		if (!vm && inst->absent < MAX_ABSENT) {
 			model->insts[kept++] = inst;

@@ -9,8 +9,8 @@
 #include <bpf/libbpf.h>
 
 #include "../lib/log.h"
-#include "gmem_trace.skel.h"
 #include "model.h"
+#include "gmem_trace.skel.h"
 #include "source_bpf.h"
 
 #define READ_SIZE 65536
@@ -70,7 +70,7 @@ static int choose_programs(struct source_bpf *s)
 				return log_error(-ENOENT, "not in this gmemtop", NULL, "program %s",
 						 sources[i].hooks[h].program);
 			ret = bpf_program__set_autoload(program, true);
-			if (!ret && sources[i].kind == SOURCE_FUNCTION)
+			if (!ret && !is_tracepoint(&sources[i].hooks[h]))
 				ret = bpf_program__set_attach_target(program, 0, target);
 			if (ret)
 				return ret;
@@ -94,12 +94,19 @@ static int set_sizes(struct source_bpf *s, const struct source_options *opts)
 	return ret;
 }
 
+static bool from_function(const struct source_bpf *s, enum gmem_fact fact)
+{
+	int source = s->features.chosen[fact];
+
+	return source >= 0 && !is_tracepoint(&sources[source].hooks[0]);
+}
+
 static int load(struct source_bpf *s, const struct source_options *opts, bool attachable)
 {
 	int ret;
 
 	features_free(&s->features);
-	ret = features_probe(&s->features, attachable);
+	ret = features_probe(&s->features, opts->redundant, attachable);
 	if (ret == -EOPNOTSUPP)
 		return log_error(ret, "no type information (/sys/kernel/btf/vmlinux)",
 				 "use a kernel with CONFIG_DEBUG_INFO_BTF", "look at the kernel");
@@ -108,12 +115,10 @@ static int load(struct source_bpf *s, const struct source_options *opts, bool at
 	s->skel = gmem_trace_bpf__open();
 	if (!s->skel)
 		return -errno;
-	s->skel->rodata->fn_converts = s->features.chosen[GMEM_FACT_convert] >= 0 &&
-				       sources[s->features.chosen[GMEM_FACT_convert]].kind ==
-					       SOURCE_FUNCTION;
-	s->skel->rodata->fn_binds = s->features.chosen[GMEM_FACT_bind] >= 0 &&
-				    sources[s->features.chosen[GMEM_FACT_bind]].kind ==
-					    SOURCE_FUNCTION;
+	s->skel->rodata->fn_converts = from_function(s, GMEM_FACT_convert);
+	s->skel->rodata->fn_binds = from_function(s, GMEM_FACT_bind);
+	s->skel->rodata->use_hot_vms = s->features.facts & FACT(vm_end);
+	s->skel->rodata->use_hot_insts = s->features.facts & FACT(release);
 	ret = set_sizes(s, opts);
 	if (!ret)
 		ret = choose_programs(s);
@@ -234,6 +239,37 @@ const struct features *source_features(const struct source_bpf *source)
 	return &source->features;
 }
 
+/* Add what stands in the hot place, if it still is this VM's. */
+static void add_hot_vm(const struct source_bpf *s, struct gmem_vm *vm)
+{
+	const struct gmem_hot_vm *hot = &s->skel->bss->hot_vms[(vm->hot - 1) % GMEM_HOT_VMS];
+	int i, d;
+
+	if (!vm->hot || !vm->kvm || hot->kvm != vm->kvm)
+		return;
+	for (i = 0; i < GMEM_HOT_VM_COUNTERS; i++)
+		vm->c[i] += hot->c[i];
+	for (d = 0; d < GMEM_DIRECTIONS; d++) {
+		for (i = 0; i < GMEM_HIST_SLOTS; i++)
+			vm->latency[d].hist[i] += hot->latency[d].hist[i];
+		vm->latency[d].judged += hot->latency[d].judged;
+		if (hot->latency[d].max_ns > vm->latency[d].max_ns)
+			vm->latency[d].max_ns = hot->latency[d].max_ns;
+	}
+}
+
+static void add_hot_inst(const struct source_bpf *s, struct gmem_inst *inst)
+{
+	const struct gmem_hot_inst *hot =
+		&s->skel->bss->hot_insts[(inst->hot - 1) % GMEM_HOT_INSTS];
+	int i;
+
+	if (!inst->hot || !inst->inode || hot->inode != inst->inode)
+		return;
+	for (i = 0; i < GMEM_HOT_INST_COUNTERS; i++)
+		inst->c[i] += hot->c[i];
+}
+
 /* One record: what only the kernel knows at this moment, and the entry of the map. */
 static int take(struct source_bpf *s, struct model *model, enum dump dump, const char *record)
 {
@@ -247,6 +283,7 @@ static int take(struct source_bpf *s, struct model *model, enum dump dump, const
 	if (dumps_vms(dump)) {
 		memcpy(&vm, record + sizeof(live), sizeof(vm));
 		vm.private_pages = live;
+		add_hot_vm(s, &vm);
 		ret = model_add_vm(model, &vm, dump == DUMP_ENDED_VMS);
 		if (!ret && dump == DUMP_ENDED_VMS)
 			bpf_map_delete_elem(fd, &vm.id);
@@ -254,6 +291,7 @@ static int take(struct source_bpf *s, struct model *model, enum dump dump, const
 	}
 	memcpy(&inst, record + sizeof(live), sizeof(inst));
 	inst.resident = live;
+	add_hot_inst(s, &inst);
 	ret = model_add_instance(model, &inst, dump == DUMP_ENDED_INSTANCES);
 	if (!ret && dump == DUMP_ENDED_INSTANCES)
 		bpf_map_delete_elem(fd, &inst.id);

@@ -11,6 +11,7 @@ struct source_bpf;
 struct source_options {
 	unsigned int max_vms;
 	unsigned int max_instances;
+	bool redundant; /* see features_probe() */
 };
 
 /**

@@ -221,9 +221,9 @@ static bool watch(struct watcher *w)
 	return true;
 }
 
-static void watcher_start(struct watcher *w, const char *delay)
+static void watcher_start(struct watcher *w, const char *delay, const char *option)
 {
-	char *argv[] = { GMEMTOP, "--json", "-i", "-d", (char *)delay, NULL };
+	char *argv[] = { GMEMTOP, "--json", "-i", "-d", (char *)delay, (char *)option, NULL };
 
 	memset(w, 0, sizeof(*w));
 	w->pid = start(argv, NULL, &w->out);
@@ -455,7 +455,7 @@ static bool run_case(const struct test_case *c, struct watcher *watchers)
 		/* It says when everything is set up, and waits. */
 		if (getline(&line, &size, out) < 0)
 			goto out;
-		watcher_start(&late, "0.2");
+		watcher_start(&late, "0.2", "--redundant");
 		first = &late;
 		nr = 1;
 		compare_existing(&v, &late, strstr(c->args, "-n 8") ? 8 : 1);
@@ -577,8 +577,8 @@ int main(int argc, char **argv)
 		falsify = true;
 		argv++;
 	}
-	watcher_start(&watchers[0], "0.2");
-	watcher_start(&watchers[1], "1");
+	watcher_start(&watchers[0], "0.2", "--redundant");
+	watcher_start(&watchers[1], "1", NULL);
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		if (!wanted(cases[i].name, argv + 1))
 			continue;
