@@ -124,6 +124,8 @@ $(O)/tests $(O)/workload:
 all: $(O)/gmemtop
 
 TOP_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemtop.c $(wildcard src/lib/*.c src/top/*.c))
+TOP_LIBS := -lbpf -lelf -lz $(shell pkg-config --libs ncursesw json-c)
+TOP_CFLAGS := $(shell pkg-config --cflags-only-I ncursesw json-c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
 
 $(O)/gmem_trace.bpf.o: bpf/gmem_trace.bpf.c | $(O)/src/top
@@ -136,15 +138,15 @@ $(O)/gmem_trace.skel.h: $(O)/gmem_trace.bpf.o
 
 $(O)/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/src/lib $(O)/src/top
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -I$(O) -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(TOP_CFLAGS) -I$(O) -c -o $@ $<
 
 $(O)/gmemtop: $(TOP_OBJ)
 	$(call tell,LD  ,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TOP_LIBS)
 
 $(O)/unit/%_test: tests/unit/%_test.c $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ)) | $(O)/unit
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $^ -lcmocka -lbpf -lelf -lz
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $^ -lcmocka $(TOP_LIBS)
 
 unit: $(UNIT_TESTS)	## the unit tests, which need neither root nor a VM
 	@for t in $^; do $$t || exit; done

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Where frames come from: the running kernel, or a file. The views know only this. */
+#ifndef GMEM_FRAMES_H
+#define GMEM_FRAMES_H
+
+#include "features.h"
+#include "model.h"
+
+#define KERNEL_LEN 65
+
+struct frames {
+	/*
+	 * Fill the model with the next frame, from model_begin() to the names of the VMs.
+	 * Return: 0, -ENODATA if there are no more, or another negative errno, which has not been
+	 * explained.
+	 */
+	int (*next)(struct frames *frames, struct model *model);
+	const struct features *features;
+	char kernel[KERNEL_LEN];
+	uint64_t time_ns; /* CLOCK_REALTIME of the frame */
+	bool recorded;
+};
+
+#endif /* GMEM_FRAMES_H */

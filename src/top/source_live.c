@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "proc.h"
+#include "source_bpf.h"
+#include "source_live.h"
+
+#define NS_PER_S 1000000000ULL
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static int next(struct frames *frames, struct model *model)
+{
+	struct live *live = (struct live *)frames;
+	size_t i;
+	int ret;
+
+	frames->time_ns = now_ns(CLOCK_REALTIME);
+	model_begin(model, now_ns(CLOCK_MONOTONIC));
+	ret = source_read(live->source, model);
+	if (ret)
+		return ret;
+	model_end(model);
+	for (i = 0; i < model->nr_vms; i++)
+		proc_identify(model->vms[i]);
+	return 0;
+}
+
+void live_init(struct live *live, struct source_bpf *source)
+{
+	struct utsname uts;
+
+	uname(&uts);
+	*live = (struct live){ .source = source };
+	live->frames.next = next;
+	live->frames.features = source_features(source);
+	snprintf(live->frames.kernel, sizeof(live->frames.kernel), "%.*s", KERNEL_LEN - 1,
+		 uts.release);
+}

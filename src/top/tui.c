@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The loop of the interactive view: a frame, a picture, a wait for keys. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "../lib/log.h"
+#include "tui_state.h"
+
+#define NS_PER_S 1000000000ULL
+
+static const char default_view[] =
+	"pid,name,private_pages,resident_pages,size_pages,to_private_rate,to_shared_rate,p99_ns,"
+	"errors,guest_faults_rate,host_faults_rate,host_faults_refused,instances,type,id,cgroup";
+static const char default_sort[] = "resident_pages";
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static int setup(struct tui *tui)
+{
+	const struct batch *batch = tui->opts->batch;
+
+	tui->bytes = true;
+	tui->delay_ns = tui->opts->delay_ns;
+	tui->sort = batch->sort ? batch->sort : column_by_name(default_sort);
+	if (!tui->opts->own_columns)
+		return columns_parse(default_view, tui->columns, &tui->nr_columns);
+	memcpy(tui->columns, batch->columns, sizeof(tui->columns));
+	tui->nr_columns = batch->nr_columns;
+	return 0;
+}
+
+/* The VM of the details, as long as there is one. */
+static void refresh_detail(struct tui *tui)
+{
+	const struct model *model = &tui->model;
+	char *cgroup = tui->detail.cgroup;
+	size_t i;
+
+	for (i = 0; i < model->nr_vms && model->vms[i]->now.id != tui->detail.now.id; i++)
+		;
+	if (i == model->nr_vms) {
+		tui->detail.gone = true;
+		return;
+	}
+	tui->detail = *model->vms[i];
+	tui->detail.cgroup = tui->detail.cgroup ? strdup(tui->detail.cgroup) : NULL;
+	free(cgroup);
+}
+
+/* Return: 0 or a negative errno; that there are no more frames is none. */
+static int take_frame(struct tui *tui)
+{
+	static uint64_t cpu_before, before;
+	uint64_t cpu, now;
+	int ret;
+
+	if (tui->ended)
+		return 0;
+	ret = tui->frames->next(tui->frames, &tui->model);
+	if (ret == -ENODATA) {
+		tui->ended = true;
+		return 0;
+	}
+	if (ret)
+		return ret;
+	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	now = now_ns(CLOCK_MONOTONIC);
+	if (now > before)
+		tui->cpu = (uint32_t)((cpu - cpu_before) * 10000 / (now - before));
+	cpu_before = cpu;
+	before = now;
+	if (tui->view == VIEW_DETAIL || tui->behind == VIEW_DETAIL)
+		refresh_detail(tui);
+	return history_add(tui);
+}
+
+static void draw(struct tui *tui)
+{
+	screen_begin(&tui->screen);
+	if (tui->screen.small) {
+		screen_putf(&tui->screen, 0, 0, STYLE_WARN, "too small: %dx%d, %dx%d is needed",
+			    tui->screen.cols, tui->screen.lines, MIN_COLS, MIN_LINES);
+	} else {
+		if (tui->view == VIEW_TABLE)
+			table_draw(tui);
+		else if (tui->view == VIEW_DETAIL)
+			detail_draw(tui);
+		else
+			help_draw(tui);
+		if (tui->prompt == PROMPT_SORT)
+			menu_draw(tui);
+		else
+			keys_draw(tui);
+	}
+	screen_end();
+}
+
+/* Wait for keys, a signal or the time of the next frame, and do what the keys say. */
+static int handle_keys(struct tui *tui, uint64_t next, const sigset_t *mask)
+{
+	uint64_t now = now_ns(CLOCK_MONOTONIC);
+	int64_t timeout = next > now ? (int64_t)(next - now) : 0;
+	int ret, code;
+
+	if (tui->frozen || tui->ended)
+		timeout = -1;
+	ret = screen_wait(timeout, mask);
+	while (!ret && !tui->quit && !*tui->opts->stop && (code = screen_key()) >= 0) {
+		keys_press(tui, code);
+		if (!tui->quit && rows_build(tui))
+			return -ENOMEM;
+	}
+	return ret;
+}
+
+static int loop(struct tui *tui, const sigset_t *mask)
+{
+	uint64_t delay = 0, next = 0, now, taken = 0;
+	int ret = 0;
+
+	while (!tui->quit && !*tui->opts->stop) {
+		now = now_ns(CLOCK_MONOTONIC);
+		if (tui->delay_ns != delay) {
+			next = delay ? next - delay + tui->delay_ns : now;
+			delay = tui->delay_ns;
+		}
+		if (tui->step || (now >= next && !tui->frozen)) {
+			ret = take_frame(tui);
+			if (!ret)
+				ret = rows_build(tui);
+			if (ret)
+				return ret;
+			next = tui->step || next + delay < now ? now + delay : next + delay;
+			tui->step = false;
+			taken += !tui->ended;
+		}
+		draw(tui);
+		if (tui->opts->frames && taken >= tui->opts->frames)
+			return 0;
+		ret = handle_keys(tui, next, mask);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int tui_run(struct frames *frames, const struct tui_options *opts)
+{
+	struct tui *tui = calloc(1, sizeof(*tui));
+	sigset_t block, mask;
+	int ret;
+
+	if (!tui)
+		return log_error(-ENOMEM, NULL, NULL, "start");
+	tui->frames = frames;
+	tui->opts = opts;
+	setlocale(LC_CTYPE, "");
+	ret = setup(tui);
+	if (ret)
+		goto out;
+	/* Signals come while waiting, so that none is missed between looking and waiting. */
+	sigemptyset(&block);
+	sigaddset(&block, SIGINT);
+	sigaddset(&block, SIGTERM);
+	sigaddset(&block, SIGHUP);
+	sigaddset(&block, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &block, &mask);
+	ret = screen_start(&tui->screen, opts->ascii);
+	if (!ret) {
+		ret = loop(tui, &mask);
+		screen_stop();
+		/* A terminal that is gone has nobody to be told. */
+		if (ret == -ENOTCONN)
+			ret = 0;
+		else if (ret)
+			log_error(ret, NULL, NULL, "read the next frame");
+	}
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+out:
+	rows_free(tui);
+	history_free(tui);
+	model_free(&tui->model);
+	free(tui->detail.cgroup);
+	free(tui);
+	return ret;
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Everything about one VM. What is drawn is longer than the screen may be: lines are counted from
+ * the top of the whole, and those that are scrolled away are not drawn.
+ */
+#define _GNU_SOURCE
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tui_state.h"
+#include "tui_text.h"
+
+#define LABEL_CELLS 24 /* of a slot of the histogram and of counters */
+
+struct area {
+	struct tui *tui;
+	int line; /* of the whole */
+};
+
+static const char *const directions[GMEM_DIRECTIONS] = { "TO PRIVATE", "TO SHARED" };
+static const enum style bar_styles[GMEM_DIRECTIONS] = { STYLE_BAR_PRIVATE, STYLE_BAR_SHARED };
+
+/* Line @at of the whole, -1 if it is not on the screen. */
+static int place(const struct area *area, int at)
+{
+	int y = at - area->tui->scroll;
+
+	return y < 0 || y >= area->tui->screen.lines - 1 ? -1 : y;
+}
+
+__attribute__((format(printf, 5, 6))) static void put(const struct area *area, int at, int x,
+						      enum style style, const char *fmt, ...)
+{
+	const struct screen *screen = &area->tui->screen;
+	char buf[LINE_LEN];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, args);
+	va_end(args);
+	screen_put(screen, place(area, at), x, screen->cols - x, style, buf);
+}
+
+static void heading(struct area *area, const char *text)
+{
+	area->line++;
+	screen_put(&area->tui->screen, place(area, area->line++), 0, -area->tui->screen.cols,
+		   STYLE_TITLE, text);
+}
+
+static const char *text_of(const struct area *area, struct value value, enum unit unit, char *buf)
+{
+	if (value.kind == VALUE_NONE)
+		return "-";
+	format_number(buf, value.kind == VALUE_FIXED ? value.number : value.number * 100, unit,
+		      area->tui->bytes);
+	return buf;
+}
+
+static void field(const struct area *area, int at, int x, const char *name, struct value value,
+		  enum unit unit)
+{
+	char buf[NUMBER_LEN];
+
+	put(area, at, x, STYLE_LABEL, "%s", name);
+	put(area, at, x + (int)strlen(name) + 1, STYLE_VALUE, "%s",
+	    text_of(area, value, unit, buf));
+}
+
+static struct value plain(uint64_t number)
+{
+	return (struct value){ .kind = VALUE_NUMBER, .number = number };
+}
+
+static void draw_head(struct area *area)
+{
+	const struct model_vm *vm = &area->tui->detail;
+	const struct features *f = area->tui->frames->features;
+
+	put(area, 0, 0, STYLE_VALUE, "%s", vm->name);
+	put(area, 1, 0, vm->gone ? STYLE_WARN : STYLE_NORMAL, "VM %llu  pid %u  %s%s",
+	    (unsigned long long)vm->now.id, vm->now.tgid,
+	    vm->now.id == GMEM_ID_OTHER ? "everything for which there was no room"
+					: vm_type_name(vm->now.type),
+	    vm->gone ? "  has ended, these are its last numbers" : "");
+	put(area, 2, 0, STYLE_LABEL, "cgroup");
+	put(area, 2, 7, STYLE_NORMAL, "%s", vm->cgroup ? vm->cgroup : "-");
+	field(area, 3, 0, "private", vm_private(f, vm), UNIT_PAGES);
+	field(area, 3, 16, "resident", plain(vm->resident), UNIT_PAGES);
+	field(area, 3, 33, "size", plain(vm->size), UNIT_PAGES);
+	field(area, 3, 46, "instances", plain(vm->nr_instances), UNIT_COUNT);
+	area->line = 4;
+}
+
+/* --- conversions --- */
+
+static void draw_spark(const struct area *area, int at, int x, int cells, int d)
+{
+	struct tui *tui = area->tui;
+	uint32_t samples[SAMPLES];
+	char spark[4 * SAMPLES], max[NUMBER_LEN];
+	int nr;
+
+	nr = history_get(tui, tui->detail.now.id, d, samples,
+			 cells - 9 < SAMPLES ? cells - 9 : SAMPLES);
+	format_number(max, text_spark(spark, sizeof(spark), samples, nr, tui->screen.ascii),
+		      UNIT_COUNT, false);
+	put(area, at, x, bar_styles[d], "%s", spark);
+	if (nr)
+		put(area, at, x + nr + 1, STYLE_NORMAL, "%s/s", max);
+}
+
+/* Where nothing was done, there is no duration. */
+static void duration(const struct area *area, int at, int x, const char *name, uint64_t ns)
+{
+	struct value value = plain(ns);
+
+	if (!ns || !(area->tui->frames->features->facts & FACT(convert)))
+		value.kind = VALUE_NONE;
+	field(area, at, x, name, value, UNIT_NS);
+}
+
+static int draw_direction(const struct area *area, int at, int x, int cells, int d)
+{
+	const struct features *f = area->tui->frames->features;
+	const struct model_vm *vm = &area->tui->detail;
+	const struct gmem_latency *latency = &vm->now.latency[d];
+	static const unsigned int percents[] = { 50, 90, 99 };
+	bool known = f->facts & FACT(convert);
+	int base = d * GMEM_PER_DIRECTION;
+	char name[16];
+	unsigned int i;
+	struct value value;
+
+	put(area, at++, x, STYLE_VALUE, "%s", directions[d]);
+	field(area, at, x, "done", vm_counter(f, vm, base + GMEM_VM_to_private), UNIT_COUNT);
+	field(area, at, x + 13, "per s", vm_rate(f, vm, base + GMEM_VM_to_private), UNIT_COUNT);
+	value = plain(errors_of(&vm->now, d ? GMEM_OP_convert_shared : GMEM_OP_convert_private));
+	if (!known)
+		value.kind = VALUE_NONE;
+	field(area, at++, x + 26, "failed", value, UNIT_COUNT);
+	field(area, at, x, "asked", vm_counter(f, vm, base + GMEM_VM_to_private_pages), UNIT_PAGES);
+	field(area, at++, x + 13, "changed", vm_counter(f, vm, base + GMEM_VM_to_private_changed),
+	      UNIT_PAGES);
+	for (i = 0; i < ARRAY_LEN(percents); i++) {
+		snprintf(name, sizeof(name), "p%u", percents[i]);
+		duration(area, at, x + (int)i * 13, name, latency_percentile(latency, percents[i]));
+	}
+	duration(area, ++at, x, "max", latency->max_ns);
+	field(area, at++, x + 13, "redundant",
+	      vm_counter(f, vm, base + GMEM_VM_to_private_redundant), UNIT_COUNT);
+	if (known)
+		draw_spark(area, at, x, cells, d);
+	return at + 1;
+}
+
+/* Both directions have the same slots, so that they can be compared. */
+static void draw_histograms(struct area *area, int cells, const int *xs)
+{
+	const struct gmem_latency *latency = area->tui->detail.now.latency;
+	int low = GMEM_HIST_SLOTS, high = -1, d, i, used;
+	uint64_t max[GMEM_DIRECTIONS] = { 0 };
+	char from[NUMBER_LEN], to[NUMBER_LEN], count[NUMBER_LEN], bar[LINE_LEN];
+
+	for (d = 0; d < GMEM_DIRECTIONS; d++) {
+		for (i = 0; i < GMEM_HIST_SLOTS; i++) {
+			if (!latency[d].hist[i])
+				continue;
+			low = i < low ? i : low;
+			high = i > high ? i : high;
+			if (latency[d].hist[i] > max[d])
+				max[d] = latency[d].hist[i];
+		}
+	}
+	for (i = low; i <= high; i++, area->line++) {
+		format_number(from, 100ULL << i, UNIT_NS, false);
+		format_number(to, 200ULL << i, UNIT_NS, false);
+		for (d = 0; d < GMEM_DIRECTIONS; d++) {
+			put(area, area->line, xs[d], STYLE_LABEL, "%6s-%-6s", from, to);
+			used = text_bar(bar, sizeof(bar), latency[d].hist[i], max[d],
+					cells - 14 - 8, area->tui->screen.ascii);
+			put(area, area->line, xs[d] + 14, bar_styles[d], "%s", bar);
+			format_number(count, latency[d].hist[i] * 100, UNIT_COUNT, false);
+			if (latency[d].hist[i])
+				put(area, area->line, xs[d] + 14 + used + (used > 0), STYLE_NORMAL,
+				    "%s", count);
+		}
+	}
+}
+
+static void draw_conversions(struct area *area)
+{
+	int half = area->tui->screen.cols / 2, end = 0, d;
+	const int xs[GMEM_DIRECTIONS] = { 0, half + 1 };
+
+	heading(area, " Conversions: how many, how long they take, how many per second so far");
+	for (d = 0; d < GMEM_DIRECTIONS; d++)
+		end = draw_direction(area, area->line, xs[d], half - 1, d);
+	area->line = end;
+	draw_histograms(area, half - 1, xs);
+}
+
+/* --- the rest --- */
+
+static void counter(const struct area *area, int at, int x, const char *name, struct value total,
+		    struct value rate)
+{
+	char number[NUMBER_LEN], per_second[NUMBER_LEN];
+	enum unit unit = unit_of(name);
+
+	put(area, at, x, STYLE_LABEL, "%s", name);
+	put(area, at, x + LABEL_CELLS, STYLE_VALUE, "%7s", text_of(area, total, unit, number));
+	if (rate.kind != VALUE_NONE && rate.number)
+		put(area, at, x + LABEL_CELLS + 8, STYLE_NORMAL, "%s/s",
+		    text_of(area, rate, unit, per_second));
+}
+
+static void draw_counters(struct area *area)
+{
+	const struct features *f = area->tui->frames->features;
+	const struct model_vm *vm = &area->tui->detail;
+	int half = area->tui->screen.cols / 2 + 1, n = 0, i;
+
+	heading(area, " Everything else: since the VM was first seen, and now");
+	for (i = 0; i < GMEM_INST_MAX; i++, n++)
+		counter(area, area->line + n / 2, n % 2 * half, inst_counter_names[i],
+			inst_counter(f, vm, i), inst_rate(f, vm, i));
+	for (i = GMEM_VM_creates; i < GMEM_VM_MAX; i++, n++)
+		counter(area, area->line + n / 2, n % 2 * half, vm_counter_names[i],
+			vm_counter(f, vm, i), vm_rate(f, vm, i));
+	area->line += (n + 1) / 2;
+}
+
+static void draw_errors(struct area *area)
+{
+	const struct gmem_vm *vm = &area->tui->detail.now;
+	const struct gmem_errno *e;
+	const char *name;
+	bool any = false;
+	int op, i, x;
+
+	heading(area, " Failures");
+	for (op = 0; op < GMEM_OP_MAX; op++) {
+		if (!errors_of(vm, op))
+			continue;
+		any = true;
+		put(area, area->line, 0, STYLE_LABEL, "%s", op_names[op]);
+		for (i = 0, x = LABEL_CELLS; i < GMEM_ERRNOS; i++) {
+			e = &vm->err[op][i];
+			if (!e->count)
+				continue;
+			name = strerrorname_np((int)e->err);
+			put(area, area->line, x, STYLE_WARN, "%s %u", name ? name : "?", e->count);
+			x += 20;
+		}
+		if (vm->err_other[op])
+			put(area, area->line, x, STYLE_WARN, "other %llu",
+			    (unsigned long long)vm->err_other[op]);
+		area->line++;
+	}
+	if (!any)
+		put(area, area->line++, 0, STYLE_NORMAL, "none");
+}
+
+static void draw_instances(struct area *area)
+{
+	const struct tui *tui = area->tui;
+	const struct gmem_inst *inst;
+	char size[NUMBER_LEN], resident[NUMBER_LEN];
+	size_t i;
+
+	heading(area, "     ID        INODE    SIZE RESIDENT  FLAGS");
+	for (i = 0; i < tui->model.nr_insts; i++) {
+		inst = &tui->model.insts[i]->now;
+		if (inst->vm_id != tui->detail.now.id || inst->id == GMEM_ID_OTHER)
+			continue;
+		format_number(size, (inst->size >> 12) * 100, UNIT_PAGES, tui->bytes);
+		format_number(resident, inst->resident * 100, UNIT_PAGES, tui->bytes);
+		put(area, area->line++, 0, STYLE_NORMAL, "%7llu %12llu %7s %8s  %s%s%s",
+		    (unsigned long long)inst->id, (unsigned long long)inst->ino, size, resident,
+		    inst->flags & 1 ? "mmap " : "", inst->flags & 2 ? "init-shared " : "",
+		    inst->born ? "" : "older than gmemtop");
+	}
+}
+
+void detail_draw(struct tui *tui)
+{
+	struct area area = { .tui = tui };
+
+	draw_head(&area);
+	draw_conversions(&area);
+	draw_counters(&area);
+	draw_errors(&area);
+	draw_instances(&area);
+	tui->max_scroll = area.line - (tui->screen.lines - 1);
+	if (tui->max_scroll < 0)
+		tui->max_scroll = 0;
+}

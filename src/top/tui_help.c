@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What is drawn from tables: the help, the line of keys, the menu of columns. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+
+#include "tui_state.h"
+
+#define MENU_CELLS 30
+
+static const char *const words[] = {
+	"",
+	"PRIVATE RESIDENT SIZE: memory that is private, in memory, and at most",
+	"TOPRV/S TOSHR/S: conversions per second; P99: 99 of 100 took less",
+	"GFAULT/S HFAULT/S: guest faults and host faults per second",
+	"- cannot be measured on this kernel; x a VM that has just ended",
+	"lost: events that are in no number; missing: what this kernel cannot tell",
+};
+
+void help_draw(struct tui *tui)
+{
+	static const char *const titles[] = { [VIEW_TABLE] = "In the table",
+					      [VIEW_DETAIL] = "Only in the details",
+					      [VIEW_HELP] = "Only in this help" };
+	const struct screen *screen = &tui->screen;
+	int line = 0, y;
+	unsigned int v, i;
+
+	for (v = 0; v < ARRAY_LEN(titles); v++) {
+		y = line++ - tui->scroll;
+		if (y < screen->lines - 1)
+			screen_put(screen, y, 0, -screen->cols, STYLE_TITLE, titles[v]);
+		for (i = 0; i < nr_tui_keys; i++) {
+			/* In the first view that has it. */
+			if (!(tui_keys[i].views & (1U << v)) ||
+			    (tui_keys[i].views & ((1U << v) - 1)))
+				continue;
+			y = line++ - tui->scroll;
+			if (y >= screen->lines - 1)
+				continue;
+			screen_put(screen, y, 1, 12, STYLE_KEY, tui_keys[i].label);
+			screen_put(screen, y, 14, screen->cols, STYLE_NORMAL, tui_keys[i].help);
+		}
+	}
+	for (i = 0; i < ARRAY_LEN(words); i++) {
+		y = line++ - tui->scroll;
+		if (y < screen->lines - 1)
+			screen_put(screen, y, 1, screen->cols, STYLE_NORMAL, words[i]);
+	}
+	tui->max_scroll = line > screen->lines - 1 ? line - (screen->lines - 1) : 0;
+}
+
+void menu_draw(struct tui *tui)
+{
+	const struct screen *screen = &tui->screen;
+	unsigned int lines = (unsigned int)table_lines(tui), top = 0, i;
+	enum style style;
+
+	if (tui->menu >= lines)
+		top = tui->menu - lines + 1;
+	screen_put(screen, HEADER, 0, -MENU_CELLS, STYLE_SORTED, "Sort by");
+	for (i = top; i < top + lines; i++) {
+		style = i == tui->menu ? STYLE_SELECTED : STYLE_NORMAL;
+		screen_put(screen, HEADER + 1 + (int)(i - top), 0, -MENU_CELLS, style,
+			   i < nr_columns ? columns[i].name : "");
+	}
+	if (tui->menu < nr_columns)
+		screen_put(screen, screen->lines - 1, 0, -screen->cols, STYLE_NORMAL,
+			   columns[tui->menu].help);
+}
+
+void keys_draw(struct tui *tui)
+{
+	const struct screen *screen = &tui->screen;
+	int y = screen->lines - 1, x = 0;
+	char key[16];
+	unsigned int i;
+
+	if (tui->prompt == PROMPT_SEARCH || tui->prompt == PROMPT_FILTER) {
+		x = screen_put(screen, y, 0, screen->cols, STYLE_LABEL,
+			       tui->prompt == PROMPT_SEARCH ? "Search:" : "Filter:") +
+		    1;
+		x = screen_put(screen, y, x, screen->cols, STYLE_VALUE,
+			       tui->prompt == PROMPT_SEARCH ? tui->search : tui->filter);
+		x = screen_put(screen, y, x, screen->cols, STYLE_SELECTED, " ") + 2;
+		screen_put(screen, y, x, screen->cols, STYLE_WARN, tui->message);
+		return;
+	}
+	if (*tui->message) {
+		screen_put(screen, y, 0, screen->cols, STYLE_NORMAL, tui->message);
+		return;
+	}
+	for (i = 0; i < nr_tui_keys; i++) {
+		if (!tui_keys[i].bar || !(tui_keys[i].views & (1U << tui->view)))
+			continue;
+		snprintf(key, sizeof(key), "%.*s", (int)strcspn(tui_keys[i].label, " "),
+			 tui_keys[i].label);
+		x = screen_put(screen, y, x, screen->cols, STYLE_KEY, key);
+		x = screen_put(screen, y, x, screen->cols, STYLE_SELECTED, tui_keys[i].bar) + 1;
+	}
+	if (*tui->filter && tui->view == VIEW_TABLE) {
+		x = screen_put(screen, y, x, screen->cols, STYLE_LABEL, "Filter:") + 1;
+		screen_put(screen, y, x, screen->cols, STYLE_WARN, tui->filter);
+	}
+}

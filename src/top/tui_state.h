@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the parts of the TUI share. Keys change the state, views draw it, and never the reverse. */
+#ifndef GMEM_TUI_STATE_H
+#define GMEM_TUI_STATE_H
+
+#include "tui.h"
+#include "tui_screen.h"
+
+#define SAMPLES	     256 /* of a sparkline */
+#define PATTERN	     64
+#define HEADER	     4 /* lines above the table */
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+enum view {
+	VIEW_TABLE,
+	VIEW_DETAIL,
+	VIEW_HELP,
+};
+
+/* What takes the keys away from the view. */
+enum prompt {
+	PROMPT_NONE,
+	PROMPT_SEARCH,
+	PROMPT_FILTER,
+	PROMPT_SORT,
+};
+
+/* A line of the table: a VM, or one of its instances. */
+struct row {
+	const struct model_vm *vm;
+	const struct model_inst *inst;
+	bool last; /* instance of its VM */
+};
+
+struct history {
+	uint64_t id, first;			    /* the frame of the first sample */
+	uint32_t samples[GMEM_DIRECTIONS][SAMPLES]; /* hundredths per second, by frame */
+};
+
+struct tui {
+	const struct tui_options *opts;
+	struct frames *frames;
+	struct screen screen;
+	struct model model;
+
+	const struct column *columns[MAX_COLUMNS];
+	unsigned int nr_columns, first_column; /* first of those that scroll */
+	const struct column *sort;
+	bool reverse, tree, bytes, frozen, step, ended, quit;
+	bool chosen; /* the user moved the cursor to a VM, and it follows this VM */
+	uint64_t delay_ns;
+	uint32_t cpu; /* hundredths of a percent, of the last interval */
+
+	struct row *rows;
+	size_t nr_rows, room_rows, cursor, top;
+	uint64_t selected_vm, selected_inst;
+	uint64_t *flipped; /* VMs that are not open in the tree, or are without it */
+	size_t nr_flipped;
+	const struct model_vm **shown;
+	const struct model_inst **insts;
+	size_t room_shown, room_insts;
+
+	struct history **histories; /* by id */
+	size_t nr_histories;
+
+	enum view view, behind; /* help is in front of a view */
+	enum prompt prompt;
+	char search[PATTERN], filter[PATTERN], before[PATTERN];
+	unsigned int menu;
+	int scroll, max_scroll; /* of detail and help */
+	struct model_vm detail; /* a copy, which outlives the VM */
+	char message[128];
+};
+
+/* --- tui_rows.c --- */
+
+/**
+ * rows_build - the table's lines: filtered, sorted, with instances where the tree is open
+ *
+ * Afterwards the cursor stands on what was selected, wherever that is now.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int rows_build(struct tui *tui);
+
+/* Make the line under the cursor the selected one. */
+void rows_select(struct tui *tui, size_t cursor);
+
+/* The next line from @from on, in the direction of @step, that the search finds; or nr_rows. */
+size_t rows_search(const struct tui *tui, size_t from, int step);
+
+/* Open or close the VM under the cursor. */
+void rows_flip(struct tui *tui);
+
+/* Does the pattern occur in what tells the VM from others? An empty one does. */
+bool vm_matches(const struct model_vm *vm, const char *pattern);
+
+void rows_free(struct tui *tui);
+
+/* --- tui_history.c --- */
+
+/* Take the rates of this frame. Return: 0 or -ENOMEM. */
+int history_add(struct tui *tui);
+
+/* The last samples, at most @max, oldest first. Return: how many. */
+int history_get(const struct tui *tui, uint64_t id, int direction, uint32_t *samples, int max);
+
+void history_free(struct tui *tui);
+
+/* --- views --- */
+
+void table_draw(struct tui *tui);
+void detail_draw(struct tui *tui);
+void help_draw(struct tui *tui);
+void menu_draw(struct tui *tui);
+void keys_draw(struct tui *tui);
+
+/* What a column shows of a line; @buf of 256. */
+void cell_format(const struct tui *tui, const struct column *column, const struct row *row,
+		 char *buf, size_t size);
+
+/* Lines for rows between the titles and the line of keys. */
+int table_lines(const struct tui *tui);
+
+/* Title and width of a column in the table. */
+const char *column_title(const struct column *column, char *buf, size_t size);
+
+/* --- tui_keys.c --- */
+
+#define MAX_CODES 4
+#define IN(view)  (1U << VIEW_##view)
+
+struct tui_key {
+	int codes[MAX_CODES]; /* of curses, 0: no more */
+	const char *label;
+	const char *bar; /* its name in the line of keys, NULL: not there */
+	const char *help;
+	unsigned int views; /* bits of enum view */
+	void (*action)(struct tui *tui);
+};
+
+extern const struct tui_key tui_keys[];
+extern const unsigned int nr_tui_keys;
+
+/* Do what the key is for. An unknown key does nothing. */
+void keys_press(struct tui *tui, int code);
+
+#endif /* GMEM_TUI_STATE_H */

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The header, the table of VMs and instances, and the line of keys. */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tui_state.h"
+#include "tui_text.h"
+
+#define NAME_MIN       16
+#define NAME_MAX_CELLS 48
+
+/* Shorter titles and widths than elsewhere: 80 columns are few. */
+static const struct {
+	const char *name, *title;
+	int width;
+} short_titles[] = {
+	{ "id", "ID", 5 },
+	{ "pid", "PID", 7 },
+	{ "name", "NAME", -NAME_MIN },
+	{ "type", "TYPE", -18 },
+	{ "cgroup", "CGROUP", -40 },
+	{ "private_pages", "PRIVATE", 7 },
+	{ "size_pages", "SIZE", 6 },
+	{ "resident_pages", "RESIDENT", 8 },
+	{ "instances", "INST", 4 },
+	{ "errors", "ERRORS", 6 },
+	{ "p50_ns", "P50", 6 },
+	{ "p90_ns", "P90", 6 },
+	{ "p99_ns", "P99", 6 },
+	{ "max_ns", "MAX", 6 },
+	{ "to_private_rate", "TOPRV/S", 7 },
+	{ "to_shared_rate", "TOSHR/S", 7 },
+	{ "guest_faults_rate", "GFAULT/S", 8 },
+	{ "host_faults_rate", "HFAULT/S", 8 },
+	{ "host_faults_refused", "REFUSED", 7 },
+};
+
+static const char *title_of(const struct column *column, char *buf, size_t size, int *width)
+{
+	unsigned int i;
+	size_t n;
+
+	for (i = 0; i < ARRAY_LEN(short_titles); i++) {
+		if (!strcmp(short_titles[i].name, column->name)) {
+			*width = short_titles[i].width;
+			return short_titles[i].title;
+		}
+	}
+	snprintf(buf, size, "%s", column->title ? column->title : column->name);
+	for (n = 0; buf[n]; n++)
+		buf[n] = (char)toupper((unsigned char)buf[n]);
+	*width = n < 7 ? 7 : (int)n;
+	if (column->width < 0)
+		*width = -*width;
+	return buf;
+}
+
+const char *column_title(const struct column *column, char *buf, size_t size)
+{
+	int width;
+
+	return title_of(column, buf, size, &width);
+}
+
+static void format_value(const struct tui *tui, const char *name, struct value value, char *buf,
+			 size_t size)
+{
+	char number[NUMBER_LEN];
+
+	switch (value.kind) {
+	case VALUE_NONE: snprintf(buf, size, "-"); return;
+	case VALUE_TEXT: snprintf(buf, size, "%s", value.text); return;
+	case VALUE_NUMBER:
+		format_number(number, value.number * 100, unit_of(name), tui->bytes);
+		break;
+	case VALUE_FIXED: format_number(number, value.number, unit_of(name), tui->bytes); break;
+	}
+	snprintf(buf, size, "%s", number);
+}
+
+static void inst_name(const struct tui *tui, const struct row *row, char *buf, size_t size)
+{
+	const struct gmem_inst *inst = &row->inst->now;
+	const char *branch = row->last ? "└─ " : "├─ ";
+
+	if (tui->screen.ascii)
+		branch = row->last ? "`- " : "|- ";
+	snprintf(buf, size, "%sino %llu%s%s", branch, (unsigned long long)inst->ino,
+		 inst->flags & 1 ? " mmap" : "", inst->flags & 2 ? " init-shared" : "");
+}
+
+/* Of an instance: its own numbers, and blanks where the VM has one that instances have not. */
+static void format_inst(const struct tui *tui, const struct column *column, const struct row *row,
+			char *buf, size_t size)
+{
+	const struct gmem_inst *inst = &row->inst->now;
+	struct value value = { .kind = VALUE_NUMBER };
+	int i;
+
+	*buf = '\0';
+	if (!strcmp(column->name, "name")) {
+		inst_name(tui, row, buf, size);
+		return;
+	}
+	if (!strcmp(column->name, "id")) {
+		value.number = inst->id;
+	} else if (!strcmp(column->name, "size_pages")) {
+		value.number = inst->size >> 12;
+	} else if (!strcmp(column->name, "resident_pages")) {
+		value.number = inst->resident;
+	} else {
+		for (i = 0; i < GMEM_INST_MAX && strcmp(column->name, inst_counter_names[i]); i++)
+			;
+		if (i == GMEM_INST_MAX)
+			return;
+		value = inst_counter(tui->frames->features, row->vm, i);
+		value.number = inst->c[i];
+	}
+	format_value(tui, column->name, value, buf, size);
+}
+
+void cell_format(const struct tui *tui, const struct column *column, const struct row *row,
+		 char *buf, size_t size)
+{
+	if (row->inst)
+		format_inst(tui, column, row, buf, size);
+	else
+		format_value(tui, column->name, column->get(column, tui->frames->features, row->vm),
+			     buf, size);
+}
+
+/* --- header --- */
+
+struct totals {
+	uint64_t vms, gone, instances, size, resident, private_pages, errors;
+	uint64_t rate_vm[GMEM_VM_MAX], rate_inst[GMEM_INST_MAX];
+	struct gmem_latency latency;
+};
+
+static void add_up(const struct tui *tui, struct totals *sum)
+{
+	const struct model_vm *vm;
+	size_t i;
+	int c, d;
+
+	memset(sum, 0, sizeof(*sum));
+	for (i = 0; i < tui->model.nr_vms; i++) {
+		vm = tui->model.vms[i];
+		if (vm->now.id != GMEM_ID_OTHER) {
+			sum->vms += !vm->gone;
+			sum->gone += vm->gone;
+		}
+		sum->instances += vm->nr_instances;
+		sum->size += vm->size;
+		sum->resident += vm->resident;
+		if (vm->now.private_pages != GMEM_UNKNOWN)
+			sum->private_pages += vm->now.private_pages;
+		for (c = 0; c < GMEM_VM_MAX; c++)
+			sum->rate_vm[c] += vm->rate_vm[c];
+		for (c = 0; c < GMEM_INST_MAX; c++)
+			sum->rate_inst[c] += vm->rate_inst[c];
+		for (c = 0; c < GMEM_OP_MAX; c++)
+			sum->errors += errors_of(&vm->now, c);
+		for (d = 0; d < GMEM_DIRECTIONS; d++) {
+			for (c = 0; c < GMEM_HIST_SLOTS; c++)
+				sum->latency.hist[c] += vm->now.latency[d].hist[c];
+			if (vm->now.latency[d].max_ns > sum->latency.max_ns)
+				sum->latency.max_ns = vm->now.latency[d].max_ns;
+		}
+	}
+}
+
+/* "name value  ", the value "-" where the kernel cannot tell. */
+static int field(const struct tui *tui, int y, int x, const char *name, enum gmem_fact fact,
+		 uint64_t hundredths, enum unit unit)
+{
+	char number[NUMBER_LEN] = "-";
+
+	if (fact == GMEM_FACT_MAX || tui->frames->features->facts & (1U << fact))
+		format_number(number, hundredths, unit, tui->bytes);
+	/* Half a number is a wrong one. */
+	if (x + (int)(strlen(name) + 1 + strlen(number)) > tui->screen.cols)
+		return tui->screen.cols;
+	x = screen_put(&tui->screen, y, x, tui->screen.cols, STYLE_LABEL, name) + 1;
+	return screen_put(&tui->screen, y, x, tui->screen.cols, STYLE_VALUE, number) + 2;
+}
+
+static void draw_title(const struct tui *tui)
+{
+	const struct screen *screen = &tui->screen;
+	time_t seconds = (time_t)(tui->frames->time_ns / 1000000000);
+	char clock[16] = "", line[160];
+	struct tm local;
+	int x;
+
+	if (localtime_r(&seconds, &local))
+		strftime(clock, sizeof(clock), "%H:%M:%S", &local);
+	x = screen_put(screen, 0, 0, screen->cols, STYLE_VALUE, "gmemtop") + 2;
+	snprintf(line, sizeof(line), "%s  kernel %s  frame %llu  every %g s", clock,
+		 tui->frames->kernel, (unsigned long long)tui->model.frame,
+		 (double)tui->delay_ns / 1e9);
+	x = screen_put(screen, 0, x, screen->cols, STYLE_NORMAL, line) + 2;
+	if (tui->frozen)
+		screen_put(screen, 0, x, screen->cols, STYLE_WARN, "[frozen]");
+	else if (tui->ended)
+		screen_put(screen, 0, x, screen->cols, STYLE_WARN, "[end of the recording]");
+	else if (tui->frames->recorded)
+		screen_put(screen, 0, x, screen->cols, STYLE_NORMAL, "[recording]");
+}
+
+static void draw_losses(const struct tui *tui, int y)
+{
+	const struct features *features = tui->frames->features;
+	const struct screen *screen = &tui->screen;
+	uint64_t lost = tui->model.missed;
+	char number[NUMBER_LEN];
+	bool missing = false;
+	int i, x;
+
+	for (i = 0; i < GMEM_LOST_MAX; i++)
+		lost += tui->model.lost[i];
+	x = screen_put(screen, y, 0, screen->cols, STYLE_LABEL, "lost") + 1;
+	format_number(number, lost * 100, UNIT_COUNT, false);
+	x = screen_put(screen, y, x, screen->cols, lost ? STYLE_WARN : STYLE_VALUE, number) + 2;
+	x = screen_put(screen, y, x, screen->cols, STYLE_LABEL, "own CPU") + 1;
+	if (tui->frames->recorded || tui->model.frame < 2)
+		x = screen_put(screen, y, x, screen->cols, STYLE_VALUE, "-") + 2;
+	else
+		x = screen_putf(screen, y, x, STYLE_VALUE, "%u.%02u%%", tui->cpu / 100,
+				tui->cpu % 100) +
+		    2;
+	x = screen_put(screen, y, x, screen->cols, STYLE_LABEL, "missing");
+	for (i = 0; i < GMEM_FACT_MAX; i++) {
+		if (features->facts & (1U << i))
+			continue;
+		missing = true;
+		x = screen_put(screen, y, x + 1, screen->cols, STYLE_WARN, fact_names[i]);
+	}
+	if (!missing)
+		screen_put(screen, y, x + 1, screen->cols, STYLE_VALUE, "none");
+}
+
+static void draw_header(const struct tui *tui)
+{
+	struct totals sum;
+	int x;
+
+	add_up(tui, &sum);
+	draw_title(tui);
+	x = field(tui, 1, 0, "VMs", GMEM_FACT_MAX, sum.vms * 100, UNIT_COUNT);
+	if (sum.gone)
+		x = screen_putf(&tui->screen, 1, x - 1, STYLE_GONE, "(%llu gone)",
+				(unsigned long long)sum.gone) +
+		    2;
+	x = field(tui, 1, x, "instances", GMEM_FACT_MAX, sum.instances * 100, UNIT_COUNT);
+	x = field(tui, 1, x, "private", GMEM_FACT_private_pages, sum.private_pages * 100,
+		  UNIT_PAGES);
+	x = field(tui, 1, x, "resident", GMEM_FACT_MAX, sum.resident * 100, UNIT_PAGES);
+	x = field(tui, 1, x, "size", GMEM_FACT_MAX, sum.size * 100, UNIT_PAGES);
+	field(tui, 1, x, "errors", GMEM_FACT_MAX, sum.errors * 100, UNIT_COUNT);
+
+	x = field(tui, 2, 0, "to-private/s", GMEM_FACT_convert, sum.rate_vm[GMEM_VM_to_private],
+		  UNIT_COUNT);
+	x = field(tui, 2, x, "to-shared/s", GMEM_FACT_convert, sum.rate_vm[GMEM_VM_to_shared],
+		  UNIT_COUNT);
+	x = field(tui, 2, x, "p99", GMEM_FACT_convert, latency_percentile(&sum.latency, 99) * 100,
+		  UNIT_NS);
+	x = field(tui, 2, x, "gfaults/s", GMEM_FACT_guest_fault,
+		  sum.rate_inst[GMEM_INST_guest_faults], UNIT_COUNT);
+	x = field(tui, 2, x, "hfaults/s", GMEM_FACT_host_fault,
+		  sum.rate_inst[GMEM_INST_host_faults], UNIT_COUNT);
+	field(tui, 2, x, "refused/s", GMEM_FACT_host_fault,
+	      sum.rate_inst[GMEM_INST_host_faults_refused], UNIT_COUNT);
+	draw_losses(tui, 3);
+}
+
+/* --- table --- */
+
+int table_lines(const struct tui *tui)
+{
+	return tui->screen.lines - HEADER - 2;
+}
+
+/* The name gets what the other columns leave. */
+static int column_width(const struct tui *tui, const struct column *column)
+{
+	char buf[64];
+	int width, sum = 0, others;
+	unsigned int i;
+
+	title_of(column, buf, sizeof(buf), &width);
+	if (strcmp(column->name, "name"))
+		return width;
+	for (i = 0; i < tui->nr_columns; i++) {
+		title_of(tui->columns[i], buf, sizeof(buf), &others);
+		sum += 1 + (others < 0 ? -others : others);
+	}
+	sum = tui->screen.cols - 1 - (sum - NAME_MIN);
+	if (sum > NAME_MAX_CELLS)
+		sum = NAME_MAX_CELLS;
+	return sum > NAME_MIN ? -sum : width;
+}
+
+static int cell(const struct tui *tui, int y, int x, int width, enum style style, const char *text)
+{
+	char buf[LINE_LEN];
+	int used;
+
+	if (width < 0)
+		return screen_put(&tui->screen, y, x, width, style, text);
+	used = text_fit(buf, sizeof(buf), text, width, tui->screen.ascii);
+	screen_put(&tui->screen, y, x, -width, style, "");
+	screen_put(&tui->screen, y, x + width - used, used, style, buf);
+	return x + width;
+}
+
+/* Columns up to the name stay where they are, the others can be scrolled. */
+static unsigned int fixed_columns(const struct tui *tui)
+{
+	unsigned int i;
+
+	for (i = 0; i < tui->nr_columns; i++) {
+		if (!strcmp(tui->columns[i]->name, "name"))
+			return i + 1;
+	}
+	return 0;
+}
+
+static void draw_line(const struct tui *tui, int y, const struct row *row, enum style style)
+{
+	unsigned int i, fixed = fixed_columns(tui);
+	const struct column *column;
+	enum style here;
+	char buf[256], title[64];
+	const char *mark = " ";
+	int x, width;
+
+	if (row && !row->inst && row->vm->gone)
+		mark = "x";
+	else if (row && !row->inst && row->vm->nr_instances)
+		mark = row + 1 < tui->rows + tui->nr_rows && row[1].inst ? "-" : "+";
+	screen_put(&tui->screen, y, 0, -tui->screen.cols, style, mark);
+	for (i = 0, x = 1; i < tui->nr_columns && x < tui->screen.cols; i++) {
+		column = tui->columns[i];
+		if (i >= fixed && i < fixed + tui->first_column)
+			continue;
+		width = column_width(tui, column);
+		if (width > 0 && x + width > tui->screen.cols)
+			break;
+		here = style;
+		if (row) {
+			cell_format(tui, column, row, buf, sizeof(buf));
+		} else {
+			snprintf(buf, sizeof(buf), "%s",
+				 column_title(column, title, sizeof(title)));
+			if (column == tui->sort)
+				here = STYLE_SORTED;
+		}
+		x = cell(tui, y, x, width, here, buf) + 1;
+	}
+}
+
+static void draw_rows(struct tui *tui)
+{
+	size_t lines = (size_t)table_lines(tui), i;
+	const struct row *row;
+	enum style style;
+
+	if (tui->cursor < tui->top)
+		tui->top = tui->cursor;
+	if (tui->cursor >= tui->top + lines)
+		tui->top = tui->cursor - lines + 1;
+	if (tui->top + lines > tui->nr_rows)
+		tui->top = tui->nr_rows > lines ? tui->nr_rows - lines : 0;
+	draw_line(tui, HEADER, NULL, STYLE_TITLE);
+	for (i = tui->top; i < tui->nr_rows && i < tui->top + lines; i++) {
+		row = &tui->rows[i];
+		style = row->vm->gone ? STYLE_GONE : STYLE_NORMAL;
+		if (*tui->search && !row->inst && vm_matches(row->vm, tui->search))
+			style = STYLE_FOUND;
+		if (i == tui->cursor)
+			style = STYLE_SELECTED;
+		draw_line(tui, HEADER + 1 + (int)(i - tui->top), row, style);
+	}
+	if (!tui->nr_rows)
+		screen_put(&tui->screen, HEADER + 2, 2, tui->screen.cols, STYLE_NORMAL,
+			   *tui->filter || tui->model.nr_vms > 1
+				   ? "No VM fits the filter."
+				   : "No VM has guest_memfd, so far.");
+}
+
+void table_draw(struct tui *tui)
+{
+	draw_header(tui);
+	draw_rows(tui);
+}
