@@ -18,13 +18,15 @@ static int copy_option(const char *from, char *name, size_t size)
 {
 	size_t n = 0;
 
+	if (!*from || (*from == ',' && from[1] != ','))
+		return -ENOENT;
 	for (; *from && n + 1 < size; from++) {
 		if (*from == ',' && *++from != ',')
 			break;
 		name[n++] = *from;
 	}
 	name[n] = '\0';
-	return n ? 0 : -ENOENT;
+	return 0;
 }
 
 int name_from_cmdline(const char *cmdline, size_t len, char *name, size_t size)
@@ -89,15 +91,13 @@ static int libvirt_name(const char *path, char *name, size_t size)
 /* The pod: .../kubepods-burstable-podUID.slice/... or .../kubepods/burstable/podUID/... */
 static int kubernetes_name(const char *path, char *name, size_t size)
 {
-	const char *at = strstr(path, "kubepods"), *slash, *pod = NULL;
+	const char *pod = path + 1, *slash;
 	size_t n;
 
-	for (; at; at = strstr(at + 1, "pod")) {
-		slash = strchr(at, '/');
-		if ((at[-1] == '-' || at[-1] == '/') && isxdigit((unsigned char)at[3]))
-			pod = at;
-		if (pod)
+	while ((pod = strstr(pod, "pod"))) {
+		if ((pod[-1] == '-' || pod[-1] == '/') && isxdigit((unsigned char)pod[3]))
 			break;
+		pod++;
 	}
 	if (!pod)
 		return -ENOENT;

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../src/lib/json.h"
+
+static void expect(struct json *json, const char *text)
+{
+	assert_int_equal(json->len, strlen(text));
+	assert_memory_equal(json->buf, text, json->len);
+	json_free(json);
+}
+
+static void test_structure(void **state)
+{
+	struct json json = { 0 };
+
+	(void)state;
+	json_open(&json, NULL, '{');
+	json_u64(&json, "a", 0);
+	json_open(&json, "list", '[');
+	json_u64(&json, NULL, UINT64_MAX);
+	json_null(&json, NULL);
+	json_close(&json, ']');
+	json_open(&json, "empty", '{');
+	json_close(&json, '}');
+	json_bool(&json, "yes", true);
+	json_str(&json, "none", NULL);
+	json_close(&json, '}');
+	expect(&json, "{\"a\":0,\"list\":[18446744073709551615,null],\"empty\":{},\"yes\":true,"
+		      "\"none\":null}");
+}
+
+static void test_fixed(void **state)
+{
+	struct json json = { 0 };
+
+	(void)state;
+	json_open(&json, NULL, '[');
+	json_fixed(&json, NULL, 0);
+	json_fixed(&json, NULL, 5);
+	json_fixed(&json, NULL, 50);
+	json_fixed(&json, NULL, 12345);
+	json_fixed(&json, NULL, 700);
+	json_close(&json, ']');
+	expect(&json, "[0,0.05,0.5,123.45,7]");
+}
+
+static void test_strings(void **state)
+{
+	struct json json = { 0 };
+
+	(void)state;
+	json_open(&json, NULL, '[');
+	json_str(&json, NULL, "a\"b\\c\n\x1b\x7f");
+	json_str(&json, NULL, "K\xc3\xb6ln \xe2\x82\xac \xf0\x9f\x90\xa7");
+	/* No UTF-8: a lone byte, overlong, a surrogate, beyond Unicode, cut off. */
+	json_str(&json, NULL, "\xff\xc0\xaf\xed\xa0\x80\xf5\x80\xe2\x82");
+	json_close(&json, ']');
+#define BAD "\xef\xbf\xbd"
+	expect(&json, "[\"a\\\"b\\\\c\\u000a\\u001b\\u007f\","
+		      "\"K\xc3\xb6ln \xe2\x82\xac \xf0\x9f\x90\xa7\","
+		      "\"" BAD BAD BAD BAD BAD BAD BAD BAD BAD BAD "\"]");
+}
+
+static void test_growth(void **state)
+{
+	struct json json = { 0 };
+	size_t i;
+
+	(void)state;
+	json_open(&json, NULL, '[');
+	for (i = 0; i < 100000; i++)
+		json_u64(&json, NULL, 7);
+	json_close(&json, ']');
+	assert_int_equal(json.len, 200001);
+	json_free(&json);
+}
+
+static void test_flush(void **state)
+{
+	struct json json = { 0 };
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	json_u64(&json, NULL, 1);
+	assert_int_equal(json_flush_line(&json, out), 0);
+	json_u64(&json, NULL, 2);
+	assert_int_equal(json_flush_line(&json, out), 0);
+	json.failed = true;
+	assert_int_not_equal(json_flush_line(&json, out), 0);
+	fclose(out);
+	assert_string_equal(text, "1\n2\n");
+	free(text);
+	json_free(&json);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_structure), cmocka_unit_test(test_fixed),
+		cmocka_unit_test(test_strings),	  cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_flush),
+	};
+
+	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../src/lib/opts.h"
+#include "../../src/top/model.h"
+
+#define S 1000000000ULL
+
+static struct gmem_vm vm(uint64_t id, uint64_t to_private)
+{
+	struct gmem_vm vm = { .id = id, .kvm = id };
+
+	vm.c[GMEM_VM_to_private] = to_private;
+	return vm;
+}
+
+static struct gmem_inst inst(uint64_t id, uint64_t vm_id, uint64_t faults)
+{
+	struct gmem_inst inst = {
+		.id = id, .vm_id = vm_id, .size = 1 << 20, .resident = 7, .born = 1
+	};
+
+	inst.c[GMEM_INST_guest_faults] = faults;
+	return inst;
+}
+
+static void add_vm(struct model *model, struct gmem_vm vm, bool ended)
+{
+	assert_int_equal(model_add_vm(model, &vm, ended), 0);
+}
+
+static void add_inst(struct model *model, struct gmem_inst inst, bool ended)
+{
+	assert_int_equal(model_add_instance(model, &inst, ended), 0);
+}
+
+static void test_rates(void **state)
+{
+	struct model model = { 0 };
+
+	(void)state;
+	model_begin(&model, 10 * S);
+	add_vm(&model, vm(5, 1000), false);
+	model_end(&model);
+	assert_int_equal(model.interval_ns, 0);
+	assert_int_equal(model.vms[0]->rate_vm[GMEM_VM_to_private], 0);
+	model_begin(&model, 12 * S);
+	add_vm(&model, vm(5, 1003), false);
+	model_end(&model);
+	assert_int_equal(model.vms[0]->rate_vm[GMEM_VM_to_private], 150);
+	model_free(&model);
+}
+
+/* An instance that is seen living and then ended in one frame counts once; what ended stays
+ * counted. */
+static void test_end_of_instance(void **state)
+{
+	struct model model = { 0 };
+	int frame;
+
+	(void)state;
+	model_begin(&model, S);
+	add_inst(&model, inst(9, 5, 10), false);
+	add_inst(&model, inst(8, 5, 3), false);
+	add_vm(&model, vm(5, 0), false);
+	add_inst(&model, inst(9, 5, 11), true);
+	model_end(&model);
+	assert_int_equal(model.vms[0]->inst[GMEM_INST_guest_faults], 14);
+	assert_int_equal(model.vms[0]->nr_instances, 1);
+	assert_int_equal(model.vms[0]->resident, 7);
+	assert_int_equal(model.vms[0]->size, 256);
+	for (frame = 2; frame < 5; frame++) {
+		model_begin(&model, (uint64_t)frame * S);
+		add_inst(&model, inst(8, 5, 4), false);
+		add_vm(&model, vm(5, 0), false);
+		model_end(&model);
+		assert_int_equal(model.vms[0]->inst[GMEM_INST_guest_faults], 15);
+	}
+	model_free(&model);
+}
+
+/* A VM is shown once as gone, with everything of its instances, whatever came first. */
+static void test_end_of_vm(void **state)
+{
+	struct model model = { 0 };
+
+	(void)state;
+	model_begin(&model, S);
+	add_inst(&model, inst(9, 5, 10), true);
+	model_end(&model);
+	assert_int_equal(model.nr_vms, 0);
+	model_begin(&model, 2 * S);
+	add_vm(&model, vm(5, 1), true);
+	model_end(&model);
+	assert_int_equal(model.nr_vms, 1);
+	assert_true(model.vms[0]->gone);
+	assert_int_equal(model.vms[0]->inst[GMEM_INST_guest_faults], 10);
+	model_begin(&model, 3 * S);
+	model_end(&model);
+	assert_int_equal(model.nr_vms, 0);
+	assert_int_equal(model.nr_insts, 0);
+	model_free(&model);
+}
+
+/* An iterator may miss an entry once; twice, and it is gone without a word. */
+static void test_absence(void **state)
+{
+	struct model model = { 0 };
+
+	(void)state;
+	model_begin(&model, S);
+	add_inst(&model, inst(9, 5, 10), false);
+	add_vm(&model, vm(5, 1), false);
+	add_vm(&model, vm(0, 1), false);
+	model_end(&model);
+	model_begin(&model, 2 * S);
+	model_end(&model);
+	assert_int_equal(model.nr_vms, 1);
+	assert_int_equal(model.vms[0]->inst[GMEM_INST_guest_faults], 10);
+	model_begin(&model, 3 * S);
+	model_end(&model);
+	model_begin(&model, 4 * S);
+	model_end(&model);
+	assert_int_equal(model.nr_vms, 0);
+	assert_int_equal(model.nr_insts, 0);
+	model_free(&model);
+}
+
+static void test_order(void **state)
+{
+	struct model model = { 0 };
+	uint64_t id;
+	size_t i;
+
+	(void)state;
+	model_begin(&model, S);
+	for (id = 1000; id > 0; id--)
+		add_vm(&model, vm(id * 7919 % 1009 + 1, id), false);
+	model_end(&model);
+	assert_int_equal(model.nr_vms, 1000);
+	for (i = 1; i < model.nr_vms; i++)
+		assert_true(model.vms[i - 1]->now.id < model.vms[i]->now.id);
+	model_free(&model);
+}
+
+static void test_percentiles(void **state)
+{
+	struct gmem_latency latency = { 0 };
+
+	(void)state;
+	assert_int_equal(latency_percentile(&latency, 99), 0);
+	latency.hist[10] = 98;
+	latency.hist[20] = 2;
+	latency.max_ns = 1500000;
+	assert_int_equal(latency_percentile(&latency, 50), 2047);
+	assert_int_equal(latency_percentile(&latency, 98), 2047);
+	assert_int_equal(latency_percentile(&latency, 99), 1500000);
+	latency.hist[31] = 1000;
+	latency.max_ns = 1ULL << 40;
+	assert_int_equal(latency_percentile(&latency, 99), 1ULL << 40);
+}
+
+static void test_errors(void **state)
+{
+	struct gmem_vm v = { 0 };
+
+	(void)state;
+	v.err[GMEM_OP_bind][0] = (struct gmem_errno){ 22, 3 };
+	v.err[GMEM_OP_bind][1] = (struct gmem_errno){ 17, 4 };
+	v.err_other[GMEM_OP_bind] = 5;
+	assert_int_equal(errors_of(&v, GMEM_OP_bind), 12);
+	assert_int_equal(errors_of(&v, GMEM_OP_create), 0);
+}
+
+static void test_duration(void **state)
+{
+	static const char *const bad[] = { "",	  ".",	"-1",	 "1s",	       "1,5",
+					   "1e3", " 1", "1.2.3", "99999999999" };
+	uint64_t ns;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(parse_duration("1", &ns), 0);
+	assert_int_equal(ns, S);
+	assert_int_equal(parse_duration("0.25", &ns), 0);
+	assert_int_equal(ns, S / 4);
+	assert_int_equal(parse_duration(".5", &ns), 0);
+	assert_int_equal(ns, S / 2);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_not_equal(parse_duration(bad[i], &ns), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rates),	  cmocka_unit_test(test_end_of_instance),
+		cmocka_unit_test(test_end_of_vm), cmocka_unit_test(test_absence),
+		cmocka_unit_test(test_order),	  cmocka_unit_test(test_percentiles),
+		cmocka_unit_test(test_errors),	  cmocka_unit_test(test_duration),
+	};
+
+	return cmocka_run_group_tests_name("model", tests, NULL, NULL);
+}
