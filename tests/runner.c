@@ -5,7 +5,8 @@
  *   runner [-l] [-o DIR] TABLE [PATTERN...]
  *
  * A line of the table: NAME LANE SECONDS COMMAND. LANE is "host" (the command runs here, by bash)
- * or a lane of the lab (it runs in a VM, through tests/vm/lab.sh). Exit status 0 is a pass, 77 a
+ * or a lane of the lab (it runs in a VM, through tests/vm/lab.sh); LANE/N gives that VM N CPUs.
+ * Exit status 0 is a pass, 77 a
  * skip whose last line of output says why and where the test does run, anything else a failure.
  */
 #define _GNU_SOURCE
@@ -28,6 +29,7 @@
 
 struct test {
 	char *name, *lane, *command;
+	char *cpus; /* NULL: as many as the lab gives */
 	int seconds;
 	char why[300];
 };
@@ -75,8 +77,12 @@ static int read_table(const char *path)
 		line[strcspn(line, "\n")] = '\0';
 		if (line[strspn(line, " \t")] == '\0' || line[0] == '#')
 			continue;
-		if (sscanf(line, "%ms %ms %d %n", &t.name, &t.lane, &t.seconds, &at) != 3 || !at ||
-		    !line[at] || t.seconds <= 0 || strchr(t.name, '/') || !known_lane(t.lane)) {
+		if (sscanf(line, "%ms %ms %d %n", &t.name, &t.lane, &t.seconds, &at) == 3)
+			t.cpus = strchr(t.lane, '/');
+		if (t.cpus)
+			*t.cpus++ = '\0';
+		if (!at || !line[at] || t.seconds <= 0 || strchr(t.name, '/') ||
+		    !known_lane(t.lane)) {
 			fprintf(stderr, "runner: %s:%d: not NAME LANE SECONDS COMMAND: %s\n", path,
 				nr, line);
 			return -1;
@@ -136,6 +142,8 @@ static void child(const struct test *t, const char *log)
 		setenv("TIMEOUT", text, 1);
 		setenv("LAB_DIR", dir, 1);
 		unsetenv("TTY");
+		if (t->cpus)
+			setenv("SMP", t->cpus, 1);
 		execl(LAB, LAB, NULL);
 	}
 	fprintf(stderr, "runner: cannot start the test: %s\n", strerror(errno));

@@ -98,6 +98,12 @@ static int convert_round(unsigned int ops)
 	return 0;
 }
 
+/* Without a memslot: no page table of the guest is looked at. */
+static int unbound_setup(void)
+{
+	return create_vm(KVM_X86_SW_PROTECTED_VM);
+}
+
 /* What is private already becomes private. */
 static int redundant_round(unsigned int ops)
 {
@@ -178,6 +184,7 @@ static int fault_round(unsigned int ops)
 
 static const struct bench benches[] = {
 	{ "convert", 4 * PAGES, convert_setup, convert_round, teardown },
+	{ "convert_unbound", 4 * PAGES, unbound_setup, convert_round, teardown },
 	{ "convert_redundant", 4 * PAGES, convert_setup, redundant_round, teardown },
 	{ "create_close", 256, create_setup, create_round, teardown },
 	{ "mmap_munmap", 512, mmap_setup, mmap_round, teardown },
