@@ -115,11 +115,17 @@ static int handle_keys(struct tui *tui, uint64_t next, const sigset_t *mask)
 
 	if (tui->frozen || tui->ended)
 		timeout = -1;
-	ret = screen_wait(timeout, mask);
+	/* Keys behind one that wanted a frame have been read from the terminal already. */
+	ret = tui->more_keys ? 0 : screen_wait(timeout, mask);
+	tui->more_keys = false;
 	while (!ret && !tui->quit && !*tui->opts->stop && (code = screen_key()) >= 0) {
 		keys_press(tui, code);
 		if (!tui->quit && rows_build(tui))
 			return -ENOMEM;
+		if (tui->step) {
+			tui->more_keys = true;
+			break;
+		}
 	}
 	return ret;
 }

@@ -51,7 +51,9 @@ static void heading(struct area *area, const char *text)
 
 static const char *text_of(const struct area *area, struct value value, enum unit unit, char *buf)
 {
-	if (value.kind == VALUE_NONE)
+	/* There is no rate in the first frame. */
+	if (value.kind == VALUE_NONE ||
+	    (value.kind == VALUE_FIXED && !area->tui->model.interval_ns))
 		return "-";
 	format_number(buf, value.kind == VALUE_FIXED ? value.number : value.number * 100, unit,
 		      area->tui->bytes);

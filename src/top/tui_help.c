@@ -90,6 +90,10 @@ void keys_draw(struct tui *tui)
 		screen_put(screen, y, 0, screen->cols, STYLE_NORMAL, tui->message);
 		return;
 	}
+	if (*tui->filter && tui->view == VIEW_TABLE) {
+		x = screen_put(screen, y, x, screen->cols, STYLE_LABEL, "Filter:") + 1;
+		x = screen_put(screen, y, x, screen->cols / 3, STYLE_WARN, tui->filter) + 1;
+	}
 	for (i = 0; i < nr_tui_keys; i++) {
 		if (!tui_keys[i].bar || !(tui_keys[i].views & (1U << tui->view)))
 			continue;
@@ -97,9 +101,5 @@ void keys_draw(struct tui *tui)
 			 tui_keys[i].label);
 		x = screen_put(screen, y, x, screen->cols, STYLE_KEY, key);
 		x = screen_put(screen, y, x, screen->cols, STYLE_SELECTED, tui_keys[i].bar) + 1;
-	}
-	if (*tui->filter && tui->view == VIEW_TABLE) {
-		x = screen_put(screen, y, x, screen->cols, STYLE_LABEL, "Filter:") + 1;
-		screen_put(screen, y, x, screen->cols, STYLE_WARN, tui->filter);
 	}
 }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <curses.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tui_state.h"
@@ -48,6 +49,7 @@ static void act_detail(struct tui *tui)
 		return;
 	tui->chosen = true;
 	rows_select(tui, tui->cursor);
+	free(tui->detail.cgroup);
 	tui->detail = *tui->rows[tui->cursor].vm;
 	tui->detail.cgroup = tui->detail.cgroup ? strdup(tui->detail.cgroup) : NULL;
 	tui->view = VIEW_DETAIL;
@@ -259,7 +261,7 @@ static void act_redraw(struct tui *tui __attribute__((unused)))
 
 const struct tui_key tui_keys[] = {
 	{ { KEY_F(1), 'h', '?' }, "F1 h ?", "Help", "this help", NOT_HELP, act_help },
-	{ { 'q', KEY_F(10) }, "q F10", NULL, "quit", NOT_HELP, act_quit },
+	{ { 'q' }, "q", NULL, "quit", NOT_HELP, act_quit },
 	{ { '\r', '\n', KEY_ENTER },
 	  "Enter",
 	  "Detail",

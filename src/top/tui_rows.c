@@ -195,7 +195,7 @@ size_t rows_search(const struct tui *tui, size_t from, int step)
 	size_t i, at = from;
 
 	for (i = 0; i < tui->nr_rows; i++) {
-		at = (from + (step > 0 ? i : tui->nr_rows - i)) % tui->nr_rows;
+		at = (from + (step > 0 ? i : tui->nr_rows - 1 - i)) % tui->nr_rows;
 		if (!tui->rows[at].inst && vm_matches(tui->rows[at].vm, tui->search))
 			return at;
 	}

@@ -46,7 +46,7 @@ struct tui {
 	const struct column *columns[MAX_COLUMNS];
 	unsigned int nr_columns, first_column; /* first of those that scroll */
 	const struct column *sort;
-	bool reverse, tree, bytes, frozen, step, ended, quit;
+	bool reverse, tree, bytes, frozen, step, more_keys, ended, quit;
 	bool chosen; /* the user moved the cursor to a VM, and it follows this VM */
 	uint64_t delay_ns;
 	uint32_t cpu; /* hundredths of a percent, of the last interval */
@@ -86,7 +86,8 @@ int rows_build(struct tui *tui);
 /* Make the line under the cursor the selected one. */
 void rows_select(struct tui *tui, size_t cursor);
 
-/* The next line from @from on, in the direction of @step, that the search finds; or nr_rows. */
+/* The line that the search finds: from @from on, or (@step -1) before it; nr_rows if there is none.
+ */
 size_t rows_search(const struct tui *tui, size_t from, int step);
 
 /* Open or close the VM under the cursor. */

@@ -70,6 +70,10 @@ static void format_value(const struct tui *tui, const char *name, struct value v
 {
 	char number[NUMBER_LEN];
 
+	/* No rate in the first frame, and no duration of nothing. */
+	if ((value.kind == VALUE_FIXED && !tui->model.interval_ns) ||
+	    (value.kind == VALUE_NUMBER && !value.number && unit_of(name) == UNIT_NS))
+		value.kind = VALUE_NONE;
 	switch (value.kind) {
 	case VALUE_NONE: snprintf(buf, size, "-"); return;
 	case VALUE_TEXT: snprintf(buf, size, "%s", value.text); return;
@@ -138,6 +142,7 @@ struct totals {
 	uint64_t vms, gone, instances, size, resident, private_pages, errors;
 	uint64_t rate_vm[GMEM_VM_MAX], rate_inst[GMEM_INST_MAX];
 	struct gmem_latency latency;
+	bool unknown; /* the private pages of a VM */
 };
 
 static void add_up(const struct tui *tui, struct totals *sum)
@@ -158,6 +163,8 @@ static void add_up(const struct tui *tui, struct totals *sum)
 		sum->resident += vm->resident;
 		if (vm->now.private_pages != GMEM_UNKNOWN)
 			sum->private_pages += vm->now.private_pages;
+		else if (!vm->gone && vm->now.id != GMEM_ID_OTHER)
+			sum->unknown = true;
 		for (c = 0; c < GMEM_VM_MAX; c++)
 			sum->rate_vm[c] += vm->rate_vm[c];
 		for (c = 0; c < GMEM_INST_MAX; c++)
@@ -173,19 +180,19 @@ static void add_up(const struct tui *tui, struct totals *sum)
 	}
 }
 
-/* "name value  ", the value "-" where the kernel cannot tell. */
-static int field(const struct tui *tui, int y, int x, const char *name, enum gmem_fact fact,
+/* "name value  ", the value "-" where it cannot be told. Half a number is a wrong one. */
+static int field(const struct tui *tui, int y, int x, const char *name, bool known,
 		 uint64_t hundredths, enum unit unit)
 {
+	const struct screen *screen = &tui->screen;
 	char number[NUMBER_LEN] = "-";
 
-	if (fact == GMEM_FACT_MAX || tui->frames->features->facts & (1U << fact))
+	if (known)
 		format_number(number, hundredths, unit, tui->bytes);
-	/* Half a number is a wrong one. */
-	if (x + (int)(strlen(name) + 1 + strlen(number)) > tui->screen.cols)
-		return tui->screen.cols;
-	x = screen_put(&tui->screen, y, x, tui->screen.cols, STYLE_LABEL, name) + 1;
-	return screen_put(&tui->screen, y, x, tui->screen.cols, STYLE_VALUE, number) + 2;
+	if (x + (int)(strlen(name) + 1 + strlen(number)) > screen->cols)
+		return screen->cols;
+	x = screen_put(screen, y, x, screen->cols, STYLE_LABEL, name) + 1;
+	return screen_put(screen, y, x, screen->cols, STYLE_VALUE, number) + 2;
 }
 
 static void draw_title(const struct tui *tui)
@@ -245,34 +252,37 @@ static void draw_losses(const struct tui *tui, int y)
 
 static void draw_header(const struct tui *tui)
 {
+	uint32_t facts = tui->frames->features->facts;
+	bool rates = tui->model.interval_ns;
 	struct totals sum;
+	uint64_t p99;
 	int x;
 
 	add_up(tui, &sum);
 	draw_title(tui);
-	x = field(tui, 1, 0, "VMs", GMEM_FACT_MAX, sum.vms * 100, UNIT_COUNT);
+	x = field(tui, 1, 0, "VMs", true, sum.vms * 100, UNIT_COUNT);
 	if (sum.gone)
 		x = screen_putf(&tui->screen, 1, x - 1, STYLE_GONE, "(%llu gone)",
 				(unsigned long long)sum.gone) +
 		    2;
-	x = field(tui, 1, x, "instances", GMEM_FACT_MAX, sum.instances * 100, UNIT_COUNT);
-	x = field(tui, 1, x, "private", GMEM_FACT_private_pages, sum.private_pages * 100,
-		  UNIT_PAGES);
-	x = field(tui, 1, x, "resident", GMEM_FACT_MAX, sum.resident * 100, UNIT_PAGES);
-	x = field(tui, 1, x, "size", GMEM_FACT_MAX, sum.size * 100, UNIT_PAGES);
-	field(tui, 1, x, "errors", GMEM_FACT_MAX, sum.errors * 100, UNIT_COUNT);
+	x = field(tui, 1, x, "instances", true, sum.instances * 100, UNIT_COUNT);
+	x = field(tui, 1, x, sum.unknown ? "private >=" : "private", facts & FACT(private_pages),
+		  sum.private_pages * 100, UNIT_PAGES);
+	x = field(tui, 1, x, "resident", true, sum.resident * 100, UNIT_PAGES);
+	x = field(tui, 1, x, "size", true, sum.size * 100, UNIT_PAGES);
+	field(tui, 1, x, "errors", true, sum.errors * 100, UNIT_COUNT);
 
-	x = field(tui, 2, 0, "to-private/s", GMEM_FACT_convert, sum.rate_vm[GMEM_VM_to_private],
-		  UNIT_COUNT);
-	x = field(tui, 2, x, "to-shared/s", GMEM_FACT_convert, sum.rate_vm[GMEM_VM_to_shared],
-		  UNIT_COUNT);
-	x = field(tui, 2, x, "p99", GMEM_FACT_convert, latency_percentile(&sum.latency, 99) * 100,
-		  UNIT_NS);
-	x = field(tui, 2, x, "gfaults/s", GMEM_FACT_guest_fault,
+	p99 = latency_percentile(&sum.latency, 99);
+	x = field(tui, 2, 0, "to-private/s", rates && facts & FACT(convert),
+		  sum.rate_vm[GMEM_VM_to_private], UNIT_COUNT);
+	x = field(tui, 2, x, "to-shared/s", rates && facts & FACT(convert),
+		  sum.rate_vm[GMEM_VM_to_shared], UNIT_COUNT);
+	x = field(tui, 2, x, "p99", p99 && facts & FACT(convert), p99 * 100, UNIT_NS);
+	x = field(tui, 2, x, "gfaults/s", rates && facts & FACT(guest_fault),
 		  sum.rate_inst[GMEM_INST_guest_faults], UNIT_COUNT);
-	x = field(tui, 2, x, "hfaults/s", GMEM_FACT_host_fault,
+	x = field(tui, 2, x, "hfaults/s", rates && facts & FACT(host_fault),
 		  sum.rate_inst[GMEM_INST_host_faults], UNIT_COUNT);
-	field(tui, 2, x, "refused/s", GMEM_FACT_host_fault,
+	field(tui, 2, x, "refused/s", rates && facts & FACT(host_fault),
 	      sum.rate_inst[GMEM_INST_host_faults_refused], UNIT_COUNT);
 	draw_losses(tui, 3);
 }

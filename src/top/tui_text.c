@@ -215,7 +215,7 @@ int text_bar(char *out, size_t size, uint64_t part, uint64_t whole, int cells, b
 	size_t n = 0;
 
 	*out = '\0';
-	if (part && !eighths && cells > 0)
+	if (part && whole && !eighths && cells > 0)
 		eighths = 1;
 	for (; eighths >= 8; eighths -= 8, used++)
 		n = append(out, size, n, ascii ? "#" : parts[7]);

@@ -1,0 +1,459 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# tui-test.sh [CASE...]: gmemtop's interactive view in a real terminal, which tmux is, showing a recording.
+# Screens are compared with tests/tui/*.screen; UPDATE=1 writes them anew. Exit status 0: all is well.
+set -eu
+cd "$(dirname "$0")/.."
+
+tmp=$(mktemp -d)
+socket=gmem-tui-$$
+starts=0
+program=$PWD/build/gmemtop
+trap 'tmux -L $socket kill-server 2>/dev/null || true; rm -rf "$tmp"' EXIT
+unset NO_COLOR ESCDELAY LC_ALL LC_CTYPE LINES COLUMNS TMUX
+export LANG=C.UTF-8 TZ=UTC
+
+term()
+{
+	tmux -L "$socket" -f /dev/null -u "$@"
+}
+
+die()
+{
+	echo "tui-test: $*" >&2
+	echo "--- the screen:" >&2
+	term capture-pane -p -t t >&2 2>/dev/null || true
+	exit 1
+}
+
+# --- the recording
+
+zeros()
+{
+	printf '0%.0s,' $(seq 2 "$1")
+	printf 0
+}
+
+# vm FRAME ID PID NAME TYPE SIZE RESIDENT PRIVATE RATE GONE ERRORS CGROUP INSTANCES
+vm()
+{
+	local f=$1 n=$(($9 * $1)) list='' i hist
+
+	hist="$(zeros 11),$((n / 2)),$((n / 3)),$((n - n / 2 - n / 3)),$(zeros 18)"
+	for ((i = 0; i < ${13}; i++)); do
+		list+="${list:+,}{\"id\":$(($2 * 10 + i)),\"dev\":\"0:14\",\"ino\":$((5000 + $2 * 10 + i)),"
+		list+="\"size_pages\":$(($6 / ${13})),\"resident_pages\":$(($7 / ${13})),\"flags\":$((i * 3)),"
+		list+="\"existed\":true,\"counters\":{\"guest_faults\":$((n * 7 / ${13}))}}"
+	done
+	cat <<-END
+	{"id":$2,"pid":$3,"name":"$4","type":"$5","cgroup":${12},"gone":${10},"private_pages":$8,
+	"size_pages":$6,"resident_pages":$7,"instances":${13},"counters":{"to_private":$n,
+	"to_private_pages":$((n * 2)),"to_private_changed":$((n * 2 - f)),"to_private_redundant":$f,
+	"to_shared":$((n / 2)),"to_shared_pages":$((n / 2)),"to_shared_changed":$((n / 2)),
+	"to_shared_redundant":0,"guest_faults":$((n * 7)),"host_faults":$((3 * f)),"populates":null},
+	"errors":{"allocate":{$(echo "${11}" | tr "'" '"')}},"latency":{
+	"to_private":{"max_ns":$((n ? 1500000 : 0)),"histogram":[$hist]},
+	"to_shared":{"max_ns":$((n ? 30000 : 0)),"histogram":[$(zeros 10),$((n / 2)),$(zeros 21)]}},
+	"instance_list":[$list]}
+	END
+}
+
+frame()
+{
+	local f=$1 i
+
+	cat <<-END
+	{"frame":$f,"time_ns":$((1700000000 + f))000000000,"interval_ns":$((f > 1))000000000,
+	"kernel":"7.3.0-gmem","missing":["populate","memory_failure"],
+	"lost":{"vms_full":0,"unread":$((f > 3 ? 2 : 0)),"missed":0},"vms":[
+	END
+	vm "$f" 2 1001 web-01 software-protected 262144 131072 120000 1234 false "'ENOSPC':$f,'EINTR':2" \
+		'"/machine.slice/web"' 1
+	echo ,
+	vm "$f" 3 1002 データベース-主サーバー-東京 sev-snp 1048576 900000 null 50 false '' '"/kubepods/pod7"' 1
+	echo ,
+	vm "$f" 4 1003 idle default 65536 0 0 0 false '' null 2
+	[ "$f" -gt 3 ] || {
+		echo ,
+		vm "$f" 5 1004 short-lived software-protected 4096 4096 100 10 "$([ "$f" = 3 ] && echo true || echo false)" \
+			'' null 1
+	}
+	for ((i = 0; i < 24; i++)); do
+		echo ,
+		vm "$f" $((10 + i)) $((2000 + i)) "fleet-$i" tdx $((512 * (i + 1))) $((256 * (i + 1))) $((128 * i)) \
+			"$i" false '' null 1
+	done
+	echo ']}'
+}
+
+for n in 1 2 3 4; do
+	frame $n | tr -d '\n'
+	echo
+done >"$tmp/frames"
+
+# --- the terminal
+
+# start COLSxLINES [ENVIRONMENT...] [-- OPTION...]
+start()
+{
+	local size=$1 env=()
+
+	shift
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		env+=("$1")
+		shift
+	done
+	[ $# = 0 ] || shift
+	[ $# -gt 0 ] || set -- -d 3600
+	# A server that is just ending would take no session.
+	term kill-server 2>/dev/null || true
+	socket=${socket%.*}.$((++starts))
+	cat >"$tmp/run" <<-END
+	before=\$(stty -g)
+	env TERM=screen-256color ${env[*]} $program --replay ${recording:-$tmp/frames} $(printf '%q ' "$@") 2>$tmp/err &
+	echo \$! >$tmp/pid
+	fg >/dev/null
+	echo "status \$?" | tee $tmp/status
+	[ "\$(stty -g)" = "\$before" ] && echo restored
+	exec sleep 1000
+	END
+	rm -f "$tmp/pid" "$tmp/status"
+	term new-session -d -s t -x "${size%x*}" -y "${size#*x}" bash -m "$tmp/run"
+	[ "${quick:-}" ] || sees '^gmemtop'
+}
+
+screen()
+{
+	term capture-pane -p -t t "$@"
+}
+
+# press KEY...: as tmux calls them; text: characters as they are
+press()
+{
+	term send-keys -t t "$@"
+}
+
+text()
+{
+	term send-keys -t t -l "$1"
+}
+
+# The screen shows the pattern, soon.
+sees()
+{
+	local i
+
+	for ((i = 0; i < 100; i++)); do
+		! screen 2>/dev/null | grep -q -- "$1" || return 0
+		sleep 0.05
+	done
+	die "nothing like '$1'"
+}
+
+lacks()
+{
+	local i
+
+	for ((i = 0; i < 100; i++)); do
+		screen | grep -q -- "$1" || return 0
+		sleep 0.05
+	done
+	die "still there: '$1'"
+}
+
+# The screen is what it should be, soon.
+same()
+{
+	local file=tests/tui/$1.screen i
+
+	if [ "${UPDATE:-}" ]; then
+		sleep 0.5
+		{ echo '# SPDX-License-Identifier: GPL-2.0-only' && screen; } >"$file"
+		return
+	fi
+	[ -f "$file" ] || die "there is no $file: UPDATE=1 makes it"
+	for ((i = 0; i < 100; i++)); do
+		screen >"$tmp/now"
+		! tail -n +2 "$file" | cmp -s - "$tmp/now" || return 0
+		sleep 0.05
+	done
+	tail -n +2 "$file" | diff - "$tmp/now" >&2 || true
+	die "the screen is not that of $file"
+}
+
+ended()
+{
+	sees "^status $1"
+	sees '^restored'
+	[ "$(term display-message -p -t t '#{alternate_on}#{cursor_flag}')" = 01 ] ||
+		die "the terminal is not as it was"
+}
+
+# --- cases
+
+case_screens()
+{
+	start 80x24
+	same table
+	press .
+	sees 'frame 2'
+	press t
+	same tree
+	press t
+	press Down
+	press Enter
+	same detail
+	press End
+	same detail-end
+	press Escape
+	press h
+	same help
+	press q
+	press s
+	same sort
+}
+
+case_wide()
+{
+	start 300x100
+	press .
+	same wide
+	press Enter
+	same wide-detail
+}
+
+case_ascii()
+{
+	start 80x24 -- -d 3600 --ascii
+	press .
+	press t
+	same ascii
+	press Enter
+	sees 'TO SHARED'
+	! screen | LC_ALL=C grep -q '[^ -~]' || die "that is no ASCII"
+	# A locale without UTF-8, and a terminal on a serial line.
+	start 80x24 LANG=C TERM=vt100
+	sees 'web-01'
+	! screen | LC_ALL=C grep -q '[^ -~]' || die "that is no ASCII, with LANG=C"
+}
+
+case_color()
+{
+	local color=$'\e\\[[0-9;]*[34][0-7]m'
+
+	start 80x24
+	screen -e | grep -q "$color" || die "no colours"
+	start 80x24 NO_COLOR=1
+	! screen -e | grep -q "$color" || die "colours, though NO_COLOR is set"
+	screen -e | grep -q $'\e\\[[0-9;]*7m' || die "nothing shows what is selected"
+}
+
+case_search()
+{
+	start 80x24
+	press /
+	text eet-7
+	press Enter Enter
+	sees '^fleet-7'
+	press Escape
+	press F3
+	text no-such
+	sees "nothing has 'no-such'"
+	press Escape
+	press /
+	text fleet-1
+	press Enter n n N Enter
+	sees '^fleet-18'
+}
+
+case_filter()
+{
+	start 80x24
+	press F4
+	text サーバ
+	press Enter
+	sees 'データベース'
+	lacks web-01
+	sees 'Filter: サーバ'
+	press "\\"
+	press BSpace BSpace BSpace
+	text 'nothing like it'
+	sees 'No VM fits'
+	press Escape
+	sees 'データベース'
+	lacks 'No VM fits'
+	press Escape
+	sees web-01
+	start 80x24 -- -d 3600 --vm 'fleet-*' --sort name --columns name,type
+	sees 'fleet-0 *tdx'
+	lacks web-01
+}
+
+first_row()
+{
+	sees '^gmemtop'
+	sleep 0.2
+	screen | sed -n 6p
+}
+
+case_sort()
+{
+	start 80x24
+	first_row | grep -q 1002 || die "not by resident pages"
+	press I
+	sleep 0.3
+	first_row | grep -q 1003 || die "not reversed"
+	press I s Up Up Up Up Up Up Up Enter
+	sleep 0.3
+	first_row | grep -q 2023 || die "not by pid"
+	press '>'
+	sees 'sorted by NAME'
+	first_row | grep -q fleet-0 || die "not by name"
+	press '<' '<'
+	sees 'sorted by CGROUP'
+}
+
+case_freeze()
+{
+	start 80x24 -- -d 0.3
+	press Space
+	sees frozen
+	press .
+	sleep 0.2
+	screen | head -n 1 >"$tmp/first"
+	sleep 1
+	screen | head -n 1 | cmp -s - "$tmp/first" || die "it goes on"
+	press p
+	lacks frozen
+	sees 'end of the rec'
+	press u
+	sees 'in pages'
+	press +
+	sees 'every 0.5 s'
+	press -
+	sees 'every 0.2 s'
+}
+
+case_gone()
+{
+	start 80x24 -- -d 3600 --vm 'short*'
+	press .
+	sees 'frame 2'
+	press .
+	sees '^x *1004'
+	sees '1 gone'
+	start 80x24 -- -d 3600 --vm '[sw]*'
+	press . .
+	sees '^x *1004'
+	screen -e | grep -q $'\e\\[[0-9;]*2m[^x]*x *1004' || die "not grey"
+	press End Enter
+	sees 'has ended'
+	press .
+	press Escape
+	sees 'lost 2'
+	lacks 1004
+}
+
+case_resize()
+{
+	start 80x24
+	press .
+	sees 'frame 2'
+	term resize-window -t t -x 50 -y 10
+	sees 'too small: 50x10'
+	lacks web-01
+	term resize-window -t t -x 300 -y 100
+	same wide
+	term resize-window -t t -x 60 -y 16
+	sees web-01
+	press Enter
+	term resize-window -t t -x 1 -y 1
+	sleep 0.3
+	term resize-window -t t -x 80 -y 24
+	sees 'TO PRIVATE'
+	press Escape
+	sees web-01
+}
+
+# Nothing is cleared between frames, and what does not change is not written.
+case_flicker()
+{
+	start 80x24
+	term pipe-pane -t t "cat >$tmp/raw"
+	press . . Down Up .
+	sees 'frame 4'
+	sleep 0.3
+	term pipe-pane -t t
+	[ -s "$tmp/raw" ] || die "nothing was written"
+	! grep -q $'\e\\[2\\?J' "$tmp/raw" || die "the screen was cleared"
+	[ "$(wc -c <"$tmp/raw")" -lt 6000 ] || die "$(wc -c <"$tmp/raw") bytes for some numbers"
+}
+
+case_signals()
+{
+	local signal i
+
+	for signal in INT TERM HUP; do
+		for i in 0 0.01 0.03 0.1 0.5; do
+			quick=1 start 80x24 -- -d 0.05
+			until [ -s "$tmp/pid" ]; do sleep 0.01; done
+			sleep $i
+			# Before it could ask for it, the signal kills as it kills every program.
+			kill -s $signal "$(cat "$tmp/pid")"
+			sees '^status'
+			ended "$([ -s "$tmp/status" ] && cut -d ' ' -f 2 <"$tmp/status")"
+			[ "$i" != 0.5 ] || [ "$(cat "$tmp/status")" = 'status 0' ] || die "SIG$signal"
+			[ ! -s "$tmp/err" ] || die "it said: $(cat "$tmp/err")"
+		done
+	done
+	start 80x24
+	press C-c
+	ended 0
+	start 80x24
+	press q
+	ended 0
+	start 80x24 -- -d 0.1 -n 2
+	ended 0
+}
+
+# The terminal goes away: so does gmemtop.
+case_closed()
+{
+	local pid i
+
+	start 80x24 -- -d 0.1
+	pid=$(cat "$tmp/pid")
+	term kill-server
+	for ((i = 0; i < 100; i++)); do
+		[ -d "/proc/$pid" ] || break
+		sleep 0.05
+	done
+	[ ! -d "/proc/$pid" ] || die "it lives without a terminal"
+	[ ! -s "$tmp/err" ] || die "it said: $(cat "$tmp/err")"
+}
+
+case_bad()
+{
+	local status=0
+
+	quick=1 start 80x24 TERM=no-such-terminal
+	ended 1
+	grep -q "terminal 'no-such-terminal'" "$tmp/err" || die "no word about the terminal"
+	{ head -n 1 "$tmp/frames" && echo '{"half'; } >"$tmp/half"
+	recording=$tmp/half quick=1 start 80x24 -- -d 0.1
+	ended 1
+	grep -q 'read the next frame' "$tmp/err" || die "no word about the recording"
+	recording=$tmp/none quick=1 start 80x24
+	ended 1
+	"$program" --replay "$tmp/frames" >/dev/null 2>"$tmp/err" || status=$?
+	[ $status = 2 ] || die "status $status without a terminal"
+}
+
+all='screens wide ascii color search filter sort freeze gone resize flicker signals closed bad'
+[ $# -gt 0 ] || eval "set -- $all"
+mkdir -p tests/tui
+for name; do
+	"case_$name"
+	echo "ok $name"
+done

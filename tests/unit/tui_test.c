@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The parts of the TUI that need no terminal: texts, keys, lines of the table, recordings. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <locale.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../../src/top/source_replay.h"
+#include "../../src/top/tui_state.h"
+#include "../../src/top/tui_text.h"
+
+/* --- texts --- */
+
+static void fits(const char *text, int cells, bool ascii, const char *expected, int used)
+{
+	char buf[64];
+
+	assert_int_equal(text_fit(buf, sizeof(buf), text, cells, ascii), used);
+	assert_string_equal(buf, expected);
+}
+
+static void test_fit(void **state __attribute__((unused)))
+{
+	fits("name", 10, false, "name", 4);
+	fits("name", 4, false, "name", 4);
+	fits("a-longer-name", 5, false, "a-lo…", 5);
+	fits("a-longer-name", 5, true, "a-lo~", 5);
+	fits("name", 0, false, "", 0);
+	fits("", 5, false, "", 0);
+	/* Characters of two cells, of which half of one does not fit, and of none. */
+	fits("東京東京", 8, false, "東京東京", 8);
+	fits("東京東京", 7, false, "東京東…", 7);
+	fits("東京東京", 6, false, "東京…", 5);
+	fits("e\xcc\x81t\xc3\xa9", 3, false, "e\xcc\x81t\xc3\xa9", 3);
+	fits("東京", 8, true, "??", 2);
+	/* What would steer the terminal, is no UTF-8, or turns the direction of the text. */
+	fits("a\x1b[2Jb\nc\x7f", 20, false, "a?[2Jb?c?", 9);
+	fits("a\xc2\x9b"
+	     "2Jb",
+	     20, false, "a?2Jb", 5);
+	fits("a\xff\xfe"
+	     "b\xe6\x9d",
+	     20, false, "a??b??", 6);
+	fits("a\xe2\x80\xae"
+	     "b",
+	     20, false, "a?b", 3);
+}
+
+static void test_fit_small_buffer(void **state __attribute__((unused)))
+{
+	char buf[8];
+	int cells;
+
+	for (cells = 0; cells < 40; cells++) {
+		text_fit(buf, sizeof(buf), "東京東京東京東京東京", cells, false);
+		assert_true(strlen(buf) < sizeof(buf));
+	}
+}
+
+static void test_numbers(void **state __attribute__((unused)))
+{
+	static const struct {
+		uint64_t hundredths;
+		enum unit unit;
+		bool bytes;
+		const char *expected;
+	} cases[] = {
+		{ 0, UNIT_COUNT, true, "0" },
+		{ 25, UNIT_COUNT, true, "0.25" },
+		{ 1230, UNIT_COUNT, true, "12.3" },
+		{ 9999900, UNIT_COUNT, true, "99999" },
+		{ 10000000, UNIT_COUNT, true, "100k" },
+		{ 99999900, UNIT_COUNT, true, "1.00M" },
+		{ 123456700, UNIT_COUNT, true, "1.23M" },
+		{ 400000000, UNIT_PLAIN, true, "4000000" },
+		{ 0, UNIT_PAGES, true, "0" },
+		{ 100, UNIT_PAGES, true, "4K" },
+		{ 26214400, UNIT_PAGES, true, "1G" },
+		{ 30000000, UNIT_PAGES, true, "1.14G" },
+		{ 26214400, UNIT_PAGES, false, "262k" },
+		{ 99900, UNIT_NS, true, "999ns" },
+		{ 123400, UNIT_NS, true, "1.23us" },
+		{ 12345678900, UNIT_NS, true, "123ms" },
+		{ 999900000000, UNIT_NS, true, "10.0s" },
+	};
+	char buf[NUMBER_LEN];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		format_number(buf, cases[i].hundredths, cases[i].unit, cases[i].bytes);
+		assert_string_equal(buf, cases[i].expected);
+	}
+	assert_int_equal(unit_of("pid"), UNIT_PLAIN);
+	assert_int_equal(unit_of("to_private_pages_rate"), UNIT_PAGES);
+	assert_int_equal(unit_of("to_private_rate"), UNIT_COUNT);
+	assert_int_equal(unit_of("p99_ns"), UNIT_NS);
+}
+
+static void test_pictures(void **state __attribute__((unused)))
+{
+	static const uint32_t rising[] = { 0, 1, 50, 100 }, flat[] = { 0, 0 };
+	char buf[64];
+
+	assert_int_equal(text_spark(buf, sizeof(buf), rising, 4, false), 100);
+	assert_string_equal(buf, "▁▂▄█");
+	text_spark(buf, sizeof(buf), rising, 4, true);
+	assert_string_equal(buf, "_.~#");
+	assert_int_equal(text_spark(buf, sizeof(buf), flat, 2, true), 0);
+	assert_string_equal(buf, "__");
+	assert_int_equal(text_bar(buf, sizeof(buf), 1, 1000000, 10, false), 1);
+	assert_string_equal(buf, "▏");
+	assert_int_equal(text_bar(buf, sizeof(buf), 1, 1, 3, true), 3);
+	assert_string_equal(buf, "###");
+	assert_int_equal(text_bar(buf, sizeof(buf), 0, 9, 10, true), 0);
+	assert_int_equal(text_bar(buf, sizeof(buf), 1, 0, 10, true), 0);
+}
+
+/* --- keys --- */
+
+static bool has_code(const struct tui_key *key, int code)
+{
+	int i;
+
+	for (i = 0; i < MAX_CODES && key->codes[i]; i++) {
+		if (key->codes[i] == code)
+			return true;
+	}
+	return false;
+}
+
+/* In each view a key does one thing. */
+static void test_keys(void **state __attribute__((unused)))
+{
+	const struct tui_key *key, *other;
+	int i;
+
+	for (key = tui_keys; key < tui_keys + nr_tui_keys; key++) {
+		assert_non_null(key->action);
+		assert_true(key->views);
+		assert_true(strlen(key->label) && strlen(key->help));
+		for (other = key + 1; other < tui_keys + nr_tui_keys; other++) {
+			for (i = 0; i < MAX_CODES && key->codes[i]; i++) {
+				if (!has_code(other, key->codes[i]))
+					continue;
+				if (key->views & other->views)
+					fail_msg("%s and %s", key->label, other->label);
+			}
+		}
+	}
+}
+
+/* --- recordings and the lines of the table --- */
+
+#define FRAME(n, vms)                                                                            \
+	"{\"frame\":" #n ",\"time_ns\":1,\"interval_ns\":1000000000,\"missing\":[\"populate\"]," \
+	"\"lost\":{\"unread\":3},\"vms\":[" vms "]}\n"
+#define VM(id, name, resident, gone)                                                       \
+	"{\"id\":" #id ",\"pid\":7,\"name\":\"" name "\",\"type\":\"tdx\",\"gone\":" #gone \
+	",\"private_pages\":null,\"resident_pages\":" #resident                            \
+	",\"instances\":1,\"counters\":{\"to_private\":5,\"guest_faults\":9},"             \
+	"\"errors\":{\"bind\":{\"EEXIST\":4,\"other\":1}},\"instance_list\":[{\"id\":" #id \
+	"0,\"ino\":5,\"resident_pages\":" #resident ",\"counters\":{\"guest_faults\":4}}]}"
+
+static struct batch all;
+static volatile sig_atomic_t stop;
+static const struct tui_options opts = { .batch = &all, .stop = &stop };
+
+static void open_text(struct tui *tui, const char *text)
+{
+	char path[] = "/tmp/tui_test.XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	memset(tui, 0, sizeof(*tui));
+	tui->opts = &opts;
+	assert_int_equal(replay_open(&tui->frames, path), 0);
+	unlink(path);
+}
+
+static void close_tui(struct tui *tui)
+{
+	rows_free(tui);
+	history_free(tui);
+	model_free(&tui->model);
+	replay_close(tui->frames);
+}
+
+static void order_is(struct tui *tui, const char *names)
+{
+	char got[256] = "";
+	size_t i;
+
+	assert_int_equal(rows_build(tui), 0);
+	for (i = 0; i < tui->nr_rows; i++)
+		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s ",
+			 tui->rows[i].vm->name, tui->rows[i].inst ? "/" : "");
+	assert_string_equal(got, names);
+}
+
+static void test_rows(void **state __attribute__((unused)))
+{
+	struct tui tui;
+
+	open_text(&tui,
+		  FRAME(1, VM(2, "b", 10, false) "," VM(3, "a", 30, false) "," VM(4, "c", 20, true))
+			  FRAME(2, VM(2, "b", 40, false) "," VM(3, "a", 30, false)));
+	assert_int_equal(tui.frames->next(tui.frames, &tui.model), 0);
+	order_is(&tui, "b a c ");
+	tui.sort = column_by_name("resident_pages");
+	order_is(&tui, "a c b ");
+	tui.reverse = true;
+	order_is(&tui, "b c a ");
+	tui.reverse = false;
+	strcpy(tui.filter, "C");
+	order_is(&tui, "c ");
+	strcpy(tui.filter, "nothing");
+	order_is(&tui, "");
+	*tui.filter = '\0';
+	tui.tree = true;
+	order_is(&tui, "a a/ c c/ b b/ ");
+	tui.tree = false;
+	order_is(&tui, "a c b ");
+	/* The cursor follows what was chosen, ... */
+	tui.chosen = true;
+	rows_select(&tui, 2);
+	rows_flip(&tui);
+	order_is(&tui, "a c b b/ ");
+	assert_int_equal(tui.frames->next(tui.frames, &tui.model), 0);
+	order_is(&tui, "b b/ a ");
+	assert_int_equal(tui.cursor, 0);
+	/* ... and what nobody chose stays where it is. */
+	tui.chosen = false;
+	rows_select(&tui, 2);
+	tui.reverse = true;
+	order_is(&tui, "a b b/ ");
+	assert_int_equal(tui.cursor, 2);
+	assert_int_equal(tui.frames->next(tui.frames, &tui.model), -ENODATA);
+	close_tui(&tui);
+}
+
+static void test_replay(void **state __attribute__((unused)))
+{
+	const struct model_vm *vm;
+	struct tui tui;
+
+	open_text(&tui, FRAME(1, VM(2, "b", 10, false)));
+	assert_int_equal(tui.frames->next(tui.frames, &tui.model), 0);
+	assert_int_equal(tui.model.nr_vms, 1);
+	vm = tui.model.vms[0];
+	assert_int_equal(vm->now.private_pages, GMEM_UNKNOWN);
+	assert_int_equal(vm->now.type, 5);
+	assert_int_equal(vm->resident, 10);
+	/* Those of the instance and those of an instance that has ended. */
+	assert_int_equal(vm->inst[GMEM_INST_guest_faults], 9);
+	assert_int_equal(tui.model.insts[0]->now.c[GMEM_INST_guest_faults], 4);
+	assert_int_equal(errors_of(&vm->now, GMEM_OP_bind), 5);
+	assert_int_equal(vm->now.err[GMEM_OP_bind][0].err, EEXIST);
+	assert_int_equal(tui.model.lost[GMEM_LOST_unread], 3);
+	assert_false(tui.frames->features->facts & FACT(populate));
+	assert_true(tui.frames->features->facts & FACT(convert));
+	assert_int_equal(history_add(&tui), 0);
+	close_tui(&tui);
+}
+
+static void test_bad_recording(void **state __attribute__((unused)))
+{
+	static const char *const bad[] = {
+		"{\n",	  "no json\n",	   "[]\n",
+		"{}\n",	  "{\"vms\":5}\n", "{\"frame\":1,\"vms\":[{\"id\":2},\n",
+		"null\n",
+	};
+	/* Odd, but no reason to give up. */
+	static const char *const odd[] = {
+		"{\"vms\":[]}\n",
+		"{\"vms\":[5,null,{}],\"missing\":[5,null],\"lost\":7}\n",
+		"{\"vms\":[{\"id\":2,\"errors\":[],\"latency\":1,\"instance_list\":{},"
+		"\"name\":null,\"type\":9,\"counters\":\"x\"}]}\n",
+		"{\"vms\":[{\"id\":2,\"instance_list\":[1,{\"dev\":5}],"
+		"\"errors\":{\"bind\":{\"E\":1}},\"latency\":{\"to_private\":{\"histogram\":[{}]}}}]}\n",
+	};
+	struct tui tui;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(bad); i++) {
+		open_text(&tui, bad[i]);
+		assert_int_equal(tui.frames->next(tui.frames, &tui.model), -EBADMSG);
+		close_tui(&tui);
+	}
+	for (i = 0; i < ARRAY_LEN(odd); i++) {
+		open_text(&tui, odd[i]);
+		assert_int_equal(tui.frames->next(tui.frames, &tui.model), 0);
+		assert_int_equal(rows_build(&tui), 0);
+		close_tui(&tui);
+	}
+	open_text(&tui, "");
+	assert_int_equal(tui.frames->next(tui.frames, &tui.model), -ENODATA);
+	close_tui(&tui);
+}
+
+static void test_history(void **state __attribute__((unused)))
+{
+	struct model_vm vm = { .now = { .id = 5 } };
+	struct model_vm *vms[] = { &vm };
+	struct tui tui = { .model = { .vms = vms, .nr_vms = 1 } };
+	uint32_t samples[SAMPLES];
+	int frame, nr;
+
+	for (frame = 1; frame <= SAMPLES + 10; frame++) {
+		tui.model.frame = (uint64_t)frame;
+		vm.rate_vm[GMEM_VM_to_shared] = (uint64_t)frame;
+		assert_int_equal(history_add(&tui), 0);
+		nr = history_get(&tui, 5, 1, samples, SAMPLES);
+		assert_int_equal(nr, frame < SAMPLES ? frame : SAMPLES);
+		assert_int_equal(samples[nr - 1], frame);
+		assert_int_equal(samples[0], frame - nr + 1);
+	}
+	assert_int_equal(history_get(&tui, 5, 1, samples, 3), 3);
+	assert_int_equal(samples[2], frame - 1);
+	assert_int_equal(history_get(&tui, 6, 1, samples, 3), 0);
+	tui.model.nr_vms = 0;
+	assert_int_equal(history_add(&tui), 0);
+	assert_int_equal(history_get(&tui, 5, 1, samples, 3), 0);
+	history_free(&tui);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fit),	cmocka_unit_test(test_fit_small_buffer),
+		cmocka_unit_test(test_numbers), cmocka_unit_test(test_pictures),
+		cmocka_unit_test(test_keys),	cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_replay),	cmocka_unit_test(test_bad_recording),
+		cmocka_unit_test(test_history),
+	};
+
+	setlocale(LC_CTYPE, "C.UTF-8");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
