@@ -54,6 +54,9 @@ struct {
 
 __u64 next_id = GMEM_ID_FIRST;
 __u64 lost[GMEM_LOST_MAX];
+/* How many entries ever came into ended_vms and ended_instances, counted before they leave the
+ * others. */
+__u64 nr_ended_vms, nr_ended_instances;
 struct gmem_hot_vm hot_vms[GMEM_HOT_VMS];
 struct gmem_hot_inst hot_insts[GMEM_HOT_INSTS];
 
@@ -540,6 +543,7 @@ static __always_inline void count_release(struct kvm *kvm, struct inode *inode)
 		for (i = 0; i < GMEM_INST_MAX; i++)
 			add(&vm->folded[i], inst->c[i]);
 	}
+	add(&nr_ended_instances, 1);
 	bpf_map_delete_elem(&instances, &key);
 }
 
@@ -575,6 +579,7 @@ static __always_inline void end_vm(struct kvm *kvm)
 	vm->kvm = 0;
 	if (bpf_map_update_elem(&ended_vms, &vm->id, vm, BPF_ANY))
 		add(&lost[GMEM_LOST_ended_full], 1);
+	add(&nr_ended_vms, 1);
 	bpf_map_delete_elem(&vms, &key);
 }
 

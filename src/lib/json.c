@@ -6,8 +6,10 @@
 #include "json.h"
 
 #define FIRST_SIZE 4096
+#define MAX_DIGITS 20
 
-static char *room(struct json *json, size_t n)
+/* Room for n more bytes, out of line. */
+static char *grow(struct json *json, size_t n)
 {
 	size_t size = json->size ? json->size : FIRST_SIZE;
 	char *buf;
@@ -16,16 +18,21 @@ static char *room(struct json *json, size_t n)
 		return NULL;
 	while (size - json->len < n)
 		size *= 2;
-	if (size != json->size) {
-		buf = realloc(json->buf, size);
-		if (!buf) {
-			json->failed = true;
-			return NULL;
-		}
-		json->buf = buf;
-		json->size = size;
+	buf = realloc(json->buf, size);
+	if (!buf) {
+		json->failed = true;
+		return NULL;
 	}
+	json->buf = buf;
+	json->size = size;
 	return json->buf + json->len;
+}
+
+static inline char *room(struct json *json, size_t n)
+{
+	if (json->size - json->len >= n && !json->failed)
+		return json->buf + json->len;
+	return grow(json, n);
 }
 
 static void put(struct json *json, const char *text, size_t n)
@@ -38,16 +45,17 @@ static void put(struct json *json, const char *text, size_t n)
 	json->len += n;
 }
 
-static void put_number(struct json *json, uint64_t value)
+static char *digits_of(char *to, uint64_t value)
 {
-	char digits[20];
+	char digits[MAX_DIGITS];
 	size_t at = sizeof(digits);
 
 	do {
 		digits[--at] = (char)('0' + value % 10);
 		value /= 10;
 	} while (value);
-	put(json, digits + at, sizeof(digits) - at);
+	memcpy(to, digits + at, sizeof(digits) - at);
+	return to + sizeof(digits) - at;
 }
 
 /* Length of the UTF-8 character at @s, 0 if there is none. */
@@ -105,14 +113,17 @@ static void put_string(struct json *json, const char *text)
 	put(json, "\"", 1);
 }
 
-/* What comes before a value: a comma, and the name, which needs no escapes. */
-static void begin(struct json *json, const char *name)
+/*
+ * What comes before a value: a comma, and the name, which needs no escapes. There is room for a
+ * number behind it: what follows it goes to the returned place, and ends with finish().
+ */
+static inline char *begin(struct json *json, const char *name)
 {
 	size_t n = name ? strlen(name) : 0;
-	char *to = room(json, n + 4);
+	char *to = room(json, n + MAX_DIGITS + 8);
 
 	if (!to)
-		return;
+		return NULL;
 	if (json->comma)
 		*to++ = ',';
 	if (name) {
@@ -122,14 +133,23 @@ static void begin(struct json *json, const char *name)
 		*to++ = '"';
 		*to++ = ':';
 	}
-	json->len = to - json->buf;
 	json->comma = true;
+	return to;
+}
+
+static void finish(struct json *json, const char *to)
+{
+	json->len = (size_t)(to - json->buf);
 }
 
 void json_open(struct json *json, const char *name, char bracket)
 {
-	begin(json, name);
-	put(json, &bracket, 1);
+	char *to = begin(json, name);
+
+	if (!to)
+		return;
+	*to++ = bracket;
+	finish(json, to);
 	json->comma = false;
 }
 
@@ -141,41 +161,87 @@ void json_close(struct json *json, char bracket)
 
 void json_u64(struct json *json, const char *name, uint64_t value)
 {
-	begin(json, name);
-	put_number(json, value);
+	char *to = begin(json, name);
+
+	if (!to)
+		return;
+	if (value < 10)
+		*to++ = (char)('0' + value);
+	else
+		to = digits_of(to, value);
+	finish(json, to);
+}
+
+void json_keyed(struct json *json, const struct json_key *key, uint64_t value)
+{
+	char *to = room(json, key->len + MAX_DIGITS + 2);
+
+	if (!to)
+		return;
+	*to = ',';
+	to += json->comma;
+	memcpy(to, key->text, key->len);
+	to += key->len;
+	if (value < 10)
+		*to++ = (char)('0' + value);
+	else
+		to = digits_of(to, value);
+	finish(json, to);
+	json->comma = true;
+}
+
+static void put_word(struct json *json, const char *name, const char *word, size_t n)
+{
+	char *to = begin(json, name);
+
+	if (!to)
+		return;
+	memcpy(to, word, n);
+	finish(json, to + n);
 }
 
 void json_bool(struct json *json, const char *name, bool value)
 {
-	begin(json, name);
-	put(json, value ? "true" : "false", value ? 4 : 5);
+	put_word(json, name, value ? "true" : "false", value ? 4 : 5);
 }
 
 void json_null(struct json *json, const char *name)
 {
-	begin(json, name);
-	put(json, "null", 4);
+	put_word(json, name, "null", 4);
 }
 
 void json_str(struct json *json, const char *name, const char *value)
 {
+	char *to;
+
 	if (!value) {
 		json_null(json, name);
 		return;
 	}
-	begin(json, name);
+	to = begin(json, name);
+	if (!to)
+		return;
+	finish(json, to);
 	put_string(json, value);
 }
 
 void json_fixed(struct json *json, const char *name, uint64_t hundredths)
 {
-	char decimals[3] = { '.', (char)('0' + hundredths / 10 % 10),
-			     (char)('0' + hundredths % 10) };
+	char *to;
 
-	begin(json, name);
-	put_number(json, hundredths / 100);
-	if (hundredths % 100)
-		put(json, decimals, decimals[2] == '0' ? 2 : 3);
+	if (hundredths % 100 == 0) {
+		json_u64(json, name, hundredths / 100);
+		return;
+	}
+	to = begin(json, name);
+	if (!to)
+		return;
+	to = digits_of(to, hundredths / 100);
+	*to++ = '.';
+	*to++ = (char)('0' + hundredths / 10 % 10);
+	if (hundredths % 10)
+		*to++ = (char)('0' + hundredths % 10);
+	finish(json, to);
 }
 
 int json_flush_line(struct json *json, FILE *out)

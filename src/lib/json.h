@@ -23,6 +23,19 @@ void json_open(struct json *json, const char *name, char bracket);
 void json_close(struct json *json, char bracket);
 
 void json_u64(struct json *json, const char *name, uint64_t value);
+/* A name with its quotes and colon, made at compile time, for numbers that are written often. */
+struct json_key {
+	const char *text;
+	size_t len;
+};
+
+#define JSON_KEY(name)                                       \
+	{                                                    \
+		"\"" name "\":", sizeof("\"" name "\":") - 1 \
+	}
+
+void json_keyed(struct json *json, const struct json_key *key, uint64_t value);
+
 void json_bool(struct json *json, const char *name, bool value);
 void json_null(struct json *json, const char *name);
 

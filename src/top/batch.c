@@ -106,21 +106,45 @@ static void put_value(struct json *json, const char *name, struct value value)
 	}
 }
 
+static const struct json_key vm_keys[GMEM_VM_MAX] = {
+#define X(name, ...) JSON_KEY(#name),
+	GMEM_VM_COUNTERS(X)
+#undef X
+};
+
+static const struct json_key inst_keys[GMEM_INST_MAX] = {
+#define X(name, ...) JSON_KEY(#name),
+	GMEM_INST_COUNTERS(X)
+#undef X
+};
+
+/* Most of what is written of a VM is a number under a name that is known before. */
+static void put_keyed(struct json *json, const struct json_key *key, const char *name,
+		      struct value value)
+{
+	if (value.kind == VALUE_NUMBER)
+		json_keyed(json, key, value.number);
+	else if (value.kind == VALUE_FIXED && value.number % 100 == 0)
+		json_keyed(json, key, value.number / 100);
+	else
+		put_value(json, name, value);
+}
+
 static void put_counters(struct json *json, const struct features *f, const struct model_vm *vm)
 {
 	int i;
 
 	json_open(json, "counters", '{');
 	for (i = 0; i < GMEM_VM_MAX; i++)
-		put_value(json, vm_counter_names[i], vm_counter(f, vm, i));
+		put_keyed(json, &vm_keys[i], vm_counter_names[i], vm_counter(f, vm, i));
 	for (i = 0; i < GMEM_INST_MAX; i++)
-		put_value(json, inst_counter_names[i], inst_counter(f, vm, i));
+		put_keyed(json, &inst_keys[i], inst_counter_names[i], inst_counter(f, vm, i));
 	json_close(json, '}');
 	json_open(json, "rates", '{');
 	for (i = 0; i < GMEM_VM_MAX; i++)
-		put_value(json, vm_counter_names[i], vm_rate(f, vm, i));
+		put_keyed(json, &vm_keys[i], vm_counter_names[i], vm_rate(f, vm, i));
 	for (i = 0; i < GMEM_INST_MAX; i++)
-		put_value(json, inst_counter_names[i], inst_rate(f, vm, i));
+		put_keyed(json, &inst_keys[i], inst_counter_names[i], inst_rate(f, vm, i));
 	json_close(json, '}');
 }
 
@@ -140,8 +164,8 @@ static void put_errors(struct json *json, const struct features *f, const struct
 		json_open(json, op_names[op], '{');
 		for (i = 0; i < GMEM_ERRNOS; i++) {
 			e = &vm->err[op][i];
-			if (!e->count)
-				continue;
+			if (!e->err)
+				break;
 			name = strerrorname_np((int)e->err);
 			snprintf(number, sizeof(number), "%u", e->err);
 			json_u64(json, name ? name : number, e->count);
@@ -157,7 +181,7 @@ static void put_latency(struct json *json, const struct features *f, const struc
 {
 	static const char *const names[GMEM_DIRECTIONS] = { "to_private", "to_shared" };
 	const struct gmem_latency *latency;
-	int d, i;
+	int d, i, slots;
 
 	if (!(f->facts & FACT(convert))) {
 		json_null(json, "latency");
@@ -172,7 +196,10 @@ static void put_latency(struct json *json, const struct features *f, const struc
 		json_u64(json, "p99_ns", latency_percentile(latency, 99));
 		json_u64(json, "max_ns", latency->max_ns);
 		json_open(json, "histogram", '[');
-		for (i = 0; i < GMEM_HIST_SLOTS; i++)
+		/* Zeros at the end are left out. */
+		for (slots = GMEM_HIST_SLOTS; slots && !latency->hist[slots - 1];)
+			slots--;
+		for (i = 0; i < slots; i++)
 			json_u64(json, NULL, latency->hist[i]);
 		json_close(json, ']');
 		json_close(json, '}');

@@ -230,10 +230,10 @@ uint64_t latency_percentile(const struct gmem_latency *latency, unsigned int per
 	uint64_t sum = 0, want, upper;
 	int i;
 
+	if (!latency->max_ns)
+		return 0;
 	for (i = 0; i < GMEM_HIST_SLOTS; i++)
 		sum += latency->hist[i];
-	if (!sum)
-		return 0;
 	want = (sum * percent + 99) / 100;
 	for (i = 0, sum = 0; i < GMEM_HIST_SLOTS - 1; i++) {
 		sum += latency->hist[i];
@@ -251,7 +251,7 @@ uint64_t errors_of(const struct gmem_vm *vm, enum gmem_op op)
 	uint64_t sum = vm->err_other[op];
 	int i;
 
-	for (i = 0; i < GMEM_ERRNOS; i++)
+	for (i = 0; i < GMEM_ERRNOS && vm->err[op][i].err; i++)
 		sum += vm->err[op][i].count;
 	return sum;
 }

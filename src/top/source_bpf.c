@@ -33,7 +33,8 @@ struct source_bpf {
 	struct features features;
 	struct gmem_trace_bpf *skel;
 	struct bpf_link *links[NR_DUMPS];
-	char buf[READ_SIZE];
+	uint64_t ended_vms, ended_instances; /* as of the last look */
+	char buf[READ_SIZE] __attribute__((aligned(8)));
 };
 
 static struct bpf_map *dump_map(const struct source_bpf *s, enum dump dump)
@@ -270,38 +271,52 @@ static void add_hot_inst(const struct source_bpf *s, struct gmem_inst *inst)
 		inst->c[i] += hot->c[i];
 }
 
-/* One record: what only the kernel knows at this moment, and the entry of the map. */
-static int take(struct source_bpf *s, struct model *model, enum dump dump, const char *record)
-{
-	int fd = bpf_map__fd(dump_map(s, dump));
-	struct gmem_inst inst;
-	struct gmem_vm vm;
+/* A record: what only the kernel knows at this moment, and the entry of the map. */
+struct vm_record {
 	__u64 live;
+	struct gmem_vm vm;
+};
+
+struct inst_record {
+	__u64 live;
+	struct gmem_inst inst;
+};
+
+static int take_vm(struct source_bpf *s, struct model *model, struct vm_record *record, bool ended)
+{
 	int ret;
 
-	memcpy(&live, record, sizeof(live));
-	if (dumps_vms(dump)) {
-		memcpy(&vm, record + sizeof(live), sizeof(vm));
-		vm.private_pages = live;
-		add_hot_vm(s, &vm);
-		ret = model_add_vm(model, &vm, dump == DUMP_ENDED_VMS);
-		if (!ret && dump == DUMP_ENDED_VMS)
-			bpf_map_delete_elem(fd, &vm.id);
-		return ret;
-	}
-	memcpy(&inst, record + sizeof(live), sizeof(inst));
-	inst.resident = live;
-	add_hot_inst(s, &inst);
-	ret = model_add_instance(model, &inst, dump == DUMP_ENDED_INSTANCES);
-	if (!ret && dump == DUMP_ENDED_INSTANCES)
-		bpf_map_delete_elem(fd, &inst.id);
+	record->vm.private_pages = record->live;
+	add_hot_vm(s, &record->vm);
+	ret = model_add_vm(model, &record->vm, ended);
+	if (!ret && ended)
+		bpf_map_delete_elem(bpf_map__fd(s->skel->maps.ended_vms), &record->vm.id);
 	return ret;
+}
+
+static int take_inst(struct source_bpf *s, struct model *model, struct inst_record *record,
+		     bool ended)
+{
+	int ret;
+
+	record->inst.resident = record->live;
+	add_hot_inst(s, &record->inst);
+	ret = model_add_instance(model, &record->inst, ended);
+	if (!ret && ended)
+		bpf_map_delete_elem(bpf_map__fd(s->skel->maps.ended_instances), &record->inst.id);
+	return ret;
+}
+
+static int take(struct source_bpf *s, struct model *model, enum dump dump, void *record)
+{
+	if (dumps_vms(dump))
+		return take_vm(s, model, record, dump == DUMP_ENDED_VMS);
+	return take_inst(s, model, record, dump == DUMP_ENDED_INSTANCES);
 }
 
 static int read_dump(struct source_bpf *s, struct model *model, enum dump dump)
 {
-	size_t size = sizeof(__u64) +
-		      (dumps_vms(dump) ? sizeof(struct gmem_vm) : sizeof(struct gmem_inst));
+	size_t size = dumps_vms(dump) ? sizeof(struct vm_record) : sizeof(struct inst_record);
 	size_t have = 0, at;
 	ssize_t n;
 	int fd, ret = 0;
@@ -346,6 +361,19 @@ static uint64_t missed(const struct source_bpf *s)
 	return sum;
 }
 
+/* To look through an empty map costs as much as through a full one. */
+static bool nothing_ended(struct source_bpf *s, enum dump dump)
+{
+	uint64_t *last = dump == DUMP_ENDED_VMS ? &s->ended_vms : &s->ended_instances;
+	uint64_t now = *(volatile __u64 *)(dump == DUMP_ENDED_VMS
+						   ? &s->skel->bss->nr_ended_vms
+						   : &s->skel->bss->nr_ended_instances);
+	bool same = now == *last;
+
+	*last = now;
+	return same;
+}
+
 int source_read(struct source_bpf *source, struct model *model)
 {
 	enum dump dump;
@@ -356,6 +384,9 @@ int source_read(struct source_bpf *source, struct model *model)
 	 * And instances before VMs, so that an instance's VM is there.
 	 */
 	for (dump = 0; dump < NR_DUMPS; dump++) {
+		if ((dump == DUMP_ENDED_VMS || dump == DUMP_ENDED_INSTANCES) &&
+		    nothing_ended(source, dump))
+			continue;
 		ret = read_dump(source, model, dump);
 		if (ret)
 			return ret;

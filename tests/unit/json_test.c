@@ -37,6 +37,19 @@ static void test_structure(void **state)
 		      "\"none\":null}");
 }
 
+static void test_keyed(void **state)
+{
+	static const struct json_key key = JSON_KEY("a");
+	struct json json = { 0 };
+
+	(void)state;
+	json_open(&json, NULL, '{');
+	json_keyed(&json, &key, 7);
+	json_keyed(&json, &key, 1234);
+	json_close(&json, '}');
+	expect(&json, "{\"a\":7,\"a\":1234}");
+}
+
 static void test_fixed(void **state)
 {
 	struct json json = { 0 };
@@ -106,9 +119,9 @@ static void test_flush(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_structure), cmocka_unit_test(test_fixed),
-		cmocka_unit_test(test_strings),	  cmocka_unit_test(test_growth),
-		cmocka_unit_test(test_flush),
+		cmocka_unit_test(test_structure), cmocka_unit_test(test_keyed),
+		cmocka_unit_test(test_fixed),	  cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_growth),	  cmocka_unit_test(test_flush),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
