@@ -151,6 +151,20 @@ $(O)/unit/%_test: tests/unit/%_test.c $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ)
 unit: $(UNIT_TESTS)	## the unit tests, which need neither root nor a VM
 	@for t in $^; do $$t || exit; done
 
+$(O)/gmemtop.1: man/gmemtop.1.scd | $(O)/src/top
+	$(call tell,MAN ,$@)
+	$(Q)scdoc <$< >$@
+
+PREFIX ?= /usr/local
+SHARE := $(DESTDIR)$(PREFIX)/share
+
+install: $(O)/gmemtop $(O)/gmemtop.1	## install gmemtop below PREFIX (/usr/local); DESTDIR=... for packages
+	install -D -m 755 $(O)/gmemtop $(DESTDIR)$(PREFIX)/sbin/gmemtop
+	install -D -m 644 $(O)/gmemtop.1 $(SHARE)/man/man1/gmemtop.1
+	install -D -m 644 contrib/completion/gmemtop.bash $(SHARE)/bash-completion/completions/gmemtop
+
+.PHONY: unit install
+
 $(O)/unit $(O)/src/lib $(O)/src/top:
 	@mkdir -p $@
 

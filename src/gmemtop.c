@@ -262,9 +262,12 @@ int main(int argc, char **argv)
 	struct source_bpf *source = NULL;
 	struct source_options sizes;
 	struct batch batch = { 0 };
-	int ret;
+	int ret, i;
 
-	log_setup("gmemtop", false, 0);
+	/* Errors in the options themselves are JSON already. */
+	for (i = 1; i < argc; i++)
+		opts.json |= !strcmp(argv[i], "--json");
+	log_setup("gmemtop", opts.json, 0);
 	ret = opts_parse(table, &opts, argc, argv);
 	log_setup("gmemtop", opts.json, opts.verbose);
 	if (ret)

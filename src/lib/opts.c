@@ -72,7 +72,7 @@ static int set(const struct opt *opt, void *into, const char *value)
 int opts_parse(const struct opt *table, void *into, int argc, char **argv)
 {
 	struct option longs[MAX_OPTS + 1] = { 0 };
-	char shorts[3 * MAX_OPTS] = "", *s = shorts;
+	char shorts[3 * MAX_OPTS] = ":", *s = shorts + 1;
 	const struct opt *opt;
 	int c, ret, i;
 
@@ -86,9 +86,12 @@ int opts_parse(const struct opt *table, void *into, int argc, char **argv)
 				*s++ = ':';
 		}
 	}
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-		if (c == '?')
-			return -EINVAL;
+		if (c == '?' || c == ':')
+			return log_error(-EINVAL,
+					 c == ':' ? "it wants a value" : "there is no such option",
+					 "see --help", "option '%s'", argv[optind - 1]);
 		for (opt = table; opt->name; opt++) {
 			if (c == opt->letter || c == FIRST_LONG + (int)(opt - table))
 				break;

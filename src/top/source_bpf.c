@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -14,8 +16,7 @@
 #include "source_bpf.h"
 
 #define READ_SIZE 65536
-#define SETCAP \
-	"be root, or: setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep gmemtop"
+#define SETCAP	  "be root, or: setcap cap_sys_admin,cap_bpf,cap_perfmon+ep gmemtop"
 
 /*
  * In the order in which they are read. What lives before what ended: what moves in between is seen
@@ -192,6 +193,16 @@ static int attach(struct source_bpf *s)
 	return ret;
 }
 
+/* The types of a module can only be had with this one; without it the functions are not found. */
+static bool is_privileged(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	return syscall(SYS_capget, &header, data) ||
+	       (data[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN));
+}
+
 /* Whatever its errno, a program that the kernel does not take is something that the kernel cannot
  * do. */
 static int refused(int ret, const char *what)
@@ -213,6 +224,8 @@ int source_open(struct source_bpf **source, const struct source_options *opts)
 	if (ret && ret != -ENODEV && ret != -EPERM && ret != -EOPNOTSUPP)
 		ret = load(s, opts, true);
 	/* EACCES is the verifier's. */
+	if (ret && ret != -ENODEV && ret != -EOPNOTSUPP && !is_privileged())
+		ret = -EPERM;
 	if (ret == -EPERM)
 		log_error(ret, NULL, SETCAP, "load programs into the kernel");
 	else if (ret && ret != -ENODEV && ret != -EOPNOTSUPP)
