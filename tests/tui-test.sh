@@ -355,6 +355,17 @@ case_gone()
 	lacks 1004
 }
 
+# What the kernel cannot tell is "-", never 0.
+case_missing()
+{
+	sed 's/"missing":\[/&"private_pages","convert","guest_fault",/' "$tmp/frames" >"$tmp/less"
+	recording=$tmp/less start 80x24
+	press .
+	same missing
+	press Enter
+	same missing-detail
+}
+
 case_resize()
 {
 	start 80x24
@@ -450,7 +461,7 @@ case_bad()
 	[ $status = 2 ] || die "status $status without a terminal"
 }
 
-all='screens wide ascii color search filter sort freeze gone resize flicker signals closed bad'
+all='screens wide ascii color search filter sort freeze gone missing resize flicker signals closed bad'
 [ $# -gt 0 ] || eval "set -- $all"
 mkdir -p tests/tui
 for name; do

@@ -200,7 +200,8 @@ static void draw_conversions(struct area *area)
 	for (d = 0; d < GMEM_DIRECTIONS; d++)
 		end = draw_direction(area, area->line, xs[d], half - 1, d);
 	area->line = end;
-	draw_histograms(area, half - 1, xs);
+	if (area->tui->frames->features->facts & FACT(convert))
+		draw_histograms(area, half - 1, xs);
 }
 
 /* --- the rest --- */

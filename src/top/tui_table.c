@@ -253,7 +253,7 @@ static void draw_losses(const struct tui *tui, int y)
 static void draw_header(const struct tui *tui)
 {
 	uint32_t facts = tui->frames->features->facts;
-	bool rates = tui->model.interval_ns;
+	bool rates = tui->model.interval_ns, known = facts & FACT(private_pages);
 	struct totals sum;
 	uint64_t p99;
 	int x;
@@ -266,7 +266,7 @@ static void draw_header(const struct tui *tui)
 				(unsigned long long)sum.gone) +
 		    2;
 	x = field(tui, 1, x, "instances", true, sum.instances * 100, UNIT_COUNT);
-	x = field(tui, 1, x, sum.unknown ? "private >=" : "private", facts & FACT(private_pages),
+	x = field(tui, 1, x, known && sum.unknown ? "private >=" : "private", known,
 		  sum.private_pages * 100, UNIT_PAGES);
 	x = field(tui, 1, x, "resident", true, sum.resident * 100, UNIT_PAGES);
 	x = field(tui, 1, x, "size", true, sum.size * 100, UNIT_PAGES);
@@ -397,9 +397,8 @@ static void draw_rows(struct tui *tui)
 	}
 	if (!tui->nr_rows)
 		screen_put(&tui->screen, HEADER + 2, 2, tui->screen.cols, STYLE_NORMAL,
-			   *tui->filter || tui->model.nr_vms > 1
-				   ? "No VM fits the filter."
-				   : "No VM has guest_memfd, so far.");
+			   *tui->filter || tui->model.nr_vms > 1 ? "No VM fits the filter."
+								 : "No VM has guest_memfd now.");
 }
 
 void table_draw(struct tui *tui)
