@@ -39,39 +39,48 @@
 
 extern char **environ;
 
+/* What the kernel must be able to do. */
+enum needs {
+	NOTHING,
+	BIND, /* default VMs that bind */
+	SW,   /* software-protected VMs */
+};
+
 struct test_case {
 	const char *name;
 	const char *args;
 	bool middle; /* gmemtop starts between the set-up of the VMs and their work */
-	bool sw;     /* needs software-protected VMs */
+	enum needs needs;
 };
 
 static const struct test_case cases[] = {
-	{ "all-ops", "-S " SCENARIOS "all-ops.gmem", false, true },
-	{ "all-ops-8-vms", "-S " SCENARIOS "all-ops.gmem -n 8", false, true },
+	{ "all-ops", "-S " SCENARIOS "all-ops.gmem", false, SW },
+	{ "all-ops-8-vms", "-S " SCENARIOS "all-ops.gmem -n 8", false, SW },
 	{ "all-ops-8-vms-2-processes", "-S " SCENARIOS "all-ops.gmem -n 8 --vms-per-process 4",
-	  false, true },
-	{ "host-faults", "-S " SCENARIOS "host-faults.gmem -t default", false, true },
-	{ "host-faults-8-vms", "-S " SCENARIOS "host-faults.gmem -t default -n 8 -c 4", false,
-	  true },
-	{ "interrupted", "-S " SCENARIOS "interrupted.gmem", false, true },
-	{ "poisoned", "-S " SCENARIOS "poisoned.gmem -t default", false, true },
-	{ "killed-8-vms", "-S " SCENARIOS "killed.gmem -n 8 -c 4", false, true },
-	{ "exited-8-vms", "-S " SCENARIOS "exited.gmem -n 8", false, true },
-	{ "vcpus-8-vms", "-S " SCENARIOS "vcpus.gmem -c 8 -n 8 -s 8M", false, true },
-	{ "conversions", "-S " SCENARIOS "conversions.gmem", false, true },
-	{ "mix-100000", "-o 100000 -m convert:8,redundant:1,invalid:1", false, true },
-	{ "mix-64-vms", "-o 200 -n 64 --seed 7", false, true },
-	{ "mix-8-vcpus", "-o 500 -c 8", false, true },
+	  false, SW },
+	{ "host-faults", "-S " SCENARIOS "host-faults.gmem -t default", false, SW },
+	{ "host-faults-8-vms", "-S " SCENARIOS "host-faults.gmem -t default -n 8 -c 4", false, SW },
+	{ "interrupted", "-S " SCENARIOS "interrupted.gmem", false, SW },
+	{ "poisoned", "-S " SCENARIOS "poisoned.gmem -t default", false, SW },
+	{ "killed-8-vms", "-S " SCENARIOS "killed.gmem -n 8 -c 4", false, SW },
+	{ "exited-8-vms", "-S " SCENARIOS "exited.gmem -n 8", false, SW },
+	{ "vcpus-8-vms", "-S " SCENARIOS "vcpus.gmem -c 8 -n 8 -s 8M", false, SW },
+	{ "conversions", "-S " SCENARIOS "conversions.gmem", false, SW },
+	{ "mix-100000", "-o 100000 -m convert:8,redundant:1,invalid:1", false, SW },
+	{ "mix-64-vms", "-o 200 -n 64 --seed 7", false, SW },
+	{ "mix-8-vcpus", "-o 500 -c 8", false, SW },
 	{ "mix-default",
 	  "-o 1000 -t default -f mmap,init-shared -m touch:4,host-touch:2,allocate:1,punch:2,invalid:1",
-	  false, true },
-	{ "mix-kill", "-o 300 -n 4 --teardown kill", false, true },
+	  false, SW },
+	{ "mix-kill", "-o 300 -n 4 --teardown kill", false, SW },
 	{ "default-vms",
 	  "-n 4 -t default -e create;bind;start;allocate_size=64K;punch_size=32K;punch", false,
-	  false },
-	{ "middle-8-vms", "-o 300 -n 8", true, true },
-	{ "middle-all-ops", "-S " SCENARIOS "all-ops.gmem", true, true },
+	  BIND },
+	{ "unbound-vms",
+	  "-n 4 -t default -e create;start;allocate_size=64K;punch_size=32K;create_inst=x_size=0_expect=EINVAL",
+	  false, NOTHING },
+	{ "middle-8-vms", "-o 300 -n 8", true, SW },
+	{ "middle-all-ops", "-S " SCENARIOS "all-ops.gmem", true, SW },
 };
 
 /* What the workload calls it, and what gmemtop does. */
@@ -540,10 +549,10 @@ static bool test_kill(size_t before)
 	return ok;
 }
 
-/* Software-protected VMs are only in kernels that were built with them. */
-static bool can_convert(void)
+/* Can this kernel do it? Software-protected VMs are only in kernels that were built with them. */
+static bool can(const char *type, const char *scenario)
 {
-	char *argv[] = { WORKLOAD, "-j", "-e", "create;start", NULL };
+	char *argv[] = { WORKLOAD, "-j", "-t", (char *)type, "-e", (char *)scenario, NULL };
 	int status = -1;
 	FILE *out;
 	pid_t pid;
@@ -571,7 +580,8 @@ int main(int argc, char **argv)
 {
 	size_t i, passed = 0, failed = 0, skipped = 0, before = nr_programs();
 	static struct watcher watchers[WATCHERS];
-	bool convert = can_convert();
+	bool convert = can("software-protected", "create;start");
+	bool bind = can("default", "create;bind;start");
 
 	if (argc > 1 && !strcmp(argv[1], "--falsify")) {
 		falsify = true;
@@ -582,7 +592,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		if (!wanted(cases[i].name, argv + 1))
 			continue;
-		if (cases[i].sw && !convert)
+		if ((cases[i].needs == SW && !convert) || (cases[i].needs == BIND && !bind))
 			skipped++;
 		else if (run_case(&cases[i], watchers))
 			passed++;
