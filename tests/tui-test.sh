@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # tui-test.sh [CASE...]: gmemtop's interactive view in a real terminal, which tmux is, showing a recording.
-# Screens are compared with tests/tui/*.screen; UPDATE=1 writes them anew. Exit status 0: all is well.
+# Screens are compared with tests/tui/*.screen; UPDATE=1 writes them anew. The case live needs a lab.
+# Exit status 0: all is well.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -87,17 +88,22 @@ frame()
 	echo ']}'
 }
 
-for n in 1 2 3 4; do
-	frame $n | tr -d '\n'
-	echo
-done >"$tmp/frames"
+record()
+{
+	local n
+
+	for n in 1 2 3 4; do
+		frame $n | tr -d '\n'
+		echo
+	done >"$tmp/frames"
+}
 
 # --- the terminal
 
 # start COLSxLINES [ENVIRONMENT...] [-- OPTION...]
 start()
 {
-	local size=$1 env=()
+	local size=$1 env=() source=(--replay "${recording:-$tmp/frames}")
 
 	shift
 	while [ $# -gt 0 ] && [ "$1" != -- ]; do
@@ -106,12 +112,13 @@ start()
 	done
 	[ $# = 0 ] || shift
 	[ $# -gt 0 ] || set -- -d 3600
+	[ -z "${live:-}" ] || source=()
 	# A server that is just ending would take no session.
 	term kill-server 2>/dev/null || true
 	socket=${socket%.*}.$((++starts))
 	cat >"$tmp/run" <<-END
 	before=\$(stty -g)
-	env TERM=screen-256color ${env[*]} $program --replay ${recording:-$tmp/frames} $(printf '%q ' "$@") 2>$tmp/err &
+	env TERM=screen-256color ${env[*]} $program ${source[*]} $(printf '%q ' "$@") 2>$tmp/err &
 	echo \$! >$tmp/pid
 	fg >/dev/null
 	echo "status \$?" | tee $tmp/status
@@ -429,7 +436,7 @@ case_signals()
 	start 80x24
 	press q
 	ended 0
-	start 80x24 -- -d 0.1 -n 2
+	quick=1 start 80x24 -- -d 0.1 -n 2
 	ended 0
 }
 
@@ -466,8 +473,30 @@ case_bad()
 	[ $status = 2 ] || die "status $status without a terminal"
 }
 
+# The kernel's own numbers: VMs that come, convert and go.
+case_live()
+{
+	live=1 start 80x24 -- -d 0.5
+	sees 'No VM'
+	build/tests/gmem-workload -n 2 --duration 6000 -o 0 -e 'create; bind; start; mix' >"$tmp/out" &
+	sees '^[+].*gmem-workload'
+	sees 'to-private/s [1-9]'
+	sees 'own CPU [0-9]'
+	press Down Enter
+	sees 'TO PRIVATE'
+	sees 'max [0-9]'
+	sees 'has ended'
+	press Escape
+	lacks gmem-workload
+	sees 'VMs 0'
+	wait $! || die "the workload failed"
+	press q
+	ended 0
+}
+
 all='screens wide ascii color search filter sort freeze gone missing resize flicker signals closed bad'
 [ $# -gt 0 ] || eval "set -- $all"
+[ "$*" = live ] || record
 mkdir -p tests/tui
 for name; do
 	"case_$name"

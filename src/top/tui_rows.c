@@ -66,7 +66,8 @@ static size_t choose_vms(struct tui *tui)
 		if (batch_wanted(tui->opts->batch, vm) && vm_matches(vm, tui->filter))
 			tui->shown[nr++] = vm;
 	}
-	qsort_r(tui->shown, nr, sizeof(*tui->shown), compare_vms, tui);
+	if (nr)
+		qsort_r(tui->shown, nr, sizeof(*tui->shown), compare_vms, tui);
 	return nr;
 }
 
@@ -164,7 +165,8 @@ int rows_build(struct tui *tui)
 			if (model->insts[i]->now.id != GMEM_ID_OTHER)
 				tui->insts[nr_insts++] = model->insts[i];
 		}
-		qsort(tui->insts, nr_insts, sizeof(*tui->insts), compare_insts);
+		if (nr_insts)
+			qsort(tui->insts, nr_insts, sizeof(*tui->insts), compare_insts);
 	}
 	tui->nr_rows = 0;
 	for (i = 0; i < nr_vms; i++) {
