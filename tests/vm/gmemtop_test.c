@@ -26,6 +26,8 @@
 
 #include <bpf/bpf.h>
 
+#include "lib/wanted.h"
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define GMEMTOP	      "build/gmemtop"
 #define WORKLOAD      "build/tests/gmem-workload"
@@ -564,17 +566,6 @@ static bool can(const char *type, const char *scenario)
 	fclose(out);
 	waitpid(pid, &status, 0);
 	return WIFEXITED(status) && !WEXITSTATUS(status);
-}
-
-static bool wanted(const char *name, char **names)
-{
-	if (!*names)
-		return true;
-	for (; *names; names++) {
-		if (!strcmp(*names, name))
-			return true;
-	}
-	return false;
 }
 
 int main(int argc, char **argv)

@@ -24,6 +24,7 @@
 
 /* One file to compile, as every test here. */
 #include "lib/trace_events.c"
+#include "lib/wanted.h"
 
 #define BUFFER_KB	  49152
 #define MAX_ARGS	  32
@@ -541,17 +542,6 @@ out:
 	records_free(&log);
 	unlink(log_path);
 	return !v.failed;
-}
-
-static bool wanted(const char *name, char **names)
-{
-	if (!*names)
-		return true;
-	for (; *names; names++) {
-		if (!strcmp(*names, name))
-			return true;
-	}
-	return false;
 }
 
 int main(int argc, char **argv)
