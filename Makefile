@@ -12,6 +12,8 @@ export LANE CMD TIMEOUT TTY ICOUNT MEM SMP APPEND UPDATE KERNEL_TARBALL LAB_DIR
 LANES := vanilla patched debug stock-7 stock-6.12
 
 O := build
+# A VM of the lab keeps one CPU busy, and wants 4 GiB of memory at most.
+JOBS ?= $(shell nproc)
 CC := gcc
 CLANG ?= clang
 BPFTOOL ?= $(or $(shell command -v bpftool),$(wildcard /usr/sbin/bpftool),bpftool)
@@ -47,7 +49,7 @@ demo:	## set everything up, boot the patched kernel and show what guest_memfd do
 check:	## set everything up and run all tests; TESTS='pattern or lane...' selects
 	@$(MAKE) --no-print-directory deps kernels
 	@$(MAKE) --no-print-directory all
-	@$(O)/tests/runner -o $(O)/check tests/suite $(TESTS)
+	@$(O)/tests/runner -j $(JOBS) -o $(O)/check tests/suite $(TESTS)
 
 deps:	## install the packages that are missing (Debian, Ubuntu)
 	@tests/vm/deps.sh

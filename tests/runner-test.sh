@@ -46,3 +46,15 @@ check 2 $runner "$tmp/table"
 printf 'twice host 5 true\ntwice host 5 true\n' >"$tmp/table"
 check 2 $runner "$tmp/table"
 check 0 $runner -l tests/suite
+check 2 $runner -j 0 tests/suite
+
+# Several at a time: the first two need each other, the third must not see the second at work.
+cat >"$tmp/table" <<END
+first host 5 mkfifo $tmp/fifo; echo 1 >$tmp/fifo
+second host 5 until [ -p $tmp/fifo ]; do sleep 0.1; done; read -r x <$tmp/fifo; sleep 0.5; touch $tmp/done
+wait
+third host 5 test -e $tmp/done
+END
+check 0 $runner -j 2 -o "$tmp/out" "$tmp/table"
+rm "$tmp/fifo"
+check 1 $runner -j 1 -o "$tmp/out" "$tmp/table" first

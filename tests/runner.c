@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs the tests that stand in a table, one after the other, and counts.
+ * Runs the tests that stand in a table, several at a time, and counts.
  *
- *   runner [-l] [-o DIR] TABLE [PATTERN...]
+ *   runner [-l] [-j JOBS] [-o DIR] TABLE [PATTERN...]
  *
  * A line of the table: NAME LANE SECONDS COMMAND. LANE is "host" (the command runs here, by bash)
  * or a lane of the lab (it runs in a VM, through tests/vm/lab.sh); LANE/N gives that VM N CPUs.
- * Exit status 0 is a pass, 77 a
- * skip whose last line of output says why and where the test does run, anything else a failure.
+ * A line "wait" holds back what follows until all before it has ended. Exit status 0 is a pass, 77
+ * a skip whose last line of output says why and where the test does run, anything else a failure.
+ * JOBS is 1 unless said otherwise: a VM of the lab keeps one CPU of the machine busy.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,12 +27,24 @@
 #define LAB	  "tests/vm/lab.sh"
 #define LAB_GRACE 90 /* seconds for the boot and for reading the logs, on top of the test's own */
 #define SKIPPED	  77
+#define MAX_JOBS  64
+
+enum result { PASS, FAIL, SKIP };
 
 struct test {
 	char *name, *lane, *command;
 	char *cpus; /* NULL: as many as the lab gives */
 	int seconds;
+	bool after_all; /* a "wait" stands before it */
 	char why[300];
+};
+
+/* A test that runs; pid is 0 where none does. */
+struct job {
+	struct test *test;
+	volatile pid_t pid;
+	double start, end; /* end: when patience ends */
+	int stage;	   /* 0: in time, 1: asked to end, 2: killed */
 };
 
 static const char *const lanes[] = { "vanilla", "patched", "debug", "stock-7", "stock-6.12" };
@@ -39,13 +52,15 @@ static struct test *tests;
 static size_t nr_tests;
 static const char *out_dir = "build/check";
 static volatile sig_atomic_t interrupted;
-static volatile pid_t running;
+static struct job jobs[MAX_JOBS];
+static int max_jobs = 1;
 
 static void on_signal(int sig)
 {
 	interrupted = sig;
-	if (running > 0)
-		kill(-running, SIGTERM);
+	for (int i = 0; i < max_jobs; i++)
+		if (jobs[i].pid > 0)
+			kill(-jobs[i].pid, SIGTERM);
 }
 
 static bool known_lane(const char *lane)
@@ -61,6 +76,7 @@ static bool known_lane(const char *lane)
 static int read_table(const char *path)
 {
 	char *line = NULL;
+	bool barrier = false;
 	size_t size = 0;
 	int nr = 0;
 	FILE *f = fopen(path, "re");
@@ -77,6 +93,10 @@ static int read_table(const char *path)
 		line[strcspn(line, "\n")] = '\0';
 		if (line[strspn(line, " \t")] == '\0' || line[0] == '#')
 			continue;
+		if (!strcmp(line, "wait")) {
+			barrier = true;
+			continue;
+		}
 		if (sscanf(line, "%ms %ms %d %n", &t.name, &t.lane, &t.seconds, &at) == 3)
 			t.cpus = strchr(t.lane, '/');
 		if (t.cpus)
@@ -94,6 +114,8 @@ static int read_table(const char *path)
 			return -1;
 		}
 		tests = more;
+		t.after_all = barrier;
+		barrier = false;
 		for (size_t i = 0; i < nr_tests; i++) {
 			if (!strcmp(tests[i].name, t.name)) {
 				fprintf(stderr, "runner: %s:%d: a second test named %s\n", path, nr,
@@ -150,25 +172,6 @@ static void child(const struct test *t, const char *log)
 	_exit(125);
 }
 
-/* Wait until the deadline; what remains of the test's process group is ended then. */
-static int wait_for(pid_t pid, int seconds, bool *late)
-{
-	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
-	double end = now() + seconds;
-	int status, stage = 0;
-
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (now() > end) {
-			*late = true;
-			kill(-pid, stage++ ? SIGKILL : SIGTERM);
-			end = now() + 15;
-		}
-		nanosleep(&pause, NULL);
-	}
-	kill(-pid, SIGKILL);
-	return status;
-}
-
 static void last_line(const char *log, char *text, size_t size)
 {
 	char *line = NULL;
@@ -196,28 +199,40 @@ static bool names_a_place(const char *reason)
 	return strstr(reason, "host") || strstr(reason, "machine");
 }
 
-enum result { PASS, FAIL, SKIP };
-
-static enum result run(struct test *t)
+static bool on_host(const struct test *t)
 {
-	bool host = !strcmp(t->lane, "host"), late = false;
+	return !strcmp(t->lane, "host");
+}
+
+/* Returns 0, or -errno and says why in the test. */
+static int start(struct job *job, struct test *t)
+{
 	char log[4096];
-	int status;
 	pid_t pid;
 
 	snprintf(log, sizeof(log), "%s/%s.log", out_dir, t->name);
+	job->test = t;
+	job->stage = 0;
+	job->start = now();
+	job->end = job->start + t->seconds + (on_host(t) ? 0 : LAB_GRACE);
 	pid = fork();
 	if (pid < 0) {
 		snprintf(t->why, sizeof(t->why), "cannot fork: %s", strerror(errno));
-		return FAIL;
+		return -errno;
 	}
 	if (pid == 0)
 		child(t, log);
 	setpgid(pid, pid);
-	running = pid;
-	status = wait_for(pid, t->seconds + (host ? 0 : LAB_GRACE), &late);
-	running = 0;
-	if (late || (!host && WIFEXITED(status) && WEXITSTATUS(status) == 124)) {
+	job->pid = pid;
+	return 0;
+}
+
+static enum result judge(struct test *t, int status, bool late)
+{
+	char log[4096];
+
+	snprintf(log, sizeof(log), "%s/%s.log", out_dir, t->name);
+	if (late || (!on_host(t) && WIFEXITED(status) && WEXITSTATUS(status) == 124)) {
 		snprintf(t->why, sizeof(t->why), "not finished after %d s", t->seconds);
 		return FAIL;
 	}
@@ -236,6 +251,27 @@ static enum result run(struct test *t)
 	}
 	snprintf(t->why, sizeof(t->why), "exit status %d", WEXITSTATUS(status));
 	return FAIL;
+}
+
+/*
+ * Has the job ended? What is late is asked to end, then killed; what remains of the process group
+ * of an ended test is killed.
+ */
+static bool ended(struct job *job, enum result *result)
+{
+	int status;
+
+	if (waitpid(job->pid, &status, WNOHANG) == 0) {
+		if (now() > job->end) {
+			kill(-job->pid, job->stage++ ? SIGKILL : SIGTERM);
+			job->end = now() + 15;
+		}
+		return false;
+	}
+	kill(-job->pid, SIGKILL);
+	*result = judge(job->test, status, job->stage > 0);
+	job->pid = 0;
+	return true;
 }
 
 static bool selected(const struct test *t, char **patterns)
@@ -266,32 +302,87 @@ static int make_dirs(char *path)
 	}
 }
 
-int main(int argc, char **argv)
+struct tally {
+	struct test **failed; /* room for all tests */
+	size_t count[3], done, total;
+};
+
+static void note(struct tally *tally, struct job *job, enum result r)
 {
 	static const char *const words[] = { [PASS] = "ok", [FAIL] = "FAILED", [SKIP] = "skipped" };
+	struct test *t = job->test;
+
+	if (r == FAIL)
+		tally->failed[tally->count[FAIL]] = t;
+	tally->count[r]++;
+	printf("[%2zu/%zu] %-7s %s, %s, %.1f s%s%s\n", ++tally->done, tally->total, words[r],
+	       t->name, t->lane, now() - job->start, t->why[0] ? ": " : "", t->why);
+}
+
+/* Run what is selected; at an interruption, wait for what runs. */
+static void run_all(struct tally *tally, char **patterns)
+{
+	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	bool barrier = false;
+	size_t next = 0;
+	int running = 0;
+
+	while (next < nr_tests || running) {
+		for (int i = 0; i < max_jobs; i++) {
+			struct job *job = &jobs[i];
+			enum result r;
+
+			if (job->pid && ended(job, &r)) {
+				note(tally, job, r);
+				running--;
+			}
+			while (next < nr_tests && !selected(&tests[next], patterns))
+				barrier |= tests[next++].after_all;
+			if (interrupted)
+				next = nr_tests;
+			if (job->pid || next == nr_tests)
+				continue;
+			barrier |= tests[next].after_all;
+			if (barrier && running)
+				continue;
+			barrier = false;
+			if (start(job, &tests[next++]))
+				note(tally, job, FAIL);
+			else
+				running++;
+		}
+		nanosleep(&pause, NULL);
+	}
+}
+
+int main(int argc, char **argv)
+{
 	struct sigaction sa = { .sa_handler = on_signal };
-	size_t count[3] = { 0 }, total = 0, at = 0;
+	struct tally tally = { 0 };
 	bool list = false;
 	int opt;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((opt = getopt(argc, argv, "lo:")) != -1) {
+	while ((opt = getopt(argc, argv, "j:lo:")) != -1) {
 		if (opt == 'l')
 			list = true;
 		else if (opt == 'o')
 			out_dir = optarg;
+		else if (opt == 'j')
+			max_jobs = atoi(optarg);
 		else
 			optind = argc + 1;
 	}
-	if (optind >= argc) {
-		fprintf(stderr, "usage: runner [-l] [-o DIR] TABLE [PATTERN|LANE...]\n");
+	if (optind >= argc || max_jobs < 1 || max_jobs > MAX_JOBS) {
+		fprintf(stderr, "usage: runner [-l] [-j 1..%d] [-o DIR] TABLE [PATTERN|LANE...]\n",
+			MAX_JOBS);
 		return 2;
 	}
 	if (read_table(argv[optind++]))
 		return 2;
 	for (size_t i = 0; i < nr_tests; i++)
-		total += selected(&tests[i], argv + optind);
-	if (!total) {
+		tally.total += selected(&tests[i], argv + optind);
+	if (!tally.total) {
 		fprintf(stderr, "runner: no test is selected; -l lists them\n");
 		return 2;
 	}
@@ -303,39 +394,24 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	out_dir = strdup(out_dir);
-	if (!out_dir || make_dirs((char *)out_dir))
+	tally.failed = calloc(nr_tests, sizeof(*tally.failed));
+	if (!out_dir || !tally.failed || make_dirs((char *)out_dir))
 		return 1;
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
 
-	struct test **failed = calloc(nr_tests, sizeof(*failed));
-
-	if (!failed)
-		return 1;
-	for (size_t i = 0; i < nr_tests && !interrupted; i++) {
-		struct test *t = &tests[i];
-		double start = now();
-		enum result r;
-
-		if (!selected(t, argv + optind))
-			continue;
-		r = run(t);
-		if (r == FAIL)
-			failed[count[FAIL]] = t;
-		count[r]++;
-		printf("[%2zu/%zu] %-7s %s, %s, %.1f s%s%s\n", ++at, total, words[r], t->name,
-		       t->lane, now() - start, t->why[0] ? ": " : "", t->why);
-	}
-	for (size_t i = 0; i < count[FAIL]; i++)
-		printf("FAILED %s (%s): %s, log: %s/%s.log\n", failed[i]->name, failed[i]->lane,
-		       failed[i]->why, out_dir, failed[i]->name);
+	run_all(&tally, argv + optind);
+	for (size_t i = 0; i < tally.count[FAIL]; i++)
+		printf("FAILED %s (%s): %s, log: %s/%s.log\n", tally.failed[i]->name,
+		       tally.failed[i]->lane, tally.failed[i]->why, out_dir, tally.failed[i]->name);
 	if (interrupted) {
 		fprintf(stderr, "runner: interrupted by signal %d, %zu of %zu tests ran\n",
-			(int)interrupted, at, total);
+			(int)interrupted, tally.done, tally.total);
 		return 128 + interrupted;
 	}
-	printf("%zu passed, %zu failed, %zu skipped\n", count[PASS], count[FAIL], count[SKIP]);
-	free(failed);
-	return count[FAIL] ? 1 : 0;
+	printf("%zu passed, %zu failed, %zu skipped\n", tally.count[PASS], tally.count[FAIL],
+	       tally.count[SKIP]);
+	free(tally.failed);
+	return tally.count[FAIL] ? 1 : 0;
 }
