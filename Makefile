@@ -24,7 +24,7 @@ ALL_CFLAGS := -std=gnu11 $(WARN) -MMD -MP -I$(O)/tests $(CFLAGS)
 Q := $(if $(V),,@)
 tell = $(if $(V),,@echo '  $(1) $(2)')
 BPF_CFLAGS := -g -O2 -Wall -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 \
-	-I/usr/include/$(shell $(CC) -dumpmachine)
+	-I/usr/include/$(shell $(CC) -dumpmachine 2>/dev/null)
 
 WORKLOAD_OBJ := $(patsubst tests/workload/%.c,$(O)/workload/%.o,$(wildcard tests/workload/*.c))
 VM_TESTS := $(patsubst tests/vm/%.c,$(O)/tests/%,$(wildcard tests/vm/*_test.c))
@@ -126,8 +126,9 @@ $(O)/tests $(O)/workload:
 all: $(O)/gmemtop
 
 TOP_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemtop.c $(wildcard src/lib/*.c src/top/*.c))
-TOP_LIBS := -lbpf -lelf -lz $(shell pkg-config --libs ncursesw json-c)
-TOP_CFLAGS := $(shell pkg-config --cflags-only-I ncursesw json-c)
+# Before `make deps` there is neither compiler nor pkg-config, and nothing to say about it.
+TOP_LIBS := -lbpf -lelf -lz $(shell pkg-config --libs ncursesw json-c 2>/dev/null)
+TOP_CFLAGS := $(shell pkg-config --cflags-only-I ncursesw json-c 2>/dev/null)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
 
 $(O)/gmem_trace.bpf.o: bpf/gmem_trace.bpf.c | $(O)/src/top
