@@ -13,14 +13,14 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include "../workload/kvm_compat.h"
 #include "inodes.skel.h"
+#include "lib/kvm.h"
 #include "test.h"
 
-#define PAGE	  4096UL
+#define PAGE	  KVM_PAGE
 #define PAGES	  256UL
 #define SIZE	  (PAGES * PAGE)
-#define GPA	  (4ULL << 30)
+#define GPA	  KVM_TEST_GPA
 #define SLOT	  1
 #define MAX_NTH	  1000
 #define MAX_SPACE (64L << 20)
@@ -40,40 +40,19 @@ static void write_file(const char *path, const char *value)
 	close(fd);
 }
 
-static int create(int vm, uint64_t flags)
-{
-	struct kvm_create_guest_memfd args = { .size = SIZE, .flags = flags };
-
-	return ioctl(vm, KVM_CREATE_GUEST_MEMFD, &args);
-}
-
 static int set_slot(uint64_t size)
 {
-	struct kvm_userspace_memory_region2 region = {
-		.slot = SLOT,
-		.flags = KVM_MEM_GUEST_MEMFD,
-		.guest_phys_addr = GPA,
-		.memory_size = size,
-		.guest_memfd = gmem_fd,
-	};
-
-	return ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION2, &region);
+	return kvm_bind(vm_fd, SLOT, gmem_fd, GPA, size, 0);
 }
 
 static int set_attributes(uint64_t attributes)
 {
-	struct kvm_memory_attributes attrs = {
-		.address = GPA,
-		.size = SIZE,
-		.attributes = attributes,
-	};
-
-	return ioctl(vm_fd, KVM_SET_MEMORY_ATTRIBUTES, &attrs);
+	return kvm_convert(vm_fd, GPA, SIZE, attributes);
 }
 
 static int op_create(void)
 {
-	int fd = create(vm_fd, 0);
+	int fd = kvm_create_instance(vm_fd, SIZE, 0);
 
 	if (fd < 0)
 		return -1;
@@ -356,7 +335,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	inject_everywhere();
 	nth_fd = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
-	kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	kvm_fd = kvm_open();
 	starve_fd = open("/proc/self/make-it-fail", O_RDWR | O_CLOEXEC);
 	if (nth_fd < 0 || starve_fd < 0 || kvm_fd < 0)
 		give_up(kvm_fd < 0 ? "/dev/kvm" : "/proc/self/fail-nth, make-it-fail");
@@ -366,12 +345,13 @@ int main(void)
 	refs = module_refs();
 	fd = lowest_fd();
 
-	vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, KVM_X86_SW_PROTECTED_VM);
-	mappable_vm = ioctl(kvm_fd, KVM_CREATE_VM, KVM_X86_DEFAULT_VM);
+	vm_fd = kvm_create_vm(kvm_fd, KVM_X86_SW_PROTECTED_VM);
+	mappable_vm = kvm_create_vm(kvm_fd, KVM_X86_DEFAULT_VM);
 	if (vm_fd < 0 || mappable_vm < 0)
 		give_up("KVM_CREATE_VM");
-	gmem_fd = create(vm_fd, 0);
-	mappable_fd = create(mappable_vm, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
+	gmem_fd = kvm_create_instance(vm_fd, SIZE, 0);
+	mappable_fd = kvm_create_instance(mappable_vm, SIZE,
+					  GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
 	if (mappable_fd < 0 || gmem_fd < 0)
 		give_up("KVM_CREATE_GUEST_MEMFD");
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {

@@ -15,15 +15,15 @@
 
 #include <bpf/libbpf.h>
 
-#include "../workload/kvm_compat.h"
 #include "hooks.h"
 #include "hooks.skel.h"
 #include "inodes.skel.h"
+#include "lib/kvm.h"
 #include "test.h"
 
-#define PAGE   4096UL
+#define PAGE   KVM_PAGE
 #define SIZE   (16 * PAGE)
-#define GPA    (4ULL << 30)
+#define GPA    KVM_TEST_GPA
 #define SLOT   3
 #define ROUNDS 1000
 
@@ -47,43 +47,11 @@ static void judge_nothing(void)
 
 static int create_vm(unsigned long type)
 {
-	int fd = ioctl(kvm_fd, KVM_CREATE_VM, type);
+	int fd = kvm_create_vm(kvm_fd, type);
 
 	if (fd < 0)
 		give_up("KVM_CREATE_VM");
 	return fd;
-}
-
-static int create(int vm, uint64_t size, uint64_t flags)
-{
-	struct kvm_create_guest_memfd args = { .size = size, .flags = flags };
-
-	return ioctl(vm, KVM_CREATE_GUEST_MEMFD, &args);
-}
-
-static int bind_slot(int vm, int fd, uint32_t slot, uint64_t gpa, uint64_t size, uint64_t offset)
-{
-	struct kvm_userspace_memory_region2 region = {
-		.slot = slot,
-		.flags = KVM_MEM_GUEST_MEMFD,
-		.guest_phys_addr = gpa,
-		.memory_size = size,
-		.guest_memfd = fd,
-		.guest_memfd_offset = offset,
-	};
-
-	return ioctl(vm, KVM_SET_USER_MEMORY_REGION2, &region);
-}
-
-static int convert(int vm, uint64_t gpa, uint64_t size, uint64_t attributes)
-{
-	struct kvm_memory_attributes attrs = {
-		.address = gpa,
-		.size = size,
-		.attributes = attributes,
-	};
-
-	return ioctl(vm, KVM_SET_MEMORY_ATTRIBUTES, &attrs);
 }
 
 /* private_pages of the VM's own statistics */
@@ -127,7 +95,7 @@ static void test_create(unsigned long type)
 		int lowest = lowest_fd();
 
 		judge(HOOK_CREATE, -errors[i]);
-		r = create(vm, SIZE, 0);
+		r = kvm_create_instance(vm, SIZE, 0);
 		CHECK(r == -1 && errno == errors[i], "r %d errno %d", r, errno);
 		CHECK(lowest_fd() == lowest, "lowest free fd was %d", lowest);
 		CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
@@ -137,7 +105,7 @@ static void test_create(unsigned long type)
 
 	before = inodes->bss->allocated;
 	for (int i = 0; i < ROUNDS; i++)
-		create(vm, SIZE, 0);
+		kvm_create_instance(vm, SIZE, 0);
 	CHECK(inodes->bss->allocated == before + ROUNDS, "%ld allocated",
 	      inodes->bss->allocated - before);
 	CHECK(inodes->bss->allocated == inodes->bss->destroyed, "%ld allocated, %ld destroyed",
@@ -146,12 +114,12 @@ static void test_create(unsigned long type)
 
 	/* Bad requests are KVM's to refuse, the hook has no say. */
 	judge(HOOK_CREATE, -EACCES);
-	r = create(vm, SIZE + 1, 0);
+	r = kvm_create_instance(vm, SIZE + 1, 0);
 	CHECK(r == -1 && errno == EINVAL, "r %d errno %d", r, errno);
 	CHECK(!skel->bss->calls[HOOK_CREATE].count, "called for a bad size");
 
 	judge_nothing();
-	fd = create(vm, SIZE, GUEST_MEMFD_FLAG_MMAP);
+	fd = kvm_create_instance(vm, SIZE, GUEST_MEMFD_FLAG_MMAP);
 	CHECK(fd >= 0, "errno %d", errno);
 	CHECK(!fstat(fd, &st) && st.st_ino == skel->bss->calls[HOOK_CREATE].ino, "inode %lu %llu",
 	      st.st_ino, skel->bss->calls[HOOK_CREATE].ino);
@@ -162,7 +130,7 @@ static void test_create(unsigned long type)
 	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
 
 	judge(HOOK_ANON, -EACCES);
-	r = create(vm, SIZE, 0);
+	r = kvm_create_instance(vm, SIZE, 0);
 	CHECK(r == -1 && errno == EACCES, "r %d errno %d", r, errno);
 	CHECK(!skel->bss->calls[HOOK_CREATE].count, "called after inode_init_security_anon denied");
 	judge_nothing();
@@ -176,11 +144,11 @@ static void test_bind(unsigned long type)
 	long refs = module_refs();
 
 	vm = create_vm(type);
-	fd = create(vm, SIZE, type ? 0 : GUEST_MEMFD_FLAG_MMAP);
+	fd = kvm_create_instance(vm, SIZE, type ? 0 : GUEST_MEMFD_FLAG_MMAP);
 	fstat(fd, &st);
 	for (int i = 0; i < ROUNDS; i++) {
 		judge(HOOK_BIND, -EACCES);
-		r = bind_slot(vm, fd, SLOT, GPA, SIZE - PAGE, PAGE);
+		r = kvm_bind(vm, SLOT, fd, GPA, SIZE - PAGE, PAGE);
 		if (r != -1 || errno != EACCES)
 			break;
 	}
@@ -192,14 +160,14 @@ static void test_bind(unsigned long type)
 
 	/* The slot, the addresses and the range are all still free. */
 	judge_nothing();
-	r = bind_slot(vm, fd, SLOT, GPA, 0, 0);
+	r = kvm_bind(vm, SLOT, fd, GPA, 0, 0);
 	CHECK(r == -1 && errno == EINVAL, "there is a slot to delete: r %d errno %d", r, errno);
-	r = bind_slot(vm, fd, SLOT + 1, GPA, SIZE, 0);
+	r = kvm_bind(vm, SLOT + 1, fd, GPA, SIZE, 0);
 	CHECK(!r, "errno %d", errno);
 
 	/* Ending a binding is never refused. */
 	judge(HOOK_BIND, -EACCES);
-	r = bind_slot(vm, fd, SLOT + 1, GPA, 0, 0);
+	r = kvm_bind(vm, SLOT + 1, fd, GPA, 0, 0);
 	CHECK(!r, "errno %d", errno);
 	CHECK(!skel->bss->calls[HOOK_BIND].count, "called for a deletion");
 
@@ -214,7 +182,7 @@ static void test_convert(void)
 	int vm = create_vm(KVM_X86_SW_PROTECTED_VM), r;
 
 	judge_nothing();
-	r = convert(vm, GPA, 4 * PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE);
+	r = kvm_convert(vm, GPA, 4 * PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE);
 	CHECK(!r && private_pages(vm) == 4, "r %d errno %d, %ld pages", r, errno,
 	      private_pages(vm));
 	CHECK(skel->bss->calls[HOOK_ATTRIBUTES].arg[0] == GPA, "start");
@@ -223,16 +191,16 @@ static void test_convert(void)
 	      "attributes");
 
 	judge(HOOK_ATTRIBUTES, -EACCES);
-	r = convert(vm, GPA, 2 * PAGE, 0);
+	r = kvm_convert(vm, GPA, 2 * PAGE, 0);
 	CHECK(r == -1 && errno == EACCES, "r %d errno %d", r, errno);
-	r = convert(vm, GPA + 8 * PAGE, PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE);
+	r = kvm_convert(vm, GPA + 8 * PAGE, PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE);
 	CHECK(r == -1 && errno == EACCES, "r %d errno %d", r, errno);
 	CHECK(private_pages(vm) == 4, "%ld", private_pages(vm));
-	r = convert(vm, GPA, PAGE + 1, 0);
+	r = kvm_convert(vm, GPA, PAGE + 1, 0);
 	CHECK(r == -1 && errno == EINVAL, "r %d errno %d", r, errno);
 
 	judge_nothing();
-	r = convert(vm, GPA, 2 * PAGE, 0);
+	r = kvm_convert(vm, GPA, 2 * PAGE, 0);
 	CHECK(!r && private_pages(vm) == 2, "r %d errno %d, %ld", r, errno, private_pages(vm));
 	close(vm);
 }
@@ -268,7 +236,7 @@ static void test_fault(void)
 	pid_t pid;
 
 	judge_nothing();
-	fd = create(vm, SIZE, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
+	fd = kvm_create_instance(vm, SIZE, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
 	mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (fd < 0 || mem == MAP_FAILED)
 		give_up("mapping an instance");
@@ -319,7 +287,7 @@ static void test_positive(void)
 	judge_nothing();
 	skel->bss->judged_pid = 0;
 	vm = create_vm(KVM_X86_SW_PROTECTED_VM);
-	fd = create(vm, SIZE, 0);
+	fd = kvm_create_instance(vm, SIZE, 0);
 	refs = module_refs();
 	r = attach_positive(skel->progs.create_positive, &link[0]);
 	r = r ?: attach_positive(skel->progs.bind_positive, &link[1]);
@@ -329,22 +297,22 @@ static void test_positive(void)
 		give_up("attaching fmod_ret");
 	}
 	judge_nothing();
-	r = create(vm, SIZE, 0);
+	r = kvm_create_instance(vm, SIZE, 0);
 	CHECK(r == -1 && errno == EACCES, "create: r %d errno %d", r, errno);
 	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
-	r = bind_slot(vm, fd, SLOT, GPA, SIZE, 0);
+	r = kvm_bind(vm, SLOT, fd, GPA, SIZE, 0);
 	CHECK(r == -1 && errno == EACCES, "bind: r %d errno %d", r, errno);
-	r = convert(vm, GPA, PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE);
+	r = kvm_convert(vm, GPA, PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE);
 	CHECK(r == -1 && errno == EACCES, "convert: r %d errno %d", r, errno);
 	CHECK(!private_pages(vm), "%ld", private_pages(vm));
 	for (int i = 0; i < 3; i++)
 		bpf_link__destroy(link[i]);
-	CHECK(!bind_slot(vm, fd, SLOT, GPA, SIZE, 0), "errno %d", errno);
+	CHECK(!kvm_bind(vm, SLOT, fd, GPA, SIZE, 0), "errno %d", errno);
 	close(fd);
 	close(vm);
 
 	vm = create_vm(KVM_X86_DEFAULT_VM);
-	mfd = create(vm, SIZE, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
+	mfd = kvm_create_instance(vm, SIZE, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
 	mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mfd, 0);
 	r = attach_positive(skel->progs.fault_positive, &link[3]);
 	if (mem == MAP_FAILED || r)
@@ -386,7 +354,7 @@ int main(void)
 	int err;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	kvm_fd = kvm_open();
 	if (kvm_fd < 0)
 		give_up("/dev/kvm");
 	err = load();

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * KVM's requests around guest_memfd, one function each, for tests that ask for them one by one. All
+ * return what the ioctl returns: -1 with errno where it failed.
+ */
+#ifndef VM_KVM_H
+#define VM_KVM_H
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+#include "../../workload/kvm_compat.h"
+
+#define KVM_PAGE 4096UL
+/* Where tests bind: far from what a guest needs for itself. */
+#define KVM_TEST_GPA (4ULL << 30)
+
+static inline int kvm_open(void)
+{
+	return open("/dev/kvm", O_RDWR | O_CLOEXEC);
+}
+
+/* @type: KVM_X86_DEFAULT_VM or KVM_X86_SW_PROTECTED_VM. */
+static inline int kvm_create_vm(int kvm, unsigned long type)
+{
+	return ioctl(kvm, KVM_CREATE_VM, type);
+}
+
+/* An instance of @size bytes; its fd belongs to the caller. */
+static inline int kvm_create_instance(int vm, uint64_t size, uint64_t flags)
+{
+	struct kvm_create_guest_memfd args = { .size = size, .flags = flags };
+
+	return ioctl(vm, KVM_CREATE_GUEST_MEMFD, &args);
+}
+
+/* Bind @size bytes of @instance from @offset on at @gpa; size 0 ends the binding of @slot. */
+static inline int kvm_bind(int vm, uint32_t slot, int instance, uint64_t gpa, uint64_t size,
+			   uint64_t offset)
+{
+	struct kvm_userspace_memory_region2 region = {
+		.slot = slot,
+		.flags = KVM_MEM_GUEST_MEMFD,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.guest_memfd = instance,
+		.guest_memfd_offset = offset,
+	};
+
+	return ioctl(vm, KVM_SET_USER_MEMORY_REGION2, &region);
+}
+
+/* @attributes: KVM_MEMORY_ATTRIBUTE_PRIVATE or 0 for shared. */
+static inline int kvm_convert(int vm, uint64_t gpa, uint64_t size, uint64_t attributes)
+{
+	struct kvm_memory_attributes attrs = {
+		.address = gpa,
+		.size = size,
+		.attributes = attributes,
+	};
+
+	return ioctl(vm, KVM_SET_MEMORY_ATTRIBUTES, &attrs);
+}
+
+#endif /* VM_KVM_H */
