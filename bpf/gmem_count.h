@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+#include "gmem_kvm.h"
+
 /* Sizes are set by user space. No map is per CPU: memory must not grow with the number of CPUs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -74,62 +76,6 @@ static __always_inline __u64 private_pages_of(struct kvm *kvm)
 	if (!bpf_core_field_exists(kvm->stat.generic.private_pages))
 		return GMEM_UNKNOWN;
 	return BPF_CORE_READ(kvm, stat.generic.private_pages);
-}
-
-static __always_inline __u64 resident_pages_of(struct inode *inode)
-{
-	return BPF_CORE_READ(inode, i_mapping, nrpages);
-}
-
-static __always_inline __u64 flags_of(struct inode *inode)
-{
-	struct gmem_inode *gmem;
-	void *container;
-
-	if (!bpf_core_type_exists(struct gmem_inode))
-		return (__u64)BPF_CORE_READ(inode, i_private);
-	container = (void *)inode - bpf_core_field_offset(struct gmem_inode, vfs_inode);
-	gmem = container;
-	return BPF_CORE_READ(gmem, flags);
-}
-
-/* The VM of an instance's file, which must be known to be one. */
-static __always_inline struct kvm *kvm_of(struct file *file)
-{
-	void *private = BPF_CORE_READ(file, private_data);
-
-	if (bpf_core_type_exists(struct gmem_file))
-		return BPF_CORE_READ((struct gmem_file *)private, kvm);
-	return BPF_CORE_READ((struct kvm_gmem *)private, kvm);
-}
-
-/* Files of anon_inodefs get their name from the kernel: nobody can forge it. */
-static __always_inline bool anon_name_is(struct file *file, const char *name, const __u32 size)
-{
-	char buf[16] = {};
-	__u32 i;
-
-	bpf_probe_read_kernel_str(buf, sizeof(buf),
-				  BPF_CORE_READ(file, f_path.dentry, d_name.name));
-	for (i = 0; i < size; i++) {
-		if (buf[i] != name[i])
-			return false;
-	}
-	return true;
-}
-
-static __always_inline bool is_vm(struct file *file)
-{
-	return BPF_CORE_READ(file, f_inode, i_sb, s_magic) == ANON_INODE_FS_MAGIC &&
-	       anon_name_is(file, "kvm-vm", 7);
-}
-
-static __always_inline bool is_instance(struct file *file)
-{
-	__u64 magic = BPF_CORE_READ(file, f_inode, i_sb, s_magic);
-
-	return magic == GUEST_MEMFD_MAGIC ||
-	       (magic == ANON_INODE_FS_MAGIC && anon_name_is(file, "[kvm-gmem]", 11));
 }
 
 static __always_inline void identify(struct gmem_vm *vm, struct kvm *kvm, struct task_struct *task)
@@ -201,13 +147,6 @@ static __always_inline struct gmem_vm *get_vm(struct kvm *kvm)
 	return vm;
 }
 
-static __always_inline void inst_key(struct gmem_inst_key *key, struct inode *inode)
-{
-	key->ino = inode->i_ino;
-	key->dev = inode->i_sb->s_dev;
-	key->pad = 0;
-}
-
 static __noinline struct gmem_inst *add_inst(struct kvm *kvm, struct inode *inode, __u32 born)
 {
 	struct gmem_inst_key key = {}, other = {};
@@ -250,14 +189,6 @@ static __always_inline struct gmem_inst *get_inst(struct kvm *kvm, struct inode 
 		return NULL;
 	inst = bpf_map_lookup_elem(&instances, &key);
 	return inst ?: add_inst(kvm, inode, 0);
-}
-
-/* Which direction a change of attributes has; GMEM_DIRECTIONS: neither. */
-static __always_inline __u32 direction_of(__u64 attributes)
-{
-	if (attributes == KVM_MEMORY_ATTRIBUTE_PRIVATE)
-		return 0;
-	return attributes ? GMEM_DIRECTIONS : 1;
 }
 
 static __noinline int count_error(struct gmem_vm *vm, __u32 op, int ret)

@@ -10,28 +10,11 @@
 #ifndef GMEM_REQUEST_H
 #define GMEM_REQUEST_H
 
-#include <asm-generic/errno.h>
-
 #define MAX_REQUESTS 1024
 
 enum request_kind {
 	REQUEST_CONVERT = 1,
 	REQUEST_BIND,
-};
-
-/* What user space passes: the ABI, not to be relocated. */
-struct attributes_abi {
-	__u64 address;
-	__u64 size;
-	__u64 attributes;
-	__u64 flags;
-};
-
-struct region_abi {
-	__u32 slot;
-	__u32 flags;
-	__u64 guest_phys_addr;
-	__u64 memory_size;
 };
 
 struct request {
@@ -115,12 +98,6 @@ static __always_inline void begin_bind(struct kvm *kvm, struct file *file, __u64
 	r->pages = pages;
 }
 
-/* Refused before KVM looked at it: another process, unreadable, unknown. */
-static __always_inline bool not_looked_at(long ret)
-{
-	return ret == -EIO || ret == -EFAULT || ret == -ENOTTY;
-}
-
 /* A conversion that failed, or was not followed: what it asked for is in the VMM's memory. */
 static __noinline int end_unasked(struct kvm *kvm, int pid, unsigned long arg, long ret, __u64 ns)
 {
@@ -189,19 +166,6 @@ static __always_inline void end_bind(struct file *filp, unsigned long arg, long 
 	}
 	if (region.flags & KVM_MEM_GUEST_MEMFD && region.memory_size)
 		count_vm_error(kvm, GMEM_OP_bind, ret);
-}
-
-/* The file behind a descriptor of the current process. */
-static __always_inline struct file *file_of_fd(int fd)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd), *file = NULL;
-
-	if (fd < 0 || (__u32)fd >= BPF_CORE_READ(table, max_fds))
-		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
-	return file;
 }
 
 #endif /* GMEM_REQUEST_H */
