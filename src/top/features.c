@@ -247,6 +247,13 @@ void features_free(struct features *features)
 	memset(features, 0, sizeof(*features));
 }
 
+bool features_from_function(const struct features *features, enum gmem_fact fact)
+{
+	int source = features->chosen[fact];
+
+	return source >= 0 && !is_tracepoint(&sources[source].hooks[0]);
+}
+
 const char *features_source(const struct features *features, enum gmem_fact fact, char *buf,
 			    unsigned int size)
 {

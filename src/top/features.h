@@ -67,6 +67,9 @@ int features_probe(struct features *features, bool redundant, bool attachable);
 
 void features_free(struct features *features);
 
+/* Is the fact told by KVM's own functions, in lack of a tracepoint? */
+bool features_from_function(const struct features *features, enum gmem_fact fact);
+
 /* "tracepoint kvm_gmem_create", "function kvm_gmem_fallocate", or NULL. */
 const char *features_source(const struct features *features, enum gmem_fact fact, char *buf,
 			    unsigned int size);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -12,11 +10,11 @@
 
 #include "../lib/log.h"
 #include "model.h"
+#include "programs.h"
 #include "gmem_trace.skel.h"
 #include "source_bpf.h"
 
 #define READ_SIZE 65536
-#define SETCAP	  "be root, or: setcap cap_sys_admin,cap_bpf,cap_perfmon+ep gmemtop"
 
 /*
  * In the order in which they are read. What lives before what ended: what moves in between is seen
@@ -53,34 +51,6 @@ static bool dumps_vms(enum dump dump)
 	return dump == DUMP_VMS || dump == DUMP_ENDED_VMS;
 }
 
-/* Load the chosen programs, each with its target. */
-static int choose_programs(struct source_bpf *s)
-{
-	struct bpf_program *program;
-	const char *target;
-	unsigned int i, h;
-	int ret;
-
-	for (i = 0; i < nr_sources; i++) {
-		for (h = 0; h < MAX_HOOKS; h++) {
-			target = s->features.targets[i * MAX_HOOKS + h];
-			if (!target)
-				continue;
-			program = bpf_object__find_program_by_name(s->skel->obj,
-								   sources[i].hooks[h].program);
-			if (!program)
-				return log_error(-ENOENT, "not in this gmemtop", NULL, "program %s",
-						 sources[i].hooks[h].program);
-			ret = bpf_program__set_autoload(program, true);
-			if (!ret && !is_tracepoint(&sources[i].hooks[h]))
-				ret = bpf_program__set_attach_target(program, 0, target);
-			if (ret)
-				return ret;
-		}
-	}
-	return 0;
-}
-
 static int set_sizes(struct source_bpf *s, const struct source_options *opts)
 {
 	int ret;
@@ -96,34 +66,24 @@ static int set_sizes(struct source_bpf *s, const struct source_options *opts)
 	return ret;
 }
 
-static bool from_function(const struct source_bpf *s, enum gmem_fact fact)
-{
-	int source = s->features.chosen[fact];
-
-	return source >= 0 && !is_tracepoint(&sources[source].hooks[0]);
-}
-
 static int load(struct source_bpf *s, const struct source_options *opts, bool attachable)
 {
 	int ret;
 
 	features_free(&s->features);
 	ret = features_probe(&s->features, opts->redundant, attachable);
-	if (ret == -EOPNOTSUPP)
-		return log_error(ret, "no type information (/sys/kernel/btf/vmlinux)",
-				 "use a kernel with CONFIG_DEBUG_INFO_BTF", "look at the kernel");
 	if (ret)
-		return ret;
+		return programs_probe_error(ret);
 	s->skel = gmem_trace_bpf__open();
 	if (!s->skel)
 		return -errno;
-	s->skel->rodata->fn_converts = from_function(s, GMEM_FACT_convert);
-	s->skel->rodata->fn_binds = from_function(s, GMEM_FACT_bind);
+	s->skel->rodata->fn_converts = features_from_function(&s->features, GMEM_FACT_convert);
+	s->skel->rodata->fn_binds = features_from_function(&s->features, GMEM_FACT_bind);
 	s->skel->rodata->use_hot_vms = s->features.facts & FACT(vm_end);
 	s->skel->rodata->use_hot_insts = s->features.facts & FACT(release);
 	ret = set_sizes(s, opts);
 	if (!ret)
-		ret = choose_programs(s);
+		ret = programs_choose(s->skel->obj, &s->features, ~0U);
 	if (!ret)
 		ret = gmem_trace_bpf__load(s->skel);
 	if (ret) {
@@ -193,24 +153,6 @@ static int attach(struct source_bpf *s)
 	return ret;
 }
 
-/* The types of a module can only be had with this one; without it the functions are not found. */
-static bool is_privileged(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
-
-	return syscall(SYS_capget, &header, data) ||
-	       (data[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN));
-}
-
-/* Whatever its errno, a program that the kernel does not take is something that the kernel cannot
- * do. */
-static int refused(int ret, const char *what)
-{
-	log_error(ret, NULL, "-v shows what the kernel says", "%s", what);
-	return ret == -ENOMEM ? ret : -EOPNOTSUPP;
-}
-
 int source_open(struct source_bpf **source, const struct source_options *opts)
 {
 	struct source_bpf *s;
@@ -223,22 +165,17 @@ int source_open(struct source_bpf **source, const struct source_options *opts)
 	/* A function may be in the type information and yet not traceable. */
 	if (ret && ret != -ENODEV && ret != -EPERM && ret != -EOPNOTSUPP)
 		ret = load(s, opts, true);
-	/* EACCES is the verifier's. */
-	if (ret && ret != -ENODEV && ret != -EOPNOTSUPP && !is_privileged())
-		ret = -EPERM;
-	if (ret == -EPERM)
-		log_error(ret, NULL, SETCAP, "load programs into the kernel");
-	else if (ret && ret != -ENODEV && ret != -EOPNOTSUPP)
-		ret = refused(ret, "load programs into the kernel");
-	if (ret)
+	if (ret) {
+		ret = programs_load_error(ret);
 		goto err;
+	}
 	ret = make_others(s);
 	if (!ret)
 		ret = attach_dumps(s);
 	if (!ret)
 		ret = attach(s);
 	if (ret) {
-		ret = refused(ret, "attach to the kernel");
+		ret = programs_refused(ret, "attach to the kernel");
 		goto err;
 	}
 	*source = s;
@@ -355,25 +292,6 @@ static int read_dump(struct source_bpf *s, struct model *model, enum dump dump)
 	return ret;
 }
 
-/* Runs of programs that the kernel left out because the same program was running on that CPU. */
-static uint64_t missed(const struct source_bpf *s)
-{
-	struct bpf_program *program;
-	struct bpf_prog_info info;
-	__u32 size;
-	uint64_t sum = 0;
-
-	bpf_object__for_each_program(program, s->skel->obj)
-	{
-		memset(&info, 0, sizeof(info));
-		size = sizeof(info);
-		if (bpf_program__autoload(program) &&
-		    !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
-			sum += info.recursion_misses;
-	}
-	return sum;
-}
-
 /* To look through an empty map costs as much as through a full one. */
 static bool nothing_ended(struct source_bpf *s, enum dump dump)
 {
@@ -404,7 +322,7 @@ int source_read(struct source_bpf *source, struct model *model)
 		if (ret)
 			return ret;
 	}
-	model_set_lost(model, source->skel->bss->lost, missed(source));
+	model_set_lost(model, source->skel->bss->lost, programs_missed(source->skel->obj));
 	return 0;
 }
 
