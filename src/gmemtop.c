@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* gmemtop: what VMs do with guest_memfd, live. Options and the loop; the rest is in top/. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/exits.h"
@@ -13,6 +11,7 @@
 #include "lib/opts.h"
 #include "top/batch.h"
 #include "top/proc.h"
+#include "top/session.h"
 #include "top/source_bpf.h"
 #include "top/source_live.h"
 #include "top/source_replay.h"
@@ -22,7 +21,6 @@
 #define GMEM_VERSION "0"
 #endif
 
-#define NS_PER_S     1000000000ULL
 #define MIN_DELAY_NS (NS_PER_S / 20)
 #define DEFAULT_VMS  10000
 
@@ -72,41 +70,6 @@ static const struct opt table[] = {
 	{ 0 },
 };
 
-static volatile sig_atomic_t stop;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	stop = 1;
-}
-
-static void catch_signals(void)
-{
-	struct sigaction end = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-
-	sigaction(SIGINT, &end, NULL);
-	sigaction(SIGTERM, &end, NULL);
-	sigaction(SIGHUP, &end, NULL);
-	/* Nobody reads any more: write() says so, and we end quietly. */
-	sigaction(SIGPIPE, &ignore, NULL);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-static void sleep_until(uint64_t ns)
-{
-	struct timespec until = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
-
-	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
-}
-
 static int check(struct options *opts, struct batch *batch)
 {
 	int ret;
@@ -141,25 +104,6 @@ static int check(struct options *opts, struct batch *batch)
 	return 0;
 }
 
-/* Wait for KVM, unless the user does not want to. Return: 0, -EINTR, or -EOPNOTSUPP. */
-static int wait_for_kvm(bool wait)
-{
-	bool told = false;
-
-	while (!kvm_present()) {
-		if (!wait)
-			return log_error(-EOPNOTSUPP, "KVM is not loaded",
-					 "modprobe kvm_amd or kvm_intel", "look at KVM");
-		if (stop)
-			return -EINTR;
-		if (!told)
-			log_note("KVM is not loaded yet, waiting for it");
-		told = true;
-		sleep_until(now_ns() + NS_PER_S / 2);
-	}
-	return 0;
-}
-
 static int show_features(bool redundant, bool as_json)
 {
 	struct features features;
@@ -182,7 +126,7 @@ static int run(const struct options *opts, struct batch *batch, struct source_bp
 	int ret = 0;
 	size_t i;
 
-	for (frame = 1; !stop; frame++) {
+	for (frame = 1; !session_stop; frame++) {
 		model_begin(&model, now_ns());
 		ret = source_read(source, &model);
 		if (ret) {
@@ -223,7 +167,7 @@ static int show(const struct options *opts, const struct batch *batch, struct fr
 		.ascii = opts->ascii,
 		.delay_ns = opts->delay_ns,
 		.frames = opts->frames,
-		.stop = &stop,
+		.stop = &session_stop,
 	};
 
 	return tui_run(frames, &tui);
@@ -288,10 +232,10 @@ int main(int argc, char **argv)
 	ret = check(&opts, &batch);
 	if (ret)
 		return exit_status(ret);
-	catch_signals();
+	session_catch_signals();
 	if (opts.replay)
 		return exit_status(show_recorded(&opts, &batch));
-	ret = wait_for_kvm(!opts.no_wait);
+	ret = session_wait_for_kvm(!opts.no_wait);
 	if (ret)
 		return ret == -EINTR ? GMEM_EXIT_OK : exit_status(ret);
 	if (opts.features)

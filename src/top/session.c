@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <time.h>
+
+#include "../lib/log.h"
+#include "features.h"
+#include "session.h"
+
+volatile sig_atomic_t session_stop;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	session_stop = 1;
+}
+
+void session_catch_signals(void)
+{
+	struct sigaction end = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	sigaction(SIGINT, &end, NULL);
+	sigaction(SIGTERM, &end, NULL);
+	sigaction(SIGHUP, &end, NULL);
+	/* Nobody reads any more: write() says so, and we end quietly. */
+	sigaction(SIGPIPE, &ignore, NULL);
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+void sleep_until(uint64_t ns)
+{
+	struct timespec until = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+int session_wait_for_kvm(bool wait)
+{
+	bool told = false;
+
+	while (!kvm_present()) {
+		if (!wait)
+			return log_error(-EOPNOTSUPP, "KVM is not loaded",
+					 "modprobe kvm_amd or kvm_intel", "look at KVM");
+		if (session_stop)
+			return -EINTR;
+		if (!told)
+			log_note("KVM is not loaded yet, waiting for it");
+		told = true;
+		sleep_until(now_ns() + NS_PER_S / 2);
+	}
+	return 0;
+}

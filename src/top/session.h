@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The life of a run: signals that end it, its clock, the wait for KVM. */
+#ifndef GMEM_SESSION_H
+#define GMEM_SESSION_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NS_PER_S 1000000000ULL
+
+/* Set by SIGINT, SIGTERM and SIGHUP: end as soon as possible. */
+extern volatile sig_atomic_t session_stop;
+
+/* From now on signals set session_stop; where nobody reads any more write() fails with EPIPE. */
+void session_catch_signals(void);
+
+/* CLOCK_MONOTONIC. */
+uint64_t now_ns(void);
+void sleep_until(uint64_t ns);
+
+/* Wait for KVM, unless the user does not want to. Return: 0, -EINTR, or -EOPNOTSUPP. */
+int session_wait_for_kvm(bool wait);
+
+#endif /* GMEM_SESSION_H */
