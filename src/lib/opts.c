@@ -54,7 +54,8 @@ static int set(const struct opt *opt, void *into, const char *value)
 	switch (opt->kind) {
 	case OPT_FLAG: *(bool *)member = true; return 0;
 	case OPT_COUNT: ++*(int *)member; return 0;
-	case OPT_STRING: *(const char **)member = value; return 0;
+	case OPT_STRING:
+	case OPT_OPERAND: *(const char **)member = value; return 0;
 	case OPT_NUMBER:
 		if (!parse_number(value, member))
 			return 0;
@@ -74,12 +75,14 @@ int opts_parse(const struct opt *table, void *into, int argc, char **argv)
 	struct option longs[MAX_OPTS + 1] = { 0 };
 	char shorts[3 * MAX_OPTS] = ":", *s = shorts + 1;
 	const struct opt *opt;
-	int c, ret, i;
+	int c, ret, i, nr = 0;
 
-	for (i = 0; table[i].name && i < MAX_OPTS; i++) {
-		longs[i].name = table[i].name;
-		longs[i].has_arg = table[i].value ? required_argument : no_argument;
-		longs[i].val = FIRST_LONG + i;
+	for (i = 0; table[i].name && nr < MAX_OPTS; i++) {
+		if (table[i].kind == OPT_OPERAND)
+			continue;
+		longs[nr].name = table[i].name;
+		longs[nr].has_arg = table[i].value ? required_argument : no_argument;
+		longs[nr++].val = FIRST_LONG + i;
 		if (table[i].letter) {
 			*s++ = table[i].letter;
 			if (table[i].value)
@@ -100,6 +103,10 @@ int opts_parse(const struct opt *table, void *into, int argc, char **argv)
 		if (ret)
 			return ret;
 	}
+	for (opt = table; opt->name && optind < argc; opt++) {
+		if (opt->kind == OPT_OPERAND)
+			set(opt, into, argv[optind++]);
+	}
 	if (optind < argc)
 		return log_error(-EINVAL, "unexpected", "see --help", "argument '%s'",
 				 argv[optind]);
@@ -112,6 +119,8 @@ void opts_usage(const struct opt *table, const char *head)
 
 	puts(head);
 	for (; table->name; table++) {
+		if (table->kind == OPT_OPERAND)
+			continue;
 		snprintf(left, sizeof(left), "%c%c%s --%s%s%s", table->letter ? '-' : ' ',
 			 table->letter ? table->letter : ' ', table->letter ? "," : " ",
 			 table->name, table->value ? " " : "", table->value ? table->value : "");

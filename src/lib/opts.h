@@ -13,6 +13,7 @@ enum opt_kind {
 	OPT_NUMBER,   /* uint64_t, 1 or more */
 	OPT_DURATION, /* uint64_t nanoseconds, given in seconds with decimals */
 	OPT_STRING,   /* const char * */
+	OPT_OPERAND,  /* const char *, given without a name: operands are taken in their order */
 };
 
 struct opt {
@@ -29,7 +30,8 @@ struct opt {
  * @table: the options, the last one has no name
  * @into: the program's options, already with their defaults
  *
- * Return: 0 or -EINVAL, which has been explained to the user. Operands are not accepted.
+ * Return: 0 or -EINVAL, which has been explained to the user. Operands for which the table has no
+ * place are not accepted; those that are not given stay as they are.
  */
 int opts_parse(const struct opt *table, void *into, int argc, char **argv);
 
