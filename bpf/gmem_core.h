@@ -20,6 +20,9 @@ struct task_struct {
 	char comm[16];
 	struct mm_struct *mm;
 	struct files_struct *files;
+	struct task_struct *group_leader;
+	unsigned long long start_boottime;
+	unsigned long long self_exec_id;
 };
 
 struct fdtable {
@@ -36,9 +39,18 @@ struct super_block {
 	unsigned long s_magic;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
 struct address_space {
 	struct inode *host;
 	unsigned long nrpages;
+	struct list_head i_private_list;
+};
+
+struct folio {
+	unsigned long index;
 };
 
 struct inode {
@@ -70,11 +82,16 @@ struct file {
 struct vm_area_struct {
 	unsigned long vm_start;
 	unsigned long vm_end;
+	unsigned long vm_flags;
+	unsigned long vm_pgoff;
 	struct file *vm_file;
 };
 
 struct vm_fault {
 	struct vm_area_struct *vma;
+	unsigned long pgoff;
+	unsigned long address;
+	unsigned int flags;
 };
 
 /* virt/kvm: in the BTF of kvm.ko where KVM is a module. */
@@ -99,9 +116,13 @@ struct kvm {
 };
 
 struct kvm_memory_slot {
+	unsigned long long base_gfn;
 	unsigned long npages;
+	short id;
+	unsigned short as_id;
 	struct {
 		struct file *file;
+		unsigned long pgoff;
 	} gmem;
 };
 
@@ -117,6 +138,7 @@ struct kvm_userspace_memory_region2 {
 	unsigned int flags;
 	unsigned long long guest_phys_addr;
 	unsigned long long memory_size;
+	unsigned long long guest_memfd_offset;
 };
 
 struct kvm_create_guest_memfd {
@@ -127,15 +149,18 @@ struct kvm_create_guest_memfd {
 /* A VM's view of an instance, file->private_data: struct kvm_gmem in older kernels. */
 struct gmem_file {
 	struct kvm *kvm;
+	struct list_head entry;
 };
 
 struct kvm_gmem {
 	struct kvm *kvm;
+	struct list_head entry;
 };
 
 /* Absent in older kernels, where an instance is a plain inode with its flags in i_private. */
 struct gmem_inode {
 	struct inode vfs_inode;
+	struct list_head gmem_file_list;
 	unsigned long long flags;
 };
 
@@ -172,6 +197,8 @@ enum kvm_gmem_invalidate_reason {
 #define KVM_SET_MEMORY_ATTRIBUTES    0x4020aed2
 #define KVM_SET_USER_MEMORY_REGION2  0x40a0ae49
 #define FALLOC_FL_PUNCH_HOLE	     0x02
+#define FAULT_FLAG_WRITE	     0x01
+#define VM_ACCESS_FLAGS		     0x07 /* read, write, execute: the same bits as in PROT_* */
 #define VM_FAULT_RETRY		     0x0400
 #define VM_FAULT_ERROR		     0x0873 /* OOM, SIGBUS, HWPOISON, HWPOISON_LARGE, SIGSEGV, FALLBACK */
 #define PAGE_SHIFT		     12
