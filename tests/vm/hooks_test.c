@@ -4,8 +4,6 @@
  * error code and leaves nothing behind, what is allowed still works, the hooks get the values that
  * were used. Runs as root in a lane that has the series.
  */
-#include <setjmp.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -19,6 +17,7 @@
 #include "hooks.skel.h"
 #include "inodes.skel.h"
 #include "lib/kvm.h"
+#include "lib/sigbus.h"
 #include "test.h"
 
 #define PAGE   KVM_PAGE
@@ -54,32 +53,14 @@ static int create_vm(unsigned long type)
 	return fd;
 }
 
-/* private_pages of the VM's own statistics */
+/* KVM's own count of private pages */
 static long private_pages(int vm)
 {
-	struct kvm_stats_header header;
-	char desc[sizeof(struct kvm_stats_desc) + 256];
-	uint64_t value = 0;
-	int fd = ioctl(vm, KVM_GET_STATS_FD, NULL);
+	long pages = kvm_private_pages(vm);
 
-	if (fd < 0 || pread(fd, &header, sizeof(header), 0) != sizeof(header))
-		give_up("KVM_GET_STATS_FD");
-	for (uint32_t i = 0; i < header.num_desc; i++) {
-		size_t len = sizeof(struct kvm_stats_desc) + header.name_size;
-		struct kvm_stats_desc *d = (void *)desc;
-
-		if (pread(fd, desc, len, header.desc_offset + i * len) != (ssize_t)len)
-			give_up("reading a statistics descriptor");
-		if (strcmp(d->name, "private_pages"))
-			continue;
-		if (pread(fd, &value, sizeof(value), header.data_offset + d->offset) !=
-		    sizeof(value))
-			give_up("reading private_pages");
-		close(fd);
-		return value;
-	}
-	printf("the statistics of the VM have no private_pages\n");
-	exit(1);
+	if (pages < 0)
+		give_up("private_pages in the statistics of the VM");
+	return pages;
 }
 
 static void test_create(unsigned long type)
@@ -205,29 +186,6 @@ static void test_convert(void)
 	close(vm);
 }
 
-static sigjmp_buf on_sigbus;
-
-static void sigbus(int sig)
-{
-	(void)sig;
-	siglongjmp(on_sigbus, 1);
-}
-
-/* Is a read of this byte answered with SIGBUS? */
-static bool refused(volatile char *byte)
-{
-	struct sigaction act = { .sa_handler = sigbus }, old;
-	bool bus = true;
-
-	sigaction(SIGBUS, &act, &old);
-	if (!sigsetjmp(on_sigbus, 1)) {
-		(void)*byte;
-		bus = false;
-	}
-	sigaction(SIGBUS, &old, NULL);
-	return bus;
-}
-
 static void test_fault(void)
 {
 	int vm = create_vm(KVM_X86_DEFAULT_VM), fd, status;
@@ -243,27 +201,27 @@ static void test_fault(void)
 	fstat(fd, &st);
 
 	judge(HOOK_FAULT, -EACCES);
-	CHECK(refused(mem + 2 * PAGE), "denied");
+	CHECK(read_refused(mem + 2 * PAGE), "denied");
 	CHECK(skel->bss->calls[HOOK_FAULT].ino == st.st_ino, "inode");
 	CHECK(skel->bss->calls[HOOK_FAULT].arg[0] == 2, "pgoff");
 	CHECK(skel->bss->calls[HOOK_FAULT].arg[2] == (uintptr_t)mem, "vm_start");
 	CHECK(!fstat(fd, &st) && !st.st_blocks, "a denied fault allocated memory");
 
 	judge_nothing();
-	CHECK(!refused(mem + 2 * PAGE), "allowed");
+	CHECK(!read_refused(mem + 2 * PAGE), "allowed");
 	judge(HOOK_FAULT, -EACCES);
-	CHECK(!refused(mem + 2 * PAGE), "a page that is mapped stays mapped");
+	CHECK(!read_refused(mem + 2 * PAGE), "a page that is mapped stays mapped");
 
 	/* A mapping inherited over fork, which mmap_file never saw. */
 	skel->bss->judged_pid = 0;
 	pid = fork();
 	if (!pid) {
 		skel->bss->judged_pid = getpid();
-		_exit(refused(mem + 3 * PAGE) ? 0 : 1);
+		_exit(read_refused(mem + 3 * PAGE) ? 0 : 1);
 	}
 	CHECK(waitpid(pid, &status, 0) == pid && !status, "child: status 0x%x", status);
 	judge_nothing();
-	CHECK(!refused(mem + 3 * PAGE), "the parent is not the child");
+	CHECK(!read_refused(mem + 3 * PAGE), "the parent is not the child");
 
 	munmap(mem, SIZE);
 	close(fd);
@@ -317,9 +275,9 @@ static void test_positive(void)
 	r = attach_positive(skel->progs.fault_positive, &link[3]);
 	if (mem == MAP_FAILED || r)
 		give_up("fmod_ret on the fault hook");
-	CHECK(refused(mem), "a positive value must refuse the fault");
+	CHECK(read_refused(mem), "a positive value must refuse the fault");
 	bpf_link__destroy(link[3]);
-	CHECK(!refused(mem), "allowed again");
+	CHECK(!read_refused(mem), "allowed again");
 	munmap(mem, SIZE);
 	close(mfd);
 	close(vm);

@@ -6,9 +6,12 @@
 #ifndef VM_KVM_H
 #define VM_KVM_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "../../workload/kvm_compat.h"
 
@@ -61,6 +64,41 @@ static inline int kvm_convert(int vm, uint64_t gpa, uint64_t size, uint64_t attr
 	};
 
 	return ioctl(vm, KVM_SET_MEMORY_ATTRIBUTES, &attrs);
+}
+
+/*
+ * How many pages of the VM are private, by its own statistics; -1 with errno, ENOENT where a kernel
+ * without the series does not count them.
+ */
+static inline long kvm_private_pages(int vm)
+{
+	struct kvm_stats_header header;
+	char buf[sizeof(struct kvm_stats_desc) + 256];
+	struct kvm_stats_desc *desc = (void *)buf;
+	uint64_t value = 0;
+	long pages = -1;
+	int fd = ioctl(vm, KVM_GET_STATS_FD, NULL);
+
+	if (fd < 0)
+		return -1;
+	if (pread(fd, &header, sizeof(header), 0) != sizeof(header))
+		header.num_desc = 0;
+	for (uint32_t i = 0; i < header.num_desc; i++) {
+		size_t len = sizeof(*desc) + header.name_size;
+
+		if (len > sizeof(buf) ||
+		    pread(fd, buf, len, header.desc_offset + i * len) != (ssize_t)len)
+			break;
+		if (strcmp(desc->name, "private_pages"))
+			continue;
+		if (pread(fd, &value, sizeof(value), header.data_offset + desc->offset) ==
+		    sizeof(value))
+			pages = value;
+		break;
+	}
+	close(fd);
+	errno = ENOENT;
+	return pages;
 }
 
 #endif /* VM_KVM_H */
