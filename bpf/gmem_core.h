@@ -14,6 +14,30 @@
 struct mm_struct;
 struct seq_file;
 
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+struct refcount_struct {
+	struct {
+		int counter;
+	} refs;
+};
+
+struct xarray {
+	void *xa_head;
+};
+
+struct xa_node {
+	unsigned char shift;
+	unsigned char count;
+	void *slots[64];
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
@@ -45,6 +69,7 @@ struct list_head {
 
 struct address_space {
 	struct inode *host;
+	struct xarray i_pages;
 	unsigned long nrpages;
 	struct list_head i_private_list;
 };
@@ -58,6 +83,9 @@ struct inode {
 	struct address_space *i_mapping;
 	unsigned long i_ino;
 	long long i_size;
+	struct {
+		int counter;
+	} i_count;
 	void *i_private;
 };
 
@@ -87,11 +115,15 @@ struct vm_area_struct {
 	struct file *vm_file;
 };
 
+enum fault_flag {
+	FAULT_FLAG_WRITE = 1 << 0,
+};
+
 struct vm_fault {
 	struct vm_area_struct *vma;
 	unsigned long pgoff;
 	unsigned long address;
-	unsigned int flags;
+	enum fault_flag flags;
 };
 
 /* virt/kvm: in the BTF of kvm.ko where KVM is a module. */
@@ -108,16 +140,27 @@ struct kvm_arch {
 	unsigned char vm_type; /* an unsigned long before 6.10: its lowest byte says the same */
 };
 
+struct kvm_memslots {
+	unsigned long long generation;
+	struct hlist_head id_hash[128];
+	int node_idx;
+};
+
 struct kvm {
 	struct mm_struct *mm;
+	struct kvm_memslots *memslots[1]; /* one for each address space */
+	struct refcount_struct users_count;
 	int userspace_pid;
+	struct xarray mem_attr_array;
 	struct kvm_vm_stat stat;
 	struct kvm_arch arch;
 };
 
 struct kvm_memory_slot {
+	struct hlist_node id_node[2];
 	unsigned long long base_gfn;
 	unsigned long npages;
+	unsigned long userspace_addr;
 	short id;
 	unsigned short as_id;
 	struct {
@@ -181,6 +224,12 @@ struct bpf_iter__task_file {
 	struct file *file;
 };
 
+struct bpf_iter__task_vma {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	struct vm_area_struct *vma;
+};
+
 #pragma clang attribute pop
 
 /* enum kvm_gmem_invalidate_reason of kernel-patches/ */
@@ -196,8 +245,8 @@ enum kvm_gmem_invalidate_reason {
 #define KVM_MEM_GUEST_MEMFD	     (1U << 2)
 #define KVM_SET_MEMORY_ATTRIBUTES    0x4020aed2
 #define KVM_SET_USER_MEMORY_REGION2  0x40a0ae49
+#define FALLOC_FL_KEEP_SIZE	     0x01
 #define FALLOC_FL_PUNCH_HOLE	     0x02
-#define FAULT_FLAG_WRITE	     0x01
 #define VM_ACCESS_FLAGS		     0x07 /* read, write, execute: the same bits as in PROT_* */
 #define VM_FAULT_RETRY		     0x0400
 #define VM_FAULT_ERROR		     0x0873 /* OOM, SIGBUS, HWPOISON, HWPOISON_LARGE, SIGSEGV, FALLBACK */
