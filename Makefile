@@ -131,15 +131,15 @@ TOP_LIBS := -lbpf -lelf -lz $(shell pkg-config --libs ncursesw json-c 2>/dev/nul
 TOP_CFLAGS := $(shell pkg-config --cflags-only-I ncursesw json-c 2>/dev/null)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
 
-$(O)/gmem_trace.bpf.o: bpf/gmem_trace.bpf.c | $(O)/src/top
+$(O)/gmem_%.bpf.o: bpf/gmem_%.bpf.c | $(O)/src/top
 	$(call tell,BPF ,$@)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
 
-$(O)/gmem_trace.skel.h: $(O)/gmem_trace.bpf.o
+$(O)/gmem_%.skel.h: $(O)/gmem_%.bpf.o
 	$(call tell,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name gmem_trace_bpf >$@
+	$(Q)$(BPFTOOL) gen skeleton $< name gmem_$*_bpf >$@
 
-$(O)/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/src/lib $(O)/src/top
+$(O)/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/gmem_events.skel.h $(O)/src/lib $(O)/src/top
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(TOP_CFLAGS) -I$(O) -c -o $@ $<
 
@@ -173,5 +173,5 @@ $(O)/unit $(O)/src/lib $(O)/src/top:
 
 -include $(wildcard $(O)/tests/*.d $(O)/workload/*.d $(O)/*.d $(O)/unit/*.d $(O)/src/*.d $(O)/src/*/*.d)
 
-.PRECIOUS: $(O)/tests/%.bpf.o $(O)/tests/%.skel.h
+.PRECIOUS: $(O)/tests/%.bpf.o $(O)/tests/%.skel.h $(O)/gmem_%.bpf.o $(O)/gmem_%.skel.h
 .PHONY: help demo check deps kernel kernels lab selftests all lint bench check-patches clean
