@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../../workload/kvm_compat.h"
@@ -99,6 +100,17 @@ static inline long kvm_private_pages(int vm)
 	close(fd);
 	errno = ENOENT;
 	return pages;
+}
+
+/*
+ * Does the instance that is mapped at @page have memory there? 1, 0, or -1 with errno. Its
+ * st_blocks does not tell, they are always 0.
+ */
+static inline int kvm_resident(void *page)
+{
+	unsigned char resident;
+
+	return mincore(page, KVM_PAGE, &resident) ? -1 : resident & 1;
 }
 
 #endif /* VM_KVM_H */
