@@ -7,8 +7,10 @@
  * One line per operation: name, operations per round, cost of one operation in the cheapest round
  * and in the median one.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,55 +20,45 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../workload/kvm_compat.h"
+#include "../vm/lib/kvm.h"
+#include "vcpu.h"
 
-#define PAGE   4096UL
-#define PAGES  512UL
-#define SIZE   (PAGES * PAGE)
-#define GPA    (4ULL << 30)
-#define ROUNDS 15
+#define PAGES	  512UL
+#define SIZE	  (PAGES * KVM_PAGE)
+#define GPA	  KVM_TEST_GPA
+#define GUEST_GPA (1ULL << 30) /* where a guest in 32-bit mode finds it */
+#define ROUNDS	  15
 
 struct bench {
 	const char *name;
 	unsigned int ops; /* operations of a round */
 	int (*setup)(void);
+	int (*prepare)(void); /* before each round, not measured */
 	int (*round)(unsigned int ops);
-	void (*teardown)(void);
+	int (*without)(unsigned int ops); /* after each: the same but for the operations */
 };
 
 static int kvm_fd, vm_fd, gmem_fd = -1;
 static char *mem = MAP_FAILED;
+static struct vcpu vcpu = { .fd = -1 };
 
 static int create_vm(unsigned long type)
 {
-	vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, type);
+	vm_fd = kvm_create_vm(kvm_fd, type);
 	return vm_fd < 0 ? -errno : 0;
 }
 
-static int create(uint64_t flags)
+static int create_instance(uint64_t flags)
 {
-	struct kvm_create_guest_memfd args = { .size = SIZE, .flags = flags };
-	int fd = ioctl(vm_fd, KVM_CREATE_GUEST_MEMFD, &args);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static int bind_all(int fd)
-{
-	struct kvm_userspace_memory_region2 region = {
-		.flags = KVM_MEM_GUEST_MEMFD,
-		.guest_phys_addr = GPA,
-		.memory_size = SIZE,
-		.guest_memfd = fd,
-	};
-
-	return ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION2, &region) ? -errno : 0;
+	gmem_fd = kvm_create_instance(vm_fd, SIZE, flags);
+	return gmem_fd < 0 ? -errno : 0;
 }
 
 static void teardown(void)
 {
 	if (mem != MAP_FAILED)
 		munmap(mem, SIZE);
+	vcpu_close(&vcpu);
 	if (gmem_fd >= 0)
 		close(gmem_fd);
 	close(vm_fd);
@@ -74,27 +66,29 @@ static void teardown(void)
 	gmem_fd = -1;
 }
 
-static int convert_setup(void)
+static int bound_setup(uint64_t gpa)
 {
 	int r = create_vm(KVM_X86_SW_PROTECTED_VM);
 
-	if (r)
-		return r;
-	gmem_fd = create(0);
-	return gmem_fd < 0 ? gmem_fd : bind_all(gmem_fd);
+	if (!r)
+		r = create_instance(0);
+	if (!r && kvm_bind(vm_fd, 0, gmem_fd, gpa, SIZE, 0))
+		r = -errno;
+	return r;
+}
+
+static int convert_setup(void)
+{
+	return bound_setup(GPA);
 }
 
 /* Every page to private, then every page back: each operation changes one page. */
 static int convert_round(unsigned int ops)
 {
-	struct kvm_memory_attributes attrs = { .size = PAGE };
-
-	for (unsigned int i = 0; i < ops; i++) {
-		attrs.address = GPA + (i % PAGES) * PAGE;
-		attrs.attributes = i / PAGES % 2 ? 0 : KVM_MEMORY_ATTRIBUTE_PRIVATE;
-		if (ioctl(vm_fd, KVM_SET_MEMORY_ATTRIBUTES, &attrs))
+	for (unsigned int i = 0; i < ops; i++)
+		if (kvm_convert(vm_fd, GPA + (i % PAGES) * KVM_PAGE, KVM_PAGE,
+				i / PAGES % 2 ? 0 : KVM_MEMORY_ATTRIBUTE_PRIVATE))
 			return -errno;
-	}
 	return 0;
 }
 
@@ -107,14 +101,8 @@ static int unbound_setup(void)
 /* What is private already becomes private. */
 static int redundant_round(unsigned int ops)
 {
-	struct kvm_memory_attributes attrs = {
-		.address = GPA,
-		.size = PAGE,
-		.attributes = KVM_MEMORY_ATTRIBUTE_PRIVATE,
-	};
-
 	for (unsigned int i = 0; i < ops; i++)
-		if (ioctl(vm_fd, KVM_SET_MEMORY_ATTRIBUTES, &attrs))
+		if (kvm_convert(vm_fd, GPA, KVM_PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE))
 			return -errno;
 	return 0;
 }
@@ -127,10 +115,10 @@ static int create_setup(void)
 static int create_round(unsigned int ops)
 {
 	for (unsigned int i = 0; i < ops; i++) {
-		int fd = create(0);
+		int fd = kvm_create_instance(vm_fd, SIZE, 0);
 
 		if (fd < 0)
-			return fd;
+			return -errno;
 		close(fd);
 	}
 	return 0;
@@ -140,18 +128,15 @@ static int mmap_setup(void)
 {
 	int r = create_vm(KVM_X86_DEFAULT_VM);
 
-	if (r)
-		return r;
-	gmem_fd = create(GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
-	return gmem_fd < 0 ? gmem_fd : 0;
+	return r ? r : create_instance(GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
 }
 
 static int mmap_round(unsigned int ops)
 {
 	for (unsigned int i = 0; i < ops; i++) {
-		void *m = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, gmem_fd, 0);
+		void *m = mmap(NULL, KVM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, gmem_fd, 0);
 
-		if (m == MAP_FAILED || munmap(m, PAGE))
+		if (m == MAP_FAILED || munmap(m, KVM_PAGE))
 			return -errno;
 	}
 	return 0;
@@ -177,18 +162,40 @@ static int fault_round(unsigned int ops)
 	for (unsigned int i = 0; i < ops; i++) {
 		if (i % PAGES == 0 && madvise(mem, SIZE, MADV_DONTNEED))
 			return -errno;
-		*(volatile char *)(mem + (i % PAGES) * PAGE) = 2;
+		*(volatile char *)(mem + (i % PAGES) * KVM_PAGE) = 2;
 	}
 	return 0;
 }
 
+static int guest_setup(void)
+{
+	int r = bound_setup(GUEST_GPA);
+
+	if (!r && kvm_convert(vm_fd, GUEST_GPA, SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE))
+		r = -errno;
+	return r ? r : vcpu_open(&vcpu, kvm_fd, vm_fd);
+}
+
+/* Fresh pages for the guest. */
+static int guest_punch(void)
+{
+	return fallocate(gmem_fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0, SIZE) ? -errno : 0;
+}
+
+static int guest_round(unsigned int ops)
+{
+	return vcpu_touch(&vcpu, GUEST_GPA, ops);
+}
+
+/* The second time guest_round() enters and leaves the guest without a fault. */
 static const struct bench benches[] = {
-	{ "convert", 4 * PAGES, convert_setup, convert_round, teardown },
-	{ "convert_unbound", 4 * PAGES, unbound_setup, convert_round, teardown },
-	{ "convert_redundant", 4 * PAGES, convert_setup, redundant_round, teardown },
-	{ "create_close", 256, create_setup, create_round, teardown },
-	{ "mmap_munmap", 512, mmap_setup, mmap_round, teardown },
-	{ "host_fault", 4 * PAGES, fault_setup, fault_round, teardown },
+	{ "convert", 4 * PAGES, convert_setup, NULL, convert_round, NULL },
+	{ "convert_unbound", 4 * PAGES, unbound_setup, NULL, convert_round, NULL },
+	{ "convert_redundant", 4 * PAGES, convert_setup, NULL, redundant_round, NULL },
+	{ "create_close", 256, create_setup, NULL, create_round, NULL },
+	{ "mmap_munmap", 512, mmap_setup, NULL, mmap_round, NULL },
+	{ "host_fault", 4 * PAGES, fault_setup, NULL, fault_round, NULL },
+	{ "guest_fault", PAGES, guest_setup, guest_punch, guest_round, guest_round },
 };
 
 static uint64_t cpu_ns(void)
@@ -206,6 +213,30 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static int timed(int (*what)(unsigned int ops), unsigned int ops, int64_t *ns)
+{
+	uint64_t start = cpu_ns();
+	int r = what(ops);
+
+	*ns = (int64_t)(cpu_ns() - start);
+	return r;
+}
+
+static int round_cost(const struct bench *b, uint64_t *cost)
+{
+	int64_t with = 0, without = 0;
+	int r = b->prepare ? b->prepare() : 0;
+
+	if (!r)
+		r = timed(b->round, b->ops, &with);
+	if (!r && b->without)
+		r = timed(b->without, b->ops, &without);
+	if (!r && with < without)
+		r = -ERANGE;
+	*cost = (uint64_t)(with - without) / b->ops;
+	return r;
+}
+
 static int run(const struct bench *b)
 {
 	uint64_t cost[ROUNDS];
@@ -213,14 +244,10 @@ static int run(const struct bench *b)
 
 	/* The first round warms the caches of slabs and page tables. */
 	if (!r)
-		r = b->round(b->ops);
-	for (int i = 0; !r && i < ROUNDS; i++) {
-		uint64_t start = cpu_ns();
-
-		r = b->round(b->ops);
-		cost[i] = (cpu_ns() - start) / b->ops;
-	}
-	b->teardown();
+		r = round_cost(b, &cost[0]);
+	for (int i = 0; !r && i < ROUNDS; i++)
+		r = round_cost(b, &cost[i]);
+	teardown();
 	if (r) {
 		fprintf(stderr, "bench_ops: %s: %s\n", b->name, strerror(-r));
 		return r;
@@ -235,7 +262,7 @@ int main(int argc, char **argv)
 {
 	int failed = 0;
 
-	kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	kvm_fd = kvm_open();
 	if (kvm_fd < 0) {
 		fprintf(stderr, "bench_ops: /dev/kvm: %s\n", strerror(errno));
 		return 4;

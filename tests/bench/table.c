@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define MAX_RUNS 8
-#define MAX_OPS	 32
+#define MAX_OPS	 128
 #define NAME_LEN 32
 
 struct run {

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What gmemtop itself costs with N VMs, each a process with an instance of its own that converts
+ * pages before every frame.
+ *
+ *   bench_refresh N...
+ *
+ * In the format of bench_ops, for each N:
+ *   refresh_N      CPU time of one frame with --json, in nanoseconds: the cheapest and the median
+ *   resident_N     its resident memory at most, in KiB
+ *   first_frame_N  from its start to the end of the first frame, in microseconds
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../vm/lib/kvm.h"
+
+#define GMEMTOP	    "build/gmemtop"
+#define SIZE	    (512 * KVM_PAGE)
+#define GPA	    KVM_TEST_GPA
+#define WARM	    2 /* frames in which names are looked up and buffers grow */
+#define FRAMES	    9
+#define CONVERSIONS 4
+#define PIPE_SIZE   (1 << 20)
+#define NS_PER_S    1000000000ULL
+
+struct top {
+	pid_t pid;
+	FILE *out;
+	clockid_t cpu;
+	char *line;
+	size_t size;
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static int vm_setup(int *vm)
+{
+	int kvm = kvm_open(), instance;
+
+	*vm = kvm < 0 ? -1 : kvm_create_vm(kvm, KVM_X86_SW_PROTECTED_VM);
+	instance = *vm < 0 ? -1 : kvm_create_instance(*vm, SIZE, 0);
+	if (instance < 0 || kvm_bind(*vm, 0, instance, GPA, SIZE, 0))
+		return -errno;
+	return 0;
+}
+
+/* A VMM: each SIGUSR1 makes it convert. It ends with its parent. */
+static void __attribute__((noreturn)) vmm(int ready)
+{
+	sigset_t work;
+	int vm, ret, sig, i, page = 0;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigemptyset(&work);
+	sigaddset(&work, SIGUSR1);
+	ret = vm_setup(&vm);
+	if (write(ready, &ret, sizeof(ret)) != sizeof(ret) || ret)
+		_exit(1);
+	close(ready);
+	for (;;) {
+		sigwait(&work, &sig);
+		for (i = 0; i < CONVERSIONS; i++, page++)
+			kvm_convert(vm, GPA + (uint64_t)(page / 2 % 512) * KVM_PAGE, KVM_PAGE,
+				    page % 2 ? 0 : KVM_MEMORY_ATTRIBUTE_PRIVATE);
+	}
+}
+
+/* The VMMs are one process group, that of the first. */
+static int start_vms(unsigned int nr, pid_t *group)
+{
+	int ready[2], ret = 0, one;
+	unsigned int i;
+	pid_t pid;
+
+	*group = 0;
+	if (pipe(ready))
+		return -errno;
+	for (i = 0; i < nr && !ret; i++) {
+		pid = fork();
+		if (!pid)
+			vmm(ready[1]);
+		if (pid < 0) {
+			ret = -errno;
+			break;
+		}
+		if (!*group)
+			*group = pid;
+		setpgid(pid, *group);
+		if (read(ready[0], &one, sizeof(one)) != sizeof(one))
+			ret = -EIO;
+		else
+			ret = one;
+	}
+	close(ready[0]);
+	close(ready[1]);
+	return ret;
+}
+
+static void stop_vms(pid_t group)
+{
+	if (!group)
+		return;
+	kill(-group, SIGKILL);
+	while (waitpid(-group, NULL, 0) > 0)
+		;
+}
+
+static int start_top(struct top *top)
+{
+	int out[2];
+
+	if (pipe2(out, O_CLOEXEC))
+		return -errno;
+	fcntl(out[1], F_SETPIPE_SZ, PIPE_SIZE);
+	top->pid = fork();
+	if (!top->pid) {
+		dup2(out[1], STDOUT_FILENO);
+		execl(GMEMTOP, GMEMTOP, "--json", "-d", "1", NULL);
+		perror(GMEMTOP);
+		_exit(1);
+	}
+	close(out[1]);
+	top->out = fdopen(out[0], "r");
+	if (top->pid < 0 || !top->out || clock_getcpuclockid(top->pid, &top->cpu))
+		return -EIO;
+	return 0;
+}
+
+/* Read a frame, which has to show all VMs. */
+static int read_frame(struct top *top, unsigned int nr)
+{
+	unsigned int shown = 0;
+	const char *at;
+
+	if (getline(&top->line, &top->size, top->out) < 0)
+		return -EPIPE;
+	for (at = top->line; (at = strstr(at, "\"gone\":false")); at++)
+		shown++;
+	if (shown >= nr)
+		return 0;
+	fprintf(stderr, "bench_refresh: a frame shows %u VMs of %u\n", shown, nr);
+	return -ENODATA;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* A field of /proc/PID/status, in KiB; 0 if there is none. */
+static unsigned long status_kib(pid_t pid, const char *field)
+{
+	unsigned long kib = 0;
+	char path[64], line[128];
+	size_t len = strlen(field);
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, field, len) && line[len] == ':')
+			kib = strtoul(line + len + 1, NULL, 10);
+	}
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+static void say(const char *what, unsigned int nr, uint64_t least, uint64_t median)
+{
+	printf("%s_%u\t%u\t%llu\t%llu\n", what, nr, nr, (unsigned long long)least,
+	       (unsigned long long)median);
+	fflush(stdout);
+}
+
+static int measure(struct top *top, unsigned int nr, pid_t group)
+{
+	uint64_t start = clock_ns(CLOCK_MONOTONIC), cost[FRAMES], before, after;
+	unsigned long kib;
+	int ret, i;
+
+	ret = start_top(top);
+	if (!ret)
+		ret = read_frame(top, nr);
+	if (ret)
+		return ret;
+	start = (clock_ns(CLOCK_MONOTONIC) - start) / 1000;
+	before = clock_ns(top->cpu);
+	for (i = -WARM; i < FRAMES; i++) {
+		kill(-group, SIGUSR1);
+		ret = read_frame(top, nr);
+		if (ret)
+			return ret;
+		after = clock_ns(top->cpu);
+		if (i >= 0)
+			cost[i] = after - before;
+		before = after;
+	}
+	kib = status_kib(top->pid, "VmHWM");
+	if (!kib)
+		return -ENODATA;
+	qsort(cost, FRAMES, sizeof(cost[0]), by_value);
+	say("refresh", nr, cost[0], cost[FRAMES / 2]);
+	say("resident", nr, kib, kib);
+	say("first_frame", nr, start, start);
+	return 0;
+}
+
+static int run(unsigned int nr)
+{
+	struct top top = { .pid = -1 };
+	pid_t group;
+	int ret;
+
+	ret = start_vms(nr, &group);
+	if (ret)
+		fprintf(stderr, "bench_refresh: %u VMs: %s\n", nr, strerror(-ret));
+	else
+		ret = measure(&top, nr, group);
+	if (top.pid > 0) {
+		kill(top.pid, SIGTERM);
+		if (top.out)
+			fclose(top.out);
+		waitpid(top.pid, NULL, 0);
+	}
+	free(top.line);
+	stop_vms(group);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	sigset_t work;
+	int i, failed = 0;
+
+	/* Blocked in the VMMs from the beginning, so that no signal comes too early. */
+	sigemptyset(&work);
+	sigaddset(&work, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &work, NULL);
+	for (i = 1; i < argc; i++) {
+		unsigned long nr = strtoul(argv[i], NULL, 10);
+
+		if (!nr || nr > 100000) {
+			fprintf(stderr, "usage: bench_refresh N...\n");
+			return 2;
+		}
+		failed |= !!run((unsigned int)nr);
+	}
+	return failed;
+}
