@@ -151,6 +151,11 @@ $(O)/unit/%_test: tests/unit/%_test.c $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ)
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $^ -lcmocka $(TOP_LIBS)
 
+# Empty programs where gmemtop has its own: it asks gmemtop's table.
+$(O)/tests/bench_floor: $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ))
+$(O)/tests/bench_floor: BENCH_LIBS = $(TOP_LIBS)
+$(O)/tests/bench_costs: $(O)/src/lib/json.o
+
 unit: $(UNIT_TESTS)	## the unit tests, which need neither root nor a VM
 	@for t in $^; do $$t || exit; done
 
