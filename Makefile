@@ -116,7 +116,7 @@ $(O)/tests/%_test: tests/vm/%_test.c | $(SKELETONS) $(O)/tests
 
 $(O)/tests/bench_%: tests/bench/%.c | $(O)/tests
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $< -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(TOP_CFLAGS) -I$(O) -MF $@.d -o $@ $(filter %.c %.o,$^) $(BENCH_LIBS) -lm
 
 $(O)/tests $(O)/workload:
 	@mkdir -p $@
