@@ -114,6 +114,12 @@ $(O)/tests/%_test: tests/vm/%_test.c | $(SKELETONS) $(O)/tests
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $< -ljson-c -lbpf -lelf -lz -lpthread
 
+$(O)/tests/selinux_test: | $(O)/tests/selinux.policy
+
+$(O)/tests/selinux.policy: tests/vm/selinux/policy.cil | $(O)/tests
+	$(call tell,CIL ,$@)
+	$(Q)secilc -c 33 -f /dev/null -o $@ $<
+
 $(O)/tests/bench_%: tests/bench/%.c | $(O)/tests
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(TOP_CFLAGS) -I$(O) -MF $@.d -o $@ $(filter %.c %.o,$^) $(BENCH_LIBS) -lm

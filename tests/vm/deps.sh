@@ -10,7 +10,7 @@ packages='gcc make git bash pkg-config ca-certificates
 	flex bison bc libelf-dev libssl-dev rsync cpio xz-utils zstd kmod ccache patch perl python3
 	busybox-static qemu-system-x86 seabios libcap-dev libnuma-dev libncurses-dev gcc-aarch64-linux-gnu
 	clang llvm libbpf-dev libjson-c-dev libfyaml-dev libsmartcols-dev libmicrohttpd-dev libsystemd-dev
-	libcmocka-dev scdoc strace tmux shellcheck clang-format'
+	libcmocka-dev scdoc secilc strace tmux shellcheck clang-format'
 
 # Ubuntu has bpftool in linux-tools-common, where a real package of that name does not exist.
 bpftool_package()
