@@ -24,15 +24,15 @@
 	F(offset, OFFSET, "in the instance")                            \
 	F(size, SIZE, "bytes")
 #define GMEM_FIELDS_unbind(F) GMEM_FIELDS_bind(F)
-#define GMEM_FIELDS_allocate(F)                         \
-	F(offset, OFFSET, "in the instance")            \
-	F(size, SIZE, "bytes asked for")                \
-	F(mode, FLAGS_HEX, "of fallocate, FALLOC_FL_*") \
+#define GMEM_FIELDS_allocate(F)                    \
+	F(offset, OFFSET, "in the instance")       \
+	F(size, SIZE, "bytes asked for")           \
+	F(mode, MODE, "of fallocate, FALLOC_FL_*") \
 	F(pages, NUMBER, "pages found or allocated")
 #define GMEM_FIELDS_punch(F)                 \
 	F(offset, OFFSET, "in the instance") \
 	F(size, SIZE, "bytes asked for")     \
-	F(mode, FLAGS_HEX, "of fallocate, FALLOC_FL_*")
+	F(mode, MODE, "of fallocate, FALLOC_FL_*")
 #define GMEM_FIELDS_invalidate(F)            \
 	F(offset, OFFSET, "in the instance") \
 	F(size, SIZE, "bytes")               \

@@ -45,17 +45,43 @@ static void put(struct json *json, const char *text, size_t n)
 	json->len += n;
 }
 
-static char *digits_of(char *to, uint64_t value)
+static inline unsigned int nr_digits(uint64_t value)
 {
-	char digits[MAX_DIGITS];
-	size_t at = sizeof(digits);
+	unsigned int nr = 1;
 
+	for (; value >= 10000; value /= 10000)
+		nr += 4;
+	return nr + (value >= 10) + (value >= 100) + (value >= 1000);
+}
+
+static inline char *digits_of(char *to, uint64_t value)
+{
+	char *end, *at;
+
+	if (value < 10) {
+		*to = (char)('0' + value);
+		return to + 1;
+	}
+	end = at = to + nr_digits(value);
 	do {
-		digits[--at] = (char)('0' + value % 10);
+		*--at = (char)('0' + value % 10);
 		value /= 10;
 	} while (value);
-	memcpy(to, digits + at, sizeof(digits) - at);
-	return to + sizeof(digits) - at;
+	return end;
+}
+
+static inline char *hundredths_of(char *to, uint64_t hundredths)
+{
+	uint64_t rest = hundredths % 100;
+
+	to = digits_of(to, hundredths / 100);
+	if (!rest)
+		return to;
+	*to++ = '.';
+	*to++ = (char)('0' + rest / 10);
+	if (rest % 10)
+		*to++ = (char)('0' + rest % 10);
+	return to;
 }
 
 /* Length of the UTF-8 character at @s, 0 if there is none. */
@@ -163,31 +189,55 @@ void json_u64(struct json *json, const char *name, uint64_t value)
 {
 	char *to = begin(json, name);
 
-	if (!to)
-		return;
-	if (value < 10)
-		*to++ = (char)('0' + value);
-	else
-		to = digits_of(to, value);
-	finish(json, to);
+	if (to)
+		finish(json, digits_of(to, value));
 }
 
-void json_keyed(struct json *json, const struct json_key *key, uint64_t value)
+void json_members(struct json *json, const struct json_key *keys, const unsigned long long *values,
+		  unsigned int nr, uint64_t known, enum json_unit unit)
 {
-	char *to = room(json, key->len + MAX_DIGITS + 2);
+	char *to = room(json, nr * (JSON_KEY_SIZE + MAX_DIGITS) + JSON_KEY_SIZE);
+	unsigned int i, skip = !json->comma;
 
-	if (!to)
+	if (!to || !nr)
 		return;
-	*to = ',';
-	to += json->comma;
-	memcpy(to, key->text, key->len);
-	to += key->len;
-	if (value < 10)
-		*to++ = (char)('0' + value);
-	else
-		to = digits_of(to, value);
+	for (i = 0; i < nr; i++, skip = 0) {
+		/* All of it, of a size that is known: the next one overwrites what is too much. */
+		memcpy(to, keys[i].text, JSON_KEY_SIZE);
+		if (skip)
+			memmove(to, to + 1, JSON_KEY_SIZE - 1);
+		to += keys[i].len - skip;
+		if (!(known >> i & 1)) {
+			memcpy(to, "null", 4);
+			to += 4;
+		} else if (!values[i]) {
+			*to++ = '0';
+		} else if (unit == JSON_HUNDREDTHS) {
+			to = hundredths_of(to, values[i]);
+		} else {
+			to = digits_of(to, values[i]);
+		}
+	}
 	finish(json, to);
 	json->comma = true;
+}
+
+void json_array(struct json *json, const char *name, const unsigned long long *values,
+		unsigned int nr)
+{
+	unsigned int i;
+	char *to;
+
+	json_open(json, name, '[');
+	to = room(json, nr * (MAX_DIGITS + 1) + 1);
+	if (!to)
+		return;
+	for (i = 0; i < nr; i++) {
+		to = digits_of(to, values[i]);
+		*to++ = ',';
+	}
+	finish(json, nr ? to - 1 : to);
+	json_close(json, ']');
 }
 
 static void put_word(struct json *json, const char *name, const char *word, size_t n)
@@ -227,36 +277,32 @@ void json_str(struct json *json, const char *name, const char *value)
 
 void json_fixed(struct json *json, const char *name, uint64_t hundredths)
 {
-	char *to;
+	char *to = begin(json, name);
 
-	if (hundredths % 100 == 0) {
-		json_u64(json, name, hundredths / 100);
-		return;
-	}
-	to = begin(json, name);
-	if (!to)
-		return;
-	to = digits_of(to, hundredths / 100);
-	*to++ = '.';
-	*to++ = (char)('0' + hundredths / 10 % 10);
-	if (hundredths % 10)
-		*to++ = (char)('0' + hundredths % 10);
-	finish(json, to);
+	if (to)
+		finish(json, hundredths_of(to, hundredths));
 }
 
-int json_flush_line(struct json *json, FILE *out)
+int json_write_line(struct json *json, FILE *out)
 {
 	int ret = 0;
 
 	put(json, "\n", 1);
 	if (json->failed)
 		ret = -ENOMEM;
-	else if (fwrite(json->buf, 1, json->len, out) != json->len || fflush(out))
+	else if (fwrite(json->buf, 1, json->len, out) != json->len)
 		ret = -errno;
 	json->len = 0;
 	json->comma = false;
 	json->failed = false;
 	return ret;
+}
+
+int json_flush_line(struct json *json, FILE *out)
+{
+	int ret = json_write_line(json, out);
+
+	return !ret && fflush(out) ? -errno : ret;
 }
 
 void json_free(struct json *json)

@@ -23,18 +23,39 @@ void json_open(struct json *json, const char *name, char bracket);
 void json_close(struct json *json, char bracket);
 
 void json_u64(struct json *json, const char *name, uint64_t value);
-/* A name with its quotes and colon, made at compile time, for numbers that are written often. */
+
+#define JSON_KEY_SIZE 32
+
+/* A comma and a name with its quotes and colon, made at compile time. */
 struct json_key {
-	const char *text;
-	size_t len;
+	char text[JSON_KEY_SIZE];
+	unsigned int len;
 };
 
-#define JSON_KEY(name)                                       \
-	{                                                    \
-		"\"" name "\":", sizeof("\"" name "\":") - 1 \
+#define JSON_KEY(name)                                         \
+	{                                                      \
+		",\"" name "\":", sizeof(",\"" name "\":") - 1 \
 	}
 
-void json_keyed(struct json *json, const struct json_key *key, uint64_t value);
+enum json_unit {
+	JSON_ONES,
+	JSON_HUNDREDTHS, /* written with as many decimals as needed */
+};
+
+/**
+ * json_members - many numbers of an object at once, which is cheaper than one by one
+ * @keys: their names
+ * @values: what to write
+ * @nr: how many, 64 at most
+ * @known: where bit i is not set, member i is null
+ * @unit: what the values count
+ */
+void json_members(struct json *json, const struct json_key *keys, const unsigned long long *values,
+		  unsigned int nr, uint64_t known, enum json_unit unit);
+
+/* An array of numbers. */
+void json_array(struct json *json, const char *name, const unsigned long long *values,
+		unsigned int nr);
 
 void json_bool(struct json *json, const char *name, bool value);
 void json_null(struct json *json, const char *name);
@@ -52,6 +73,9 @@ void json_fixed(struct json *json, const char *name, uint64_t hundredths);
  * with.
  */
 int json_flush_line(struct json *json, FILE *out);
+
+/* The same without a flush, for many lines at once. */
+int json_write_line(struct json *json, FILE *out);
 
 void json_free(struct json *json);
 
