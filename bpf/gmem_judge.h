@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The decision: which policy is in force, what the task is in it, which rule decides, what is
+ * counted and told. Included by gmem_policy.bpf.c only.
+ *
+ * The counters are the truth; events can get lost, and are counted then. Nobody else writes a
+ * task's tag than the task itself, so what it remembers needs no lock.
+ */
+#ifndef GMEM_JUDGE_H
+#define GMEM_JUDGE_H
+
+#include <asm-generic/errno-base.h>
+
+/* A request and what else the decision needs. */
+struct question {
+	struct gmem_request r;
+	__u64 ino; /* of the instance, 0: none */
+	__u32 dev;
+	__u8 unknown; /* the instance is older than the policy */
+	__u8 broken;  /* the mark of a new instance could not be set */
+	__u8 strict;  /* asked by the number of an ioctl alone */
+	__u8 other;   /* the task is not the current one: its memory is touched by another */
+	__u8 nobody;  /* it could not be found out who asks */
+};
+
+static __always_inline void count(void *map, __u32 index, __u32 verdict)
+{
+	struct gmem_hits *hits = bpf_map_lookup_elem(map, &index);
+
+	if (hits && verdict < GMEM_VERDICT_MAX)
+		__sync_fetch_and_add(&hits->n[verdict], 1);
+}
+
+static __always_inline __u32 euid_of(struct task_struct *task, bool other)
+{
+	struct task_struct___policy *t = (void *)task;
+
+	return other ? BPF_CORE_READ(t, real_cred, euid.val) : t->cred->euid.val;
+}
+
+static __always_inline __u64 cgroup_of(struct task_struct *task, bool other)
+{
+	struct task_struct___policy *t = (void *)task;
+
+	return other ? BPF_CORE_READ(t, cgroups, dfl_cgrp, kn, id) : bpf_get_current_cgroup_id();
+}
+
+static __noinline int tell(const struct gmem_decision *d, __u32 verdict, __u64 word,
+			   struct task_struct *task, const struct question *q)
+{
+	struct gmem_journal *log;
+	struct gmem_denial *e;
+	struct gmem_tag *tag;
+	__u32 zero = 0;
+	__u64 sequence;
+
+	log = bpf_map_lookup_elem(&journal, &zero);
+	if (!log || !q || !d)
+		return 0;
+	sequence = __sync_fetch_and_add(&log->events, 1);
+	e = bpf_ringbuf_reserve(&denials, sizeof(*e), 0);
+	if (!e) {
+		__sync_fetch_and_add(&log->lost, 1);
+		return 0;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->time_ns = bpf_ktime_get_boot_ns();
+	e->sequence = sequence;
+	e->generation = GMEM_ACTIVE_GENERATION(word);
+	e->ino = q->ino;
+	e->dev = q->dev;
+	e->rule = d->rule;
+	e->trial = d->trial;
+	e->verdict = verdict;
+	e->request = q->r;
+	if (task) {
+		e->pid = task->pid;
+		e->tgid = task->tgid;
+		e->uid = euid_of(task, q->other);
+		e->cgroup = cgroup_of(task, q->other);
+		BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
+		tag = bpf_task_storage_get(&tags, task, NULL, 0);
+		if (tag) {
+			e->exe_known = 1;
+			e->exe = tag->exe;
+		}
+	}
+	bpf_ringbuf_submit(e, 0);
+	return 0;
+}
+
+/* Count, tell, and give the answer. */
+static __always_inline int settle(const struct gmem_decision *d, __u64 word,
+				  struct task_struct *task, const struct question *q)
+{
+	__u32 base = GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX, verdict = GMEM_VERDICT_allowed;
+	__u32 told = GMEM_VERDICT_allowed;
+
+	if (d->deny)
+		verdict = GMEM_ACTIVE_ENFORCES(word) ? GMEM_VERDICT_denied
+						     : GMEM_VERDICT_would_deny;
+	count(&rule_hits, base + d->rule, verdict);
+	count(&op_hits, q->r.op, verdict);
+	told = verdict;
+	if (d->trial != GMEM_RULE_NONE && d->trial_deny != d->deny) {
+		__u32 extra = d->trial_deny ? GMEM_VERDICT_would_deny : GMEM_VERDICT_would_allow;
+
+		count(&rule_hits, base + d->trial, extra);
+		count(&op_hits, q->r.op, extra);
+		if (d->trial_deny)
+			told = extra;
+	}
+	if (told != GMEM_VERDICT_allowed)
+		tell(d, told, word, task, q);
+	return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
+}
+
+/* The rules for the current task, and what was decided before: worked out anew if it is another. */
+static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word)
+{
+	__u64 generation = GMEM_ACTIVE_GENERATION(word), cgroup = bpf_get_current_cgroup_id();
+	__u32 uid = euid_of(task, false);
+	struct subject subject;
+	struct gmem_tag *tag;
+
+	tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	if (!tag)
+		return NULL;
+	if (tag->generation == generation && tag->cgroup == cgroup && tag->uid == uid)
+		return tag;
+	tag->generation = 0;
+	subject = (struct subject){ .slot = GMEM_ACTIVE_SLOT(word),
+				    .uid = uid,
+				    .cgroup = cgroup,
+				    .tag = tag,
+				    .task = task };
+	if (resolve(&subject, &tag->mine))
+		return NULL;
+	GMEM_UNROLL
+	for (int i = 0; i < GMEM_DO_MAX; i++)
+		tag->seen[i].kind = GMEM_KIND_MAX;
+	tag->uid = uid;
+	tag->cgroup = cgroup;
+	tag->generation = generation;
+	return tag;
+}
+
+/* Without knowing who asks: what denies everybody denies, and what allows does not. */
+static __noinline int decide_for_nobody(const struct gmem_head *head, __u32 slot,
+					const struct gmem_request *r, struct gmem_decision *d)
+{
+	const struct gmem_set *any = gmem_set(pool_of(slot), GMEM_POOL_ANY);
+
+	*d = gmem_broken();
+	if (any && head && r)
+		*d = gmem_decide(head, pool_of(slot), any, r);
+	if (!d->deny) {
+		d->deny = 1;
+		d->rule = GMEM_RULE_BROKEN;
+	}
+	return 0;
+}
+
+/* On behalf of another task, of which nothing may be remembered from here. */
+static __noinline int decide_for_other(const struct gmem_head *head, struct task_struct *task,
+				       __u32 slot, const struct gmem_request *r,
+				       struct gmem_decision *d)
+{
+	struct gmem_set mine = {};
+	struct subject subject = { .slot = slot,
+				   .uid = euid_of(task, true),
+				   .cgroup = cgroup_of(task, true),
+				   .task = task };
+
+	subject.tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	if (!subject.tag || resolve(&subject, &mine))
+		return decide_for_nobody(head, slot, r, d);
+	*d = gmem_decide(head, pool_of(slot), &mine, r);
+	return 0;
+}
+
+static __noinline int decide_for_current(const struct gmem_head *head, struct task_struct *task,
+					 __u64 word, const struct gmem_request *r,
+					 struct gmem_decision *d)
+{
+	__u32 slot = GMEM_ACTIVE_SLOT(word), op = r->op, kind;
+	struct gmem_tag *tag = own_tag(task, word);
+	struct gmem_seen *seen;
+
+	if (!tag || op >= GMEM_DO_MAX)
+		return decide_for_nobody(head, slot, r, d);
+	if ((head->by[0] | head->by[1] | head->by[2]) >> op & 1) {
+		*d = gmem_decide(head, pool_of(slot), &tag->mine, r);
+		return 0;
+	}
+	kind = gmem_kind(r);
+	seen = &tag->seen[op];
+	if (seen->kind != kind) {
+		*d = gmem_decide(head, pool_of(slot), &tag->mine, r);
+		seen->rule = d->rule | (d->deny ? GMEM_SEEN_DENY : 0);
+		seen->trial = d->trial == GMEM_RULE_NONE
+				      ? GMEM_SEEN_NONE
+				      : d->trial | (d->trial_deny ? GMEM_SEEN_DENY : 0);
+		seen->kind = d->rule == GMEM_RULE_BROKEN ? GMEM_KIND_MAX : kind;
+		return 0;
+	}
+	d->rule = seen->rule & ~GMEM_SEEN_DENY;
+	d->deny = !!(seen->rule & GMEM_SEEN_DENY);
+	d->trial = GMEM_RULE_NONE;
+	d->trial_deny = 0;
+	if (seen->trial != GMEM_SEEN_NONE) {
+		d->trial = seen->trial & ~GMEM_SEEN_DENY;
+		d->trial_deny = !!(seen->trial & GMEM_SEEN_DENY);
+	}
+	return 0;
+}
+
+/**
+ * judge - may this be done?
+ * @task: who asks
+ *
+ * Return: 0 or -EACCES. With no policy in force: 0.
+ */
+static __noinline int judge(struct task_struct *task, const struct question *q)
+{
+	struct gmem_decision d = gmem_broken();
+	const struct gmem_head *head;
+	const struct gmem_slot *how;
+	__u32 zero = 0, slot;
+	__u64 *active_word, word;
+
+	active_word = bpf_map_lookup_elem(&active, &zero);
+	/* The map has this entry: this is for the verifier. */
+	if (!active_word || !q)
+		return 0;
+	word = *(volatile __u64 *)active_word;
+	if (!word)
+		return 0;
+	slot = GMEM_ACTIVE_SLOT(word);
+	if (q->strict) {
+		how = bpf_map_lookup_elem(&slots, &slot);
+		if (!how || !how->strict)
+			return 0;
+	}
+	head = bpf_map_lookup_elem(&heads, &slot);
+	if (head && *(volatile __u64 *)&head->generation == GMEM_ACTIVE_GENERATION(word)) {
+		if (q->broken)
+			;
+		else if (q->unknown)
+			d.rule = GMEM_RULE_UNKNOWN;
+		else if (q->nobody || !task)
+			decide_for_nobody(head, slot, &q->r, &d);
+		else if (q->other)
+			decide_for_other(head, task, slot, &q->r, &d);
+		else
+			decide_for_current(head, task, word, &q->r, &d);
+		/* Replaced meanwhile, and its slot filled again: then it decided nothing. */
+		barrier();
+		if (*(volatile __u64 *)&head->generation != GMEM_ACTIVE_GENERATION(word))
+			d = gmem_broken();
+	}
+	return settle(&d, word, task, q);
+}
+
+#endif /* GMEM_JUDGE_H */

@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Decides who may create, bind, map, touch, convert, punch and receive guest_memfd.
+ *
+ * With no policy in force every program allows and counts nothing. Under a policy each of them
+ * denies when in doubt, with EACCES, and only ever about guest_memfd: what is no instance (or no VM
+ * that converts) is left alone before anything is looked up.
+ *
+ * Only LSM programs decide: unlike tracing programs they are never left out when they recur. The
+ * kernel stops at the first program that denies, so that the others' denials need no care here.
+ * They do not sleep, which makes them cheaper, and some of their hooks may not; the two that make
+ * tags do, for then there is memory.
+ */
+#include <stdbool.h>
+
+#include "gmem_core.h"
+#include "gmem_policy_core.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#include "gmem_trace.h"
+#include "gmem_kvm.h"
+#include "gmem_policy_maps.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* What user space found out about this kernel. */
+const volatile bool knows_kvm;	/* KVM's types are known, so that its objects can be read */
+const volatile bool has_verity; /* bpf_get_fsverity_digest() */
+const volatile bool has_task_from_pid;
+
+extern int bpf_get_fsverity_digest(struct file *file, struct bpf_dynptr *digest) __ksym __weak;
+extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym __weak;
+extern void bpf_task_release(struct task_struct *task) __ksym __weak;
+
+#define ARRAY_MAP(name, entries, value_type)       \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);  \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__uint(max_entries, entries);      \
+		__type(key, __u32);                \
+		__type(value, value_type);         \
+	} name SEC(".maps")
+
+#define HASH_MAP(name, entries, key_type, value_type) \
+	struct {                                      \
+		__uint(type, BPF_MAP_TYPE_HASH);      \
+		__uint(map_flags, BPF_F_NO_PREALLOC); \
+		__uint(max_entries, entries);         \
+		__type(key, key_type);                \
+		__type(value, value_type);            \
+	} name SEC(".maps")
+
+#define HITS_MAP(name, entries)                          \
+	struct {                                         \
+		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); \
+		__uint(max_entries, entries);            \
+		__type(key, __u32);                      \
+		__type(value, struct gmem_hits);         \
+	} name SEC(".maps")
+
+#define STORAGE_MAP(name, kind, value_type)           \
+	struct {                                      \
+		__uint(type, BPF_MAP_TYPE_##kind);    \
+		__uint(map_flags, BPF_F_NO_PREALLOC); \
+		__type(key, int);                     \
+		__type(value, value_type);            \
+	} name SEC(".maps")
+
+ARRAY_MAP(active, 1, __u64);
+ARRAY_MAP(slots, GMEM_SLOTS, struct gmem_slot);
+ARRAY_MAP(heads, GMEM_SLOTS, struct gmem_head);
+ARRAY_MAP(pool, GMEM_SLOTS *GMEM_POOL_MAX, struct gmem_set);
+ARRAY_MAP(journal, 1, struct gmem_journal);
+HASH_MAP(exes, GMEM_SLOTS * 2 * GMEM_MAX_SUBJECTS, struct gmem_identity, __u32);
+HASH_MAP(uids, GMEM_SLOTS *GMEM_MAX_UIDS, struct gmem_uid_key, __u32);
+HASH_MAP(cgroups, GMEM_SLOTS *GMEM_MAX_SUBJECTS, struct gmem_cgroup_key, __u32);
+HASH_MAP(adopted, GMEM_MAX_ADOPTED, struct gmem_adopted_key, __u32);
+HITS_MAP(rule_hits, GMEM_SLOTS *GMEM_RULE_MAX);
+HITS_MAP(op_hits, GMEM_DO_MAX);
+STORAGE_MAP(tags, TASK_STORAGE, struct gmem_tag);
+STORAGE_MAP(marks, INODE_STORAGE, struct gmem_mark);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} denials SEC(".maps");
+
+/* One tag at a time, while the tasks are looked through that are older than the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct gmem_tag);
+} scratch SEC(".maps");
+
+#include "gmem_subject.h"
+#include "gmem_judge.h"
+
+/* --- who a task is --- */
+
+static __always_inline void identify(struct gmem_identity *id, struct inode *inode)
+{
+	id->kind = GMEM_BY_INODE;
+	id->ino = BPF_CORE_READ(inode, i_ino);
+	id->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	id->generation = BPF_CORE_READ((struct inode___policy *)inode, i_generation);
+}
+
+/* The kernel's struct fsverity_digest. */
+struct verity_digest {
+	__u16 algorithm;
+	__u16 size;
+	__u8 digest[GMEM_DIGEST_SIZE];
+};
+
+static __always_inline void identify_by_digest(struct gmem_tag *tag, struct file *file)
+{
+	/* Only a map's value can be handed over; nobody has use for these rules any more. */
+	struct verity_digest *verity = (void *)&tag->mine;
+	struct bpf_dynptr ptr;
+
+	_Static_assert(sizeof(*verity) <= sizeof(tag->mine), "the digest needs room");
+	__builtin_memset(&tag->verity, 0, sizeof(tag->verity));
+	if (!has_verity || bpf_dynptr_from_mem(verity, sizeof(*verity), 0, &ptr) ||
+	    bpf_get_fsverity_digest(file, &ptr))
+		return;
+	tag->verity.algorithm = verity->algorithm;
+	tag->verity.size = verity->size;
+	__builtin_memcpy(tag->verity.digest, verity->digest, sizeof(tag->verity.digest));
+	tag->verity.kind = GMEM_BY_VERITY;
+}
+
+/*
+ * A task begins a program. From mm->exe_file its identity is never taken again: who has a user
+ * namespace can change that. In doubt it has no tag: one that is traced runs what its tracer wants.
+ */
+SEC("?lsm.s/bprm_committed_creds")
+int BPF_PROG(tag_exec, struct linux_binprm *bprm)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = bprm->file;
+	struct gmem_tag *tag;
+
+	if (bprm->unsafe & LSM_UNSAFE_PTRACE) {
+		bpf_task_storage_delete(&tags, task);
+		return 0;
+	}
+	tag = bpf_task_storage_get(&tags, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!tag)
+		return 0;
+	tag->generation = 0;
+	tag->vm_type = GMEM_TYPE_unknown;
+	__builtin_memset(&tag->exe, 0, sizeof(tag->exe));
+	identify(&tag->exe, file->f_inode);
+	identify_by_digest(tag, file);
+	return 0;
+}
+
+/* A new task is what its parent is. It has no pid yet, so that only the task itself is a key. */
+SEC("?lsm.s/task_alloc")
+int BPF_PROG(tag_fork, struct task_struct *task, unsigned long clone_flags)
+{
+	struct gmem_tag *tag = bpf_task_storage_get(&tags, bpf_get_current_task_btf(), NULL, 0);
+
+	/* Where there is no memory the new one has no tag. */
+	if (tag)
+		bpf_task_storage_get(&tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	return 0;
+}
+
+/*
+ * Tasks that are older than the programs, once, before a policy is in force: then mm->exe_file is
+ * all there is. What is read belongs together if the mm and its file are still the task's
+ * afterwards. Writes one byte for each task that got a tag.
+ */
+SEC("iter/task")
+int tag_existing(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct task_struct___policy *t = (void *)task;
+	struct mm_struct___policy *mm;
+	struct gmem_tag *tag;
+	struct file *file;
+	__u32 zero = 0;
+	char one = 1;
+
+	if (!task || bpf_task_storage_get(&tags, task, NULL, 0))
+		return 0;
+	mm = BPF_CORE_READ(t, mm);
+	tag = bpf_map_lookup_elem(&scratch, &zero);
+	if (!mm || !tag || BPF_CORE_READ(t, flags) & PF_KTHREAD)
+		return 0;
+	file = BPF_CORE_READ(mm, exe_file);
+	if (!file)
+		return 0;
+	__builtin_memset(tag, 0, sizeof(*tag));
+	tag->vm_type = GMEM_TYPE_unknown;
+	identify(&tag->exe, BPF_CORE_READ(file, f_inode));
+	if (BPF_CORE_READ(mm, exe_file) != file || BPF_CORE_READ(t, mm) != mm)
+		return 0;
+	if (bpf_task_storage_get(&tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE))
+		bpf_seq_write(ctx->meta->seq, &one, sizeof(one));
+	return 0;
+}
+
+/* --- what is asked for --- */
+
+static __always_inline __u32 type_of_vm(struct kvm *kvm)
+{
+	if (!knows_kvm)
+		return GMEM_TYPE_unknown;
+	if (!bpf_core_field_exists(kvm->arch.vm_type))
+		return GMEM_TYPE_other;
+	switch (BPF_CORE_READ(kvm, arch.vm_type)) {
+#define X(name, number) \
+	case number: return GMEM_TYPE_##name;
+		GMEM_VM_TYPES(X)
+#undef X
+	}
+	return GMEM_TYPE_other;
+}
+
+static __always_inline __u32 flags_class(__u64 flags)
+{
+	return flags < GMEM_FLAGS_KNOWN ? flags : GMEM_FLAGS_foreign;
+}
+
+/* One compare for almost every file. */
+static __always_inline bool may_be_instance(struct file *file)
+{
+	unsigned long magic = file->f_inode->i_sb->s_magic;
+
+	return magic == GUEST_MEMFD_MAGIC || magic == ANON_INODE_FS_MAGIC;
+}
+
+/* Files of anon_inodefs get their names from the kernel: this one is nobody else's. */
+static __always_inline bool anon_is(struct file *file, __u64 name, __u64 mask)
+{
+	const unsigned char *at = file->f_path.dentry->d_name.name;
+	__u64 start = 0;
+
+	return !bpf_probe_read_kernel(&start, sizeof(start), at) && (start & mask) == name;
+}
+
+#define NAME_KVM_GMEM 0x656d672d6d766b5bULL /* "[kvm-gme" */
+#define NAME_M_END    0x005d6dULL	    /* "m]" and the end */
+#define NAME_KVM_VM   0x006d762d6d766bULL   /* "kvm-vm" and the end */
+
+static __always_inline bool is_kvm_gmem(const unsigned char *name)
+{
+	__u64 start = 0;
+	__u32 end = 0;
+
+	return !bpf_probe_read_kernel(&start, sizeof(start), name) && start == NAME_KVM_GMEM &&
+	       !bpf_probe_read_kernel(&end, 3, name + 8) && end == NAME_M_END;
+}
+
+static __always_inline bool is_gmem(struct file *file)
+{
+	unsigned long magic = file->f_inode->i_sb->s_magic;
+
+	if (magic == GUEST_MEMFD_MAGIC)
+		return true;
+	return magic == ANON_INODE_FS_MAGIC && is_kvm_gmem(file->f_path.dentry->d_name.name);
+}
+
+static __always_inline bool is_kvm_vm(struct file *file)
+{
+	return file->f_inode->i_sb->s_magic == ANON_INODE_FS_MAGIC &&
+	       anon_is(file, NAME_KVM_VM, 0x00ffffffffffffffULL);
+}
+
+static __always_inline bool is_adopted(const struct question *q)
+{
+	struct gmem_adopted_key key = { .ino = q->ino, .dev = q->dev };
+
+	return bpf_map_lookup_elem(&adopted, &key);
+}
+
+/* What is to be known of an instance. */
+static __always_inline void ask_about(struct question *q, struct file *file)
+{
+	struct inode *inode = file->f_inode;
+	struct gmem_mark *mark;
+
+	q->ino = inode->i_ino;
+	q->dev = inode->i_sb->s_dev;
+	q->r.size = inode->i_size;
+	q->r.flags = GMEM_FLAGS_unknown;
+	q->r.type = GMEM_TYPE_unknown;
+	mark = bpf_inode_storage_get(&marks, inode, NULL, 0);
+	if (mark) {
+		q->r.flags = mark->flags;
+		q->r.type = mark->type;
+	} else if (!is_adopted(q)) {
+		q->unknown = 1;
+	}
+	if (!knows_kvm)
+		return;
+	/* Neither ever changes, so it is looked up once. */
+	if (q->r.flags == GMEM_FLAGS_unknown) {
+		q->r.flags = flags_class(flags_of(inode));
+		if (mark)
+			mark->flags = q->r.flags;
+	}
+	if (q->r.type == GMEM_TYPE_unknown) {
+		q->r.type = type_of_vm(kvm_of(file));
+		if (mark)
+			mark->type = q->r.type;
+	}
+}
+
+/* A new instance is marked, policy or not: one without a mark is older than the programs. */
+static __always_inline void mark_new(struct question *q, struct inode *inode)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct gmem_tag *tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	struct gmem_mark *mark;
+
+	if (tag) {
+		q->r.type = tag->vm_type;
+		tag->vm_type = GMEM_TYPE_unknown;
+	}
+	mark = bpf_inode_storage_get(&marks, inode, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!mark) {
+		q->broken = 1;
+		return;
+	}
+	mark->flags = q->r.flags;
+	mark->type = q->r.type;
+}
+
+/* --- the hooks of kernel-patches/ --- */
+
+/* Denied: there is no instance, and no fd. */
+SEC("?lsm/guest_memfd_create")
+int BPF_PROG(create, struct inode *inode, long long size, __u64 flags)
+{
+	struct question q = { .r = { .op = GMEM_DO_create,
+				     .flags = flags_class(flags),
+				     .type = GMEM_TYPE_unknown,
+				     .size = size } };
+
+	q.ino = inode->i_ino;
+	q.dev = inode->i_sb->s_dev;
+	mark_new(&q, inode);
+	return judge(bpf_get_current_task_btf(), &q);
+}
+
+/* Denied: the memslot is not made. Ending a binding is never asked about. */
+SEC("?lsm/guest_memfd_bind")
+int BPF_PROG(bind, struct file *file, __u64 offset, __u64 size, __u64 gpa)
+{
+	struct question q = { .r = { .op = GMEM_DO_bind, .start = gpa, .end = gpa + size } };
+
+	ask_about(&q, file);
+	return judge(bpf_get_current_task_btf(), &q);
+}
+
+/* Denied: the attributes stay as they are. The file is the VM, in later kernels an instance. */
+SEC("?lsm/kvm_memory_attributes")
+int BPF_PROG(convert, struct file *file, __u64 start, __u64 size, __u64 attributes)
+{
+	struct question q = { .r = { .op = GMEM_DO_convert,
+				     .flags = GMEM_FLAGS_unknown,
+				     .direction = GMEM_DIR_other,
+				     .start = start,
+				     .end = start + size } };
+
+	if (attributes == KVM_MEMORY_ATTRIBUTE_PRIVATE)
+		q.r.direction = GMEM_DIR_to_private;
+	else if (!attributes)
+		q.r.direction = GMEM_DIR_to_shared;
+	q.r.type = GMEM_TYPE_unknown;
+	if (file->f_inode->i_sb->s_magic == GUEST_MEMFD_MAGIC) {
+		ask_about(&q, file);
+		q.r.flags = GMEM_FLAGS_unknown;
+		q.r.size = 0;
+	} else if (knows_kvm) {
+		q.r.type = type_of_vm(file->private_data);
+	}
+	return judge(bpf_get_current_task_btf(), &q);
+}
+
+/*
+ * Denied: SIGBUS, or EFAULT for who reaches in from elsewhere. Who asks is who has the memory,
+ * which is another than the current task where a kernel thread, a tracer or a device works for it.
+ */
+SEC("?lsm/guest_memfd_fault")
+int BPF_PROG(fault, struct vm_area_struct *vma, unsigned long pgoff, unsigned int fault_flags)
+{
+	struct question q = { .r = { .op = GMEM_DO_fault } };
+	struct task_struct *task = bpf_get_current_task_btf(), *owner;
+	struct task_struct___policy *t = (void *)task;
+	struct mm_struct___policy *mm = ((struct vm_area_struct___policy *)vma)->vm_mm;
+	struct file *file = vma->vm_file;
+	int ret, pid;
+
+	/* A mapping of an instance has a file: this is for the verifier. */
+	if (!file)
+		return -EACCES;
+	q.r.prot = fault_flags & FAULT_FLAG_WRITE ? 1 << 1 : 1 << 0;
+	ask_about(&q, file);
+	if (t->mm == mm && !(t->flags & PF_KTHREAD))
+		return judge(task, &q);
+	q.other = 1;
+	owner = NULL;
+	pid = BPF_CORE_READ(mm, owner, pid);
+	if (has_task_from_pid && pid)
+		owner = bpf_task_from_pid(pid);
+	if (!owner) {
+		q.nobody = 1;
+		return judge(NULL, &q);
+	}
+	if (BPF_CORE_READ((struct task_struct___policy *)owner, mm) != mm)
+		q.nobody = 1;
+	ret = judge(owner, &q);
+	bpf_task_release(owner);
+	return ret;
+}
+
+/* --- the hooks that every kernel has --- */
+
+/*
+ * Creation without its own hook: neither size nor flags are known yet. Denied: there is no
+ * instance. A memfd of that name is on tmpfs, and is "[memfd]" here.
+ */
+SEC("?lsm/inode_init_security_anon")
+int BPF_PROG(create_anon, struct inode *inode, const struct qstr *name)
+{
+	struct question q = { .r = { .op = GMEM_DO_create,
+				     .flags = GMEM_FLAGS_unknown,
+				     .type = GMEM_TYPE_unknown,
+				     .size = ~0ULL } };
+
+	if (!is_kvm_gmem(name->name))
+		return 0;
+	q.ino = inode->i_ino;
+	q.dev = inode->i_sb->s_dev;
+	mark_new(&q, inode);
+	return judge(bpf_get_current_task_btf(), &q);
+}
+
+/* Denied: no mapping. What is mapped is mapped: see mprotect and fault. */
+SEC("?lsm/mmap_file")
+int BPF_PROG(map_file, struct file *file, unsigned long reqprot, unsigned long prot)
+{
+	struct question q = { .r = { .op = GMEM_DO_mmap } };
+	__u64 there = 0;
+
+	/* Anonymous memory has no file, and older verifiers take a plain compare away. */
+	bpf_get_func_arg(ctx, 0, &there);
+	if (!there || !file || !may_be_instance(file) || !is_gmem(file))
+		return 0;
+	q.r.prot = prot & (GMEM_PROT_MAX - 1);
+	ask_about(&q, file);
+	return judge(bpf_get_current_task_btf(), &q);
+}
+
+/* Denied: the mapping keeps its protection. */
+SEC("?lsm/file_mprotect")
+int BPF_PROG(mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)
+{
+	struct question q = { .r = { .op = GMEM_DO_mmap } };
+	struct file *file = vma->vm_file;
+
+	if (!file || !may_be_instance(file) || !is_gmem(file))
+		return 0;
+	q.r.prot = prot & (GMEM_PROT_MAX - 1);
+	ask_about(&q, file);
+	return judge(bpf_get_current_task_btf(), &q);
+}
+
+/*
+ * fallocate, also by way of madvise(MADV_REMOVE) and io_uring. An instance has no other operation
+ * that asks for this; should it get one, that is as privileged. Denied: nothing is punched.
+ */
+SEC("?lsm/file_permission")
+int BPF_PROG(punch, struct file *file, int mask)
+{
+	struct question q = { .r = { .op = GMEM_DO_punch } };
+
+	if (!may_be_instance(file) || !is_gmem(file))
+		return 0;
+	ask_about(&q, file);
+	return judge(bpf_get_current_task_btf(), &q);
+}
+
+/*
+ * SCM_RIGHTS, pidfd_getfd and the like. Denied: the fd does not arrive; with SCM_RIGHTS the
+ * receiver sees only that the message was cut.
+ */
+SEC("?lsm/file_receive")
+int BPF_PROG(receive, struct file *file)
+{
+	struct question q = { .r = { .op = GMEM_DO_receive } };
+
+	if (!may_be_instance(file) || !is_gmem(file))
+		return 0;
+	ask_about(&q, file);
+	return judge(bpf_get_current_task_btf(), &q);
+}
+
+/*
+ * For which type of VM the task is creating an instance: the hooks of creation do not say. Not
+ * known afterwards means: the policy must not allow it by its type.
+ */
+static __always_inline int note_type(struct file *file, unsigned int cmd)
+{
+	struct gmem_tag *tag;
+
+	if (cmd != KVM_CREATE_GUEST_MEMFD || !knows_kvm || !is_kvm_vm(file))
+		return 0;
+	tag = bpf_task_storage_get(&tags, bpf_get_current_task_btf(), NULL, 0);
+	if (tag)
+		tag->vm_type = type_of_vm(file->private_data);
+	return 0;
+}
+
+SEC("?lsm/file_ioctl")
+int BPF_PROG(type, struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return note_type(file, cmd);
+}
+
+SEC("?lsm/file_ioctl_compat")
+int BPF_PROG(type_compat, struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return note_type(file, cmd);
+}
+
+/*
+ * --strict-ioctl: binding and conversion by the number of the ioctl alone, since what it asks for
+ * is in the caller's memory and can change after a look at it. This also hits VMs that have no
+ * guest_memfd, and the end of a binding. Policies that were loaded without it do not notice.
+ */
+static __always_inline int judge_ioctl(struct file *file, unsigned int cmd)
+{
+	struct question q = { .r = { .flags = GMEM_FLAGS_unknown,
+				     .type = GMEM_TYPE_unknown,
+				     .direction = GMEM_DIR_other,
+				     .size = ~0ULL,
+				     .start = ~0ULL,
+				     .end = ~0ULL },
+			      .strict = 1 };
+
+	if (cmd == KVM_SET_USER_MEMORY_REGION2)
+		q.r.op = GMEM_DO_bind;
+	else if (cmd == KVM_SET_MEMORY_ATTRIBUTES)
+		q.r.op = GMEM_DO_convert;
+	else
+		return 0;
+	if (!is_kvm_vm(file))
+		return 0;
+	if (knows_kvm)
+		q.r.type = type_of_vm(file->private_data);
+	return judge(bpf_get_current_task_btf(), &q);
+}
+
+SEC("?lsm/file_ioctl")
+int BPF_PROG(strict, struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return judge_ioctl(file, cmd);
+}
+
+SEC("?lsm/file_ioctl_compat")
+int BPF_PROG(strict_compat, struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return judge_ioctl(file, cmd);
+}

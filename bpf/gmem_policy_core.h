@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel's types that only the policy looks at, see gmem_core.h. A name ends in ___policy where
+ * the other programs know the type too, with other members: the kernel's is what stands before it.
+ */
+#ifndef GMEM_POLICY_CORE_H
+#define GMEM_POLICY_CORE_H
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct kernfs_node {
+	unsigned long long id;
+};
+
+struct cgroup {
+	int level;
+	struct kernfs_node *kn;
+	struct cgroup *ancestors[0]; /* from the root on; [level] is this one */
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+struct cred {
+	kuid_t euid;
+};
+
+struct mm_struct___policy;
+
+struct task_struct___policy {
+	int pid;
+	unsigned int flags;
+	struct mm_struct___policy *mm;
+	const struct cred *cred;
+	const struct cred *real_cred;
+	struct css_set *cgroups;
+};
+
+struct mm_struct___policy {
+	struct task_struct___policy *owner; /* CONFIG_MEMCG */
+	struct file *exe_file;
+};
+
+struct inode___policy {
+	unsigned int i_generation;
+};
+
+struct vm_area_struct___policy {
+	struct mm_struct___policy *vm_mm;
+};
+
+struct linux_binprm {
+	unsigned int unsafe;
+	struct file *file;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+#pragma clang attribute pop
+
+#define KVM_CREATE_GUEST_MEMFD 0xc040aed4
+#define PF_KTHREAD	       0x00200000
+#define LSM_UNSAFE_PTRACE      2
+
+#endif /* GMEM_POLICY_CORE_H */

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The maps of gmem_policy.bpf.c beside those of a compiled policy, and what user space shares with
+ * the programs: see gmem_policy.h for the rest.
+ *
+ * All maps are pinned, and outlive whoever loaded them. GMEM_LAYOUT tells a gmemctl whether it may
+ * touch what another one has left.
+ */
+#ifndef GMEM_POLICY_MAPS_H
+#define GMEM_POLICY_MAPS_H
+
+#include "gmem_policy.h"
+
+#define GMEM_LAYOUT 1 /* counted up with each change of a map or of what an entry means */
+
+/* X(name): the pinned maps */
+#define GMEM_POLICY_MAPS(X) \
+	X(active)           \
+	X(slots)            \
+	X(heads)            \
+	X(pool)             \
+	X(exes)             \
+	X(uids)             \
+	X(cgroups)          \
+	X(rule_hits)        \
+	X(op_hits)          \
+	X(denials)          \
+	X(journal)          \
+	X(adopted)          \
+	X(tags)             \
+	X(marks)
+
+/*
+ * X(name, section, hook or NULL): the programs that decide, or keep what decisions need. The name
+ * of a program is at most 15 characters.
+ */
+#define GMEM_POLICY_PROGRAMS(X)                                                    \
+	X(tag_exec, "lsm.s/bprm_committed_creds", "bprm_committed_creds")          \
+	X(tag_fork, "lsm.s/task_alloc", "task_alloc")                              \
+	X(create, "lsm/guest_memfd_create", "guest_memfd_create")                  \
+	X(create_anon, "lsm/inode_init_security_anon", "inode_init_security_anon") \
+	X(bind, "lsm/guest_memfd_bind", "guest_memfd_bind")                        \
+	X(convert, "lsm/kvm_memory_attributes", "kvm_memory_attributes")           \
+	X(fault, "lsm/guest_memfd_fault", "guest_memfd_fault")                     \
+	X(map_file, "lsm/mmap_file", "mmap_file")                                  \
+	X(mprotect, "lsm/file_mprotect", "file_mprotect")                          \
+	X(punch, "lsm/file_permission", "file_permission")                         \
+	X(receive, "lsm/file_receive", "file_receive")                             \
+	X(type, "lsm/file_ioctl", "file_ioctl")                                    \
+	X(type_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")               \
+	X(strict, "lsm/file_ioctl", "file_ioctl")                                  \
+	X(strict_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")
+
+enum gmem_policy_program {
+#define X(name, ...) GMEM_PROG_##name,
+	GMEM_POLICY_PROGRAMS(X)
+#undef X
+		GMEM_PROG_MAX
+};
+
+/* How a slot was loaded. */
+struct gmem_slot {
+	__u64 loaded_s; /* CLOCK_REALTIME, seconds */
+	__u32 strict;	/* file_ioctl decides by command: --strict-ioctl */
+	__u32 uid;	/* who loaded it */
+	__u32 layout;	/* GMEM_LAYOUT */
+	__u32 source_size;
+};
+
+/* The event log: what went into it, and what was lost. */
+struct gmem_journal {
+	__u64 events;
+	__u64 lost; /* the ring buffer was full */
+};
+
+/* A decision that is remembered, for operations where only the kind matters. */
+struct gmem_seen {
+	__u32 kind; /* GMEM_KIND_MAX and above: nothing is remembered */
+	__u16 rule; /* the upper bit: it denies */
+	__u16 trial;
+};
+
+#define GMEM_SEEN_DENY 0x8000
+#define GMEM_SEEN_NONE 0x7fff
+
+/*
+ * What is known of a task: where it came from, and what that means in the policy in force. The
+ * second half is worked out anew when one of generation, cgroup and uid is another.
+ */
+struct gmem_tag {
+	struct gmem_identity exe;    /* its executable; slot 0 */
+	struct gmem_identity verity; /* the same by fs-verity digest; kind 0: has none */
+	__u64 generation;
+	__u64 cgroup;
+	__u32 uid;
+	__u32 vm_type; /* of the VM for which it is creating an instance */
+	struct gmem_seen seen[GMEM_DO_MAX];
+	struct gmem_set mine; /* rules for what it is */
+};
+
+/* What is known of an instance: it was created under a policy. */
+struct gmem_mark {
+	__u32 flags; /* below GMEM_FLAGS_MAX */
+	__u32 type;  /* enum gmem_vm_type */
+};
+
+/* An instance that is older than the policy, and known nevertheless. */
+struct gmem_adopted_key {
+	__u64 ino;
+	__u32 dev;
+	__u32 pad;
+};
+
+#define GMEM_MAX_ADOPTED 65536
+#define GMEM_MAX_UIDS	 4096 /* different users in a policy */
+
+_Static_assert(sizeof(struct gmem_tag) ==
+		       2 * sizeof(struct gmem_identity) + 24 + 8 * GMEM_DO_MAX + 128,
+	       "tag");
+_Static_assert(GMEM_RULE_MAX < GMEM_SEEN_NONE, "rules are remembered in 15 bits");
+
+#endif /* GMEM_POLICY_MAPS_H */
