@@ -261,12 +261,18 @@ static void make_fixture(struct fixture *f, enum sclass sclass)
 	f->sclass = sclass;
 	f->private_vm = kvm_create_vm(kvm_fd, KVM_X86_SW_PROTECTED_VM);
 	f->default_vm = kvm_create_vm(kvm_fd, KVM_X86_DEFAULT_VM);
+	if (f->private_vm < 0 || f->default_vm < 0)
+		give_up("VMs to work on");
 	f->instance = kvm_create_instance(f->private_vm, SIZE, 0);
+	if (f->instance < 0)
+		give_up("an instance to work on");
 	f->shared = kvm_create_instance(f->default_vm, SIZE,
 					GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
+	if (f->shared < 0)
+		give_up("a shared instance to work on");
 	f->mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, f->shared, 0);
-	if (f->instance < 0 || f->mem == MAP_FAILED)
-		give_up("VMs and instances to work on");
+	if (f->mem == MAP_FAILED)
+		give_up("mapping an instance to work on");
 }
 
 static void destroy_fixture(struct fixture *f)
