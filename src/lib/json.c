@@ -54,6 +54,13 @@ static inline unsigned int nr_digits(uint64_t value)
 	return nr + (value >= 10) + (value >= 100) + (value >= 1000);
 }
 
+/* Two digits at a time: a division costs more than all the rest. */
+static const char pairs[] = "0001020304050607080910111213141516171819"
+			    "2021222324252627282930313233343536373839"
+			    "4041424344454647484950515253545556575859"
+			    "6061626364656667686970717273747576777879"
+			    "8081828384858687888990919293949596979899";
+
 static inline char *digits_of(char *to, uint64_t value)
 {
 	char *end, *at;
@@ -63,10 +70,14 @@ static inline char *digits_of(char *to, uint64_t value)
 		return to + 1;
 	}
 	end = at = to + nr_digits(value);
-	do {
-		*--at = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
+	for (; value >= 100; value /= 100) {
+		at -= 2;
+		memcpy(at, pairs + 2 * (value % 100), 2);
+	}
+	if (value >= 10)
+		memcpy(to, pairs + 2 * value, 2);
+	else
+		*to = (char)('0' + value);
 	return end;
 }
 
@@ -110,6 +121,16 @@ static size_t utf8_length(const unsigned char *s)
 	return n;
 }
 
+/* How many bytes stand for themselves. */
+static size_t plain_length(const unsigned char *s)
+{
+	size_t n = 0;
+
+	while (s[n] >= 0x20 && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+		n++;
+	return n;
+}
+
 static void put_string(struct json *json, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -117,14 +138,17 @@ static void put_string(struct json *json, const char *text)
 	size_t n;
 
 	put(json, "\"", 1);
-	while (*s) {
+	for (;; s += n) {
+		n = plain_length(s);
+		put(json, (const char *)s, n);
+		s += n;
+		if (!*s)
+			break;
 		n = utf8_length(s);
 		if (!n) {
 			put(json, "\xef\xbf\xbd", 3);
-			s++;
-			continue;
-		}
-		if (*s == '"' || *s == '\\') {
+			n = 1;
+		} else if (*s == '"' || *s == '\\') {
 			escaped[0] = '\\';
 			escaped[1] = (char)*s;
 			put(json, escaped, 2);
@@ -134,7 +158,6 @@ static void put_string(struct json *json, const char *text)
 		} else {
 			put(json, (const char *)s, n);
 		}
-		s += n;
 	}
 	put(json, "\"", 1);
 }

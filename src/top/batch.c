@@ -118,33 +118,18 @@ static const struct json_key inst_keys[GMEM_INST_MAX] = {
 #undef X
 };
 
-/* Most of what is written of a VM is a number under a name that is known before. */
-static void put_keyed(struct json *json, const struct json_key *key, const char *name,
-		      struct value value)
-{
-	if (value.kind == VALUE_NUMBER)
-		json_keyed(json, key, value.number);
-	else if (value.kind == VALUE_FIXED && value.number % 100 == 0)
-		json_keyed(json, key, value.number / 100);
-	else
-		put_value(json, name, value);
-}
-
+/* Most of what is written of a VM. */
 static void put_counters(struct json *json, const struct features *f, const struct model_vm *vm)
 {
-	int i;
+	uint64_t known_vm = vm_counters_known(f, vm), known_inst = inst_counters_known(f, vm);
 
 	json_open(json, "counters", '{');
-	for (i = 0; i < GMEM_VM_MAX; i++)
-		put_keyed(json, &vm_keys[i], vm_counter_names[i], vm_counter(f, vm, i));
-	for (i = 0; i < GMEM_INST_MAX; i++)
-		put_keyed(json, &inst_keys[i], inst_counter_names[i], inst_counter(f, vm, i));
+	json_members(json, vm_keys, vm->now.c, GMEM_VM_MAX, known_vm, JSON_ONES);
+	json_members(json, inst_keys, vm->inst, GMEM_INST_MAX, known_inst, JSON_ONES);
 	json_close(json, '}');
 	json_open(json, "rates", '{');
-	for (i = 0; i < GMEM_VM_MAX; i++)
-		put_keyed(json, &vm_keys[i], vm_counter_names[i], vm_rate(f, vm, i));
-	for (i = 0; i < GMEM_INST_MAX; i++)
-		put_keyed(json, &inst_keys[i], inst_counter_names[i], inst_rate(f, vm, i));
+	json_members(json, vm_keys, vm->rate_vm, GMEM_VM_MAX, known_vm, JSON_HUNDREDTHS);
+	json_members(json, inst_keys, vm->rate_inst, GMEM_INST_MAX, known_inst, JSON_HUNDREDTHS);
 	json_close(json, '}');
 }
 
@@ -180,8 +165,10 @@ static void put_errors(struct json *json, const struct features *f, const struct
 static void put_latency(struct json *json, const struct features *f, const struct gmem_vm *vm)
 {
 	static const char *const names[GMEM_DIRECTIONS] = { "to_private", "to_shared" };
+	static const unsigned int percents[] = { 50, 90, 99 };
 	const struct gmem_latency *latency;
-	int d, i, slots;
+	uint64_t ns[3];
+	int d, slots;
 
 	if (!(f->facts & FACT(convert))) {
 		json_null(json, "latency");
@@ -191,17 +178,15 @@ static void put_latency(struct json *json, const struct features *f, const struc
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
 		latency = &vm->latency[d];
 		json_open(json, names[d], '{');
-		json_u64(json, "p50_ns", latency_percentile(latency, 50));
-		json_u64(json, "p90_ns", latency_percentile(latency, 90));
-		json_u64(json, "p99_ns", latency_percentile(latency, 99));
+		latency_percentiles(latency, percents, 3, ns);
+		json_u64(json, "p50_ns", ns[0]);
+		json_u64(json, "p90_ns", ns[1]);
+		json_u64(json, "p99_ns", ns[2]);
 		json_u64(json, "max_ns", latency->max_ns);
-		json_open(json, "histogram", '[');
 		/* Zeros at the end are left out. */
 		for (slots = GMEM_HIST_SLOTS; slots && !latency->hist[slots - 1];)
 			slots--;
-		for (i = 0; i < slots; i++)
-			json_u64(json, NULL, latency->hist[i]);
-		json_close(json, ']');
+		json_array(json, "histogram", latency->hist, (unsigned int)slots);
 		json_close(json, '}');
 	}
 	json_close(json, '}');

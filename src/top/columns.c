@@ -89,6 +89,17 @@ static bool vm_counter_known(const struct features *features, const struct model
 	return true;
 }
 
+uint64_t vm_counters_known(const struct features *features, const struct model_vm *vm)
+{
+	uint64_t known = 0;
+	int i;
+
+	_Static_assert(GMEM_VM_MAX <= 64 && GMEM_INST_MAX <= 64, "a bit each");
+	for (i = 0; i < GMEM_VM_MAX; i++)
+		known |= (uint64_t)vm_counter_known(features, vm, i) << i;
+	return known;
+}
+
 struct value vm_counter(const struct features *features, const struct model_vm *vm, int index)
 {
 	return vm_counter_known(features, vm, index) ? NUMBER(vm->now.c[index]) : NONE;
@@ -113,6 +124,16 @@ static bool inst_counter_known(const struct features *features, const struct mod
 	if (index != GMEM_INST_unbinds && index != GMEM_INST_unbound_pages)
 		return true;
 	return !vm->adopted || source < 0 || is_tracepoint(&sources[source].hooks[0]);
+}
+
+uint64_t inst_counters_known(const struct features *features, const struct model_vm *vm)
+{
+	uint64_t known = 0;
+	int i;
+
+	for (i = 0; i < GMEM_INST_MAX; i++)
+		known |= (uint64_t)inst_counter_known(features, vm, i) << i;
+	return known;
 }
 
 struct value inst_counter(const struct features *features, const struct model_vm *vm, int index)

@@ -57,6 +57,10 @@ struct value vm_counter(const struct features *features, const struct model_vm *
 struct value vm_rate(const struct features *features, const struct model_vm *vm, int index);
 struct value inst_counter(const struct features *features, const struct model_vm *vm, int index);
 struct value inst_rate(const struct features *features, const struct model_vm *vm, int index);
+
+/* Which counters this kernel tells of the VM: bit i is that of counter i. */
+uint64_t vm_counters_known(const struct features *features, const struct model_vm *vm);
+uint64_t inst_counters_known(const struct features *features, const struct model_vm *vm);
 struct value vm_private(const struct features *features, const struct model_vm *vm);
 
 extern const char *const vm_counter_names[GMEM_VM_MAX];

@@ -178,7 +178,7 @@ static void sum_instances(struct model *model)
 	model->nr_insts = kept;
 }
 
-static void rates(uint64_t *rate, uint64_t *prev, const __u64 *now, int nr, uint64_t interval_ns)
+static void rates(__u64 *rate, uint64_t *prev, const __u64 *now, int nr, uint64_t interval_ns)
 {
 	int i;
 
@@ -225,25 +225,32 @@ void model_free(struct model *model)
 	memset(model, 0, sizeof(*model));
 }
 
-uint64_t latency_percentile(const struct gmem_latency *latency, unsigned int percent)
+void latency_percentiles(const struct gmem_latency *latency, const unsigned int *percents,
+			 unsigned int nr, uint64_t *ns)
 {
-	uint64_t sum = 0, want, upper;
+	uint64_t total = 0, sum, want;
+	unsigned int p;
 	int i;
 
-	if (!latency->max_ns)
-		return 0;
 	for (i = 0; i < GMEM_HIST_SLOTS; i++)
-		sum += latency->hist[i];
-	want = (sum * percent + 99) / 100;
-	for (i = 0, sum = 0; i < GMEM_HIST_SLOTS - 1; i++) {
-		sum += latency->hist[i];
-		if (sum >= want)
-			break;
+		total += latency->hist[i];
+	sum = latency->hist[0];
+	for (i = 0, p = 0; p < nr; p++) {
+		want = (total * percents[p] + 99) / 100;
+		while (i < GMEM_HIST_SLOTS - 1 && sum < want)
+			sum += latency->hist[++i];
+		ns[p] = (2ULL << i) - 1;
+		if (i == GMEM_HIST_SLOTS - 1 || ns[p] > latency->max_ns)
+			ns[p] = latency->max_ns;
 	}
-	upper = (2ULL << i) - 1;
-	if (i == GMEM_HIST_SLOTS - 1 || upper > latency->max_ns)
-		upper = latency->max_ns;
-	return upper;
+}
+
+uint64_t latency_percentile(const struct gmem_latency *latency, unsigned int percent)
+{
+	uint64_t ns;
+
+	latency_percentiles(latency, &percent, 1, &ns);
+	return ns;
 }
 
 uint64_t errors_of(const struct gmem_vm *vm, enum gmem_op op)

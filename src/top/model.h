@@ -17,10 +17,10 @@
 #define NAME_LEN 96
 
 struct model_vm {
-	struct gmem_vm now;	       /* as last read */
-	__u64 inst[GMEM_INST_MAX];     /* sum over its instances, those that ended included */
-	uint64_t rate_vm[GMEM_VM_MAX]; /* hundredths per second, of the last interval */
-	uint64_t rate_inst[GMEM_INST_MAX];
+	struct gmem_vm now;	    /* as last read */
+	__u64 inst[GMEM_INST_MAX];  /* sum over its instances, those that ended included */
+	__u64 rate_vm[GMEM_VM_MAX]; /* hundredths per second, of the last interval */
+	__u64 rate_inst[GMEM_INST_MAX];
 	__u64 ended[GMEM_INST_MAX]; /* of instances that ended */
 	uint64_t prev_vm[GMEM_VM_MAX];
 	uint64_t prev_inst[GMEM_INST_MAX];
@@ -73,6 +73,10 @@ void model_free(struct model *model);
  * Return: 0 if there is none.
  */
 uint64_t latency_percentile(const struct gmem_latency *latency, unsigned int percent);
+
+/* The same for @nr rising percentages at once. */
+void latency_percentiles(const struct gmem_latency *latency, const unsigned int *percents,
+			 unsigned int nr, uint64_t *ns);
 
 /* All failures of the operation, whatever the errno. */
 uint64_t errors_of(const struct gmem_vm *vm, enum gmem_op op);

@@ -37,17 +37,37 @@ static void test_structure(void **state)
 		      "\"none\":null}");
 }
 
-static void test_keyed(void **state)
+static void test_members(void **state)
 {
-	static const struct json_key key = JSON_KEY("a");
+	static const struct json_key keys[] = { JSON_KEY("a"), JSON_KEY("longer_name"),
+						JSON_KEY("c"), JSON_KEY("d") };
+	static const unsigned long long values[] = { 7, 1234567890123456789ULL, 5, 0 };
+	static const unsigned long long hundredths[] = { 0, 10, 12345, 9900 };
 	struct json json = { 0 };
 
 	(void)state;
 	json_open(&json, NULL, '{');
-	json_keyed(&json, &key, 7);
-	json_keyed(&json, &key, 1234);
+	json_members(&json, keys, values, 4, 0xb, JSON_ONES);
+	json_members(&json, keys, hundredths, 4, ~0ULL, JSON_HUNDREDTHS);
+	json_members(&json, keys, values, 0, ~0ULL, JSON_ONES);
 	json_close(&json, '}');
-	expect(&json, "{\"a\":7,\"a\":1234}");
+	expect(&json, "{\"a\":7,\"longer_name\":1234567890123456789,\"c\":null,\"d\":0,"
+		      "\"a\":0,\"longer_name\":0.1,\"c\":123.45,\"d\":99}");
+}
+
+static void test_array(void **state)
+{
+	static const unsigned long long values[] = { 9, 10, 99, 100, 9999, 10000, 99999999, ~0ULL };
+	struct json json = { 0 };
+
+	(void)state;
+	json_open(&json, NULL, '{');
+	json_array(&json, "none", values, 0);
+	json_array(&json, "some", values, 8);
+	json_u64(&json, "after", 1);
+	json_close(&json, '}');
+	expect(&json, "{\"none\":[],\"some\":[9,10,99,100,9999,10000,99999999,"
+		      "18446744073709551615],\"after\":1}");
 }
 
 static void test_fixed(void **state)
@@ -119,9 +139,10 @@ static void test_flush(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_structure), cmocka_unit_test(test_keyed),
-		cmocka_unit_test(test_fixed),	  cmocka_unit_test(test_strings),
-		cmocka_unit_test(test_growth),	  cmocka_unit_test(test_flush),
+		cmocka_unit_test(test_structure), cmocka_unit_test(test_members),
+		cmocka_unit_test(test_array),	  cmocka_unit_test(test_fixed),
+		cmocka_unit_test(test_strings),	  cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_flush),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
