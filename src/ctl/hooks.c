@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <bpf/btf.h>
+#include <linux/kvm.h>
+
+#include "../lib/log.h"
+#include "hooks.h"
+#include "policy_model.h"
+
+#ifndef KVM_CAP_GUEST_MEMFD_FLAGS
+#define KVM_CAP_GUEST_MEMFD_FLAGS 244
+#endif
+#define GMEM_FLAG_MMAP 1 /* GUEST_MEMFD_FLAG_MMAP */
+
+#define LSMS "/sys/kernel/security/lsm"
+#define STUB "bpf_lsm_" /* each hook has a function of this name, for programs to be attached to */
+
+#define IF(name) (1U << POLICY_IF_##name)
+/* What can be read from an instance, where KVM's types are known. */
+#define OF_INSTANCE (IF(size) | IF(flags) | IF(vm_type))
+#define TYPES	    (PROG(type) | PROG(type_compat))
+#define STRICT	    (PROG(strict) | PROG(strict_compat))
+
+/* clang-format off */
+
+/* Best first. */
+const struct way ways[] = {
+	{ GMEM_DO_create, GUARANTEE_enforced, PROG(create), IF(size) | IF(flags) | IF(vm_type) },
+	{ GMEM_DO_create, GUARANTEE_limited, PROG(create_anon), IF(vm_type) },
+	{ GMEM_DO_bind, GUARANTEE_enforced, PROG(bind), OF_INSTANCE | IF(range) },
+	{ GMEM_DO_bind, GUARANTEE_command, STRICT, IF(vm_type) },
+	{ GMEM_DO_mmap, GUARANTEE_enforced, PROG(map_file) | PROG(mprotect), OF_INSTANCE | IF(prot) },
+	{ GMEM_DO_fault, GUARANTEE_enforced, PROG(fault), OF_INSTANCE | IF(prot) },
+	{ GMEM_DO_convert, GUARANTEE_enforced, PROG(convert), IF(direction) | IF(range) | IF(vm_type) },
+	{ GMEM_DO_convert, GUARANTEE_command, STRICT, IF(vm_type) },
+	{ GMEM_DO_punch, GUARANTEE_enforced, PROG(punch), OF_INSTANCE },
+	{ GMEM_DO_receive, GUARANTEE_enforced, PROG(receive), OF_INSTANCE },
+};
+
+/* clang-format on */
+
+const unsigned int nr_ways = sizeof(ways) / sizeof(ways[0]);
+
+const char *const guarantee_names[GUARANTEE_MAX] = {
+#define X(name, shown, text) [GUARANTEE_##name] = #name,
+	GMEM_GUARANTEES(X)
+#undef X
+};
+
+const char *const guarantee_texts[GUARANTEE_MAX] = {
+#define X(name, shown, text) [GUARANTEE_##name] = shown,
+	GMEM_GUARANTEES(X)
+#undef X
+};
+
+const char *const program_names[GMEM_PROG_MAX] = {
+#define X(name, section, hook) [GMEM_PROG_##name] = #name,
+	GMEM_POLICY_PROGRAMS(X)
+#undef X
+};
+
+const char *const program_hooks[GMEM_PROG_MAX] = {
+#define X(name, section, hook) [GMEM_PROG_##name] = hook,
+	GMEM_POLICY_PROGRAMS(X)
+#undef X
+};
+
+const char *const operation_names[GMEM_DO_MAX] = {
+#define X(name, text) [GMEM_DO_##name] = #name,
+	GMEM_OPERATIONS(X)
+#undef X
+};
+
+static const char *const condition_names[POLICY_IF_MAX] = {
+#define X(name, ...) [POLICY_IF_##name] = #name,
+	POLICY_CONDITIONS(X)
+#undef X
+};
+
+/* Where a hook that is missing comes from; NULL: each kernel with LSM programs has it. */
+static const char *patch_of(enum gmem_policy_program program)
+{
+	switch (program) {
+	case GMEM_PROG_create:
+	case GMEM_PROG_bind: return "LSM: Add hooks for the creation and binding of guest_memfd";
+	case GMEM_PROG_convert: return "LSM: Add a hook for changes of KVM memory attributes";
+	case GMEM_PROG_fault: return "LSM: Add a hook for host faults on guest_memfd";
+	default: return NULL;
+	}
+}
+
+static void read_lsms(struct hooks *hooks)
+{
+	char line[1024] = "", *name, *rest;
+	FILE *file = fopen(LSMS, "re");
+
+	if (!file)
+		return;
+	hooks->lsm_known = fgets(line, sizeof(line), file);
+	fclose(file);
+	for (name = strtok_r(line, ",\n", &rest); name; name = strtok_r(NULL, ",\n", &rest))
+		hooks->lsm_active |= !strcmp(name, "bpf");
+}
+
+/* Opening the device brings KVM's core in, if it is a module: then its types can be read. */
+static void ask_kvm(struct hooks *hooks)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC), flags;
+
+	if (fd < 0)
+		return;
+	hooks->kvm = true;
+	flags = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_GUEST_MEMFD_FLAGS);
+	hooks->no_mmap = flags >= 0 && !(flags & GMEM_FLAG_MMAP);
+	close(fd);
+}
+
+static void note_function(struct hooks *hooks, const char *name)
+{
+	unsigned int i;
+
+	if (!strcmp(name, "bpf_get_fsverity_digest"))
+		hooks->has_verity = true;
+	if (!strcmp(name, "bpf_task_from_pid"))
+		hooks->has_task_from_pid = true;
+	if (strncmp(name, STUB, strlen(STUB)))
+		return;
+	for (i = 0; i < GMEM_PROG_MAX; i++) {
+		if (!strcmp(name + strlen(STUB), program_hooks[i]))
+			hooks->present |= 1U << i;
+	}
+}
+
+static int read_types(struct hooks *hooks)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	const struct btf_type *type;
+	const char *name;
+	unsigned int id;
+
+	if (!btf)
+		return errno == ENOENT ? -EOPNOTSUPP : -errno;
+	for (id = 1; id < btf__type_cnt(btf); id++) {
+		type = btf__type_by_id(btf, id);
+		if (!btf_is_func(type) && !btf_is_struct(type))
+			continue;
+		name = btf__name_by_offset(btf, type->name_off);
+		if (name && btf_is_func(type) && !strncmp(name, "bpf_", 4))
+			note_function(hooks, name);
+		else if (name && btf_is_struct(type) && !strcmp(name, "kvm_memory_slot"))
+			hooks->knows_kvm = true;
+	}
+	if (!access("/sys/kernel/btf/kvm", R_OK))
+		hooks->knows_kvm = true;
+	btf__free(btf);
+	return 0;
+}
+
+int hooks_probe(struct hooks *hooks)
+{
+	int ret;
+
+	memset(hooks, 0, sizeof(*hooks));
+	ask_kvm(hooks);
+	ret = read_types(hooks);
+	if (ret == -EOPNOTSUPP)
+		return log_error(ret, "no type information (/sys/kernel/btf/vmlinux)",
+				 "use a kernel with CONFIG_DEBUG_INFO_BTF", "look at the kernel");
+	if (ret)
+		return log_error(ret, NULL, NULL, "read /sys/kernel/btf/vmlinux");
+	read_lsms(hooks);
+	if (!(hooks->present & PROG(tag_exec)))
+		return log_error(-EOPNOTSUPP, "the kernel has no LSM programs",
+				 "use a kernel with CONFIG_BPF_LSM", "look at the kernel");
+	if (hooks->lsm_known && !hooks->lsm_active)
+		return log_error(-EOPNOTSUPP, "bpf is not among the LSMs in " LSMS,
+				 "boot with lsm=...,bpf", "look at the kernel");
+	return 0;
+}
+
+/* What the policy asks of an operation: whether anything is denied, and by what. */
+static void wanted(const struct policy *policy, unsigned int op, bool *restricted, uint32_t *conds)
+{
+	const struct policy_rule *rule;
+	size_t i;
+
+	*restricted = policy && policy->default_deny >> op & 1;
+	*conds = 0;
+	for (i = 0; policy && i < policy->nr_rules; i++) {
+		rule = &policy->rules[i];
+		if (!(rule->ops >> op & 1))
+			continue;
+		*restricted |= rule->deny;
+		*conds |= rule->conditions;
+	}
+}
+
+static bool carries(const struct hooks *hooks, uint32_t programs)
+{
+	return !(programs & ~(hooks->present & ~hooks->refused));
+}
+
+/* The best hook is not there: which one, and who brings it. */
+static void say_missing(const struct hooks *hooks, const struct way *way, char *why, size_t size)
+{
+	uint32_t missing = way->programs & ~(hooks->present & ~hooks->refused);
+	enum gmem_policy_program program;
+	const char *patch;
+
+	if (!missing) {
+		why[0] = '\0';
+		return;
+	}
+	program = (enum gmem_policy_program)__builtin_ctz(missing);
+	patch = patch_of(program);
+	if (hooks->refused & (1U << program))
+		snprintf(why, size, "the kernel refuses the program for the hook %s: %s",
+			 program_hooks[program], strerror(-hooks->refused_with));
+	else if (patch)
+		snprintf(why, size, "the kernel has no hook %s (the patch \"%s\" brings it)",
+			 program_hooks[program], patch);
+	else
+		snprintf(why, size, "the kernel has no hook %s", program_hooks[program]);
+}
+
+static void plan_operation(const struct hooks *hooks, const struct policy *policy, bool strict,
+			   struct plan *plan, unsigned int op)
+{
+	char *why = plan->why[op], missing[160] = "";
+	const struct way *way, *best = NULL;
+	uint32_t conds, unknown;
+	bool restricted;
+	unsigned int i;
+
+	wanted(policy, op, &restricted, &conds);
+	plan->way[op] = -1;
+	plan->guarantee[op] = GUARANTEE_impossible;
+	if (hooks->no_mmap && (op == GMEM_DO_mmap || op == GMEM_DO_fault)) {
+		plan->guarantee[op] = GUARANTEE_moot;
+		return;
+	}
+	for (i = 0; i < nr_ways; i++) {
+		way = &ways[i];
+		if (way->op != op)
+			continue;
+		if (!best) {
+			best = way;
+			say_missing(hooks, way, missing, sizeof(missing));
+		}
+		if (!carries(hooks, way->programs) ||
+		    (way->guarantee == GUARANTEE_command && !strict))
+			continue;
+		plan->way[op] = (int)i;
+		plan->guarantee[op] = way->guarantee;
+		plan->programs |= way->programs;
+		break;
+	}
+	if (plan->way[op] < 0) {
+		snprintf(why, sizeof(plan->why[op]), "%s", missing);
+		if (restricted)
+			plan->unmet |= 1U << op;
+		return;
+	}
+	way = &ways[plan->way[op]];
+	if (op == GMEM_DO_create && conds & IF(vm_type)) {
+		plan->programs |= TYPES;
+		if (!carries(hooks, TYPES)) {
+			snprintf(why, sizeof(plan->why[op]),
+				 "the type of the VM needs the hook file_ioctl");
+			plan->unmet |= 1U << op;
+		}
+	}
+	unknown = conds & ~way->knows;
+	if (unknown) {
+		i = (unsigned int)__builtin_ctz(unknown);
+		snprintf(why, sizeof(plan->why[op]), "a rule looks at %s, and %s",
+			 condition_names[i], missing);
+		plan->unmet |= 1U << op;
+	} else if (conds & (IF(flags) | IF(vm_type)) && !hooks->knows_kvm &&
+		   !(op == GMEM_DO_create && !(conds & IF(vm_type)))) {
+		snprintf(why, sizeof(plan->why[op]),
+			 "a rule looks at %s, and the types of KVM are not known: load kvm first",
+			 conds & IF(vm_type) ? "vm_type" : "flags");
+		plan->unmet |= 1U << op;
+	} else if (way->guarantee != GUARANTEE_enforced) {
+		snprintf(why, sizeof(plan->why[op]), "%s", missing);
+	}
+}
+
+void hooks_plan(const struct hooks *hooks, const struct policy *policy, bool strict,
+		struct plan *plan)
+{
+	unsigned int op;
+
+	memset(plan, 0, sizeof(*plan));
+	plan->programs = PROGS_TAG;
+	for (op = 0; op < GMEM_DO_MAX; op++)
+		plan_operation(hooks, policy, strict, plan, op);
+}
