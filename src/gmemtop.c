@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "lib/opts.h"
 #include "top/batch.h"
+#include "top/events.h"
 #include "top/proc.h"
 #include "top/session.h"
 #include "top/source_bpf.h"
@@ -208,6 +209,8 @@ int main(int argc, char **argv)
 	struct batch batch = { 0 };
 	int ret, i;
 
+	if (argc > 1 && !strcmp(argv[1], "events"))
+		return events_main(argc - 1, argv + 1);
 	/* Errors in the options themselves are JSON already. */
 	for (i = 1; i < argc; i++)
 		opts.json |= !strcmp(argv[i], "--json");
@@ -217,7 +220,8 @@ int main(int argc, char **argv)
 	if (ret)
 		return GMEM_EXIT_USAGE;
 	if (opts.help) {
-		opts_usage(table, "Usage: gmemtop [OPTION]...\n\n"
+		opts_usage(table, "Usage: gmemtop [OPTION]...\n"
+				  "       gmemtop events [OPTION]...   (the live event stream; events --help)\n\n"
 				  "What the VMs of this host do with guest_memfd.\n");
 		return GMEM_EXIT_OK;
 	}
