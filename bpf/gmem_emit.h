@@ -42,7 +42,8 @@ const volatile bool only_errors;
 const volatile __u64 min_duration;
 const volatile bool with_stacks;
 
-__u64 next_vm, next_seq, nr_lost;
+__u64 next_vm = GMEM_ID_FIRST;
+__u64 next_seq, nr_lost;
 struct gmem_event_counts counts[GMEM_EV_MAX];
 __u64 unread;	 /* requests that could not be read from the VMM's memory */
 __u64 untracked; /* requests that could not be followed from entry to exit */
@@ -81,7 +82,7 @@ static __noinline struct gmem_event_vm *add_vm(struct kvm *kvm)
 
 	fresh.type = BPF_CORE_READ(kvm, arch.vm_type);
 	fresh.tgid = BPF_CORE_READ(kvm, userspace_pid);
-	fresh.id = 1 + __sync_fetch_and_add(&next_vm, 1);
+	fresh.id = __sync_fetch_and_add(&next_vm, 1);
 	identify(&fresh, kvm);
 	bpf_map_update_elem(&vms, &key, &fresh, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&vms, &key);

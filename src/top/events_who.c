@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../lib/cgroup.h"
+#include "events_who.h"
+#include "model.h"
+#include "proc.h"
+
+/* Each name has one place, which the next one takes over that falls into it. */
+#define PLACES 4096
+
+/* A VM has a place by its number. */
+struct vm_name {
+	uint64_t id;
+	bool seen; /* the VMM itself was, not only the thread that made the VM */
+	char name[NAME_LEN];
+};
+
+/* One program in one process: with an exec, or when the pid is used again, it is another. */
+struct exe {
+	uint64_t start, exec;
+	uint32_t pid;
+	char *path;
+};
+
+struct cgroup {
+	uint64_t id;
+	char *path;
+};
+
+struct who {
+	int root; /* of the cgroups, negative: none */
+	struct vm_name vms[PLACES];
+	struct exe exes[PLACES];
+	struct cgroup cgroups[PLACES];
+	struct model_vm vm; /* to be identified */
+};
+
+struct who *who_new(void)
+{
+	struct who *who = calloc(1, sizeof(*who));
+
+	if (who)
+		who->root = cgroup_root();
+	return who;
+}
+
+void who_free(struct who *who)
+{
+	size_t i;
+
+	if (!who)
+		return;
+	for (i = 0; i < PLACES; i++) {
+		free(who->exes[i].path);
+		free(who->cgroups[i].path);
+	}
+	if (who->root >= 0)
+		close(who->root);
+	free(who);
+}
+
+const char *who_vm_name(struct who *who, const struct gmem_event_vm *vm)
+{
+	struct vm_name *place = &who->vms[vm->id % PLACES];
+
+	if (!vm->id)
+		return NULL;
+	if (place->id == vm->id && (place->seen || !vm->comm[0]))
+		return place->name;
+	memset(&who->vm, 0, sizeof(who->vm));
+	who->vm.now.id = vm->id;
+	who->vm.now.tgid = vm->tgid;
+	memcpy(who->vm.now.comm, vm->comm, sizeof(vm->comm));
+	proc_identify(&who->vm);
+	free(who->vm.cgroup);
+	place->id = vm->id;
+	place->seen = vm->comm[0];
+	memcpy(place->name, who->vm.name, sizeof(place->name));
+	return place->name;
+}
+
+const char *who_exe(struct who *who, const struct gmem_event *e)
+{
+	struct exe *place = &who->exes[(e->pid ^ e->exec) % PLACES];
+	char link[64], path[PATH_MAX];
+	ssize_t n;
+
+	if (place->path && place->pid == e->pid && place->start == e->start &&
+	    place->exec == e->exec)
+		return place->path;
+	snprintf(link, sizeof(link), "/proc/%u/exe", e->pid);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n <= 0)
+		return NULL;
+	path[n] = '\0';
+	free(place->path);
+	place->path = strdup(path);
+	place->pid = e->pid;
+	place->start = e->start;
+	place->exec = e->exec;
+	return place->path;
+}
+
+const char *who_cgroup(struct who *who, const struct gmem_event *e)
+{
+	struct cgroup *place = &who->cgroups[e->cgroup % PLACES];
+	char path[PATH_MAX];
+
+	if (place->path && place->id == e->cgroup)
+		return place->path;
+	if (who->root < 0 || cgroup_path(who->root, e->cgroup, path, sizeof(path)))
+		return NULL;
+	free(place->path);
+	place->path = strdup(path);
+	place->id = e->cgroup;
+	return place->path;
+}
