@@ -49,12 +49,13 @@ struct compiled {
 	struct gmem_head head; /* generation 0 */
 	struct gmem_set *pool; /* GMEM_POOL_MAX sets */
 	bool enforce;
-	struct compiled_exe *exes; /* each identity and each path once */
+	struct compiled_exe *exes; /* an identity again for each of its paths */
 	size_t nr_exes;
-	struct compiled_uid *uids; /* each user once */
+	struct compiled_uid *uids; /* a user again for each way to write it */
 	size_t nr_uids;
 	struct compiled_cgroup *cgroups; /* each once */
 	size_t nr_cgroups;
+	struct gmem_set *implied; /* by subject: the subjects that every task is that is this one */
 	const struct policy *policy; /* borrowed: must live longer; policy->source is the text */
 };
 
@@ -83,7 +84,6 @@ struct policy_file {
 	struct policy *policy;
 	struct compiled compiled;
 	struct diags diags;
-	char *text;
 };
 
 /**

@@ -52,15 +52,6 @@ void diag_add(struct diags *diags, enum severity severity, struct place place, c
 #define diag_warning(diags, place, hint, ...) \
 	diag_add(diags, SEVERITY_WARNING, place, hint, __VA_ARGS__)
 
-/**
- * diag_closest - the name that was probably meant
- * @name: what was written
- * @names: what there is, @nr of them
- *
- * Return: one of @names, or NULL if none is near.
- */
-const char *diag_closest(const char *name, const char *const *names, size_t nr);
-
 /* In the order of the file. */
 void diags_sort(struct diags *diags);
 

@@ -9,11 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../../bpf/gmem_policy.h"
+#include "../../bpf/gmem_policy_maps.h"
 #include "policy_diag.h"
 
-#define POLICY_MAX_NAME 63   /* bytes: names of policies, subjects and rules */
-#define POLICY_MAX_UIDS 4096 /* different users in a policy */
+#define POLICY_MAX_NAME 63 /* bytes: names of policies, subjects and rules */
 
 #define OP_BIT(name) (1U << GMEM_DO_##name)
 #define OPS_ALL	     ((1U << GMEM_DO_MAX) - 1)
@@ -34,6 +33,9 @@ enum policy_condition {
 		POLICY_IF_MAX
 };
 
+/* For each condition, the operations for which it means something. */
+extern const __u32 condition_ops[POLICY_IF_MAX];
+
 struct policy_uid {
 	const char *name; /* as it is written: a name or a number */
 	__u32 uid;
@@ -53,6 +55,7 @@ struct policy_subject {
 	size_t nr_uids;
 	const char *cgroup; /* path below the root of cgroup2, begins with '/', or NULL */
 	struct place cgroup_place;
+	bool used; /* a rule names it */
 
 	/* by policy_resolve() */
 	bool exe_known, cgroup_known;
@@ -63,7 +66,7 @@ struct policy_subject {
 struct policy_rule {
 	const char *name;
 	struct place place;
-	__u32 ops;	  /* bits of enum gmem_operation */
+	__u32 ops;	  /* bits of enum gmem_operation; none if the rule has errors */
 	bool deny, trial; /* trial: in audit mode */
 	bool any;	  /* any subject, or those: */
 	__u16 *subjects;
@@ -91,11 +94,17 @@ struct policy {
 	struct arena *arena; /* owns all of it */
 };
 
+static inline bool rule_has(const struct policy_rule *rule, enum policy_condition condition)
+{
+	return rule->conditions >> condition & 1;
+}
+
 /**
  * policy_parse - read a policy
  * @text: its text, @len bytes; copied
  * @file: the name of the file, for messages; copied
- * @policy: what was read, to be given to policy_free(); NULL on error
+ * @policy: what was read, to be given to policy_free(), on error too: what is valid of it, so that
+ * it can be looked at for more errors; or NULL
  * @diags: empty; all errors and warnings of the file
  *
  * Neither users nor files are looked up: policy_resolve() does.

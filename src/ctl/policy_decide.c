@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+
+#include "policy_classes.h"
+#include "policy_decide.h"
+
+static const struct gmem_set *gmem_set(const void *pool, __u32 index)
+{
+	return index < GMEM_POOL_MAX ? (const struct gmem_set *)pool + index : NULL;
+}
+
+#include "../../bpf/gmem_match.h"
+
+static __u32 exe_class(const struct compiled *compiled, const struct who *who)
+{
+	__u32 class = 0;
+
+	if (who->has_exe_identity)
+		class = class_of_identity(compiled, &who->exe_identity);
+	return class || !who->exe ? class : class_of_path(compiled, who->exe);
+}
+
+static __u32 uid_class(const struct compiled *compiled, const struct who *who)
+{
+	__u32 class = 0;
+
+	if (who->has_uid)
+		class = class_of_uid(compiled, who->uid);
+	return class || !who->user ? class : class_of_user(compiled, who->user);
+}
+
+void policy_rules_for(const struct compiled *compiled, const struct who *who, struct gmem_set *mine)
+{
+	const struct gmem_set *exe, *verity, *uid, *cgroup, *rules;
+	__u64 left;
+	int i, k;
+
+	exe = class_set(compiled, GMEM_CLASS_exe, exe_class(compiled, who));
+	verity = class_set(compiled, GMEM_CLASS_exe,
+			   who->has_verity ? class_of_identity(compiled, &who->verity) : 0);
+	uid = class_set(compiled, GMEM_CLASS_uid, uid_class(compiled, who));
+	cgroup = class_set(compiled, GMEM_CLASS_cgroup,
+			   who->cgroup ? class_of_cgroup(compiled, who->cgroup) : 0);
+	*mine = compiled->pool[GMEM_POOL_ANY];
+	for (i = 0; i < GMEM_SET_WORDS; i++) {
+		left = (exe->w[i] | verity->w[i]) & uid->w[i] & cgroup->w[i];
+		for (; left; left &= left - 1) {
+			rules = compiled->pool + GMEM_POOL_SUBJECT + i * 64 + gmem_lowest(left);
+			for (k = 0; k < GMEM_SET_WORDS; k++)
+				mine->w[k] |= rules->w[k];
+		}
+	}
+}
+
+struct gmem_decision policy_decide(const struct compiled *compiled, const struct who *who,
+				   const struct gmem_request *request)
+{
+	struct gmem_set mine;
+
+	policy_rules_for(compiled, who, &mine);
+	return gmem_decide(&compiled->head, compiled->pool, &mine, request);
+}
+
+const char *decision_rule(const struct policy *policy, __u32 rule)
+{
+	if (rule < policy->nr_rules)
+		return policy->rules[rule].name;
+	if (rule >= GMEM_RULE_DEFAULT(0) && rule < GMEM_RULE_DEFAULT(GMEM_DO_MAX))
+		return "default";
+	return "?";
+}

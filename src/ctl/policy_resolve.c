@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* From the names in a policy to what the kernel knows: users, executables, cgroups. */
+#define _GNU_SOURCE /* name_to_handle_at */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <mntent.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "../lib/closest.h"
+#include "policy_model.h"
+#include "policy_resolve.h"
+#include "policy_tree.h"
+
+#define MOST_USERS	256 /* that are looked at for what was meant */
+#define CGROUP_ID_BYTES 8
+
+struct resolver {
+	struct policy *policy;
+	struct diags *diags;
+	enum severity severity; /* of what is not here */
+	char cgroup_root[4096]; /* empty: there is none */
+	/* What has been looked up: a name is looked up, and missed, once. */
+	struct name_map users, exes, cgroups;
+	struct policy_uid **first_user;
+	size_t nr_users;
+};
+
+int resolve_user(const char *name, __u32 *uid)
+{
+	char buf[4096];
+	struct passwd entry, *found = NULL;
+	int ret;
+
+	ret = getpwnam_r(name, &entry, buf, sizeof(buf), &found);
+	if (!found)
+		return ret == ENOMEM || ret == EIO ? -ret : -ENOENT;
+	*uid = found->pw_uid;
+	return 0;
+}
+
+int resolve_exe(const char *path, struct gmem_identity *identity)
+{
+	struct stat st;
+	int fd, generation = 0, ret = 0;
+
+	memset(identity, 0, sizeof(*identity));
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	/* Who may run it but not read it can still say which file it is. */
+	if (fd < 0 && errno == EACCES)
+		fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st))
+		ret = -errno;
+	else if (!S_ISREG(st.st_mode))
+		ret = -ENOEXEC;
+	if (!ret) {
+		identity->kind = GMEM_BY_INODE;
+		identity->ino = st.st_ino;
+		identity->dev = major(st.st_dev) << 20 | minor(st.st_dev);
+		if (!ioctl(fd, FS_IOC_GETVERSION, &generation))
+			identity->generation = (__u32)generation;
+	}
+	close(fd);
+	return ret;
+}
+
+int resolve_cgroup_root(char *root, size_t size)
+{
+	struct mntent *entry, spare;
+	int ret = -ENOENT;
+	char buf[4096];
+	FILE *mounts;
+
+	mounts = setmntent("/proc/self/mounts", "re");
+	if (!mounts)
+		return -errno;
+	while (ret && (entry = getmntent_r(mounts, &spare, buf, sizeof(buf)))) {
+		if (!strcmp(entry->mnt_type, "cgroup2") &&
+		    (size_t)snprintf(root, size, "%s", entry->mnt_dir) < size)
+			ret = 0;
+	}
+	endmntent(mounts);
+	return ret;
+}
+
+int resolve_cgroup(const char *root, const char *path, __u64 *id)
+{
+	struct {
+		struct file_handle handle;
+		unsigned char bytes[MAX_HANDLE_SZ];
+	} found = { .handle.handle_bytes = MAX_HANDLE_SZ };
+	char whole[2 * 4096];
+	int mount;
+
+	if ((size_t)snprintf(whole, sizeof(whole), "%s%s", root, path) >= sizeof(whole))
+		return -ENAMETOOLONG;
+	if (name_to_handle_at(AT_FDCWD, whole, &found.handle, &mount, 0))
+		return -errno;
+	if (found.handle.handle_bytes != CGROUP_ID_BYTES)
+		return -EOPNOTSUPP;
+	memcpy(id, found.handle.f_handle, sizeof(*id));
+	return 0;
+}
+
+/* The user that was probably meant. Only this host's own ones are looked at. */
+static void similar_user(const char *name, char *hint, size_t size)
+{
+	char *names[MOST_USERS];
+	const char *closest;
+	struct passwd *entry;
+	size_t nr = 0;
+	FILE *file;
+
+	*hint = '\0';
+	file = fopen("/etc/passwd", "re");
+	if (!file)
+		return;
+	while (nr < MOST_USERS && (entry = fgetpwent(file))) {
+		names[nr] = strdup(entry->pw_name);
+		if (!names[nr])
+			break;
+		nr++;
+	}
+	fclose(file);
+	closest = closest_name(name, (const char *const *)names, nr);
+	if (closest)
+		snprintf(hint, size, "did you mean \"%s\"?", closest);
+	while (nr)
+		free(names[--nr]);
+}
+
+static void resolve_uid(struct resolver *resolver, struct policy_uid *uid)
+{
+	char hint[128];
+	int ret;
+
+	ret = resolve_user(uid->name, &uid->uid);
+	uid->known = !ret;
+	if (!ret)
+		return;
+	if (ret != -ENOENT) {
+		diag_add(resolver->diags, resolver->severity, uid->place, NULL, "user \"%s\": %s",
+			 uid->name, strerror(-ret));
+		return;
+	}
+	similar_user(uid->name, hint, sizeof(hint));
+	diag_add(resolver->diags, resolver->severity, uid->place, *hint ? hint : NULL,
+		 "there is no user \"%s\" here", uid->name);
+}
+
+static void resolve_uids(struct resolver *resolver, struct policy_subject *subject)
+{
+	struct policy_uid *uid;
+	int first;
+
+	for (uid = subject->uids; uid < subject->uids + subject->nr_uids; uid++) {
+		if (uid->known)
+			continue;
+		first = name_map_find(&resolver->users, uid->name);
+		if (first >= 0) {
+			uid->uid = resolver->first_user[first]->uid;
+			uid->known = resolver->first_user[first]->known;
+			continue;
+		}
+		name_map_add(&resolver->users, uid->name, (unsigned int)resolver->nr_users);
+		resolver->first_user[resolver->nr_users++] = uid;
+		resolve_uid(resolver, uid);
+	}
+}
+
+/* The kernel runs the interpreter instead. */
+static bool is_script(const char *path)
+{
+	char start[2] = "";
+	FILE *file;
+	bool script;
+
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	script = fread(start, 1, sizeof(start), file) == sizeof(start) &&
+		 !memcmp(start, "#!", sizeof(start));
+	fclose(file);
+	return script;
+}
+
+static void resolve_subject_exe(struct resolver *resolver, struct policy_subject *subject)
+{
+	struct policy_subject *subjects = resolver->policy->subjects;
+	int first = name_map_find(&resolver->exes, subject->exe), ret;
+
+	if (first >= 0) {
+		subject->exe_known = subjects[first].exe_known;
+		subject->exe_identity = subjects[first].exe_identity;
+		return;
+	}
+	name_map_add(&resolver->exes, subject->exe, (unsigned int)(subject - subjects));
+	ret = resolve_exe(subject->exe, &subject->exe_identity);
+	subject->exe_known = !ret;
+	if (ret)
+		diag_add(resolver->diags, resolver->severity, subject->exe_place, NULL,
+			 "exe %s: %s", subject->exe,
+			 ret == -ENOEXEC ? "not a regular file" : strerror(-ret));
+	else if (is_script(subject->exe))
+		diag_warning(resolver->diags, subject->exe_place, "name its interpreter",
+			     "exe %s is a script: it never runs itself", subject->exe);
+}
+
+static void resolve_subject_cgroup(struct resolver *resolver, struct policy_subject *subject)
+{
+	struct policy_subject *subjects = resolver->policy->subjects;
+	int first = name_map_find(&resolver->cgroups, subject->cgroup), ret = -ENOENT;
+	const char *root = resolver->cgroup_root;
+
+	if (first >= 0) {
+		subject->cgroup_known = subjects[first].cgroup_known;
+		subject->cgroup_id = subjects[first].cgroup_id;
+		return;
+	}
+	name_map_add(&resolver->cgroups, subject->cgroup, (unsigned int)(subject - subjects));
+	if (*root)
+		ret = resolve_cgroup(root, subject->cgroup, &subject->cgroup_id);
+	subject->cgroup_known = !ret;
+	if (ret)
+		diag_add(resolver->diags, resolver->severity, subject->cgroup_place, NULL,
+			 "cgroup %s: %s", subject->cgroup,
+			 *root ? strerror(-ret) : "no cgroup2 is mounted here");
+}
+
+static int resolver_init(struct resolver *resolver)
+{
+	const struct policy *policy = resolver->policy;
+	struct arena *arena = policy->arena;
+	size_t nr_uids = 0, i;
+
+	for (i = 0; i < policy->nr_subjects; i++)
+		nr_uids += policy->subjects[i].nr_uids;
+	resolver->first_user = arena_alloc(arena, (nr_uids + 1) * sizeof(*resolver->first_user));
+	if (!resolver->first_user || name_map_init(&resolver->users, arena, nr_uids) ||
+	    name_map_init(&resolver->exes, arena, policy->nr_subjects) ||
+	    name_map_init(&resolver->cgroups, arena, policy->nr_subjects))
+		return -ENOMEM;
+	if (resolve_cgroup_root(resolver->cgroup_root, sizeof(resolver->cgroup_root)))
+		*resolver->cgroup_root = '\0';
+	return 0;
+}
+
+int policy_resolve(struct policy *policy, bool required, struct diags *diags)
+{
+	struct resolver resolver = { .policy = policy, .diags = diags };
+	struct policy_subject *subject = policy->subjects;
+	int ret;
+
+	resolver.severity = required ? SEVERITY_ERROR : SEVERITY_WARNING;
+	ret = resolver_init(&resolver);
+	if (ret)
+		return ret;
+	for (; subject < policy->subjects + policy->nr_subjects; subject++) {
+		resolve_uids(&resolver, subject);
+		if (subject->exe)
+			resolve_subject_exe(&resolver, subject);
+		if (subject->cgroup)
+			resolve_subject_cgroup(&resolver, subject);
+	}
+	return diags->nr_errors ? -EBADMSG : 0;
+}

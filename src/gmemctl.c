@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* gmemctl: the policy of who may use guest_memfd. Options and commands; the rest is in ctl/. */
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+#include "lib/exits.h"
+#include "lib/log.h"
+#include "lib/opts.h"
+
+#ifndef GMEM_VERSION
+#define GMEM_VERSION "0"
+#endif
+
+#define AT(member) offsetof(struct ctl_options, member)
+
+#define COMMON                                                                          \
+	{ "output", "FORMAT", "text or json (text)", AT(output), OPT_STRING, 'o' },     \
+		{ "verbose",   NULL,	  "libbpf's messages too (twice: all of them)", \
+		  AT(verbose), OPT_COUNT, 'v' },                                        \
+		{ "help", NULL, "this text", AT(help), OPT_FLAG, 'h' },                 \
+	{                                                                               \
+		0                                                                       \
+	}
+
+static const struct opt check_opts[] = {
+	{ "FILE", NULL, "", AT(file), OPT_OPERAND, 0 },
+	COMMON,
+};
+
+struct command {
+	const char *name, *operands, *help;
+	const struct opt *opts;
+	int (*run)(const struct ctl_options *opts);
+};
+
+static const struct command commands[] = {
+	{ "check", "FILE", "is this a valid policy? needs neither root nor KVM", check_opts,
+	  ctl_check },
+	{ 0 },
+};
+
+static void usage(void)
+{
+	const struct command *command;
+
+	puts("Usage: gmemctl COMMAND [OPTION]...\n\n"
+	     "Who may create, bind, map, convert and receive guest_memfd.\n");
+	for (command = commands; command->name; command++)
+		printf("  %-12s %s\n", command->name, command->help);
+	puts("\nOptions of a command: gmemctl COMMAND --help. Policies: gmem-policy(5).");
+}
+
+static const struct command *find(const char *name)
+{
+	const struct command *command;
+
+	for (command = commands; command->name; command++) {
+		if (!strcmp(command->name, name))
+			return command;
+	}
+	return NULL;
+}
+
+/* Errors in the options themselves are JSON already. */
+static bool asks_for_json(int argc, char **argv)
+{
+	bool json = false;
+	int i;
+
+	for (i = 1; i < argc; i++)
+		json |= !strcmp(argv[i], "-ojson") || !strcmp(argv[i], "--output=json") ||
+			(!strcmp(argv[i], "json") &&
+			 (!strcmp(argv[i - 1], "-o") || !strcmp(argv[i - 1], "--output")));
+	return json;
+}
+
+static int parse(const struct command *command, struct ctl_options *opts, int argc, char **argv)
+{
+	int ret;
+
+	ret = opts_parse(command->opts, opts, argc, argv);
+	if (ret)
+		return ret;
+	opts->json = !strcmp(opts->output, "json");
+	if (!opts->json && strcmp(opts->output, "text"))
+		return log_error(-EINVAL, "there is no such format", "text or json", "--output %s",
+				 opts->output);
+	log_setup("gmemctl", opts->json, opts->verbose);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl_options opts = { .output = "text" };
+	const struct command *command;
+	char head[256];
+	int ret;
+
+	log_setup("gmemctl", asks_for_json(argc, argv), 0);
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+	    !strcmp(argv[1], "help")) {
+		usage();
+		return argc < 2 ? GMEM_EXIT_USAGE : GMEM_EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		puts("gmemctl " GMEM_VERSION);
+		return GMEM_EXIT_OK;
+	}
+	command = find(argv[1]);
+	if (!command) {
+		log_error(-EINVAL, "there is no such command", "gmemctl --help lists them", "'%s'",
+			  argv[1]);
+		return GMEM_EXIT_USAGE;
+	}
+	if (parse(command, &opts, argc - 1, argv + 1))
+		return GMEM_EXIT_USAGE;
+	if (opts.help) {
+		snprintf(head, sizeof(head), "Usage: gmemctl %s %s [OPTION]...\n\n%s\n",
+			 command->name, command->operands, command->help);
+		opts_usage(command->opts, head);
+		return GMEM_EXIT_OK;
+	}
+	ret = command->run(&opts);
+	return ret < 0 ? (int)exit_status(ret) : ret;
+}
