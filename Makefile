@@ -179,6 +179,29 @@ install: $(O)/gmemtop $(O)/gmemtop.1	## install gmemtop below PREFIX (/usr/local
 
 .PHONY: unit install
 
+# --- gmemctl ---
+
+all: $(O)/gmemctl
+
+CTL_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemctl.c $(wildcard src/lib/*.c src/ctl/*.c))
+CTL_SKELETONS := $(patsubst bpf/%.bpf.c,$(O)/%.skel.h,$(wildcard bpf/gmem_policy*.bpf.c))
+CTL_LIBS := -lbpf -lelf -lz $(shell pkg-config --libs libfyaml smartcols json-c 2>/dev/null)
+CTL_CFLAGS := $(shell pkg-config --cflags-only-I libfyaml smartcols json-c 2>/dev/null)
+
+$(filter $(O)/src/ctl/% $(O)/src/gmemctl.o,$(CTL_OBJ)): TOP_CFLAGS += $(CTL_CFLAGS)
+$(filter $(O)/src/ctl/%,$(CTL_OBJ)): | $(CTL_SKELETONS) $(O)/src/ctl
+
+$(O)/gmemctl: $(CTL_OBJ)
+	$(call tell,LD  ,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CTL_LIBS)
+
+$(O)/unit/policy_%_test: tests/unit/policy_%_test.c $(filter-out $(O)/src/gmemctl.o,$(CTL_OBJ)) | $(O)/unit
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(CTL_CFLAGS) -MF $@.d -o $@ $^ -lcmocka $(CTL_LIBS)
+
+$(O)/src/ctl:
+	@mkdir -p $@
+
 $(O)/unit $(O)/src/lib $(O)/src/top:
 	@mkdir -p $@
 
