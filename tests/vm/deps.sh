@@ -8,7 +8,7 @@ set -eu
 
 packages='gcc make git bash pkg-config ca-certificates
 	flex bison bc libelf-dev libssl-dev rsync cpio xz-utils zstd kmod ccache patch perl python3
-	busybox-static qemu-system-x86 seabios libcap-dev libnuma-dev libncurses-dev gcc-aarch64-linux-gnu
+	busybox-static qemu-system-x86 seabios libcap-dev libnuma-dev uuid-dev libncurses-dev gcc-aarch64-linux-gnu
 	clang llvm libbpf-dev libjson-c-dev libfyaml-dev libsmartcols-dev libmicrohttpd-dev libsystemd-dev
 	libcmocka-dev scdoc secilc strace tmux shellcheck clang-format'
 

@@ -209,8 +209,8 @@ build_selftests()
 build_failed()
 {
 	cat "$work/build.log" "$work/install.log" >"$work/failed.log" 2>/dev/null || true
-	tail -n 25 "$work/failed.log" >&2
-	die 1 "lane $lane: the kernel build failed, the end of $work/failed.log is above"
+	grep -E -m 5 'error|Error|\*\*\*' "$work/failed.log" | cut -c 1-200 >&2 || true
+	die 1 "lane $lane: the kernel build failed, its first errors are above (log: $work/failed.log)"
 }
 
 # The three newest of a lane stay.
