@@ -65,6 +65,8 @@ struct gmem_slot {
 	__u32 uid;	/* who loaded it */
 	__u32 layout;	/* GMEM_LAYOUT */
 	__u32 source_size;
+	__u32 enforce; /* the mode when it was last in force */
+	__u32 unmet;   /* operations that it restricts and this kernel cannot: bits */
 };
 
 /* The event log: what went into it, and what was lost. */
@@ -114,6 +116,7 @@ struct gmem_adopted_key {
 #define GMEM_MAX_ADOPTED 65536
 #define GMEM_MAX_UIDS	 4096 /* different users in a policy */
 
+_Static_assert(sizeof(struct gmem_slot) == 32, "slot");
 _Static_assert(sizeof(struct gmem_tag) ==
 		       2 * sizeof(struct gmem_identity) + 24 + 8 * GMEM_DO_MAX + 128,
 	       "tag");

@@ -215,6 +215,11 @@ int pins_publish(const struct pins *draft, const struct pins *pins)
 	return rename(draft->dir, pins->dir) ? -errno : 0;
 }
 
+void pins_discard(const struct pins *draft)
+{
+	remove_tree(AT_FDCWD, draft->dir);
+}
+
 static int pin(int fd, const char *path)
 {
 	if (unlink(path) && errno != ENOENT)

@@ -55,6 +55,8 @@ uint32_t pins_programs(const struct pins *pins);
 int pins_begin(struct pins *draft, const struct pins *pins);
 int pins_publish(const struct pins *draft, const struct pins *pins);
 
+void pins_discard(const struct pins *draft);
+
 /* Pin under @pins; an older pin of that name is replaced. Return: 0, a negative errno. */
 int pins_add_map(const struct pins *pins, enum pinned_map map, int fd);
 int pins_add_program(const struct pins *pins, enum gmem_policy_program program, int link_fd);

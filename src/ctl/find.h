@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What has to be asked of the kernel before a policy can be loaded. */
+#ifndef GMEM_CTL_FIND_H
+#define GMEM_CTL_FIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../../bpf/gmem_policy_find.h"
+
+struct compiled;
+
+struct found_list {
+	struct gmem_found *list; /* by instance; a task can be there more than once */
+	size_t nr;
+};
+
+/**
+ * find_identities - executables as the kernel names them
+ * @identities: compiled->nr_exes of them; kind 0 for what is not here
+ *
+ * stat(2) does not say it: on overlayfs and btrfs it names another device than the inode's, and
+ * the generation is not told everywhere.
+ *
+ * Return: 0 or a negative errno that has been explained.
+ */
+int find_identities(const struct compiled *compiled, struct gmem_identity *identities);
+
+/**
+ * find_instances - the instances that there are
+ * @found: the result, to be freed with found_free()
+ *
+ * Return: 0 or a negative errno that has been explained.
+ */
+int find_instances(struct found_list *found);
+void found_free(struct found_list *found);
+
+#endif /* GMEM_CTL_FIND_H */

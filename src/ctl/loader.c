@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "../lib/log.h"
+#include "attach.h"
+#include "loader.h"
+#include "policy_compile.h"
+
+#define TODO_UNMET "load it with --mode audit, or leave the operation to be allowed"
+
+/* A kernel that refuses a program is asked again with one less. */
+#define ATTEMPTS 4
+
+/* What the policy wants and this kernel cannot: an error where it is to be enforced. */
+static int check_plan(const struct plan *plan, bool enforce)
+{
+	unsigned int op;
+	int ret = 0;
+
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		if (!(plan->unmet >> op & 1))
+			continue;
+		if (enforce)
+			ret = log_error(-EOPNOTSUPP, plan->why[op], TODO_UNMET,
+					"enforce the rules for %s", operation_names[op]);
+		else
+			log_note("rules for %s have no effect here: %s", operation_names[op],
+				 plan->why[op]);
+	}
+	return ret;
+}
+
+static int attach_programs(const struct pins *pins, const struct compiled *compiled,
+			   const struct load_options *opts, struct load_report *report)
+{
+	struct hooks hooks;
+	int ret, attempt;
+
+	ret = hooks_probe(&hooks);
+	if (ret)
+		return ret;
+	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
+		hooks_plan(&hooks, compiled->policy, opts->strict, &report->plan);
+		ret = check_plan(&report->plan, opts->enforce);
+		if (ret)
+			return ret;
+		if (report->first)
+			ret = attach_first(pins, &hooks, report->plan.programs, opts->dry_run,
+					   &report->tagged);
+		else
+			ret = attach_more(pins, &hooks, report->plan.programs, opts->dry_run);
+		if (ret != -EAGAIN)
+			return ret;
+	}
+	return log_error(-EOPNOTSUPP, "the kernel refuses too many of them", NULL,
+			 "load the programs into the kernel");
+}
+
+/* What is not said aloud by any rule must not change unnoticed. */
+static int check_defaults(const struct store *store, const struct compiled *compiled)
+{
+	__u64 word = store_active(store);
+	__u32 changed;
+	unsigned int op;
+
+	if (!word)
+		return 0;
+	changed = store->heads[GMEM_ACTIVE_SLOT(word)].default_deny ^ compiled->head.default_deny;
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		if (changed >> op & 1)
+			return log_error(
+				-EBADMSG, "the default would change",
+				"say --accept-default-change if this is meant",
+				"replace the policy: %s is %s by default now", operation_names[op],
+				compiled->head.default_deny >> op & 1 ? "allowed" : "denied");
+	}
+	return 0;
+}
+
+static int check_before(const struct pins *pins, const struct compiled *compiled)
+{
+	struct store store;
+	int ret;
+
+	ret = store_open(&store, pins);
+	if (ret)
+		return ret;
+	ret = check_defaults(&store, compiled);
+	store_close(&store);
+	return ret;
+}
+
+static int adopt(const struct store *store, struct load_report *report)
+{
+	struct gmem_adopted_key key = { 0 };
+	__u32 one = 1;
+	size_t i;
+
+	for (i = 0; i < report->found.nr; i++) {
+		const struct gmem_found *found = &report->found.list[i];
+
+		if (key.ino == found->ino && key.dev == found->dev)
+			continue;
+		key.ino = found->ino;
+		key.dev = found->dev;
+		if (bpf_map_update_elem(store->fd[MAP_adopted], &key, &one, BPF_ANY))
+			return log_error(-errno, errno == E2BIG ? "there are too many" : NULL, NULL,
+					 "adopt the instances that there are");
+		report->adopted++;
+	}
+	return 0;
+}
+
+static int put_in_force(const struct store *opened, const struct compiled *compiled,
+			const struct gmem_identity *identities, const struct load_options *opts,
+			struct load_report *report)
+{
+	struct store *store = (struct store *)opened;
+	struct gmem_slot how = {
+		.loaded_s = (__u64)time(NULL),
+		.strict = opts->strict,
+		.uid = getuid(),
+		.enforce = opts->enforce,
+		.unmet = report->plan.unmet,
+	};
+	unsigned int slot = store_free_slot(store);
+	__u64 generation = store_next_generation(store);
+	int ret;
+
+	ret = store_fill(store, slot, generation, compiled, identities, &how);
+	if (ret)
+		return ret;
+	store_activate(store, slot, generation, opts->enforce);
+	report->generation = generation;
+	report->enforce = opts->enforce;
+	ret = verify(store);
+	if (ret < 0)
+		return ret;
+	report->proof = (enum proof)ret;
+	if (report->proof == PROOF_allowed)
+		return log_error(-EPROTO, "a child without identity was not denied",
+				 "is bpf among the LSMs (lsm= at boot)?", "verify the policy");
+	return 0;
+}
+
+static int load_locked(const struct pins *pins, const struct compiled *compiled,
+		       const struct load_options *opts, struct load_report *report)
+{
+	struct gmem_identity *identities = NULL;
+	struct store store;
+	int ret;
+
+	ret = pins_exist(pins);
+	if (ret < 0)
+		return log_error(ret, NULL, "be root", "look at %s", pins->dir);
+	report->first = !ret;
+	if (!report->first && !opts->accept_default_change) {
+		ret = check_before(pins, compiled);
+		if (ret)
+			return ret;
+	}
+	identities = calloc(compiled->nr_exes + 1, sizeof(*identities));
+	if (!identities)
+		return log_error(-ENOMEM, NULL, NULL, "load the policy");
+	ret = find_identities(compiled, identities);
+	ret = ret ?: attach_programs(pins, compiled, opts, report);
+	if (!ret && (report->first || opts->adopt))
+		ret = find_instances(&report->found);
+	if (ret || opts->dry_run)
+		goto out;
+	ret = store_open(&store, pins);
+	if (ret)
+		goto out;
+	if (opts->adopt)
+		ret = adopt(&store, report);
+	ret = ret ?: put_in_force(&store, compiled, identities, opts, report);
+	store_close(&store);
+out:
+	free(identities);
+	return ret;
+}
+
+int loader_load(const struct compiled *compiled, const struct load_options *opts,
+		struct load_report *report)
+{
+	struct pins pins;
+	int ret;
+
+	memset(report, 0, sizeof(*report));
+	ret = pins_open(&pins, opts->dir, true);
+	if (ret)
+		return ret;
+	ret = load_locked(&pins, compiled, opts, report);
+	pins_close(&pins);
+	return ret;
+}
+
+void load_report_free(struct load_report *report)
+{
+	found_free(&report->found);
+}
+
+/* Lock, and open what is loaded. */
+static int begin(struct pins *pins, struct store *store, const char *dir)
+{
+	int ret;
+
+	ret = pins_open(pins, dir, true);
+	if (ret)
+		return ret;
+	ret = store_open(store, pins);
+	if (ret)
+		pins_close(pins);
+	return ret;
+}
+
+static void end(struct pins *pins, struct store *store)
+{
+	store_close(store);
+	pins_close(pins);
+}
+
+static int need_active(const struct store *store)
+{
+	if (store_active(store))
+		return 0;
+	return log_error(-ENOENT, "no policy is in force", "gmemctl load FILE", "look at %s",
+			 store->pins->dir);
+}
+
+/* Nothing can be enforced that no hook carries, also if audit mode was content with it. */
+static int check_enforceable(const struct store *store, unsigned int slot)
+{
+	__u32 unmet = store->slots[slot].unmet;
+
+	if (!unmet)
+		return 0;
+	return log_error(-EOPNOTSUPP, "no hook of this kernel sees what its rules look at",
+			 "gmemctl load --mode enforce says which hook is missing",
+			 "enforce the rules for %s", operation_names[__builtin_ctz(unmet)]);
+}
+
+int loader_set_mode(const char *dir, bool enforce, enum proof *proof)
+{
+	struct store store;
+	struct pins pins;
+	unsigned int slot;
+	int ret;
+
+	*proof = PROOF_none;
+	ret = begin(&pins, &store, dir);
+	if (ret)
+		return ret;
+	ret = need_active(&store);
+	slot = GMEM_ACTIVE_SLOT(store_active(&store));
+	if (!ret && enforce)
+		ret = check_enforceable(&store, slot);
+	if (ret)
+		goto out;
+	store.slots[slot].enforce = enforce;
+	store_set_mode(&store, enforce);
+	ret = verify(&store);
+	if (ret < 0)
+		goto out;
+	*proof = (enum proof)ret;
+	ret = 0;
+	if (*proof == PROOF_allowed)
+		ret = log_error(-EPROTO, "a child without identity was not denied",
+				"is bpf among the LSMs (lsm= at boot)?", "verify the policy");
+out:
+	end(&pins, &store);
+	return ret;
+}
+
+int loader_rollback(const char *dir, __u64 *generation)
+{
+	struct store store;
+	struct pins pins;
+	int ret, slot;
+
+	ret = begin(&pins, &store, dir);
+	if (ret)
+		return ret;
+	slot = store_previous(&store);
+	if (slot < 0) {
+		ret = log_error(-ENOENT, "there was no policy before this one", NULL, "roll back");
+	} else {
+		*generation = store_next_generation(&store);
+		store_activate(&store, (unsigned int)slot, *generation, store.slots[slot].enforce);
+	}
+	end(&pins, &store);
+	return ret;
+}
+
+int loader_unload(const char *dir)
+{
+	struct store store;
+	struct pins pins;
+	int ret;
+
+	ret = pins_open(&pins, dir, true);
+	if (ret)
+		return ret;
+	ret = pins_exist(&pins);
+	if (ret <= 0) {
+		ret = log_error(ret ?: -ENOENT, ret ? NULL : "no policy is loaded", NULL,
+				"unload from %s", pins.dir);
+		goto out;
+	}
+	/* What another version has left can be taken away too: without this step. */
+	if (!store_open(&store, &pins)) {
+		store_deactivate(&store);
+		store_close(&store);
+	}
+	ret = pins_remove(&pins);
+	if (ret)
+		log_error(ret, NULL, "be root", "remove %s", pins.dir);
+out:
+	pins_close(&pins);
+	return ret;
+}

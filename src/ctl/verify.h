@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The proof that a policy bites. */
+#ifndef GMEM_CTL_VERIFY_H
+#define GMEM_CTL_VERIFY_H
+
+struct store;
+
+/* X(name, how it is said) */
+#define GMEM_PROOFS(X)                                                         \
+	X(none, "not verified")                                                \
+	X(denied, "verified: a child without identity was denied")             \
+	X(audit, "verified: a child without identity would have been denied")  \
+	X(untested, "not verified: no instance can be created here to try it") \
+	X(allowed, "NOT WORKING: a child that must be denied was not")
+
+enum proof {
+#define X(name, ...) PROOF_##name,
+	GMEM_PROOFS(X)
+#undef X
+		PROOF_MAX
+};
+
+extern const char *const proof_names[PROOF_MAX];
+extern const char *const proof_texts[PROOF_MAX];
+
+/**
+ * verify - see that who must be denied is denied
+ *
+ * A child whose identity is taken away asks for an instance. No policy allows anything to who has
+ * none; in audit mode it is counted as what would have been denied. The child leaves one denial in
+ * the counters, and one event of the command "gmemctl-verify".
+ *
+ * Return: the result, or a negative errno that has been explained.
+ */
+int verify(const struct store *store);
+
+#endif /* GMEM_CTL_VERIFY_H */
