@@ -31,6 +31,48 @@ static const struct opt check_opts[] = {
 	COMMON,
 };
 
+#define PINS                                                                                    \
+	{                                                                                       \
+		"pins", "DIR", "where it is pinned (/sys/fs/bpf/gmem)", AT(pins), OPT_STRING, 0 \
+	}
+#define STRICT_IOCTL                                                                         \
+	{                                                                                    \
+		"strict-ioctl", NULL,                                                        \
+			"without their hooks, decide binding and conversion by the ioctl's " \
+			"number: breaks ordinary VMs",                                       \
+			AT(strict_ioctl), OPT_FLAG, 0                                        \
+	}
+
+static const struct opt load_opts[] = {
+	{ "FILE", NULL, "", AT(file), OPT_OPERAND, 0 },
+	{ "mode", "MODE", "enforce or audit, instead of what the policy says", AT(mode), OPT_STRING,
+	  'm' },
+	{ "dry-run", NULL, "everything but to put it in force", AT(dry_run), OPT_FLAG, 'n' },
+	{ "adopt", NULL, "instances that there are already belong to the policy", AT(adopt),
+	  OPT_FLAG, 0 },
+	{ "accept-default-change", NULL, "the defaults may be others than before",
+	  AT(accept_default_change), OPT_FLAG, 0 },
+	STRICT_IOCTL,
+	PINS,
+	COMMON,
+};
+
+static const struct opt mode_opts[] = {
+	{ "MODE", NULL, "", AT(file), OPT_OPERAND, 0 },
+	PINS,
+	COMMON,
+};
+
+static const struct opt pins_opts[] = {
+	PINS,
+	COMMON,
+};
+
+static const struct opt probe_opts[] = {
+	STRICT_IOCTL,
+	COMMON,
+};
+
 struct command {
 	const char *name, *operands, *help;
 	const struct opt *opts;
@@ -40,6 +82,14 @@ struct command {
 static const struct command commands[] = {
 	{ "check", "FILE", "is this a valid policy? needs neither root nor KVM", check_opts,
 	  ctl_check },
+	{ "load", "FILE", "put a policy in force, wholly or not at all", load_opts, ctl_load },
+	{ "status", "", "is a policy enforced, and what does this kernel guarantee?", pins_opts,
+	  ctl_status },
+	{ "set-mode", "enforce|audit", "change the mode of what is in force", mode_opts,
+	  ctl_set_mode },
+	{ "rollback", "", "put the policy before in force again", pins_opts, ctl_rollback },
+	{ "unload", "", "take everything away: all is allowed", pins_opts, ctl_unload },
+	{ "probe", "", "what can this kernel enforce?", probe_opts, ctl_probe },
 	{ 0 },
 };
 

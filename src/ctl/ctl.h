@@ -16,6 +16,10 @@ struct ctl_options {
 	const char *file; /* operand */
 	const char *policy, *events;
 
+	/* what is in force: load and the like */
+	const char *pins, *mode;
+	bool dry_run, strict_ioctl, adopt, accept_default_change;
+
 	/* who asks, and for what: explain */
 	uint64_t pid;
 	const char *op, *exe, *verity, *uid, *cgroup;
@@ -29,5 +33,11 @@ struct ctl_options {
 int ctl_check(const struct ctl_options *opts);
 int ctl_test(const struct ctl_options *opts);
 int ctl_explain(const struct ctl_options *opts);
+int ctl_load(const struct ctl_options *opts);
+int ctl_status(const struct ctl_options *opts);
+int ctl_set_mode(const struct ctl_options *opts);
+int ctl_rollback(const struct ctl_options *opts);
+int ctl_unload(const struct ctl_options *opts);
+int ctl_probe(const struct ctl_options *opts);
 
 #endif /* GMEM_CTL_H */
