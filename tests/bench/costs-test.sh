@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Does the table of costs tell a bound that is met from one that is not?
+set -eu
+cd "$(dirname "$0")/../.."
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+bad=0
+
+# expect STATUS TEXT: what bench_costs says of the two files
+expect()
+{
+	local status=0
+
+	build/tests/bench_costs --check vanilla="$tmp/vanilla" patched="$tmp/patched" >"$tmp/out" 2>&1 ||
+		status=$?
+	if [ $status != "$1" ] || ! grep -q -- "$2" "$tmp/out"; then
+		echo "wanted status $1 and '$2', got status $status and:"
+		cat "$tmp/out"
+		bad=1
+	fi
+}
+
+lane()
+{
+	printf '%s 1 1 %s\n' idle.convert "$2" gmemtop.convert "$3" >"$tmp/$1"
+}
+
+lane vanilla 7000 7450
+lane patched 7070 7370
+expect 0 '3 bounds, 0 broken'
+lane vanilla 7000 7451
+expect 1 'missed: convert, gmemtop on vanilla: 451'
+lane vanilla 7000 7450
+lane patched 7070 7371
+expect 1 'missed: convert, gmemtop on patched: 301'
+# Known not to be met, and said.
+lane patched 7071 7371
+expect 0 'patched kernel over vanilla, nothing attached: 1.01'
+# Too dear only where there is a bound for it; beyond linear; what cannot be read.
+printf '%s 1 1 %s\n' gmemtop.refresh_10 300000 gmemtop.refresh_1000 19000000 >>"$tmp/patched"
+expect 0 'per VM'
+printf '%s 1 1 %s\n' gmemtop.refresh_10000 250000000 >>"$tmp/patched"
+expect 1 'NOT LINEAR'
+lane patched 7070 7370
+echo 'gmemtop.refresh_1000 1 1 20000001' >>"$tmp/patched"
+expect 1 'missed: refresh, per VM with 1,000 VMs'
+echo 'what is this' >>"$tmp/patched"
+expect 1 'is not what lane.sh prints'
+[ $bad = 0 ] && echo "all verdicts are right"
+exit $bad
