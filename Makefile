@@ -72,13 +72,8 @@ all: $(PROGRAMS)	## build the programs
 lint:	## shellcheck, clang-format, SPDX lines
 	@tests/lint.sh
 
-# The lab counts instructions: a lane is measured once, and measures the same when asked again.
-bench: all	## what operations cost in guest instructions, vanilla against patched
-	@mkdir -p $(O)/bench
-	@for lane in vanilla patched; do \
-		LANE=$$lane ICOUNT=1 CMD=$(O)/tests/bench_ops tests/vm/lab.sh >$(O)/bench/$$lane || exit; \
-	done
-	@$(O)/tests/bench_table vanilla=$(O)/bench/vanilla patched=$(O)/bench/patched
+bench: all	## what the patches and gmemtop cost in guest instructions, beside the bounds; JSON=1
+	@tests/bench/bench.sh $(if $(JSON),--json)
 
 check-patches:	## is every patch of the series fit to be sent?
 	@tests/vm/check-patches.sh
@@ -160,7 +155,7 @@ $(O)/unit/%_test: tests/unit/%_test.c $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ)
 # Empty programs where gmemtop has its own: it asks gmemtop's table.
 $(O)/tests/bench_floor: $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ))
 $(O)/tests/bench_floor: BENCH_LIBS = $(TOP_LIBS)
-$(O)/tests/bench_costs: $(O)/src/lib/json.o
+$(O)/tests/bench_costs: BENCH_LIBS = -ljson-c
 
 unit: $(UNIT_TESTS)	## the unit tests, which need neither root nor a VM
 	@for t in $^; do $$t || exit; done
