@@ -56,6 +56,9 @@ static __always_inline void add(__u64 *counter, __u64 n)
 static __always_inline void inst_of(struct inode *inode, struct gmem_event_inst *inst)
 {
 	__builtin_memset(inst, 0, sizeof(*inst));
+	if (!inode)
+		return;
+	/* Where the verifier takes the check above away, a NULL pointer reads as 0. */
 	inst->ino = BPF_CORE_READ(inode, i_ino);
 	if (!inst->ino)
 		return;
@@ -133,7 +136,8 @@ static __always_inline void fill_stacks(void *ctx, struct gmem_event_stacks *s)
 {
 	long n;
 
-	n = bpf_get_stack(ctx, s->kernel, sizeof(s->kernel), 0);
+	/* Without the program itself. */
+	n = bpf_get_stack(ctx, s->kernel, sizeof(s->kernel), 1);
 	s->event.nr_kernel = n > 0 ? n / sizeof(__u64) : 0;
 	n = bpf_get_stack(ctx, s->user, sizeof(s->user), BPF_F_USER_STACK);
 	s->event.nr_user = n > 0 ? n / sizeof(__u64) : 0;

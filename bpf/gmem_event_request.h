@@ -8,6 +8,7 @@
 #define GMEM_EVENT_REQUEST_H
 
 #include "gmem_emit.h"
+#include "gmem_event_slots.h"
 
 struct request {
 	__u64 start_ns;
@@ -68,11 +69,6 @@ static __always_inline void judge_request(bool redundant)
 		return;
 	r->redundant = redundant;
 	r->judged = true;
-}
-
-static __always_inline __u32 slot_number(struct kvm_memory_slot *slot)
-{
-	return (__u32)BPF_CORE_READ(slot, as_id) << 16 | (__u16)BPF_CORE_READ(slot, id);
 }
 
 static __always_inline void begin_bind(struct kvm *kvm, struct kvm_memory_slot *slot, __u64 offset)

@@ -16,6 +16,7 @@
 
 #include "gmem_events.h"
 #include "gmem_emit.h"
+#include "gmem_event_slots.h"
 #include "gmem_event_request.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -51,24 +52,6 @@ static __always_inline int emit_release(void *ctx, struct kvm *kvm, struct inode
 	if (!e)
 		return 0;
 	e->release.resident_pages = resident_pages_of(inode);
-	end_event(e);
-	return 0;
-}
-
-static __always_inline int emit_unbind(void *ctx, struct kvm *kvm, struct inode *inode,
-				       struct kvm_memory_slot *slot)
-{
-	struct gmem_event_inst inst;
-	struct gmem_event *e;
-
-	inst_of(inode, &inst);
-	e = begin_event(ctx, GMEM_EV_unbind, kvm, &inst, 0, 0);
-	if (!e)
-		return 0;
-	e->unbind.slot = slot_number(slot);
-	e->unbind.gpa = BPF_CORE_READ(slot, base_gfn) << PAGE_SHIFT;
-	e->unbind.size = BPF_CORE_READ(slot, npages) << PAGE_SHIFT;
-	e->unbind.offset = BPF_CORE_READ(slot, gmem.pgoff) << PAGE_SHIFT;
 	end_event(e);
 	return 0;
 }
@@ -221,6 +204,8 @@ int BPF_PROG(tp_convert, struct kvm *kvm, struct kvm_memory_attributes *attrs,
 	struct gmem_event_inst none = {};
 	struct gmem_event *e;
 
+	if (!attrs)
+		return 0;
 	e = begin_event(ctx, GMEM_EV_convert, kvm, &none, ret, duration);
 	if (!e)
 		return 0;
@@ -245,7 +230,7 @@ int BPF_PROG(tp_create, struct kvm *kvm, struct inode *inode, long long size, __
 SEC("?tp_btf/kvm_gmem_release")
 int BPF_PROG(tp_release, struct kvm *kvm, struct inode *inode)
 {
-	return emit_release(ctx, kvm, inode);
+	return inode ? emit_release(ctx, kvm, inode) : 0;
 }
 
 SEC("?tp_btf/kvm_gmem_bind")
@@ -254,6 +239,8 @@ int BPF_PROG(tp_bind, struct kvm *kvm, struct inode *inode,
 {
 	struct request done = {};
 
+	if (!mem)
+		return 0;
 	done.slot = BPF_CORE_READ(mem, slot);
 	done.gpa = BPF_CORE_READ(mem, guest_phys_addr);
 	done.size = BPF_CORE_READ(mem, memory_size);
@@ -266,7 +253,7 @@ int BPF_PROG(tp_bind, struct kvm *kvm, struct inode *inode,
 SEC("?tp_btf/kvm_gmem_unbind")
 int BPF_PROG(tp_unbind, struct kvm *kvm, struct inode *inode, struct kvm_memory_slot *slot)
 {
-	return emit_unbind(ctx, kvm, inode, slot);
+	return slot ? emit_unbind(ctx, kvm, inode, slot) : 0;
 }
 
 /* Fires for what asks for memory, and for everything that fails. */
@@ -296,20 +283,20 @@ SEC("?tp_btf/kvm_gmem_guest_fault")
 int BPF_PROG(tp_guest_fault, struct kvm *kvm, struct inode *inode, struct kvm_memory_slot *slot,
 	     unsigned long long gfn, bool zeroed, int ret)
 {
-	return emit_guest_fault(ctx, kvm, inode, slot, gfn, zeroed, ret);
+	return slot ? emit_guest_fault(ctx, kvm, inode, slot, gfn, zeroed, ret) : 0;
 }
 
 SEC("?tp_btf/kvm_gmem_host_fault")
 int BPF_PROG(tp_host_fault, struct kvm *kvm, struct inode *inode, struct vm_fault *vmf,
 	     unsigned int ret)
 {
-	return emit_host_fault(ctx, kvm, inode, vmf, ret);
+	return vmf ? emit_host_fault(ctx, kvm, inode, vmf, ret) : 0;
 }
 
 SEC("?tp_btf/kvm_gmem_mmap")
 int BPF_PROG(tp_mmap, struct kvm *kvm, struct inode *inode, struct vm_area_struct *vma, int ret)
 {
-	return emit_mmap(ctx, kvm, inode, vma, ret);
+	return vma ? emit_mmap(ctx, kvm, inode, vma, ret) : 0;
 }
 
 SEC("?tp_btf/kvm_gmem_populate")
@@ -380,10 +367,15 @@ int BPF_PROG(fn_create, struct kvm *kvm, struct kvm_create_guest_memfd *args, in
 			   args->size, args->flags, ret);
 }
 
+/* The end of an instance ends its bindings and takes its memory away. */
 SEC("?fentry")
 int BPF_PROG(fn_release, struct inode *inode, struct file *file)
 {
-	return emit_release(ctx, kvm_of(file), inode);
+	struct kvm *kvm = kvm_of(file);
+
+	emit_unbinds(ctx, kvm, file);
+	emit_invalidate(ctx, kvm, inode, 0, inode->i_size >> PAGE_SHIFT, GMEM_REASON_RELEASE);
+	return emit_release(ctx, kvm, inode);
 }
 
 SEC("?fentry")

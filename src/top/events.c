@@ -23,6 +23,7 @@
 #define MAX_BUFFER_MIB	   1024
 #define OUTPUT_SIZE	   (1U << 16)
 #define WAIT_MS		   250 /* between two looks whether somebody still reads us */
+#define LOWEST_ADDRESS	   4096
 #define LAST_TRIES	   50
 
 struct options {
@@ -149,7 +150,8 @@ static void name_frames(struct show *show, const struct gmem_event_stacks *s)
 		if (view->nr_kernel || !frame_of_tracing(view->kernel[0]))
 			view->nr_kernel++;
 	}
-	for (i = 0; i < e->nr_user && i < GMEM_STACK_MAX; i++)
+	/* Without frame pointers the end of a stack is a guess of the kernel's. */
+	for (i = 0; i < e->nr_user && i < GMEM_STACK_MAX && s->user[i] >= LOWEST_ADDRESS; i++)
 		name_user_frame(show, e, s->user[i], view->user[view->nr_user++]);
 }
 
@@ -163,11 +165,10 @@ static int write_json(struct show *show)
 /* What comes before the first event: where each event comes from, null where from nowhere. */
 static int print_head(struct show *show)
 {
-	const struct features *features = stream_features(show->stream);
 	uint32_t offered = stream_offered(show->stream);
 	struct json *json = &show->json;
 	struct utsname uts;
-	char buf[128];
+	char buf[256];
 	int i;
 
 	uname(&uts);
@@ -178,10 +179,8 @@ static int print_head(struct show *show)
 	json_open(json, "sources", '{');
 	for (i = 0; i < GMEM_EV_MAX; i++) {
 		if (offered & 1U << i)
-			json_str(json, event_descs[i].name,
-				 features_source(features, event_descs[i].fact, buf, sizeof(buf)));
-		else
-			json_null(json, event_descs[i].name);
+			stream_source(show->stream, i, buf, sizeof(buf));
+		json_str(json, event_descs[i].name, offered & 1U << i ? buf : NULL);
 	}
 	json_close(json, '}');
 	json_close(json, '}');
@@ -427,19 +426,21 @@ static int loop(struct show *show)
 static int run(const struct options *opts, const struct stream_options *stream)
 {
 	struct show show = { .opts = opts, .view.stacks = opts->stack };
-	int ret = 0;
+	int ret;
 
 	show.who = who_new();
 	if (!show.who)
 		return log_error(-ENOMEM, NULL, NULL, "start");
-	if (opts->stack)
-		ret = read_symbols(&show);
-	if (ret)
-		log_error(ret, NULL, NULL, "read /proc/kallsyms");
-	else
-		ret = stream_open(&show.stream, stream, on_event, &show);
+	ret = stream_open(&show.stream, stream, on_event, &show);
 	if (ret)
 		goto out;
+	/* Only now are the trampolines of the programs among them. */
+	if (opts->stack)
+		ret = read_symbols(&show);
+	if (ret) {
+		log_error(ret, NULL, NULL, "read /proc/kallsyms");
+		goto out;
+	}
 	setvbuf(stdout, NULL, _IOFBF, OUTPUT_SIZE);
 	note_missing(&show, stream->wanted);
 	if (opts->json)

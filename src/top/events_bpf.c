@@ -76,6 +76,17 @@ static unsigned int buffer_size(unsigned int mib)
 	return size;
 }
 
+/* On kernels without tracepoints the end of an instance tells of two more events. */
+static uint32_t facts_of(const struct stream *s)
+{
+	uint32_t facts = events_facts(s->offered);
+
+	if (features_from_function(&s->features, GMEM_FACT_release) &&
+	    s->offered & (1U << GMEM_EV_unbind | 1U << GMEM_EV_invalidate))
+		facts |= FACT(release);
+	return facts;
+}
+
 static int set_up(struct stream *s, const struct stream_options *opts)
 {
 	int ret;
@@ -94,7 +105,7 @@ static int set_up(struct stream *s, const struct stream_options *opts)
 	if (!ret && opts->cgroup < 0)
 		ret = bpf_map__set_autocreate(s->skel->maps.cgroups, false);
 	if (!ret)
-		ret = programs_choose(s->skel->obj, &s->features, events_facts(s->offered));
+		ret = programs_choose(s->skel->obj, &s->features, facts_of(s));
 	return ret;
 }
 
@@ -166,9 +177,23 @@ err:
 	return ret;
 }
 
-const struct features *stream_features(const struct stream *stream)
+void stream_source(const struct stream *stream, enum gmem_event_id event, char *buf, size_t size)
 {
-	return &stream->features;
+	int source = stream->features.chosen[event_descs[event].fact];
+	const char *target;
+	size_t n = 0;
+	int h;
+
+	*buf = '\0';
+	for (h = 0; source >= 0 && h < MAX_HOOKS && n < size; h++) {
+		target = stream->features.targets[source * MAX_HOOKS + h];
+		if (target)
+			n += (size_t)snprintf(buf + n, size - n, "%s%s %s", n ? ", " : "",
+					      is_tracepoint(&sources[source].hooks[h])
+						      ? "tracepoint"
+						      : "function",
+					      target);
+	}
 }
 
 uint32_t stream_offered(const struct stream *stream)

@@ -42,7 +42,8 @@ typedef int (*stream_event)(const struct gmem_event *e, void *arg);
 int stream_open(struct stream **stream, const struct stream_options *opts, stream_event event,
 		void *arg);
 
-const struct features *stream_features(const struct stream *stream);
+/* What the kernel tells of the event with: "tracepoint kvm_gmem_create". */
+void stream_source(const struct stream *stream, enum gmem_event_id event, char *buf, size_t size);
 
 /* Which of the wanted events the kernel tells of. */
 uint32_t stream_offered(const struct stream *stream);

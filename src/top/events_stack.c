@@ -5,7 +5,8 @@
 
 #include "events_stack.h"
 
-#define FIRST_ROOM 4096
+#define FIRST_ROOM	 4096
+#define LONGEST_FUNCTION (1U << 18) /* what is farther away has a name that is not known */
 
 struct symbol {
 	uint64_t address;
@@ -109,7 +110,7 @@ void symbols_name(const struct symbols *symbols, uint64_t address, char *buf, si
 		else
 			high = middle;
 	}
-	if (!low) {
+	if (!low || address - symbols->list[low - 1].address > LONGEST_FUNCTION) {
 		snprintf(buf, size, "%#llx", (unsigned long long)address);
 		return;
 	}
