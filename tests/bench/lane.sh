@@ -48,7 +48,7 @@ watched()
 why_no_bpftrace()
 {
 	if ! command -v bpftrace >/dev/null; then
-		echo "it is not installed"
+		echo "it is not installed (Debian's package bpftrace)"
 	elif ! watched bpftrace bpftrace tests/bench/convert.bt >"$err.ops"; then
 		echo "it cannot be used here: $(tail -n 1 "$err")"
 	elif ! grep -q '^@conversions\[' <<<"$said"; then
