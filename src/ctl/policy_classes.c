@@ -340,12 +340,12 @@ int classes_fill(struct compiled *compiled, struct diags *diags)
 
 /* --- who is which class --- */
 
-__u32 class_of_path(const struct compiled *compiled, const char *path)
+__u32 class_of_missing_exe(const struct compiled *compiled, const char *path)
 {
 	size_t i;
 
 	for (i = 0; i < compiled->nr_exes; i++) {
-		if (compiled->exes[i].path && !strcmp(compiled->exes[i].path, path))
+		if (!compiled->exes[i].known && !strcmp(compiled->exes[i].path, path))
 			return compiled->exes[i].class;
 	}
 	return 0;
@@ -374,12 +374,12 @@ __u32 class_of_uid(const struct compiled *compiled, __u32 uid)
 	return 0;
 }
 
-__u32 class_of_user(const struct compiled *compiled, const char *name)
+__u32 class_of_missing_user(const struct compiled *compiled, const char *name)
 {
 	size_t i;
 
 	for (i = 0; i < compiled->nr_uids; i++) {
-		if (!strcmp(compiled->uids[i].name, name))
+		if (!compiled->uids[i].known && !strcmp(compiled->uids[i].name, name))
 			return compiled->uids[i].class;
 	}
 	return 0;

@@ -11,39 +11,47 @@ static const struct gmem_set *gmem_set(const void *pool, __u32 index)
 
 #include "../../bpf/gmem_match.h"
 
-static __u32 exe_class(const struct compiled *compiled, const struct who *who)
+/* A file that the policy names by path and by digest is both: the union of their subjects. */
+static void subjects_by_exe(const struct compiled *compiled, const struct who *who,
+			    struct gmem_set *subjects)
 {
-	__u32 class = 0;
+	__u32 classes[3] = { 0 };
+	int i, k;
 
 	if (who->has_exe_identity)
-		class = class_of_identity(compiled, &who->exe_identity);
-	return class || !who->exe ? class : class_of_path(compiled, who->exe);
+		classes[0] = class_of_identity(compiled, &who->exe_identity);
+	if (who->has_verity)
+		classes[1] = class_of_identity(compiled, &who->verity);
+	if (who->exe)
+		classes[2] = class_of_missing_exe(compiled, who->exe);
+	memset(subjects, 0, sizeof(*subjects));
+	for (i = 0; i < 3; i++) {
+		for (k = 0; k < GMEM_SET_WORDS; k++)
+			subjects->w[k] |= class_set(compiled, GMEM_CLASS_exe, classes[i])->w[k];
+	}
 }
 
 static __u32 uid_class(const struct compiled *compiled, const struct who *who)
 {
-	__u32 class = 0;
-
 	if (who->has_uid)
-		class = class_of_uid(compiled, who->uid);
-	return class || !who->user ? class : class_of_user(compiled, who->user);
+		return class_of_uid(compiled, who->uid);
+	return who->user ? class_of_missing_user(compiled, who->user) : 0;
 }
 
 void policy_rules_for(const struct compiled *compiled, const struct who *who, struct gmem_set *mine)
 {
-	const struct gmem_set *exe, *verity, *uid, *cgroup, *rules;
+	const struct gmem_set *uid, *cgroup, *rules;
+	struct gmem_set exe;
 	__u64 left;
 	int i, k;
 
-	exe = class_set(compiled, GMEM_CLASS_exe, exe_class(compiled, who));
-	verity = class_set(compiled, GMEM_CLASS_exe,
-			   who->has_verity ? class_of_identity(compiled, &who->verity) : 0);
+	subjects_by_exe(compiled, who, &exe);
 	uid = class_set(compiled, GMEM_CLASS_uid, uid_class(compiled, who));
 	cgroup = class_set(compiled, GMEM_CLASS_cgroup,
 			   who->cgroup ? class_of_cgroup(compiled, who->cgroup) : 0);
 	*mine = compiled->pool[GMEM_POOL_ANY];
 	for (i = 0; i < GMEM_SET_WORDS; i++) {
-		left = (exe->w[i] | verity->w[i]) & uid->w[i] & cgroup->w[i];
+		left = exe.w[i] & uid->w[i] & cgroup->w[i];
 		for (; left; left &= left - 1) {
 			rules = compiled->pool + GMEM_POOL_SUBJECT + i * 64 + gmem_lowest(left);
 			for (k = 0; k < GMEM_SET_WORDS; k++)

@@ -5,14 +5,14 @@
 
 #include "policy_compile.h"
 
-/* Who asks. What is not given is what no subject names. */
+/* Who asks. What is not given is what no subject names. All texts are borrowed. */
 struct who {
-	const char *exe; /* path, or NULL */
+	const char *exe; /* path, or NULL; compared with those of files that are not here */
 	bool has_exe_identity, has_verity;
 	struct gmem_identity exe_identity, verity; /* slot 0 */
 	bool has_uid;
 	__u32 uid;
-	const char *user;   /* its name as it was written, or NULL */
+	const char *user;   /* as it was written, or NULL; compared with those that are not here */
 	const char *cgroup; /* path below the root of cgroup2, or NULL */
 };
 

@@ -138,9 +138,9 @@ static int read_rule_name(void *context, const struct tree *value, void *into)
 
 static int read_ops(struct rule_reader *in, const struct tree *value)
 {
-	const struct tree *word = value->kind == TREE_LIST ? value->first : value;
+	const struct tree *word = value->kind == TREE_LIST && value->nr == 1 ? value->first : value;
 
-	if (word && word->kind == TREE_SCALAR && !word->next && !strcmp(word->text, "all")) {
+	if (word->kind == TREE_SCALAR && !strcmp(word->text, "all")) {
 		in->rule->ops = OPS_ALL;
 		return 0;
 	}

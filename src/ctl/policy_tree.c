@@ -189,7 +189,9 @@ static void take_errors(struct fy_diag *diag, struct diags *diags)
 			place.column = error->column > 0 ? (unsigned int)error->column : 1;
 			place.width = 1;
 		}
-		diag_error(diags, place, NULL, "no YAML: %s", error->msg);
+		diag_error(diags, place,
+			   strstr(error->msg, "plain scalar") ? "put it in quotes" : NULL,
+			   "no YAML: %s", error->msg);
 	}
 	if (!diags->nr_errors)
 		diag_error(diags, (struct place){ 0 }, NULL, "no YAML");

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Random policies, as text, and random requests for them: for whoever decides, to be held against
+ * others who decide. All of it follows from a seed.
+ */
+#ifndef GMEM_POLICY_RANDOM_H
+#define GMEM_POLICY_RANDOM_H
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../../src/ctl/policy_decide.h"
+#include "../../src/ctl/policy_value.h"
+
+#define RANDOM_TEXT 65536
+
+struct random {
+	__u64 state;
+};
+
+/* A number from 0 to below @n. */
+static inline unsigned int random_below(struct random *random, unsigned int n)
+{
+	__u64 x = random->state += 0x9e3779b97f4a7c15ULL;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
+	return (unsigned int)((x ^ x >> 31) % n);
+}
+
+static const char *const random_exes[] = { "/bin/vmm", "/bin/vmm-again", "/bin/agent",
+					   "/bin/gone" };
+static const char *const random_digests[] = {
+	"sha256:0000000000000000000000000000000000000000000000000000000000000001",
+	"sha256:0000000000000000000000000000000000000000000000000000000000000002",
+};
+static const char *const random_cgroups[] = { "/",    "/a",	"/a/b", "/a/b/c",
+					      "/a-b", "/a-b/c", "/d",	"/d/e/f" };
+
+/* The first two are one file, the last is not here. Return: the number of its inode, or 0. */
+static inline __u64 random_inode(unsigned int exe)
+{
+	return exe == 3 ? 0 : exe / 2 + 1;
+}
+
+#define PICK(random, table) (table)[random_below(random, sizeof(table) / sizeof(*(table)))]
+
+static inline const char *random_size(struct random *random, char *text, size_t room)
+{
+	static const char *const how[] = { "<=", "<", ">=", ">", "==" };
+
+	snprintf(text, room, "\"%s %uGiB\"", PICK(random, how), 1 + random_below(random, 5));
+	return text;
+}
+
+static inline const char *random_list(struct random *random, enum value_kind kind, __u32 least,
+				      char *text, size_t room)
+{
+	char names[128];
+	__u32 bits;
+	size_t nr;
+
+	value_names(kind, &nr);
+	do {
+		bits = random_below(random, 1U << nr);
+	} while (bits < least);
+	snprintf(text, room, "[%s]", value_list(kind, bits, ", ", names, sizeof(names)));
+	return text;
+}
+
+struct random_writer {
+	struct random *random;
+	char *text;
+	size_t len;
+};
+
+#define WRITE(writer, ...)                                                 \
+	((writer)->len += (size_t)snprintf((writer)->text + (writer)->len, \
+					   RANDOM_TEXT - (writer)->len, __VA_ARGS__))
+
+static inline void write_subject(struct random_writer *w, unsigned int n)
+{
+	unsigned int what = 1 + random_below(w->random, 7), uids, i;
+
+	WRITE(w, "  s%u: {", n);
+	if (what & 1) {
+		if (random_below(w->random, 3))
+			WRITE(w, " exe: %s,", PICK(w->random, random_exes));
+		else
+			WRITE(w, " verity: \"%s\",", PICK(w->random, random_digests));
+	}
+	if (what & 2) {
+		WRITE(w, " uid: [");
+		for (i = random_below(w->random, 4), uids = 1 + random_below(w->random, 3); uids;
+		     uids--, i++)
+			WRITE(w, "%u,", i);
+		WRITE(w, "],");
+	}
+	if (what & 4)
+		WRITE(w, " cgroup: %s,", PICK(w->random, random_cgroups));
+	WRITE(w, " }\n");
+}
+
+static inline void write_conditions(struct random_writer *w, __u32 ops)
+{
+	bool deny = random_below(w->random, 2);
+	char text[160];
+
+	/* The verdict first: what denies has no use for an empty prot. */
+	WRITE(w, " %s: [%s],", deny ? "deny" : "allow",
+	      value_list(VALUE_OPERATION, ops, ", ", text, sizeof(text)));
+	if (random_below(w->random, 3) == 0)
+		return;
+	WRITE(w, " when: {");
+	if (ops & condition_ops[POLICY_IF_size] && !random_below(w->random, 4))
+		WRITE(w, " size: %s,", random_size(w->random, text, sizeof(text)));
+	if (ops & condition_ops[POLICY_IF_flags] && !random_below(w->random, 4))
+		WRITE(w, " flags: %s,", random_list(w->random, VALUE_FLAG, 0, text, sizeof(text)));
+	if (ops & condition_ops[POLICY_IF_prot] && !random_below(w->random, 3))
+		WRITE(w, " prot: %s,",
+		      random_list(w->random, VALUE_PROT, deny, text, sizeof(text)));
+	if (ops & condition_ops[POLICY_IF_direction] && !random_below(w->random, 3))
+		WRITE(w, " direction: %s,",
+		      random_list(w->random, VALUE_DIRECTION, 1, text, sizeof(text)));
+	if (ops & condition_ops[POLICY_IF_range] && !random_below(w->random, 3))
+		WRITE(w, " range: %uGiB+%uGiB,", random_below(w->random, 4),
+		      1 + random_below(w->random, 3));
+	/* One condition at least. */
+	WRITE(w, " vm-type: %s }", random_list(w->random, VALUE_TYPE, 32, text, sizeof(text)));
+}
+
+static inline void write_rule(struct random_writer *w, unsigned int n, unsigned int subjects)
+{
+	__u32 ops = 1 + random_below(w->random, OPS_ALL);
+	unsigned int i, more;
+
+	/* Most name few operations. */
+	if (random_below(w->random, 3))
+		ops = 1U << random_below(w->random, GMEM_DO_MAX);
+	WRITE(w, "  - { name: r%u, subjects: ", n);
+	if (!subjects || !random_below(w->random, 3)) {
+		WRITE(w, "any,");
+	} else {
+		WRITE(w, "[");
+		more = 1 + random_below(w->random, 3);
+		for (i = random_below(w->random, subjects); i < subjects && more; i++, more--)
+			WRITE(w, "s%u,", i);
+		WRITE(w, "],");
+	}
+	if (!random_below(w->random, 5))
+		WRITE(w, " mode: audit,");
+	write_conditions(w, ops);
+	WRITE(w, " }\n");
+}
+
+/**
+ * random_policy - a valid policy, but for rules that never decide
+ * @text: RANDOM_TEXT bytes
+ * @max_rules: 0 to so many
+ */
+static inline void random_policy(struct random *random, char *text, unsigned int max_rules)
+{
+	struct random_writer w = { .random = random, .text = text };
+	unsigned int subjects = random_below(random, 8), rules, i;
+	const char *const *ops;
+	size_t nr;
+
+	ops = value_names(VALUE_OPERATION, &nr);
+	WRITE(&w, "version: 1\nname: random\nmode: %s\ndefault: {",
+	      random_below(random, 2) ? "enforce" : "audit");
+	for (i = 0; i < nr; i++)
+		WRITE(&w, " %s: %s,", ops[i], random_below(random, 2) ? "allow" : "deny");
+	WRITE(&w, " }\nsubjects:%s\n", subjects ? "" : " {}");
+	for (i = 0; i < subjects; i++)
+		write_subject(&w, i);
+	rules = random_below(random, max_rules + 1);
+	WRITE(&w, "rules:%s\n", rules ? "" : " []");
+	for (i = 0; i < rules; i++)
+		write_rule(&w, i, subjects);
+}
+
+/* What policy_resolve() would find, if the files were here. */
+static inline void random_resolve(struct policy *policy)
+{
+	struct policy_subject *subject;
+	unsigned int i;
+
+	for (subject = policy->subjects; subject < policy->subjects + policy->nr_subjects;
+	     subject++) {
+		for (i = 0; subject->exe && i < 4; i++) {
+			if (strcmp(subject->exe, random_exes[i]) || !random_inode(i))
+				continue;
+			subject->exe_known = true;
+			subject->exe_identity.kind = GMEM_BY_INODE;
+			subject->exe_identity.ino = random_inode(i);
+		}
+	}
+}
+
+static inline void random_who(struct random *random, struct who *who)
+{
+	unsigned int exe = random_below(random, 5);
+
+	memset(who, 0, sizeof(*who));
+	if (exe < 4) {
+		who->exe = random_exes[exe];
+		who->has_exe_identity = random_inode(exe);
+		who->exe_identity.kind = GMEM_BY_INODE;
+		who->exe_identity.ino = random_inode(exe);
+	}
+	if (!random_below(random, 3))
+		who->has_verity = !value_digest(PICK(random, random_digests), &who->verity);
+	who->has_uid = true;
+	who->uid = random_below(random, 7);
+	who->cgroup = PICK(random, random_cgroups);
+}
+
+/* A number around the limits that policies have, or unknown. */
+static inline __u64 random_value(struct random *random)
+{
+	if (!random_below(random, 12))
+		return POLICY_VALUE_UNKNOWN;
+	return ((__u64)random_below(random, 8) << 30) + random_below(random, 3) - 1;
+}
+
+static inline void random_request(struct random *random, struct gmem_request *request)
+{
+	memset(request, 0, sizeof(*request));
+	request->op = random_below(random, GMEM_DO_MAX);
+	request->flags = random_below(random, GMEM_FLAGS_MAX);
+	request->type = random_below(random, GMEM_TYPE_MAX);
+	request->prot = random_below(random, GMEM_PROT_MAX);
+	request->direction = random_below(random, GMEM_DIR_MAX);
+	request->size = random_value(random);
+	request->start = random_value(random);
+	request->end = random_value(random);
+}
+
+#endif /* GMEM_POLICY_RANDOM_H */
