@@ -23,19 +23,40 @@
 #define GMEM_UNROLL
 #endif
 
-/* The lowest bit of a word that is not 0, without an instruction that BPF does not have. */
+/*
+ * No branches where the value is not known: the kernel's verifier would follow both ways each time,
+ * and never come to an end. The compiler must not make some of it.
+ */
+#define GMEM_OPAQUE(x) asm volatile("" : "+r"(x))
+
+/* 1 if any bit is set, otherwise 0. */
+static __always_inline __u64 gmem_any_bit(__u64 w)
+{
+	w |= -w;
+	GMEM_OPAQUE(w);
+	return w >> 63;
+}
+
+/* 1 if a is not above b, otherwise 0. */
+static __always_inline __u64 gmem_not_above(__u64 a, __u64 b)
+{
+	__u64 borrow = (~b & a) | ((~b | a) & (b - a));
+
+	GMEM_OPAQUE(borrow);
+	return ~borrow >> 63;
+}
+
+/* By multiplication with a sequence in which every six bits in a row are different ones. */
+static const __u8 gmem_lowest_bit[64] = {
+	0,  1,	48, 2,	57, 49, 28, 3,	61, 58, 50, 42, 38, 29, 17, 4,	62, 55, 59, 36, 53, 51,
+	43, 22, 45, 39, 33, 30, 24, 18, 12, 5,	63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21,
+	44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,	13, 8,	7,  6,
+};
+
+/* The number of the lowest bit that is set; of 0 it is 0. */
 static __always_inline __u32 gmem_lowest(__u64 w)
 {
-	__u32 n = 0;
-
-	w &= -w;
-	n += !!(w & 0xaaaaaaaaaaaaaaaaULL);
-	n += !!(w & 0xccccccccccccccccULL) << 1;
-	n += !!(w & 0xf0f0f0f0f0f0f0f0ULL) << 2;
-	n += !!(w & 0xff00ff00ff00ff00ULL) << 3;
-	n += !!(w & 0xffff0000ffff0000ULL) << 4;
-	n += !!(w & 0xffffffff00000000ULL) << 5;
-	return n;
+	return gmem_lowest_bit[((w & -w) * 0x03f79d71b4cb0a89ULL) >> 58];
 }
 
 static __always_inline __u32 gmem_kind(const struct gmem_request *r)
@@ -65,7 +86,7 @@ static __always_inline __u32 gmem_interval(const __u64 *bounds, __u64 value)
 
 	GMEM_UNROLL
 	for (__u32 step = (GMEM_MAX_BOUNDS + 1) / 2; step; step /= 2)
-		at += bounds[(at + step - 1) & GMEM_MAX_BOUNDS] <= value ? step : 0;
+		at += step * gmem_not_above(bounds[(at + step - 1) & GMEM_MAX_BOUNDS], value);
 	return at & GMEM_MAX_BOUNDS;
 }
 
@@ -75,6 +96,9 @@ static __always_inline struct gmem_decision gmem_broken(void)
 				       .rule = GMEM_RULE_BROKEN,
 				       .trial = GMEM_RULE_NONE };
 }
+
+/* The rules of word i that match. */
+#define GMEM_MATCHING(i) (mine->w[i] & kind->w[i] & by[0]->w[i] & by[1]->w[i] & by[2]->w[i])
 
 /*
  * The rule that decides: the first one, in the order of the file, that names the operation and a
@@ -95,8 +119,8 @@ static __always_inline struct gmem_decision gmem_decide(const struct gmem_head *
 	const struct gmem_set *trial = gmem_set(pool, GMEM_POOL_TRIAL);
 	const struct gmem_set *by[GMEM_BY_MAX] = { kind, kind, kind };
 	const __u64 value[GMEM_BY_MAX] = { r->size, r->start, r->end };
-	__u64 word = 0, trial_word = 0;
-	__u32 at = 0, trial_at = 0, op = r->op & 31;
+	__u64 decides = 0, tries = 0; /* words in which there is a rule that matches: bits */
+	__u32 at, bit, op = r->op & 31;
 
 	if (!kind || !deny || !trial || r->op >= GMEM_DO_MAX)
 		return gmem_broken();
@@ -110,35 +134,27 @@ static __always_inline struct gmem_decision gmem_decide(const struct gmem_head *
 			return gmem_broken();
 	}
 	GMEM_UNROLL
-	for (int i = GMEM_SET_WORDS - 1; i >= 0; i--) {
-		__u64 w = mine->w[i] & kind->w[i] & by[0]->w[i] & by[1]->w[i] & by[2]->w[i];
-		__u64 on_trial = w & trial->w[i];
+	for (int i = 0; i < GMEM_SET_WORDS; i++) {
+		__u64 w = GMEM_MATCHING(i);
 
-		w &= ~trial->w[i];
-		if (w) {
-			word = w;
-			at = i;
-		}
-		if (on_trial) {
-			trial_word = on_trial;
-			trial_at = i;
-		}
+		decides |= gmem_any_bit(w & ~trial->w[i]) << i;
+		tries |= gmem_any_bit(w & trial->w[i]) << i;
 	}
-	if (word) {
-		__u32 bit = gmem_lowest(word);
-
+	if (decides) {
+		at = gmem_lowest(decides) & (GMEM_SET_WORDS - 1);
+		bit = gmem_lowest(GMEM_MATCHING(at) & ~trial->w[at]);
 		d.rule = at * 64 + bit;
-		d.deny = deny->w[at & (GMEM_SET_WORDS - 1)] >> bit & 1;
+		d.deny = deny->w[at] >> bit & 1;
 	} else {
 		d.rule = GMEM_RULE_DEFAULT(op);
 		d.deny = head->default_deny >> op & 1;
 	}
-	if (trial_word) {
-		__u32 bit = gmem_lowest(trial_word);
-
-		if (trial_at * 64 + bit < d.rule) {
-			d.trial = trial_at * 64 + bit;
-			d.trial_deny = deny->w[trial_at & (GMEM_SET_WORDS - 1)] >> bit & 1;
+	if (tries) {
+		at = gmem_lowest(tries) & (GMEM_SET_WORDS - 1);
+		bit = gmem_lowest(GMEM_MATCHING(at) & trial->w[at]);
+		if (at * 64 + bit < d.rule) {
+			d.trial = at * 64 + bit;
+			d.trial_deny = deny->w[at] >> bit & 1;
 		}
 	}
 	return d;

@@ -101,10 +101,11 @@ static long climb_step(__u32 i, struct climb *c)
 static __always_inline int class_of_cgroup(const struct subject *s, __u32 *class)
 {
 	struct task_struct___policy *task = (void *)s->task;
-	struct climb climb = { .slot = s->slot };
+	/* In a variable of its own: what BPF_CORE_READ() is given it takes for the kernel's. */
+	struct cgroup *from = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	struct climb climb = { .slot = s->slot, .from = from };
 
-	climb.from = BPF_CORE_READ(task, cgroups, dfl_cgrp);
-	climb.level = BPF_CORE_READ(climb.from, level);
+	climb.level = BPF_CORE_READ(from, level);
 	bpf_loop(MAX_CGROUP_DEPTH, climb_step, &climb, 0);
 	*class = climb.class;
 	return climb.broken || (!climb.class && climb.level >= 0) ? -1 : 0;
