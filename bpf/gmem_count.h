@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "gmem_kvm.h"
+#include "gmem_heat.h"
 
 /* Sizes are set by user space. No map is per CPU: memory must not grow with the number of CPUs. */
 struct {
@@ -106,6 +107,7 @@ static __noinline struct gmem_vm *add_vm(struct kvm *kvm)
 	if (ret)
 		return vm;
 	vm->kvm = key;
+	vm->mm = (__u64)BPF_CORE_READ(kvm, mm);
 	vm->first_ns = bpf_ktime_get_ns();
 	vm->private_pages = GMEM_UNKNOWN;
 	vm->type = BPF_CORE_READ(kvm, arch.vm_type);
@@ -272,18 +274,20 @@ static __noinline int claim_hot_vm(struct gmem_vm *vm, struct gmem_hot_vm *hot, 
  * negative: not known. @changed: GMEM_UNKNOWN where the kernel does not tell, 0 for a redundant
  * one. @ns: 0: unknown.
  */
-static __always_inline void count_conversion(struct kvm *kvm, int pid, __u32 direction, __u64 pages,
-					     __u64 changed, __u64 ns, bool judged)
+static __always_inline void count_conversion(struct kvm *kvm, int pid, __u32 direction, __u64 gfn,
+					     __u64 pages, __u64 changed, __u64 ns, bool judged)
 {
 	__u32 index = pid & (GMEM_HOT_VMS - 1);
 	struct gmem_hot_vm *hot = &hot_vms[index];
 	struct gmem_latency *latency;
+	struct gmem_heat *heat;
 	struct gmem_vm *vm;
 	__u64 *c;
 
 	if (hot->kvm == (__u64)kvm) {
 		c = hot->c;
 		latency = hot->latency;
+		heat = &hot->heat;
 	} else {
 		vm = get_vm(kvm);
 		if (!vm)
@@ -292,7 +296,9 @@ static __always_inline void count_conversion(struct kvm *kvm, int pid, __u32 dir
 			claim_hot_vm(vm, hot, index);
 		c = vm->c;
 		latency = vm->latency;
+		heat = &vm->heat;
 	}
+	count_heat(heat, gfn, pages);
 	if (direction) {
 		c += GMEM_PER_DIRECTION;
 		latency++;
@@ -441,6 +447,7 @@ static __always_inline void fold_hot_vm(struct gmem_vm *vm)
 			vm->latency[d].hist[i] += hot->latency[d].hist[i];
 	}
 	__builtin_memset(hot->latency, 0, sizeof(hot->latency));
+	move_heat(&vm->heat, &hot->heat);
 	vm->hot = 0;
 	__sync_lock_test_and_set(&hot->kvm, 0);
 }

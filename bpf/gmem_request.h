@@ -20,7 +20,7 @@ enum request_kind {
 struct request {
 	__u64 task; /* whose it is, 0: free */
 	__u64 start_ns;
-	__u64 pages; /* to convert (GMEM_UNKNOWN: still to be read), or bound */
+	__u64 gfn, pages; /* to convert (GMEM_UNKNOWN: still to be read), or pages bound */
 	__u64 attributes;
 	struct gmem_inst_key inst; /* that is being bound */
 	__u32 kind;
@@ -62,13 +62,14 @@ static __always_inline struct request *begin_request(__u32 kind)
 	return r;
 }
 
-static __always_inline void begin_convert(__u64 pages, __u64 attributes)
+static __always_inline void begin_convert(__u64 gfn, __u64 pages, __u64 attributes)
 {
 	struct request *r = begin_request(REQUEST_CONVERT);
 
 	if (!r)
 		return;
 	r->judged = 0;
+	r->gfn = gfn;
 	r->pages = pages;
 	r->attributes = attributes;
 	r->start_ns = bpf_ktime_get_ns();
@@ -114,8 +115,8 @@ static __noinline int end_unasked(struct kvm *kvm, int pid, unsigned long arg, l
 	if (ret || direction >= GMEM_DIRECTIONS)
 		count_vm_error(kvm, GMEM_OP_convert_private + direction, ret);
 	else
-		count_conversion(kvm, pid, direction, attrs.size >> PAGE_SHIFT, GMEM_UNKNOWN, ns,
-				 false);
+		count_conversion(kvm, pid, direction, attrs.address >> PAGE_SHIFT,
+				 attrs.size >> PAGE_SHIFT, GMEM_UNKNOWN, ns, false);
 	return 0;
 }
 
@@ -138,7 +139,8 @@ static __always_inline void end_convert(struct file *filp, unsigned long arg, lo
 	} else {
 		if (r->judged && r->redundant)
 			changed = 0;
-		count_conversion(kvm, task->tgid, direction, r->pages, changed, ns, r->judged);
+		count_conversion(kvm, task->tgid, direction, r->gfn, r->pages, changed, ns,
+				 r->judged);
 	}
 	r->task = 0;
 }

@@ -17,6 +17,7 @@
 #include "gmem_trace.h"
 #include "gmem_count.h"
 #include "gmem_request.h"
+#include "gmem_read.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -34,8 +35,8 @@ int BPF_PROG(tp_convert, struct kvm *kvm, struct kvm_memory_attributes *attrs,
 	if (ret || direction >= GMEM_DIRECTIONS)
 		count_vm_error(kvm, GMEM_OP_convert_private + direction, ret);
 	else
-		count_conversion(kvm, kvm->userspace_pid, direction, attrs->size >> PAGE_SHIFT,
-				 nr_changed, duration, false);
+		count_conversion(kvm, kvm->userspace_pid, direction, attrs->address >> PAGE_SHIFT,
+				 attrs->size >> PAGE_SHIFT, nr_changed, duration, false);
 	return 0;
 }
 
@@ -183,7 +184,7 @@ int BPF_PROG(fn_ioctl_done, struct file *filp, unsigned int cmd, unsigned long a
 SEC("?tp_btf/kvm_vm_set_mem_attributes")
 int BPF_PROG(tp_asked, unsigned long long start, unsigned long long end, unsigned long attributes)
 {
-	begin_convert(end - start, attributes);
+	begin_convert(start, end - start, attributes);
 	return 0;
 }
 
@@ -192,7 +193,7 @@ SEC("?fentry")
 int BPF_PROG(fn_ioctl, struct file *filp, unsigned int cmd)
 {
 	if (cmd == KVM_SET_MEMORY_ATTRIBUTES)
-		begin_convert(GMEM_UNKNOWN, 0);
+		begin_convert(0, GMEM_UNKNOWN, 0);
 	return 0;
 }
 
@@ -337,68 +338,5 @@ SEC("?fentry")
 int BPF_PROG(fn_vm_end, struct kvm *kvm)
 {
 	end_vm(kvm);
-	return 0;
-}
-
-/* --- what user space reads --- */
-
-/* Each VM with its private pages as of now. */
-SEC("iter/bpf_map_elem")
-int dump_vms(struct bpf_iter__bpf_map_elem *ctx)
-{
-	struct seq_file *seq = ctx->meta->seq;
-	struct gmem_vm *vm = ctx->value;
-	__u64 live;
-
-	if (!vm)
-		return 0;
-	live = vm->private_pages;
-	if (vm->kvm)
-		live = private_pages_of((struct kvm *)vm->kvm);
-	bpf_seq_write(seq, &live, sizeof(live));
-	bpf_seq_write(seq, vm, sizeof(*vm));
-	return 0;
-}
-
-/* Each instance with its resident pages as of now. */
-SEC("iter/bpf_map_elem")
-int dump_instances(struct bpf_iter__bpf_map_elem *ctx)
-{
-	struct seq_file *seq = ctx->meta->seq;
-	struct gmem_inst *inst = ctx->value;
-	__u64 live;
-
-	if (!inst)
-		return 0;
-	live = inst->resident;
-	if (inst->inode)
-		live = resident_pages_of((struct inode *)inst->inode);
-	bpf_seq_write(seq, &live, sizeof(live));
-	bpf_seq_write(seq, inst, sizeof(*inst));
-	return 0;
-}
-
-/*
- * The VMs and instances that are there already, through the files of all tasks. While the iterator
- * shows a file it holds it, so that the end of what it finds cannot have been before.
- */
-SEC("iter/task_file")
-int find_existing(struct bpf_iter__task_file *ctx)
-{
-	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
-	struct kvm *kvm;
-
-	if (!file || !task)
-		return 0;
-	if (is_instance(file)) {
-		kvm = kvm_of(file);
-		if (kvm && get_vm_of(kvm, task))
-			get_inst(kvm, file->f_inode);
-	} else if (is_vm(file)) {
-		kvm = file->private_data;
-		if (kvm)
-			get_vm_of(kvm, task);
-	}
 	return 0;
 }

@@ -31,7 +31,10 @@
 	X(memory_failure, "pages taken away by a memory failure")                          \
 	X(private_pages, "private pages, from KVM's own statistic")                        \
 	X(vm_end, "the end of VMs")                                                        \
-	X(existing, "VMs and instances older than gmemtop")
+	X(existing, "VMs and instances older than gmemtop")                                \
+	X(bindings, "what is bound where, from KVM's memslots")                            \
+	X(attributes, "which pages are private, from KVM's attributes")                    \
+	X(backing, "which pages of the shared backing are in memory (PAGEMAP_SCAN)")
 
 /* X(name, fact, what it counts): per VM */
 #define GMEM_VM_COUNTERS(X)                                                           \
@@ -89,7 +92,8 @@
 	X(instances_full, "events of instances without room, counted under other")    \
 	X(ended_full, "VMs that ended and whose numbers could not be kept")           \
 	X(unread, "requests that could not be read from the VMM's memory")            \
-	X(untracked, "requests that could not be followed from entry to exit")
+	X(untracked, "requests that could not be followed from entry to exit")        \
+	X(ends, "VMs and instances whose end was not seen, found to be gone later")
 
 enum gmem_fact {
 #define X(name, ...) GMEM_FACT_##name,
@@ -148,9 +152,26 @@ struct gmem_errno {
 	__u32 count;
 };
 
+/*
+ * Where conversions happen: pages asked for, by guest address. Cell k begins at page k << shift;
+ * when an address lies above the last cell, shift grows and cells are added up. What is converted
+ * while that happens, or lies above 4 PiB, is in no cell.
+ */
+#define GMEM_HEAT_CELLS	    64
+#define GMEM_HEAT_MIN_SHIFT 9 /* 2 MiB, from the first growth on */
+#define GMEM_HEAT_MAX_SHIFT 34
+
+struct gmem_heat {
+	__u32 shift;
+	__u32 busy; /* somebody makes it grow, to this */
+	__u64 elsewhere;
+	__u64 pages[GMEM_HEAT_CELLS];
+};
+
 struct gmem_vm {
 	__u64 id;	     /* unique since the start; 0: not complete yet */
 	__u64 kvm;	     /* struct kvm, 0 when the VM is gone */
+	__u64 mm;	     /* struct mm_struct of the VMM: with another one it is another VM */
 	__u64 first_ns;	     /* CLOCK_MONOTONIC when it was first seen */
 	__u64 cgroup;	     /* id of the VMM's cgroup, 0: unknown */
 	__u64 private_pages; /* GMEM_UNKNOWN: the kernel does not say */
@@ -164,6 +185,7 @@ struct gmem_vm {
 	struct gmem_latency latency[GMEM_DIRECTIONS];
 	struct gmem_errno err[GMEM_OP_MAX][GMEM_ERRNOS];
 	__u64 err_other[GMEM_OP_MAX]; /* failures with an errno for which there was no place */
+	struct gmem_heat heat;
 };
 
 /*
@@ -180,6 +202,7 @@ struct gmem_hot_vm {
 	__u64 kvm; /* whose place it is, 0: free */
 	__u64 c[GMEM_HOT_VM_COUNTERS];
 	struct gmem_latency latency[GMEM_DIRECTIONS];
+	struct gmem_heat heat;
 };
 
 struct gmem_hot_inst {
@@ -208,12 +231,75 @@ struct gmem_inst {
 	__u64 c[GMEM_INST_MAX];
 };
 
+/* In front of the record of a VM or instance: what only the kernel knows at this moment. */
+struct gmem_live {
+	__u64 pages; /* private ones of a VM, resident ones of an instance */
+	__u64 alive; /* 0: its end was not seen */
+};
+
+/* A memslot with an instance behind it, as it is now. */
+struct gmem_binding {
+	__u64 ino;
+	__u64 inode;
+	__u64 gfn;
+	__u64 pages;
+	__u64 pgoff;	 /* page of the instance with which it begins */
+	__u64 userspace; /* address of the shared backing in the VMM */
+	__u64 flags;	 /* of the instance */
+	__u32 dev;
+	__u16 slot;
+	__u16 space; /* address space */
+};
+
+/*
+ * A question about one VM; the answers stand beside it. If the VM is not the one that was meant,
+ * there is none.
+ */
+struct gmem_question {
+	__u64 kvm;
+	__u64 mm;
+	/* Its bindings: where to go on, and how many address spaces there are. */
+	__u32 space, bucket;
+	__u32 spaces, pad;
+	/* Its pages: so many blocks of 64, from these two places on. */
+	__u64 inode;
+	__u64 gfn;
+	__u64 pgoff;
+	__u32 blocks;
+	__u32 answered;
+};
+
+#define GMEM_BUCKETS	  128 /* of KVM's table of memslots */
+#define GMEM_MAX_SLOTS	  32768
+#define GMEM_PER_BUCKET	  320 /* 32764 memslots are spread over them, about 256 in each */
+#define GMEM_MAX_BINDINGS 512 /* in one answer */
+#define GMEM_MAX_BLOCKS	  256 /* in one answer */
+
+/* One place through which a process holds an instance. */
+enum gmem_hold {
+	GMEM_HOLD_FD,
+	GMEM_HOLD_MAPPING,
+};
+
+struct gmem_holder {
+	struct gmem_inst_key inst;
+	__u64 table; /* that the place is in: threads may have one of their own */
+	__u64 at;    /* the descriptor, or the address */
+	__u32 tgid;
+	__u32 hold;
+	char comm[16];
+};
+
+_Static_assert(sizeof(struct gmem_heat) == 16 + 8 * GMEM_HEAT_CELLS, "heat");
+_Static_assert(sizeof(struct gmem_binding) == 64, "binding");
+_Static_assert(sizeof(struct gmem_holder) == 56, "holder");
 _Static_assert(sizeof(struct gmem_latency) == 272, "latency");
 _Static_assert(sizeof(struct gmem_errno) == 8, "errno");
 _Static_assert(sizeof(struct gmem_inst_key) == 16, "instance key");
 _Static_assert(sizeof(struct gmem_inst) == 8 * (10 + GMEM_INST_MAX), "instance");
-_Static_assert(sizeof(struct gmem_vm) == 72 + 8 * (GMEM_VM_MAX + GMEM_INST_MAX) + 544 +
-						 8 * GMEM_OP_MAX * (GMEM_ERRNOS + 1),
+_Static_assert(sizeof(struct gmem_vm) == 80 + 8 * (GMEM_VM_MAX + GMEM_INST_MAX) + 544 +
+						 8 * GMEM_OP_MAX * (GMEM_ERRNOS + 1) +
+						 sizeof(struct gmem_heat),
 	       "VM");
 _Static_assert(sizeof(struct gmem_vm) <= 4096, "a VM takes half of its budget of 8 KiB");
 _Static_assert(GMEM_INST_host_faults_refused < GMEM_HOT_INST_COUNTERS, "hot counters");

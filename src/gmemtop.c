@@ -11,7 +11,6 @@
 #include "lib/opts.h"
 #include "top/batch.h"
 #include "top/events.h"
-#include "top/proc.h"
 #include "top/session.h"
 #include "top/source_bpf.h"
 #include "top/source_live.h"
@@ -27,6 +26,7 @@
 
 struct options {
 	bool batch, json, csv, once, features, no_wait, instances, redundant, version, help;
+	bool bindings, holders, waste;
 	int verbose;
 	uint64_t frames, delay_ns, pid, max_vms, max_instances;
 	const char *vm, *cgroup, *sort, *columns;
@@ -46,6 +46,11 @@ static const struct opt table[] = {
 	{ "json", NULL, "a JSON object per frame and line", AT(json), OPT_FLAG, 0 },
 	{ "csv", NULL, "comma-separated values", AT(csv), OPT_FLAG, 0 },
 	{ "instances", NULL, "list the instances too (JSON)", AT(instances), OPT_FLAG, 'i' },
+	{ "bindings", NULL, "list what is bound where (JSON)", AT(bindings), OPT_FLAG, 0 },
+	{ "holders", NULL, "list the processes that hold instances (JSON)", AT(holders), OPT_FLAG,
+	  0 },
+	{ "waste", NULL, "look page by page for what is private and what is held twice (JSON)",
+	  AT(waste), OPT_FLAG, 'w' },
 	{ "pid", "PID", "only VMs of this process", AT(pid), OPT_NUMBER, 'p' },
 	{ "vm", "NAME", "only VMs of this name (a pattern as of the shell)", AT(vm), OPT_STRING,
 	  0 },
@@ -99,6 +104,8 @@ static int check(struct options *opts, struct batch *batch)
 	if (opts->once)
 		opts->frames = 1;
 	batch->list_instances = opts->instances;
+	batch->want = (opts->bindings ? WANT_BINDINGS : 0) | (opts->holders ? WANT_HOLDERS : 0) |
+		      (opts->waste ? WANT_WASTE : 0);
 	batch->pid = opts->pid;
 	batch->vm_pattern = opts->vm;
 	batch->cgroup = opts->cgroup;
@@ -121,23 +128,20 @@ static int show_features(bool redundant, bool as_json)
 
 static int run(const struct options *opts, struct batch *batch, struct source_bpf *source)
 {
-	const struct features *features = source_features(source);
 	uint64_t next = now_ns(), frame;
 	struct model model = { 0 };
+	struct live live;
 	int ret = 0;
-	size_t i;
 
+	live_init(&live, source);
+	live.frames.want = batch_wants(batch);
 	for (frame = 1; !session_stop; frame++) {
-		model_begin(&model, now_ns());
-		ret = source_read(source, &model);
+		ret = live.frames.next(&live.frames, &model);
 		if (ret) {
 			log_error(ret, NULL, NULL, "read from the kernel");
 			break;
 		}
-		model_end(&model);
-		for (i = 0; i < model.nr_vms; i++)
-			proc_identify(model.vms[i]);
-		ret = batch_print(batch, features, &model);
+		ret = batch_print(batch, live.frames.features, &model);
 		if (ret) {
 			if (ret != -EPIPE)
 				log_error(ret, NULL, NULL, "write to standard output");
@@ -220,9 +224,11 @@ int main(int argc, char **argv)
 	if (ret)
 		return GMEM_EXIT_USAGE;
 	if (opts.help) {
-		opts_usage(table, "Usage: gmemtop [OPTION]...\n"
-				  "       gmemtop events [OPTION]...   (the live event stream; events --help)\n\n"
-				  "What the VMs of this host do with guest_memfd.\n");
+		opts_usage(
+			table,
+			"Usage: gmemtop [OPTION]...\n"
+			"       gmemtop events [OPTION]...   (the live event stream; events --help)\n\n"
+			"What the VMs of this host do with guest_memfd.\n");
 		return GMEM_EXIT_OK;
 	}
 	if (opts.version) {

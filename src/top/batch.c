@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "batch.h"
+#include "heat.h"
 
 #define NS_PER_S 1000000000ULL
 
@@ -68,6 +69,18 @@ static int compare(const void *a, const void *b, void *arg)
 
 	return columns_compare(order->column, order->features, *(const struct model_vm *const *)a,
 			       *(const struct model_vm *const *)b);
+}
+
+uint32_t batch_wants(const struct batch *batch)
+{
+	uint32_t want = batch->want;
+	unsigned int c;
+
+	if (batch->sort)
+		want |= batch->sort->wants;
+	for (c = 0; c < batch->nr_columns && batch->format != BATCH_JSON; c++)
+		want |= batch->columns[c]->wants;
+	return want;
 }
 
 static int choose(struct batch *batch, const struct features *features, const struct model *model,
@@ -192,23 +205,50 @@ static void put_latency(struct json *json, const struct features *f, const struc
 	json_close(json, '}');
 }
 
-static void put_instances(struct json *json, const struct features *f, const struct model *model,
+/* Empty cells at the end are left out. */
+static void put_heat(struct json *json, const struct features *f, const struct gmem_heat *heat)
+{
+	unsigned int i, nr = heat_cells(heat);
+
+	if (!(f->facts & FACT(convert))) {
+		json_null(json, "heat");
+		return;
+	}
+	json_open(json, "heat", '{');
+	json_u64(json, "cell_pages", 1ULL << heat->shift);
+	json_open(json, "pages", '[');
+	for (i = 0; i < nr; i++)
+		json_u64(json, NULL, heat->pages[i]);
+	json_close(json, ']');
+	json_u64(json, "elsewhere", heat->elsewhere);
+	json_close(json, '}');
+}
+
+static void put_dev(struct json *json, uint32_t dev)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%u:%u", dev >> 20, dev & 0xfffff);
+	json_str(json, "dev", text);
+}
+
+static void put_instances(struct json *json, const struct features *f, struct model *model,
 			  const struct model_vm *vm)
 {
+	struct model_inst **insts;
 	const struct gmem_inst *inst;
-	char dev[32];
-	size_t i;
+	size_t i, nr;
 	int c;
 
 	json_open(json, "instance_list", '[');
-	for (i = 0; i < model->nr_insts; i++) {
-		inst = &model->insts[i]->now;
-		if (inst->vm_id != vm->now.id || inst->id == GMEM_ID_OTHER)
+	insts = model_insts_of(model, vm->now.id, &nr);
+	for (i = 0; i < nr; i++) {
+		inst = &insts[i]->now;
+		if (inst->id == GMEM_ID_OTHER)
 			continue;
 		json_open(json, NULL, '{');
-		snprintf(dev, sizeof(dev), "%u:%u", inst->dev >> 20, inst->dev & 0xfffff);
 		json_u64(json, "id", inst->id);
-		json_str(json, "dev", dev);
+		put_dev(json, inst->dev);
 		json_u64(json, "ino", inst->ino);
 		json_u64(json, "size_pages", inst->size >> 12);
 		json_u64(json, "resident_pages", inst->resident);
@@ -227,7 +267,82 @@ static void put_instances(struct json *json, const struct features *f, const str
 	json_close(json, ']');
 }
 
-static void put_vm(struct batch *batch, const struct features *f, const struct model *model,
+static void put_known(struct json *json, const char *name, uint64_t n)
+{
+	if (n == GMEM_UNKNOWN)
+		json_null(json, name);
+	else
+		json_u64(json, name, n);
+}
+
+static void put_bindings(struct json *json, const struct model *model, const struct model_vm *vm)
+{
+	const struct model_binding *b;
+	size_t i, nr;
+
+	if (vm->bound == GMEM_UNKNOWN) {
+		json_null(json, "binding_list");
+		return;
+	}
+	b = model_bindings_of(model, vm->now.id, &nr);
+	json_open(json, "binding_list", '[');
+	for (i = 0; i < nr; i++, b++) {
+		json_open(json, NULL, '{');
+		json_u64(json, "slot", b->now.slot);
+		json_u64(json, "address_space", b->now.space);
+		json_u64(json, "gpa", b->now.gfn << 12);
+		json_u64(json, "pages", b->now.pages);
+		json_u64(json, "instance", b->inst_id);
+		put_dev(json, b->now.dev);
+		json_u64(json, "ino", b->now.ino);
+		json_u64(json, "offset_pages", b->now.pgoff);
+		json_u64(json, "userspace_addr", b->now.userspace);
+		if (model->looked & WANT_WASTE) {
+			put_known(json, "private_pages", b->private);
+			put_known(json, "resident_pages", b->resident);
+			put_known(json, "backing_pages", b->backing);
+			put_known(json, "waste_instance", b->waste_instance);
+			put_known(json, "waste_backing", b->waste_backing);
+		}
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void put_holders(struct json *json, const struct model *model, const struct model_vm *vm)
+{
+	const struct model_holder *holder;
+	size_t i, nr;
+
+	holder = model_holders_of(model, vm->now.id, &nr);
+	json_open(json, "holder_list", '[');
+	for (i = 0; i < nr; i++, holder++) {
+		json_open(json, NULL, '{');
+		json_u64(json, "instance", holder->inst_id);
+		json_u64(json, "pid", holder->tgid);
+		json_str(json, "comm", holder->comm);
+		json_u64(json, "fds", holder->fds);
+		json_u64(json, "mappings", holder->mappings);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+/* What was not looked at is not there; what was, and could not be told, is null. */
+static void put_looked(struct json *json, const struct model *model, const struct model_vm *vm)
+{
+	if (model->looked & (WANT_BINDINGS | WANT_WASTE))
+		put_known(json, "bound", vm->bound);
+	if (model->looked & WANT_HOLDERS)
+		put_known(json, "holders", vm->holders);
+	if (model->looked & WANT_WASTE) {
+		put_known(json, "bound_private", vm->bound_private);
+		put_known(json, "waste_instance", vm->waste_instance);
+		put_known(json, "waste_backing", vm->waste_backing);
+	}
+}
+
+static void put_vm(struct batch *batch, const struct features *f, struct model *model,
 		   const struct model_vm *vm)
 {
 	struct json *json = &batch->json;
@@ -243,16 +358,21 @@ static void put_vm(struct batch *batch, const struct features *f, const struct m
 	json_u64(json, "size_pages", vm->size);
 	json_u64(json, "resident_pages", vm->resident);
 	json_u64(json, "instances", vm->nr_instances);
+	put_looked(json, model, vm);
 	put_counters(json, f, vm);
 	put_errors(json, f, &vm->now);
 	put_latency(json, f, &vm->now);
+	put_heat(json, f, &vm->now.heat);
 	if (batch->list_instances)
 		put_instances(json, f, model, vm);
+	if (model->looked & WANT_BINDINGS)
+		put_bindings(json, model, vm);
+	if (model->looked & WANT_HOLDERS)
+		put_holders(json, model, vm);
 	json_close(json, '}');
 }
 
-static int print_json(struct batch *batch, const struct features *f, const struct model *model,
-		      size_t nr)
+static int print_json(struct batch *batch, const struct features *f, struct model *model, size_t nr)
 {
 	struct json *json = &batch->json;
 	struct timespec now;
@@ -278,6 +398,7 @@ static int print_json(struct batch *batch, const struct features *f, const struc
 		json_u64(json, loss_names[n], model->lost[n]);
 	json_u64(json, "missed", model->missed);
 	json_close(json, '}');
+	json_bool(json, "lower_bounds", model_lower_bounds(model));
 	json_open(json, "vms", '[');
 	for (i = 0; i < nr; i++)
 		put_vm(batch, f, model, batch->shown[i]);
@@ -391,7 +512,7 @@ static int print_csv(struct batch *batch, const struct features *f, size_t nr)
 	return fflush(stdout) ? -errno : 0;
 }
 
-int batch_print(struct batch *batch, const struct features *features, const struct model *model)
+int batch_print(struct batch *batch, const struct features *features, struct model *model)
 {
 	size_t nr;
 	int ret;

@@ -17,7 +17,8 @@ struct batch {
 	const struct column *columns[MAX_COLUMNS];
 	unsigned int nr_columns;
 	const struct column *sort;
-	bool list_instances; /* JSON only */
+	bool list_instances; /* JSON only, as are the lists of what is wanted */
+	uint32_t want;	     /* enum want, beside what the columns need */
 	/* Filters, 0 and NULL: none. */
 	uint64_t pid;
 	const char *vm_pattern, *cgroup;
@@ -29,7 +30,10 @@ struct batch {
 };
 
 /* Print one frame, and flush. Return: 0 or a negative errno, -EPIPE when nobody reads any more. */
-int batch_print(struct batch *batch, const struct features *features, const struct model *model);
+int batch_print(struct batch *batch, const struct features *features, struct model *model);
+
+/* What a frame has to tell. */
+uint32_t batch_wants(const struct batch *batch);
 
 /* Does the VM pass the filters? What holds the rest does when there is something in it. */
 bool batch_wanted(const struct batch *batch, const struct model_vm *vm);

@@ -153,6 +153,12 @@ struct value vm_private(const struct features *features, const struct model_vm *
 	return NUMBER(vm->now.private_pages);
 }
 
+/* @n: GMEM_UNKNOWN where it cannot be told. */
+static struct value known(uint64_t n)
+{
+	return n == GMEM_UNKNOWN ? NONE : NUMBER(n);
+}
+
 static struct value get_vm_counter(const struct column *c, const struct features *f,
 				   const struct model_vm *vm)
 {
@@ -227,6 +233,31 @@ GETTER(get_instances)
 	return NUMBER(vm->nr_instances);
 }
 
+GETTER(get_bound)
+{
+	return known(vm->bound);
+}
+
+GETTER(get_holders)
+{
+	return known(vm->holders);
+}
+
+GETTER(get_bound_private)
+{
+	return known(vm->bound_private);
+}
+
+GETTER(get_waste_instance)
+{
+	return known(vm->waste_instance);
+}
+
+GETTER(get_waste_backing)
+{
+	return known(vm->waste_backing);
+}
+
 GETTER(get_errors)
 {
 	uint64_t sum = 0;
@@ -256,34 +287,42 @@ static struct value get_latency(const struct column *c, const struct features *f
 }
 
 const struct column columns[] = {
-	{ "id", NULL, "number that gmemtop gave to the VM", get_id, 6, 0 },
-	{ "pid", NULL, "process of the VMM", get_pid, 7, 0 },
-	{ "name", NULL, "name of the VM", get_name, -20, 0 },
-	{ "type", NULL, "type of the VM", get_type, -18, 0 },
-	{ "cgroup", NULL, "cgroup of the VMM", get_cgroup, -30, 0 },
-	{ "state", NULL, "live, or gone since the frame before", get_state, -5, 0 },
-	{ "private_pages", "PRIVATE", "pages that are private", get_private, 9, 0 },
-	{ "size_pages", "SIZE", "size of all instances in pages", get_size, 9, 0 },
-	{ "resident_pages", "RESIDENT", "pages of instances that are in memory", get_resident, 9,
+	{ "id", NULL, "number that gmemtop gave to the VM", get_id, 6, 0, 0 },
+	{ "pid", NULL, "process of the VMM", get_pid, 7, 0, 0 },
+	{ "name", NULL, "name of the VM", get_name, -20, 0, 0 },
+	{ "type", NULL, "type of the VM", get_type, -18, 0, 0 },
+	{ "cgroup", NULL, "cgroup of the VMM", get_cgroup, -30, 0, 0 },
+	{ "state", NULL, "live, or gone since the frame before", get_state, -5, 0, 0 },
+	{ "private_pages", "PRIVATE", "pages that are private", get_private, 9, 0, 0 },
+	{ "size_pages", "SIZE", "size of all instances in pages", get_size, 9, 0, 0 },
+	{ "resident_pages", "RESIDENT", "pages of instances that are in memory", get_resident, 9, 0,
 	  0 },
-	{ "instances", "INST", "instances", get_instances, 5, 0 },
-	{ "errors", NULL, "operations that failed", get_errors, 7, 0 },
-	{ "p50_ns", NULL, "half of the conversions took less", get_latency, 10, 50 },
-	{ "p90_ns", NULL, "of 10 conversions 9 took less", get_latency, 10, 90 },
-	{ "p99_ns", NULL, "of 100 conversions 99 took less", get_latency, 10, 99 },
-	{ "max_ns", NULL, "the longest conversion", get_latency, 10, 100 },
-#define X(name, fact, help) { #name, NULL, help, get_vm_counter, 10, GMEM_VM_##name },
+	{ "instances", "INST", "instances", get_instances, 5, 0, 0 },
+	{ "bound", NULL, "pages that are bound now", get_bound, 9, 0, WANT_BINDINGS },
+	{ "holders", NULL, "processes that hold an instance", get_holders, 7, 0, WANT_HOLDERS },
+	{ "bound_private", "BOUNDPRIV", "bound pages that are private, looked up one by one",
+	  get_bound_private, 9, 0, WANT_WASTE },
+	{ "waste_instance", "WASTEINST", "pages of instances in memory that are not private",
+	  get_waste_instance, 9, 0, WANT_WASTE },
+	{ "waste_backing", "WASTEBACK", "pages of the shared backing in memory that are private",
+	  get_waste_backing, 9, 0, WANT_WASTE },
+	{ "errors", NULL, "operations that failed", get_errors, 7, 0, 0 },
+	{ "p50_ns", NULL, "half of the conversions took less", get_latency, 10, 50, 0 },
+	{ "p90_ns", NULL, "of 10 conversions 9 took less", get_latency, 10, 90, 0 },
+	{ "p99_ns", NULL, "of 100 conversions 99 took less", get_latency, 10, 99, 0 },
+	{ "max_ns", NULL, "the longest conversion", get_latency, 10, 100, 0 },
+#define X(name, fact, help) { #name, NULL, help, get_vm_counter, 10, GMEM_VM_##name, 0 },
 	GMEM_VM_COUNTERS(X)
 #undef X
-#define X(name, fact, help) { #name, NULL, help, get_inst_counter, 10, GMEM_INST_##name },
+#define X(name, fact, help) { #name, NULL, help, get_inst_counter, 10, GMEM_INST_##name, 0 },
 		GMEM_INST_COUNTERS(X)
 #undef X
 #define X(name, fact, help) \
-	{ #name "_rate", NULL, help " per second", get_vm_rate, 10, GMEM_VM_##name },
+	{ #name "_rate", NULL, help " per second", get_vm_rate, 10, GMEM_VM_##name, 0 },
 			GMEM_VM_COUNTERS(X)
 #undef X
 #define X(name, fact, help) \
-	{ #name "_rate", NULL, help " per second", get_inst_rate, 10, GMEM_INST_##name },
+	{ #name "_rate", NULL, help " per second", get_inst_rate, 10, GMEM_INST_##name, 0 },
 				GMEM_INST_COUNTERS(X)
 #undef X
 };

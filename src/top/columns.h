@@ -30,8 +30,9 @@ struct column {
 	const char *help;
 	struct value (*get)(const struct column *column, const struct features *features,
 			    const struct model_vm *vm);
-	int width; /* negative: left-aligned text */
-	int index; /* of the counter */
+	int width;	/* negative: left-aligned text */
+	int index;	/* of the counter, or an argument */
+	uint32_t wants; /* enum want: what has to be looked at */
 };
 
 extern const struct column columns[];

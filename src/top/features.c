@@ -10,13 +10,10 @@
 #include "../lib/json.h"
 #include "../lib/log.h"
 #include "features.h"
+#include "pagemap.h"
 
 #define TRACEPOINT_PREFIX "btf_trace_"
-#define PRIVATE_PAGES	  "private_pages"
 #define ATTACHABLE	  "/sys/kernel/tracing/available_filter_functions"
-
-/* What a fact tells for which no program is needed. */
-#define NO_PROGRAM (FACT(private_pages) | FACT(existing))
 
 #define HOOK(program, ...)          \
 	{                           \
@@ -85,10 +82,32 @@ const char *const fact_texts[GMEM_FACT_MAX] = {
 #undef X
 };
 
+/* What no program at an event brings, but a look at the kernel's own memory. */
+static const struct {
+	enum gmem_fact fact;
+	const char *from;
+	/* What has to be there: a struct and its member. */
+	const char *members[3][2];
+} looks[] = {
+	{ GMEM_FACT_existing, "iterator", { { NULL } } },
+	{ GMEM_FACT_private_pages,
+	  "statistic of KVM",
+	  { { "kvm_vm_stat_generic", "private_pages" } } },
+	{ GMEM_FACT_bindings,
+	  "memslots of KVM",
+	  { { "kvm_memslots", "id_hash" }, { "kvm_memory_slot", "gmem" } } },
+	{ GMEM_FACT_attributes,
+	  "attributes of KVM",
+	  { { "kvm", "mem_attr_array" }, { "xa_node", "slots" }, { "kvm_memory_slot", "gmem" } } },
+	{ GMEM_FACT_backing, "PAGEMAP_SCAN", { { NULL } } },
+};
+
+#define NR_LOOKS (sizeof(looks) / sizeof(looks[0]))
+
 /* Which targets of sources[] this kernel has: one bit per alternative. */
 struct found {
 	uint8_t hook[64][MAX_HOOKS];
-	bool private_pages;
+	uint32_t looks; /* facts */
 };
 
 bool is_tracepoint(const struct hook *hook)
@@ -134,17 +153,35 @@ static void note_type(struct found *found, const struct btf *btf, const struct b
 }
 
 /* In the type information of the module or, where the kernel itself uses the type, of vmlinux. */
-static bool has_private_pages(const struct btf *btf)
+static bool has_member(const struct btf *btf, const char *name, const char *member)
 {
-	int id = btf__find_by_name_kind(btf, "kvm_vm_stat_generic", BTF_KIND_STRUCT);
+	int id = btf__find_by_name_kind(btf, name, BTF_KIND_STRUCT);
 	const struct btf_type *type = id > 0 ? btf__type_by_id(btf, (unsigned int)id) : NULL;
 	int i;
 
 	for (i = 0; type && i < btf_vlen(type); i++) {
-		if (!strcmp(btf__name_by_offset(btf, btf_members(type)[i].name_off), PRIVATE_PAGES))
+		if (!strcmp(btf__name_by_offset(btf, btf_members(type)[i].name_off), member))
 			return true;
 	}
 	return false;
+}
+
+static uint32_t find_looks(const struct btf *btf)
+{
+	uint32_t facts = 0;
+	unsigned int i, m;
+
+	for (i = 0; i < NR_LOOKS; i++) {
+		for (m = 0; m < 3 && looks[i].members[m][0]; m++) {
+			if (!has_member(btf, looks[i].members[m][0], looks[i].members[m][1]))
+				break;
+		}
+		if (m == 3 || !looks[i].members[m][0])
+			facts |= 1U << looks[i].fact;
+	}
+	if (!pagemap_works())
+		facts &= ~FACT(backing);
+	return facts;
 }
 
 /* Take away what BTF has but no program can be attached to. */
@@ -182,9 +219,7 @@ static void choose(struct features *features, const struct found *found, bool re
 
 	for (f = 0; f < GMEM_FACT_MAX; f++)
 		features->chosen[f] = -1;
-	features->facts = FACT(existing);
-	if (found->private_pages)
-		features->facts |= FACT(private_pages);
+	features->facts = found->looks;
 	for (i = 0; i < nr_sources; i++) {
 		source = &sources[i];
 		if (!(source->facts & ~features->facts) || (source->on_request && !redundant))
@@ -232,7 +267,7 @@ int features_probe(struct features *features, bool redundant, bool attachable)
 	end = btf__type_cnt(kvm ? kvm : vmlinux);
 	for (; id < end; id++)
 		note_type(&found, kvm ? kvm : vmlinux, btf__type_by_id(kvm ? kvm : vmlinux, id));
-	found.private_pages = has_private_pages(kvm ? kvm : vmlinux);
+	found.looks = find_looks(kvm ? kvm : vmlinux);
 	btf__free(kvm);
 	btf__free(vmlinux);
 	if (attachable)
@@ -258,11 +293,14 @@ const char *features_source(const struct features *features, enum gmem_fact fact
 			    unsigned int size)
 {
 	int i = features->chosen[fact];
+	unsigned int l;
 
 	if (!(features->facts & (1U << fact)))
 		return NULL;
-	if (i < 0)
-		return fact == GMEM_FACT_private_pages ? "statistic of KVM" : "iterator";
+	for (l = 0; l < NR_LOOKS && i < 0; l++) {
+		if (looks[l].fact == fact)
+			return looks[l].from;
+	}
 	snprintf(buf, size, "%s %s",
 		 is_tracepoint(&sources[i].hooks[0]) ? "tracepoint" : "function",
 		 features->targets[(unsigned int)i * MAX_HOOKS]);

@@ -16,6 +16,8 @@ struct frames {
 	 */
 	int (*next)(struct frames *frames, struct model *model);
 	const struct features *features;
+	uint32_t want; /* enum want: what the next frame is to tell, set by who shows it */
+	uint64_t only; /* waste of this VM only, 0: of all */
 	char kernel[KERNEL_LEN];
 	uint64_t time_ns; /* CLOCK_REALTIME of the frame */
 	bool recorded;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model.h"
+#include "model_memory.h"
 
 #define FIRST_ROOM 64
 /*
@@ -69,10 +70,19 @@ static void free_vm(struct model_vm *vm)
 	free(vm);
 }
 
-void model_begin(struct model *model, uint64_t now_ns)
+static void forget_frame(struct model_vm *vm)
+{
+	vm->bound = vm->bound_private = vm->holders = GMEM_UNKNOWN;
+	vm->waste_instance = vm->waste_backing = GMEM_UNKNOWN;
+}
+
+void model_begin(struct model *model, uint64_t now_ns, uint32_t looked)
 {
 	size_t i, kept = 0;
 
+	model->nr_bindings = model->nr_holders = model->nr_holds = 0;
+	model->looked = looked;
+	model->by_vm = false;
 	model->interval_ns = model->frame ? now_ns - model->now_ns : 0;
 	model->now_ns = now_ns;
 	model->frame++;
@@ -82,6 +92,7 @@ void model_begin(struct model *model, uint64_t now_ns)
 			continue;
 		}
 		model->vms[i]->absent++;
+		forget_frame(model->vms[i]);
 		model->vms[kept++] = model->vms[i];
 	}
 	model->nr_vms = kept;
@@ -99,6 +110,8 @@ int model_add_vm(struct model *model, const struct gmem_vm *record, bool ended)
 	vm = get_vm(model, record->id);
 	if (!vm)
 		return -ENOMEM;
+	if (!vm->now.first_ns)
+		forget_frame(vm);
 	vm->now = *record;
 	vm->absent = 0;
 	vm->gone = ended;
@@ -125,7 +138,7 @@ void model_set_lost(struct model *model, const __u64 *lost, uint64_t missed)
 	model->missed = missed;
 }
 
-static struct model_vm *find_vm(const struct model *model, uint64_t id)
+struct model_vm *model_vm(const struct model *model, uint64_t id)
 {
 	size_t at = position((void **)model->vms, model->nr_vms, id);
 
@@ -149,7 +162,7 @@ static void sum_instances(struct model *model)
 
 	for (i = 0; i < model->nr_insts; i++) {
 		inst = model->insts[i];
-		vm = find_vm(model, inst->now.vm_id);
+		vm = model_vm(model, inst->now.vm_id);
 		if (vm && inst->now.id != GMEM_ID_OTHER && !inst->now.born)
 			vm->adopted = true;
 		/* Of a VM that is so new that it comes in the next frame. */
@@ -192,8 +205,9 @@ static void rates(__u64 *rate, uint64_t *prev, const __u64 *now, int nr, uint64_
 	}
 }
 
-void model_end(struct model *model)
+int model_end(struct model *model)
 {
+	struct model_inst *inst;
 	struct model_vm *vm;
 	size_t i;
 	int c;
@@ -210,6 +224,11 @@ void model_end(struct model *model)
 		rates(vm->rate_vm, vm->prev_vm, vm->now.c, GMEM_VM_MAX, model->interval_ns);
 		rates(vm->rate_inst, vm->prev_inst, vm->inst, GMEM_INST_MAX, model->interval_ns);
 	}
+	for (i = 0; i < model->nr_insts; i++) {
+		inst = model->insts[i];
+		rates(inst->rate, inst->prev, inst->now.c, GMEM_INST_MAX, model->interval_ns);
+	}
+	return model_memory(model);
 }
 
 void model_free(struct model *model)
@@ -222,7 +241,16 @@ void model_free(struct model *model)
 		free(model->insts[i]);
 	free(model->vms);
 	free(model->insts);
+	free(model->bindings);
+	free(model->holders);
+	free(model->holds);
+	free(model->index);
 	memset(model, 0, sizeof(*model));
+}
+
+bool model_lower_bounds(const struct model *model)
+{
+	return model->missed || model->lost[GMEM_LOST_unread] || model->lost[GMEM_LOST_untracked];
 }
 
 void latency_percentiles(const struct gmem_latency *latency, const unsigned int *percents,

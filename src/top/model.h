@@ -16,6 +16,13 @@
 
 #define NAME_LEN 96
 
+/* What is only looked at when somebody wants to see it. */
+enum want {
+	WANT_BINDINGS = 1 << 0, /* what is bound where */
+	WANT_HOLDERS = 1 << 1,	/* which processes have descriptors or mappings of instances */
+	WANT_WASTE = 1 << 2,	/* page by page: what is private, in memory, and held twice */
+};
+
 struct model_vm {
 	struct gmem_vm now;	    /* as last read */
 	__u64 inst[GMEM_INST_MAX];  /* sum over its instances, those that ended included */
@@ -26,9 +33,15 @@ struct model_vm {
 	uint64_t prev_inst[GMEM_INST_MAX];
 	uint64_t size, resident; /* pages, of the instances that live */
 	uint32_t nr_instances;
-	uint32_t absent; /* frames in which it was not seen */
-	bool gone;	 /* ended since the frame before */
-	bool adopted;	 /* has or had an instance older than gmemtop */
+	/* Of this frame; each is GMEM_UNKNOWN where nobody looked, or could. */
+	uint64_t bound, bound_private; /* pages bound now, and those of them that are private */
+	uint64_t holders;	       /* processes */
+	uint64_t waste_instance;       /* resident pages of instances that are not private */
+	uint64_t waste_backing;	       /* resident pages of the shared backing that are private */
+	uint64_t dead_ns; /* since when the kernel does not know it any more, 0: it does */
+	uint32_t absent;  /* frames in which it was not seen */
+	bool gone;	  /* ended since the frame before */
+	bool adopted;	  /* has or had an instance older than gmemtop */
 	bool named;
 	char name[NAME_LEN];
 	char *cgroup;
@@ -36,21 +49,51 @@ struct model_vm {
 
 struct model_inst {
 	struct gmem_inst now;
+	__u64 rate[GMEM_INST_MAX];
+	uint64_t prev[GMEM_INST_MAX];
+	uint64_t bound_resident; /* pages that are in memory and bound, with WANT_WASTE */
 	uint32_t absent;
 	bool ended;
+};
+
+struct model_binding {
+	struct gmem_binding now;
+	uint64_t vm_id;
+	uint64_t inst_id; /* filled in by model_end() */
+	/* Pages, with WANT_WASTE; GMEM_UNKNOWN where that could not be told. */
+	uint64_t private, resident, backing, waste_instance, waste_backing;
+};
+
+/* A process and an instance that it holds. */
+struct model_holder {
+	uint64_t vm_id, inst_id;
+	uint32_t tgid;
+	uint32_t fds, mappings;
+	char comm[16];
 };
 
 struct model {
 	struct model_vm **vms; /* by id */
 	struct model_inst **insts;
 	size_t nr_vms, room_vms, nr_insts, room_insts;
+	/* By VM, then by slot or by instance and process; of this frame, if somebody wants them. */
+	struct model_binding *bindings;
+	struct model_holder *holders;
+	size_t nr_bindings, room_bindings, nr_holders;
+	uint32_t looked; /* enum want: what was looked at */
+	struct gmem_holder *holds;
+	size_t nr_holds, room_holds;
+	struct model_inst **index; /* instances in another order */
+	size_t room_index;
+	bool by_vm; /* the index is, and by id */
 	__u64 lost[GMEM_LOST_MAX];
 	uint64_t missed;
 	uint64_t now_ns, interval_ns; /* CLOCK_MONOTONIC; 0 in the first frame */
 	uint64_t frame;		      /* 1 is the first */
 };
 
-void model_begin(struct model *model, uint64_t now_ns);
+/* @looked: enum want, what this frame will tell */
+void model_begin(struct model *model, uint64_t now_ns, uint32_t looked);
 
 /**
  * model_add_vm - a VM as read from the source
@@ -62,8 +105,32 @@ void model_begin(struct model *model, uint64_t now_ns);
 int model_add_vm(struct model *model, const struct gmem_vm *vm, bool ended);
 int model_add_instance(struct model *model, const struct gmem_inst *inst, bool ended);
 void model_set_lost(struct model *model, const __u64 *lost, uint64_t missed);
-void model_end(struct model *model);
+
+/**
+ * model_add_binding - a binding of a VM that was added before
+ *
+ * Return: the entry, in which only what was read is known, until the next call; NULL: no memory.
+ */
+struct model_binding *model_add_binding(struct model *model, uint64_t vm_id,
+					const struct gmem_binding *binding);
+
+/* Return: 0 or -ENOMEM. Adding the same again does not count it twice. */
+int model_add_hold(struct model *model, const struct gmem_holder *hold);
+
+/* Return: 0 or -ENOMEM. */
+int model_end(struct model *model);
 void model_free(struct model *model);
+
+/* A VM by its id, or NULL. */
+struct model_vm *model_vm(const struct model *model, uint64_t id);
+
+/* The instances, bindings and holders of a VM. Return: the first of @nr. */
+struct model_inst **model_insts_of(struct model *model, uint64_t vm_id, size_t *nr);
+struct model_binding *model_bindings_of(const struct model *model, uint64_t vm_id, size_t *nr);
+struct model_holder *model_holders_of(const struct model *model, uint64_t vm_id, size_t *nr);
+
+/* Events are known to be in no number: what is shown is the least that happened. */
+bool model_lower_bounds(const struct model *model);
 
 /**
  * latency_percentile - nanoseconds below which a part of all durations lies

@@ -5,36 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-
 #include "../lib/log.h"
-#include "model.h"
+#include "heat.h"
 #include "programs.h"
-#include "gmem_trace.skel.h"
-#include "source_bpf.h"
+#include "source_inner.h"
 
-#define READ_SIZE 65536
-
-/*
- * In the order in which they are read. What lives before what ended: what moves in between is seen
- * twice, never not at all. Instances that ended last: all of a VM that ended are among them.
- */
-enum dump {
-	DUMP_INSTANCES,
-	DUMP_VMS,
-	DUMP_ENDED_VMS,
-	DUMP_ENDED_INSTANCES,
-	NR_DUMPS,
-};
-
-struct source_bpf {
-	struct features features;
-	struct gmem_trace_bpf *skel;
-	struct bpf_link *links[NR_DUMPS];
-	uint64_t ended_vms, ended_instances; /* as of the last look */
-	char buf[READ_SIZE] __attribute__((aligned(8)));
-};
+/* How long KVM may take to take a VM apart. */
+#define UNSEEN_NS 2000000000ULL
 
 static struct bpf_map *dump_map(const struct source_bpf *s, enum dump dump)
 {
@@ -81,6 +58,8 @@ static int load(struct source_bpf *s, const struct source_options *opts, bool at
 	s->skel->rodata->fn_binds = features_from_function(&s->features, GMEM_FACT_bind);
 	s->skel->rodata->use_hot_vms = s->features.facts & FACT(vm_end);
 	s->skel->rodata->use_hot_insts = s->features.facts & FACT(release);
+	bpf_program__set_autoload(s->skel->progs.list_bindings, s->features.facts & FACT(bindings));
+	bpf_program__set_autoload(s->skel->progs.read_pages, s->features.facts & FACT(attributes));
 	ret = set_sizes(s, opts);
 	if (!ret)
 		ret = programs_choose(s->skel->obj, &s->features, ~0U);
@@ -131,26 +110,18 @@ static int attach_dumps(struct source_bpf *s)
 /* Attach what counts, then look for what was there already: nothing falls in between. */
 static int attach(struct source_bpf *s)
 {
-	struct bpf_link *link;
-	ssize_t n;
-	int fd, ret;
+	struct bpf_program *asked[] = {
+		s->skel->progs.dump_vms,      s->skel->progs.dump_instances,
+		s->skel->progs.visit_files,   s->skel->progs.visit_mappings,
+		s->skel->progs.list_bindings, s->skel->progs.read_pages,
+	};
+	unsigned int i;
+	int ret;
 
-	bpf_program__set_autoattach(s->skel->progs.dump_vms, false);
-	bpf_program__set_autoattach(s->skel->progs.dump_instances, false);
-	bpf_program__set_autoattach(s->skel->progs.find_existing, false);
+	for (i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+		bpf_program__set_autoattach(asked[i], false);
 	ret = gmem_trace_bpf__attach(s->skel);
-	if (ret)
-		return ret;
-	link = bpf_program__attach_iter(s->skel->progs.find_existing, NULL);
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	n = fd < 0 ? -1 : read(fd, s->buf, sizeof(s->buf));
-	ret = n < 0 ? -errno : 0;
-	if (fd >= 0)
-		close(fd);
-	bpf_link__destroy(link);
-	return ret;
+	return ret ? ret : source_visit(s);
 }
 
 int source_open(struct source_bpf **source, const struct source_options *opts)
@@ -207,6 +178,7 @@ static void add_hot_vm(const struct source_bpf *s, struct gmem_vm *vm)
 		if (hot->latency[d].max_ns > vm->latency[d].max_ns)
 			vm->latency[d].max_ns = hot->latency[d].max_ns;
 	}
+	heat_add(&vm->heat, &hot->heat);
 }
 
 static void add_hot_inst(const struct source_bpf *s, struct gmem_inst *inst)
@@ -223,25 +195,64 @@ static void add_hot_inst(const struct source_bpf *s, struct gmem_inst *inst)
 
 /* A record: what only the kernel knows at this moment, and the entry of the map. */
 struct vm_record {
-	__u64 live;
+	struct gmem_live live;
 	struct gmem_vm vm;
 };
 
 struct inst_record {
-	__u64 live;
+	struct gmem_live live;
 	struct gmem_inst inst;
 };
+
+/*
+ * The program that should have seen the end was left out. As long as KVM takes the VM apart it may
+ * still run, and whoever takes the entry out of the map tells of the end.
+ */
+static bool has_ended_unseen(struct source_bpf *s, struct model *model, const struct gmem_vm *vm)
+{
+	struct model_vm *known = model_vm(model, vm->id);
+	struct gmem_hot_vm *hot = &s->skel->bss->hot_vms[(vm->hot - 1) % GMEM_HOT_VMS];
+
+	if (!known)
+		return false;
+	if (!known->dead_ns)
+		known->dead_ns = model->now_ns;
+	if (model->now_ns - known->dead_ns < UNSEEN_NS ||
+	    bpf_map_delete_elem(bpf_map__fd(s->skel->maps.vms), &vm->kvm))
+		return false;
+	if (vm->hot && hot->kvm == vm->kvm)
+		memset(hot, 0, sizeof(*hot));
+	__sync_fetch_and_add(&s->skel->bss->lost[GMEM_LOST_ends], 1);
+	return true;
+}
 
 static int take_vm(struct source_bpf *s, struct model *model, struct vm_record *record, bool ended)
 {
 	int ret;
 
-	record->vm.private_pages = record->live;
+	if (record->live.alive)
+		record->vm.private_pages = record->live.pages;
 	add_hot_vm(s, &record->vm);
+	if (!ended && !record->live.alive)
+		return model_add_vm(model, &record->vm, has_ended_unseen(s, model, &record->vm));
 	ret = model_add_vm(model, &record->vm, ended);
 	if (!ret && ended)
 		bpf_map_delete_elem(bpf_map__fd(s->skel->maps.ended_vms), &record->vm.id);
 	return ret;
+}
+
+/* The release of an instance is seen before its inode dies, or not at all. */
+static bool was_released_unseen(struct source_bpf *s, const struct gmem_inst *inst)
+{
+	struct gmem_hot_inst *hot = &s->skel->bss->hot_insts[(inst->hot - 1) % GMEM_HOT_INSTS];
+	struct gmem_inst_key key = { .ino = inst->ino, .dev = inst->dev };
+
+	if (bpf_map_delete_elem(bpf_map__fd(s->skel->maps.instances), &key))
+		return false;
+	if (inst->hot && hot->inode == inst->inode)
+		memset(hot, 0, sizeof(*hot));
+	__sync_fetch_and_add(&s->skel->bss->lost[GMEM_LOST_ends], 1);
+	return true;
 }
 
 static int take_inst(struct source_bpf *s, struct model *model, struct inst_record *record,
@@ -249,29 +260,34 @@ static int take_inst(struct source_bpf *s, struct model *model, struct inst_reco
 {
 	int ret;
 
-	record->inst.resident = record->live;
+	record->inst.resident = record->live.pages;
 	add_hot_inst(s, &record->inst);
+	if (!ended && !record->live.alive)
+		return model_add_instance(model, &record->inst,
+					  was_released_unseen(s, &record->inst));
 	ret = model_add_instance(model, &record->inst, ended);
 	if (!ret && ended)
 		bpf_map_delete_elem(bpf_map__fd(s->skel->maps.ended_instances), &record->inst.id);
 	return ret;
 }
 
-static int take(struct source_bpf *s, struct model *model, enum dump dump, void *record)
+static int take(struct source_bpf *s, struct model *model, int dump, void *record)
 {
 	if (dumps_vms(dump))
 		return take_vm(s, model, record, dump == DUMP_ENDED_VMS);
 	return take_inst(s, model, record, dump == DUMP_ENDED_INSTANCES);
 }
 
-static int read_dump(struct source_bpf *s, struct model *model, enum dump dump)
+int source_records(struct source_bpf *s, struct bpf_link *link, size_t size,
+		   int (*take_one)(struct source_bpf *s, struct model *model, int kind,
+				   void *record),
+		   struct model *model, int kind)
 {
-	size_t size = dumps_vms(dump) ? sizeof(struct vm_record) : sizeof(struct inst_record);
 	size_t have = 0, at;
 	ssize_t n;
 	int fd, ret = 0;
 
-	fd = bpf_iter_create(bpf_link__fd(s->links[dump]));
+	fd = bpf_iter_create(bpf_link__fd(link));
 	if (fd < 0)
 		return -errno;
 	while (!ret) {
@@ -284,12 +300,20 @@ static int read_dump(struct source_bpf *s, struct model *model, enum dump dump)
 		}
 		have += (size_t)n;
 		for (at = 0; have - at >= size && !ret; at += size)
-			ret = take(s, model, dump, s->buf + at);
+			ret = take_one(s, model, kind, s->buf + at);
 		have -= at;
 		memmove(s->buf, s->buf + at, have);
 	}
 	close(fd);
 	return ret;
+}
+
+static int read_dump(struct source_bpf *s, struct model *model, enum dump dump)
+{
+	return source_records(s, s->links[dump],
+			      dumps_vms(dump) ? sizeof(struct vm_record)
+					      : sizeof(struct inst_record),
+			      take, model, (int)dump);
 }
 
 /* To look through an empty map costs as much as through a full one. */
@@ -305,7 +329,7 @@ static bool nothing_ended(struct source_bpf *s, enum dump dump)
 	return same;
 }
 
-int source_read(struct source_bpf *source, struct model *model)
+int source_read(struct source_bpf *source, struct model *model, uint64_t only)
 {
 	enum dump dump;
 	int ret;
@@ -323,18 +347,22 @@ int source_read(struct source_bpf *source, struct model *model)
 			return ret;
 	}
 	model_set_lost(model, source->skel->bss->lost, programs_missed(source->skel->obj));
-	return 0;
+	return source_look(source, model, model->looked, only);
 }
 
 void source_close(struct source_bpf *source)
 {
 	enum dump dump;
+	int i;
 
 	if (!source)
 		return;
 	for (dump = 0; dump < NR_DUMPS; dump++)
 		bpf_link__destroy(source->links[dump]);
+	for (i = 0; i < NR_VISITS; i++)
+		bpf_link__destroy(source->visits[i]);
 	gmem_trace_bpf__destroy(source->skel);
 	features_free(&source->features);
+	free(source->found);
 	free(source);
 }

@@ -28,8 +28,13 @@ int source_open(struct source_bpf **source, const struct source_options *opts);
 
 const struct features *source_features(const struct source_bpf *source);
 
-/* Read everything into the model. Return: 0 or a negative errno. */
-int source_read(struct source_bpf *source, struct model *model);
+/**
+ * source_read - read everything into the model, which says what it wants
+ * @only: look at the waste of this VM only, 0: of all
+ *
+ * Return: 0 or a negative errno.
+ */
+int source_read(struct source_bpf *source, struct model *model, uint64_t only);
 
 void source_close(struct source_bpf *source);
 

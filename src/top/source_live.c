@@ -24,11 +24,12 @@ static int next(struct frames *frames, struct model *model)
 	int ret;
 
 	frames->time_ns = now_ns(CLOCK_REALTIME);
-	model_begin(model, now_ns(CLOCK_MONOTONIC));
-	ret = source_read(live->source, model);
+	model_begin(model, now_ns(CLOCK_MONOTONIC), frames->want);
+	ret = source_read(live->source, model, frames->only);
+	if (!ret)
+		ret = model_end(model);
 	if (ret)
 		return ret;
-	model_end(model);
 	for (i = 0; i < model->nr_vms; i++)
 		proc_identify(model->vms[i]);
 	return 0;

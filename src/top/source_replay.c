@@ -16,6 +16,7 @@
 #include "source_replay.h"
 
 #define MAX_ERRNO 133
+#define MAX_HOLDS 1000 /* of one process, more are not believed */
 
 struct replay {
 	struct frames frames; /* first: it is what the caller holds */
@@ -127,17 +128,35 @@ static void read_latency(struct json_object *latency, struct gmem_vm *vm)
 	}
 }
 
+static void read_heat(struct json_object *object, struct gmem_heat *heat)
+{
+	uint64_t pages = number(object, "cell_pages");
+	struct json_object *list = member(object, "pages");
+	size_t i;
+
+	heat->shift = pages ? (__u32)__builtin_ctzll(pages) : 0;
+	heat->elsewhere = number(object, "elsewhere");
+	for (i = 0; i < GMEM_HEAT_CELLS && i < length(list); i++)
+		heat->pages[i] = json_object_get_uint64(json_object_array_get_idx(list, i));
+}
+
+static uint32_t dev_of(struct json_object *object)
+{
+	unsigned int major = 0, minor = 0;
+	char dev[32];
+
+	text(object, "dev", dev, sizeof(dev));
+	sscanf(dev, "%u:%u", &major, &minor);
+	return major << 20 | minor;
+}
+
 static int add_instance(struct model *model, struct json_object *object, struct gmem_vm *vm)
 {
 	struct json_object *counters = member(object, "counters");
 	struct gmem_inst inst = { .vm_id = vm->id, .id = number(object, "id") };
-	unsigned int major = 0, minor = 0;
-	char dev[32];
 	int c;
 
-	text(object, "dev", dev, sizeof(dev));
-	sscanf(dev, "%u:%u", &major, &minor);
-	inst.dev = major << 20 | minor;
+	inst.dev = dev_of(object);
 	inst.ino = number(object, "ino");
 	inst.size = number(object, "size_pages") << 12;
 	inst.resident = number(object, "resident_pages");
@@ -168,6 +187,7 @@ static int add_vm(struct model *model, struct json_object *object)
 		vm.folded[c] = number(counters, inst_counter_names[c]);
 	read_errors(member(object, "errors"), &vm);
 	read_latency(member(object, "latency"), &vm);
+	read_heat(member(object, "heat"), &vm.heat);
 	/* A number of redundant conversions that was null: not all of them were judged. */
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
 		c = GMEM_VM_to_private_redundant + d * GMEM_PER_DIRECTION;
@@ -183,24 +203,100 @@ static int add_vm(struct model *model, struct json_object *object)
 	return ret;
 }
 
-static struct model_vm *find(struct model *model, uint64_t id)
+/* What a recording has lists or numbers of. */
+static uint32_t looked_at(struct json_object *vms)
 {
-	size_t low = 0, high = model->nr_vms, mid;
+	struct json_object *vm;
+	uint32_t looked = 0;
+	size_t i;
 
-	while (low < high) {
-		mid = (low + high) / 2;
-		if (model->vms[mid]->now.id < id)
-			low = mid + 1;
-		else
-			high = mid;
+	for (i = 0; i < length(vms); i++) {
+		vm = json_object_array_get_idx(vms, i);
+		looked |= member(vm, "binding_list") ? WANT_BINDINGS : 0;
+		looked |= member(vm, "holder_list") ? WANT_HOLDERS : 0;
+		looked |= member(vm, "waste_instance") ? WANT_WASTE : 0;
 	}
-	return low < model->nr_vms && model->vms[low]->now.id == id ? model->vms[low] : NULL;
+	return looked;
+}
+
+static uint64_t known(struct json_object *object, const char *name)
+{
+	return member(object, name) ? number(object, name) : GMEM_UNKNOWN;
+}
+
+static int add_binding(struct model *model, uint64_t vm_id, struct json_object *object)
+{
+	struct gmem_binding binding = {
+		.slot = (__u16)number(object, "slot"),
+		.space = (__u16)number(object, "address_space"),
+		.gfn = number(object, "gpa") >> 12,
+		.pages = number(object, "pages"),
+		.dev = dev_of(object),
+		.ino = number(object, "ino"),
+		.pgoff = number(object, "offset_pages"),
+		.userspace = number(object, "userspace_addr"),
+	};
+	struct model_binding *b = model_add_binding(model, vm_id, &binding);
+
+	if (!b)
+		return -ENOMEM;
+	b->private = known(object, "private_pages");
+	b->resident = known(object, "resident_pages");
+	b->backing = known(object, "backing_pages");
+	b->waste_instance = known(object, "waste_instance");
+	b->waste_backing = known(object, "waste_backing");
+	return 0;
+}
+
+/* One per descriptor and mapping, as the kernel tells them. */
+static int add_holder(struct model *model, struct json_object *object)
+{
+	struct gmem_holder hold = { .tgid = (__u32)number(object, "pid") };
+	uint64_t id = number(object, "instance"), n;
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < model->nr_insts && model->insts[i]->now.id != id; i++)
+		;
+	if (i == model->nr_insts)
+		return 0;
+	hold.inst.ino = model->insts[i]->now.ino;
+	hold.inst.dev = model->insts[i]->now.dev;
+	text(object, "comm", hold.comm, sizeof(hold.comm));
+	for (n = number(object, "fds"); n && n <= MAX_HOLDS && !ret; n--) {
+		hold.hold = GMEM_HOLD_FD;
+		hold.at = n;
+		ret = model_add_hold(model, &hold);
+	}
+	for (n = number(object, "mappings"); n && n <= MAX_HOLDS && !ret; n--) {
+		hold.hold = GMEM_HOLD_MAPPING;
+		hold.at = n;
+		ret = model_add_hold(model, &hold);
+	}
+	return ret;
+}
+
+static int add_lists(struct model *model, struct json_object *object)
+{
+	struct json_object *list = member(object, "binding_list");
+	struct model_vm *vm = model_vm(model, number(object, "id"));
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; i < length(list) && !ret; i++)
+		ret = add_binding(model, number(object, "id"), json_object_array_get_idx(list, i));
+	if (vm && list)
+		vm->bound = 0;
+	list = member(object, "holder_list");
+	for (i = 0; i < length(list) && !ret; i++)
+		ret = add_holder(model, json_object_array_get_idx(list, i));
+	return ret;
 }
 
 /* What the model would look up, or sum over instances that the file may not list. */
 static void complete_vm(struct model *model, struct json_object *object)
 {
-	struct model_vm *vm = find(model, number(object, "id"));
+	struct model_vm *vm = model_vm(model, number(object, "id"));
 	struct json_object *cgroup = member(object, "cgroup");
 
 	if (!vm)
@@ -208,6 +304,11 @@ static void complete_vm(struct model *model, struct json_object *object)
 	vm->size = number(object, "size_pages");
 	vm->resident = number(object, "resident_pages");
 	vm->nr_instances = (uint32_t)number(object, "instances");
+	vm->bound = known(object, "bound");
+	vm->holders = known(object, "holders");
+	vm->bound_private = known(object, "bound_private");
+	vm->waste_instance = known(object, "waste_instance");
+	vm->waste_backing = known(object, "waste_backing");
 	if (vm->named)
 		return;
 	vm->named = true;
@@ -254,13 +355,16 @@ static int read_frame(struct replay *replay, struct model *model, struct json_ob
 	text(frame, "kernel", replay->frames.kernel, sizeof(replay->frames.kernel));
 	replay->frames.time_ns = number(frame, "time_ns");
 	replay->clock_ns += number(frame, "interval_ns");
-	model_begin(model, replay->clock_ns);
+	model_begin(model, replay->clock_ns, looked_at(vms));
 	for (i = 0; i < length(vms) && !ret; i++)
 		ret = add_vm(model, json_object_array_get_idx(vms, i));
 	for (n = 0; n < GMEM_LOST_MAX; n++)
 		losses[n] = number(lost, loss_names[n]);
 	model_set_lost(model, losses, number(lost, "missed"));
-	model_end(model);
+	for (i = 0; i < length(vms) && !ret; i++)
+		ret = add_lists(model, json_object_array_get_idx(vms, i));
+	if (!ret)
+		ret = model_end(model);
 	for (i = 0; i < length(vms); i++)
 		complete_vm(model, json_object_array_get_idx(vms, i));
 	return ret;

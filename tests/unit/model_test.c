@@ -45,12 +45,12 @@ static void test_rates(void **state)
 	struct model model = { 0 };
 
 	(void)state;
-	model_begin(&model, 10 * S);
+	model_begin(&model, 10 * S, 0);
 	add_vm(&model, vm(5, 1000), false);
 	model_end(&model);
 	assert_int_equal(model.interval_ns, 0);
 	assert_int_equal(model.vms[0]->rate_vm[GMEM_VM_to_private], 0);
-	model_begin(&model, 12 * S);
+	model_begin(&model, 12 * S, 0);
 	add_vm(&model, vm(5, 1003), false);
 	model_end(&model);
 	assert_int_equal(model.vms[0]->rate_vm[GMEM_VM_to_private], 150);
@@ -65,7 +65,7 @@ static void test_end_of_instance(void **state)
 	int frame;
 
 	(void)state;
-	model_begin(&model, S);
+	model_begin(&model, S, 0);
 	add_inst(&model, inst(9, 5, 10), false);
 	add_inst(&model, inst(8, 5, 3), false);
 	add_vm(&model, vm(5, 0), false);
@@ -76,7 +76,7 @@ static void test_end_of_instance(void **state)
 	assert_int_equal(model.vms[0]->resident, 7);
 	assert_int_equal(model.vms[0]->size, 256);
 	for (frame = 2; frame < 5; frame++) {
-		model_begin(&model, (uint64_t)frame * S);
+		model_begin(&model, (uint64_t)frame * S, 0);
 		add_inst(&model, inst(8, 5, 4), false);
 		add_vm(&model, vm(5, 0), false);
 		model_end(&model);
@@ -91,17 +91,17 @@ static void test_end_of_vm(void **state)
 	struct model model = { 0 };
 
 	(void)state;
-	model_begin(&model, S);
+	model_begin(&model, S, 0);
 	add_inst(&model, inst(9, 5, 10), true);
 	model_end(&model);
 	assert_int_equal(model.nr_vms, 0);
-	model_begin(&model, 2 * S);
+	model_begin(&model, 2 * S, 0);
 	add_vm(&model, vm(5, 1), true);
 	model_end(&model);
 	assert_int_equal(model.nr_vms, 1);
 	assert_true(model.vms[0]->gone);
 	assert_int_equal(model.vms[0]->inst[GMEM_INST_guest_faults], 10);
-	model_begin(&model, 3 * S);
+	model_begin(&model, 3 * S, 0);
 	model_end(&model);
 	assert_int_equal(model.nr_vms, 0);
 	assert_int_equal(model.nr_insts, 0);
@@ -114,18 +114,18 @@ static void test_absence(void **state)
 	struct model model = { 0 };
 
 	(void)state;
-	model_begin(&model, S);
+	model_begin(&model, S, 0);
 	add_inst(&model, inst(9, 5, 10), false);
 	add_vm(&model, vm(5, 1), false);
 	add_vm(&model, vm(0, 1), false);
 	model_end(&model);
-	model_begin(&model, 2 * S);
+	model_begin(&model, 2 * S, 0);
 	model_end(&model);
 	assert_int_equal(model.nr_vms, 1);
 	assert_int_equal(model.vms[0]->inst[GMEM_INST_guest_faults], 10);
-	model_begin(&model, 3 * S);
+	model_begin(&model, 3 * S, 0);
 	model_end(&model);
-	model_begin(&model, 4 * S);
+	model_begin(&model, 4 * S, 0);
 	model_end(&model);
 	assert_int_equal(model.nr_vms, 0);
 	assert_int_equal(model.nr_insts, 0);
@@ -139,7 +139,7 @@ static void test_order(void **state)
 	size_t i;
 
 	(void)state;
-	model_begin(&model, S);
+	model_begin(&model, S, 0);
 	for (id = 1000; id > 0; id--)
 		add_vm(&model, vm(id * 7919 % 1009 + 1, id), false);
 	model_end(&model);

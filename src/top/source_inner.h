@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the parts of the live source share; the rest of gmemtop knows source_bpf.h. */
+#ifndef GMEM_SOURCE_INNER_H
+#define GMEM_SOURCE_INNER_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "model.h"
+#include "gmem_trace.skel.h"
+#include "source_bpf.h"
+
+#define READ_SIZE 65536
+
+/*
+ * In the order in which they are read. What lives before what ended: what moves in between is seen
+ * twice, never not at all. Instances that ended last: all of a VM that ended are among them.
+ */
+enum dump {
+	DUMP_INSTANCES,
+	DUMP_VMS,
+	DUMP_ENDED_VMS,
+	DUMP_ENDED_INSTANCES,
+	NR_DUMPS,
+};
+
+/* Through what processes hold instances, in the order of enum gmem_hold. */
+#define NR_VISITS 2
+
+struct source_bpf {
+	struct features features;
+	struct gmem_trace_bpf *skel;
+	struct bpf_link *links[NR_DUMPS], *visits[NR_VISITS];
+	uint64_t ended_vms, ended_instances; /* as of the last look */
+	struct gmem_binding *found;	     /* bindings of one VM */
+	size_t room_found;
+	uint64_t backing[GMEM_MAX_BLOCKS]; /* a bit for each page, as in private_mask */
+	char buf[READ_SIZE] __attribute__((aligned(8)));
+};
+
+/**
+ * source_records - read an iterator to its end
+ * @link: the iterator
+ * @size: of a record
+ * @take: called with each; what it returns, if not 0, ends the reading
+ *
+ * Return: 0 or a negative errno.
+ */
+int source_records(struct source_bpf *s, struct bpf_link *link, size_t size,
+		   int (*take)(struct source_bpf *s, struct model *model, int kind, void *record),
+		   struct model *model, int kind);
+
+/* --- source_memory.c --- */
+
+/* Attach what source_look() needs, and find what exists already. Return: 0 or a negative errno. */
+int source_visit(struct source_bpf *s);
+
+/**
+ * source_look - bindings, holders and waste, after everything else of the frame
+ * @want: enum want
+ * @only: waste of this VM only, 0: of all
+ *
+ * Return: 0 or a negative errno.
+ */
+int source_look(struct source_bpf *s, struct model *model, uint32_t want, uint64_t only);
+
+#endif /* GMEM_SOURCE_INNER_H */

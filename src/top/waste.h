@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Memory that is held twice, page by page. Pure. */
+#ifndef GMEM_WASTE_H
+#define GMEM_WASTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Pages of a binding. */
+struct waste {
+	uint64_t private;  /* private */
+	uint64_t resident; /* of the instance, in memory */
+	uint64_t backing;  /* of the shared backing, in memory */
+	uint64_t instance; /* in memory, though the guest's page is shared */
+	uint64_t shared;   /* of the backing in memory, though the guest's page is private */
+};
+
+/**
+ * waste_count - add a range of a binding
+ * @waste: the sums
+ * @private, @resident, @backing: a bit for each page of the range
+ * @pages: how many there are; bits behind them are not looked at
+ * @both: the instance serves what is shared too, so that nothing of it is there in vain, and the
+ *	guest does not use the backing
+ */
+void waste_count(struct waste *waste, const uint64_t *private, const uint64_t *resident,
+		 const uint64_t *backing, uint64_t pages, bool both);
+
+#endif /* GMEM_WASTE_H */
