@@ -35,12 +35,12 @@
 	X(init_shared, 1)
 
 /* X(name, KVM's number on x86): types of VMs; others and unknown ones are "other" */
-#define GMEM_VM_TYPES(X)   \
-	X(default, 0)      \
-	X(sw_protected, 1) \
-	X(sev, 2)          \
-	X(sev_es, 3)       \
-	X(snp, 4)          \
+#define GMEM_VM_TYPES(X)         \
+	X(default, 0)            \
+	X(software_protected, 1) \
+	X(sev, 2)                \
+	X(sev_es, 3)             \
+	X(sev_snp, 4)            \
 	X(tdx, 5)
 
 /* X(name, bit): protection of a mapping, as PROT_*; a host fault has read or write */
