@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * gmemtop ends at a random moment, by SIGKILL most of the time and by SIGTERM and SIGINT else, a
+ * few of them at once: afterwards the kernel has the BPF programs, maps, links and types that it
+ * had before, no function is traced, nothing is pinned, and KVM's modules are not held.
+ *
+ * Usage: kill_test [--falsify] [ROUNDS]
+ * --falsify leaves a program, a pinned map and a reference on KVM behind: then each must be found.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <ftw.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+
+#include "lib/kvm.h"
+#include "test.h"
+
+#define GMEMTOP	      "build/gmemtop"
+#define BPFFS	      "/sys/fs/bpf"
+#define TRACED	      "/sys/kernel/tracing/enabled_functions"
+#define ROUNDS	      200
+#define AT_ONCE	      3
+#define MAX_LIFE_MS   1500
+#define MAX_AFTER_MS  200 /* after the first frame, where that is waited for */
+#define PATIENCE_MS   20000
+#define SETTLE_TRIES  100
+#define SETTLE_US     100000
+#define FALSIFIED     4
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* What the kernel numbers. */
+static const struct kind {
+	const char *name;
+	int (*next)(__u32 start, __u32 *next);
+} kinds[] = {
+	{ "program", bpf_prog_get_next_id },
+	{ "map", bpf_map_get_next_id },
+	{ "link", bpf_link_get_next_id },
+	{ "BTF", bpf_btf_get_next_id },
+};
+
+struct state {
+	unsigned int nr[ARRAY_SIZE(kinds)];
+	uint64_t sum[ARRAY_SIZE(kinds)]; /* of the ids: the same ones, not only as many */
+	long pinned, traced, refs;
+};
+
+/* A gmemtop that is to be ended. */
+struct victim {
+	pid_t pid;
+	int out, sig;
+	bool after_frame;  /* its time begins with its first frame */
+	uint64_t deadline; /* milliseconds */
+};
+
+static struct {
+	unsigned int rounds, early, framed, by_handler;
+} seen;
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static long nr_pinned;
+
+static int count_pinned(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)path;
+	(void)st;
+	nr_pinned += type == FTW_F && ftw->level;
+	return 0;
+}
+
+static long count_lines(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	long lines = 0;
+	int c;
+
+	if (!f)
+		give_up(path);
+	while ((c = getc(f)) != EOF)
+		lines += c == '\n';
+	fclose(f);
+	return lines;
+}
+
+static void look(struct state *s)
+{
+	size_t k;
+
+	memset(s, 0, sizeof(*s));
+	for (k = 0; k < ARRAY_SIZE(kinds); k++) {
+		for (__u32 id = 0; !kinds[k].next(id, &id); s->nr[k]++)
+			s->sum[k] += id;
+	}
+	nr_pinned = 0;
+	if (nftw(BPFFS, count_pinned, 16, FTW_PHYS))
+		give_up(BPFFS);
+	s->pinned = nr_pinned;
+	s->traced = count_lines(TRACED);
+	s->refs = module_refs();
+}
+
+/* The kernel frees programs and their maps late. */
+static void settle(const struct state *before, struct state *after)
+{
+	int tries;
+
+	for (tries = 0; tries < SETTLE_TRIES; tries++) {
+		look(after);
+		if (!memcmp(before, after, sizeof(*after)))
+			break;
+		usleep(SETTLE_US);
+	}
+}
+
+static void compare(const struct state *before, const struct state *after)
+{
+	size_t k;
+
+	for (k = 0; k < ARRAY_SIZE(kinds); k++)
+		CHECK(before->nr[k] == after->nr[k] && before->sum[k] == after->sum[k],
+		      "%s: %u before, %u after", kinds[k].name, before->nr[k], after->nr[k]);
+	CHECK(before->pinned == after->pinned, "pinned: %ld before, %ld after", before->pinned,
+	      after->pinned);
+	CHECK(before->traced == after->traced, "traced functions: %ld before, %ld after",
+	      before->traced, after->traced);
+	CHECK(before->refs == after->refs, "references on KVM: %ld before, %ld after", before->refs,
+	      after->refs);
+}
+
+static int random_ms(int max)
+{
+	return rand() % (max + 1);
+}
+
+static void start(struct victim *v, unsigned int round)
+{
+	int out[2];
+
+	if (pipe2(out, O_CLOEXEC))
+		give_up("pipe");
+	/* A third each way; of six, one by SIGTERM and one by SIGINT. */
+	v->sig = round % 6 == 4 ? SIGTERM : round % 6 == 5 ? SIGINT : SIGKILL;
+	v->after_frame = round % 3 == 0 || round % 6 == 4;
+	v->out = out[0];
+	v->deadline = now_ms() + (v->after_frame ? PATIENCE_MS : (uint64_t)random_ms(MAX_LIFE_MS));
+	v->pid = fork();
+	if (!v->pid) {
+		dup2(out[1], STDOUT_FILENO);
+		execl(GMEMTOP, GMEMTOP, "--json", "-d", "0.05", NULL);
+		perror(GMEMTOP);
+		_exit(1);
+	}
+	if (v->pid < 0)
+		give_up("fork");
+	close(out[1]);
+}
+
+/* How many bytes gmemtop has written that nobody has read. */
+static bool has_framed(const struct victim *v)
+{
+	struct pollfd p = { .fd = v->out, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0 && p.revents & POLLIN;
+}
+
+static void end(struct victim *v)
+{
+	bool framed;
+	int status;
+
+	CHECK(waitpid(v->pid, &status, WNOHANG) == 0, "gmemtop ended by itself, status %#x",
+	      status);
+	kill(v->pid, v->sig);
+	waitpid(v->pid, &status, 0);
+	framed = has_framed(v);
+	seen.framed += framed;
+	seen.early += !framed;
+	CHECK(framed || !v->after_frame, "no frame in %d s", PATIENCE_MS / 1000);
+	if (v->sig == SIGKILL) {
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %#x", status);
+	} else if (!framed && WIFSIGNALED(status)) {
+		/* Before it could catch anything. */
+		CHECK(WTERMSIG(status) == v->sig, "status %#x", status);
+	} else {
+		CHECK(WIFEXITED(status) && !WEXITSTATUS(status), "signal %d: status %#x", v->sig,
+		      status);
+		seen.by_handler++;
+	}
+	close(v->out);
+	v->pid = 0;
+	seen.rounds++;
+}
+
+static void run(unsigned int rounds)
+{
+	struct victim victims[AT_ONCE] = { 0 };
+	unsigned int started = 0, i;
+
+	while (seen.rounds < rounds) {
+		for (i = 0; i < AT_ONCE; i++) {
+			struct victim *v = &victims[i];
+
+			if (!v->pid && started < rounds) {
+				start(v, started++);
+			} else if (v->pid && v->after_frame && has_framed(v)) {
+				v->after_frame = false;
+				v->deadline = now_ms() + (uint64_t)random_ms(MAX_AFTER_MS);
+			} else if (v->pid && now_ms() >= v->deadline) {
+				end(v);
+			}
+		}
+		usleep(5000);
+	}
+}
+
+static void leave_something(void)
+{
+	static const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int prog = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "left", "GPL", insns, 2, NULL);
+	int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "left", 4, 8, 1, NULL);
+
+	if (prog < 0 || map < 0 || bpf_obj_pin(map, BPFFS "/left") || kvm_open() < 0)
+		give_up("leaving something behind");
+}
+
+int main(int argc, char **argv)
+{
+	bool falsify = argc > 1 && !strcmp(argv[1], "--falsify");
+	unsigned int rounds = ROUNDS;
+	struct state before, after;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc > 1 + falsify)
+		rounds = (unsigned int)atoi(argv[1 + falsify]);
+	srand(rounds);
+	look(&before);
+	if (falsify)
+		leave_something();
+	run(rounds);
+	settle(&before, &after);
+	if (falsify) {
+		compare(&before, &after);
+		printf("kill: %d of the things left behind were found\n", failures);
+		return failures < FALSIFIED;
+	}
+	compare(&before, &after);
+	CHECK(seen.early && seen.framed && seen.by_handler,
+	      "too few rounds to have seen every moment");
+	printf("kill: %u rounds, %u before the first frame, %u after it, %u ended by themselves; "
+	       "%d checks, %d failed\n",
+	       seen.rounds, seen.early, seen.framed, seen.by_handler, checks, failures);
+	return failures ? 1 : 0;
+}
