@@ -133,8 +133,9 @@ static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word)
 				    .uid = uid,
 				    .cgroup = cgroup,
 				    .tag = tag,
-				    .task = task };
-	if (resolve(&subject, &tag->mine))
+				    .task = task,
+				    .work = &tag->work };
+	if (resolve(&subject))
 		return NULL;
 	GMEM_UNROLL
 	for (int i = 0; i < GMEM_DO_MAX; i++)
@@ -161,21 +162,22 @@ static __noinline int decide_for_nobody(const struct gmem_head *head, __u32 slot
 	return 0;
 }
 
-/* On behalf of another task, of which nothing may be remembered from here. */
+/* On behalf of another task: in its tag nothing may be written from here. */
 static __noinline int decide_for_other(const struct gmem_head *head, struct task_struct *task,
 				       __u32 slot, const struct gmem_request *r,
 				       struct gmem_decision *d)
 {
-	struct gmem_set mine = {};
 	struct subject subject = { .slot = slot,
 				   .uid = euid_of(task, true),
 				   .cgroup = cgroup_of(task, true),
 				   .task = task };
 
 	subject.tag = bpf_task_storage_get(&tags, task, NULL, 0);
-	if (!subject.tag || resolve(&subject, &mine))
+	subject.work = bpf_task_storage_get(&others, bpf_get_current_task_btf(), NULL,
+					    BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!subject.tag || !subject.work || resolve(&subject))
 		return decide_for_nobody(head, slot, r, d);
-	*d = gmem_decide(head, pool_of(slot), &mine, r);
+	*d = gmem_decide(head, pool_of(slot), &subject.work->mine, r);
 	return 0;
 }
 
@@ -190,13 +192,13 @@ static __noinline int decide_for_current(const struct gmem_head *head, struct ta
 	if (!tag || op >= GMEM_DO_MAX)
 		return decide_for_nobody(head, slot, r, d);
 	if ((head->by[0] | head->by[1] | head->by[2]) >> op & 1) {
-		*d = gmem_decide(head, pool_of(slot), &tag->mine, r);
+		*d = gmem_decide(head, pool_of(slot), &tag->work.mine, r);
 		return 0;
 	}
 	kind = gmem_kind(r);
 	seen = &tag->seen[op];
 	if (seen->kind != kind) {
-		*d = gmem_decide(head, pool_of(slot), &tag->mine, r);
+		*d = gmem_decide(head, pool_of(slot), &tag->work.mine, r);
 		seen->rule = d->rule | (d->deny ? GMEM_SEEN_DENY : 0);
 		seen->trial = d->trial == GMEM_RULE_NONE
 				      ? GMEM_SEEN_NONE

@@ -80,6 +80,7 @@ HASH_MAP(adopted, GMEM_MAX_ADOPTED, struct gmem_adopted_key, __u32);
 HITS_MAP(rule_hits, GMEM_SLOTS *GMEM_RULE_MAX);
 HITS_MAP(op_hits, GMEM_DO_MAX);
 STORAGE_MAP(tags, TASK_STORAGE, struct gmem_tag);
+STORAGE_MAP(others, TASK_STORAGE, struct gmem_work); /* of who works for another */
 STORAGE_MAP(marks, INODE_STORAGE, struct gmem_mark);
 
 struct {
@@ -118,10 +119,10 @@ struct verity_digest {
 static __always_inline void identify_by_digest(struct gmem_tag *tag, struct file *file)
 {
 	/* Only a map's value can be handed over; nobody has use for these rules any more. */
-	struct verity_digest *verity = (void *)&tag->mine;
+	struct verity_digest *verity = (void *)&tag->work.mine;
 	struct bpf_dynptr ptr;
 
-	_Static_assert(sizeof(*verity) <= sizeof(tag->mine), "the digest needs room");
+	_Static_assert(sizeof(*verity) <= sizeof(tag->work.mine), "the digest needs room");
 	__builtin_memset(&tag->verity, 0, sizeof(tag->verity));
 	if (!has_verity || bpf_dynptr_from_mem(verity, sizeof(*verity), 0, &ptr) ||
 	    bpf_get_fsverity_digest(file, &ptr))
@@ -398,8 +399,8 @@ int BPF_PROG(fault, struct vm_area_struct *vma, unsigned long pgoff, unsigned in
 	struct file *file = vma->vm_file;
 	int ret, pid;
 
-	/* A mapping of an instance has a file: this is for the verifier. */
-	if (!file)
+	/* A mapping of an instance has both: this is for the verifier. */
+	if (!file || !mm)
 		return -EACCES;
 	q.r.prot = fault_flags & FAULT_FLAG_WRITE ? 1 << 1 : 1 << 0;
 	ask_about(&q, file);

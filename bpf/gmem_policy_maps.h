@@ -28,6 +28,7 @@
 	X(journal)          \
 	X(adopted)          \
 	X(tags)             \
+	X(others)           \
 	X(marks)
 
 /*
@@ -85,6 +86,13 @@ struct gmem_seen {
 #define GMEM_SEEN_DENY 0x8000
 #define GMEM_SEEN_NONE 0x7fff
 
+/* What a task is to a policy, and what it takes to find that out: too large for the stack. */
+struct gmem_work {
+	struct gmem_set mine; /* rules for what it is */
+	struct gmem_set subjects;
+	struct gmem_identity key;
+};
+
 /*
  * What is known of a task: where it came from, and what that means in the policy in force. The
  * second half is worked out anew when one of generation, cgroup and uid is another.
@@ -97,7 +105,7 @@ struct gmem_tag {
 	__u32 uid;
 	__u32 vm_type; /* of the VM for which it is creating an instance */
 	struct gmem_seen seen[GMEM_DO_MAX];
-	struct gmem_set mine; /* rules for what it is */
+	struct gmem_work work;
 };
 
 /* What is known of an instance: it was created under a policy. */
@@ -117,8 +125,8 @@ struct gmem_adopted_key {
 #define GMEM_MAX_UIDS	 4096 /* different users in a policy */
 
 _Static_assert(sizeof(struct gmem_slot) == 32, "slot");
-_Static_assert(sizeof(struct gmem_tag) ==
-		       2 * sizeof(struct gmem_identity) + 24 + 8 * GMEM_DO_MAX + 128,
+_Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 24 + 8 * GMEM_DO_MAX +
+						  sizeof(struct gmem_work),
 	       "tag");
 _Static_assert(GMEM_RULE_MAX < GMEM_SEEN_NONE, "rules are remembered in 15 bits");
 

@@ -27,29 +27,30 @@ struct subject {
 	__u64 cgroup; /* its id */
 	const struct gmem_tag *tag;
 	struct task_struct *task;
+	struct gmem_work *work; /* the result, in work->mine */
 };
 
 /* The way through the subjects that a task is, to the rules that are for it. */
 struct collect {
+	struct gmem_work *work;
 	__u32 slot;
 	__u32 at;
 	__u32 broken;
 	__u32 pad;
-	struct gmem_set subjects;
-	struct gmem_set mine;
 };
 
 static long collect_rules(__u32 i, struct collect *c)
 {
 	__u32 at = c->at & (GMEM_SET_WORDS - 1);
-	__u64 w = c->subjects.w[at];
+	struct gmem_work *work = c->work;
+	__u64 w = work->subjects.w[at];
 	const struct gmem_set *rules;
 
 	if (!w) {
 		c->at = at + 1;
 		return at == GMEM_SET_WORDS - 1;
 	}
-	c->subjects.w[at] = w & (w - 1);
+	work->subjects.w[at] = w & (w - 1);
 	rules = gmem_set(pool_of(c->slot), GMEM_POOL_SUBJECT + at * 64 + gmem_lowest(w));
 	if (!rules) {
 		c->broken = 1;
@@ -57,7 +58,7 @@ static long collect_rules(__u32 i, struct collect *c)
 	}
 	GMEM_UNROLL
 	for (int k = 0; k < GMEM_SET_WORDS; k++)
-		c->mine.w[k] |= rules->w[k];
+		work->mine.w[k] |= rules->w[k];
 	return 0;
 }
 
@@ -119,16 +120,16 @@ static __always_inline __u32 class_of_uid(const struct subject *s)
 	return class ? *class : 0;
 }
 
-static __noinline int class_of_exe(__u32 slot, const struct gmem_identity *identity)
+static __noinline int class_of_exe(struct gmem_work *work, __u32 slot,
+				   const struct gmem_identity *identity)
 {
-	struct gmem_identity key;
 	const __u32 *class;
 
-	if (!identity || !identity->kind)
+	if (!work || !identity || !identity->kind)
 		return 0;
-	key = *identity;
-	key.slot = slot;
-	class = bpf_map_lookup_elem(&exes, &key);
+	work->key = *identity;
+	work->key.slot = slot;
+	class = bpf_map_lookup_elem(&exes, &work->key);
 	return class ? *class : 0;
 }
 
@@ -141,33 +142,34 @@ static __always_inline const struct gmem_set *class_set(__u32 slot, __u32 dimens
 }
 
 /**
- * resolve - which rules are for a task
- * @mine: the result
+ * resolve - which rules are for a task: into s->work->mine
  *
  * Return: 0, -1: something is missing.
  */
-static __noinline int resolve(const struct subject *s, struct gmem_set *mine)
+static __noinline int resolve(const struct subject *s)
 {
 	const struct gmem_set *exe, *verity, *uid, *cgroup, *any;
+	const struct gmem_tag *tag = s->tag;
+	struct gmem_work *work = s->work;
 	struct collect c = { .slot = s->slot };
 	__u32 class = 0;
 
-	if (!s->tag || class_of_cgroup(s, &class))
+	if (!tag || !work || class_of_cgroup(s, &class))
 		return -1;
 	cgroup = class_set(s->slot, GMEM_CLASS_cgroup, class);
 	uid = class_set(s->slot, GMEM_CLASS_uid, class_of_uid(s));
-	exe = class_set(s->slot, GMEM_CLASS_exe, class_of_exe(s->slot, &s->tag->exe));
-	verity = class_set(s->slot, GMEM_CLASS_exe, class_of_exe(s->slot, &s->tag->verity));
+	exe = class_set(s->slot, GMEM_CLASS_exe, class_of_exe(work, s->slot, &tag->exe));
+	verity = class_set(s->slot, GMEM_CLASS_exe, class_of_exe(work, s->slot, &tag->verity));
 	any = gmem_set(pool_of(s->slot), GMEM_POOL_ANY);
 	if (!exe || !verity || !uid || !cgroup || !any)
 		return -1;
 	GMEM_UNROLL
 	for (int k = 0; k < GMEM_SET_WORDS; k++) {
-		c.subjects.w[k] = (exe->w[k] | verity->w[k]) & uid->w[k] & cgroup->w[k];
-		c.mine.w[k] = any->w[k];
+		work->subjects.w[k] = (exe->w[k] | verity->w[k]) & uid->w[k] & cgroup->w[k];
+		work->mine.w[k] = any->w[k];
 	}
+	c.work = work;
 	bpf_loop(GMEM_MAX_SUBJECTS + GMEM_SET_WORDS, collect_rules, &c, 0);
-	*mine = c.mine;
 	return c.broken ? -1 : 0;
 }
 

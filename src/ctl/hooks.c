@@ -220,7 +220,10 @@ static void say_missing(const struct hooks *hooks, const struct way *way, char *
 	}
 	program = (enum gmem_policy_program)__builtin_ctz(missing);
 	patch = patch_of(program);
-	if (hooks->refused & (1U << program))
+	if (hooks->refused & (1U << program) && !hooks->refused_with)
+		snprintf(why, size, "the program for the hook %s is not attached",
+			 program_hooks[program]);
+	else if (hooks->refused & (1U << program))
 		snprintf(why, size, "the kernel refuses the program for the hook %s: %s",
 			 program_hooks[program], strerror(-hooks->refused_with));
 	else if (patch)

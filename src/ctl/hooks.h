@@ -54,7 +54,7 @@ extern const unsigned int nr_ways;
 struct hooks {
 	uint32_t present; /* programs whose hook the kernel has: bits */
 	uint32_t refused; /* of these, programs that the kernel did not take: bits */
-	int refused_with; /* the errno of the first one */
+	int refused_with; /* the errno of one of them; 0: they are only not attached */
 	bool lsm_known;	  /* whether bpf is among the kernel's LSMs could be read */
 	bool lsm_active;  /* it is */
 	bool knows_kvm;

@@ -59,7 +59,7 @@ int loader_status(const char *dir, struct loader_status *status)
 	if (ret)
 		return ret;
 	/* What is not attached guarantees nothing, whatever the kernel could. */
-	status->hooks.present &= status->programs;
+	status->hooks.refused = status->hooks.present & ~status->programs;
 	hooks_plan(&status->hooks, NULL, status->how.strict, &status->plan);
 	return 0;
 }
