@@ -73,6 +73,41 @@ static const struct opt probe_opts[] = {
 	COMMON,
 };
 
+static const struct opt test_opts[] = {
+	{ "CASES", NULL, "", AT(file), OPT_OPERAND, 0 },
+	{ "policy", "FILE", "the policy, instead of the one that the cases name", AT(policy),
+	  OPT_STRING, 'p' },
+	{ "events", "FILE", "what would the policy have denied of what gmemtop recorded",
+	  AT(events), OPT_STRING, 'e' },
+	COMMON,
+};
+
+static const struct opt explain_opts[] = {
+	{ "policy", "FILE", "the policy, instead of the one that is in force", AT(policy),
+	  OPT_STRING, 'p' },
+	{ "op", "OPERATION", "create, bind, mmap, fault, convert, punch or receive", AT(op),
+	  OPT_STRING, 0 },
+	{ "pid", "PID", "who asks: executable, user and cgroup of a process", AT(pid), OPT_NUMBER,
+	  0 },
+	{ "exe", "PATH", "executable of who asks", AT(exe), OPT_STRING, 0 },
+	{ "verity", "DIGEST", "fs-verity digest of the executable, as sha256:...", AT(verity),
+	  OPT_STRING, 0 },
+	{ "uid", "USER", "user of who asks, name or number", AT(uid), OPT_STRING, 0 },
+	{ "cgroup", "PATH", "cgroup of who asks, below the root of cgroup2", AT(cgroup), OPT_STRING,
+	  0 },
+	{ "size", "SIZE", "of the instance, as 64GiB", AT(size), OPT_STRING, 0 },
+	{ "flags", "LIST", "of the instance: none, or mmap, init-shared with commas", AT(flags),
+	  OPT_STRING, 0 },
+	{ "prot", "LIST", "of the mapping or fault: none, or read, write, exec with commas",
+	  AT(prot), OPT_STRING, 0 },
+	{ "direction", "TO", "of the conversion: to-private or to-shared", AT(direction),
+	  OPT_STRING, 0 },
+	{ "range", "FIRST-LAST", "guest addresses", AT(range), OPT_STRING, 0 },
+	{ "vm-type", "TYPE", "of the VM", AT(vm_type), OPT_STRING, 0 },
+	PINS,
+	COMMON,
+};
+
 struct command {
 	const char *name, *operands, *help;
 	const struct opt *opts;
@@ -82,6 +117,11 @@ struct command {
 static const struct command commands[] = {
 	{ "check", "FILE", "is this a valid policy? needs neither root nor KVM", check_opts,
 	  ctl_check },
+	{ "test", "CASES | --policy FILE --events FILE",
+	  "does a policy decide as expected? the same matcher as the kernel's", test_opts,
+	  ctl_test },
+	{ "explain", "--op OPERATION", "which rule decides, and why not those before it",
+	  explain_opts, ctl_explain },
 	{ "load", "FILE", "put a policy in force, wholly or not at all", load_opts, ctl_load },
 	{ "status", "", "is a policy enforced, and what does this kernel guarantee?", pins_opts,
 	  ctl_status },

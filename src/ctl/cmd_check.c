@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "../lib/exits.h"
+#include "../lib/json.h"
 #include "../lib/log.h"
 #include "ctl.h"
 #include "policy_compile.h"

@@ -32,6 +32,7 @@ struct ctl_options {
  */
 int ctl_check(const struct ctl_options *opts);
 int ctl_test(const struct ctl_options *opts);
+int ctl_test_events(const struct ctl_options *opts);
 int ctl_explain(const struct ctl_options *opts);
 int ctl_load(const struct ctl_options *opts);
 int ctl_status(const struct ctl_options *opts);

@@ -102,6 +102,12 @@ int policy_open_text(const char *text, size_t len, const char *name, bool requir
 		     struct policy_file *file);
 void policy_close(struct policy_file *file);
 
+/*
+ * The text of a file, "-" is standard input: at most one byte more than a policy may have. @text is
+ * to be freed. Return: 0 or a negative errno that has been explained.
+ */
+int policy_read_text(const char *path, char **text, size_t *len);
+
 /* A set of rules or subjects. */
 static inline void set_add(struct gmem_set *set, unsigned int n)
 {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../lib/json.h"
 #include "policy_diag.h"
 
 #define EXCERPT	      100 /* columns of a line that are shown */
@@ -164,6 +165,26 @@ void diags_json(const struct diags *diags, struct json *json)
 		json_close(json, '}');
 	}
 	json_close(json, ']');
+}
+
+void diags_report(const struct diags *diags, bool as_json)
+{
+	struct json json = { 0 };
+
+	if (!as_json) {
+		diags_print(diags, stderr);
+		return;
+	}
+	json_open(&json, NULL, '{');
+	json_open(&json, "error", '{');
+	json_str(&json, "what", diags->file);
+	json_str(&json, "why", "invalid");
+	json_null(&json, "todo");
+	diags_json(diags, &json);
+	json_close(&json, '}');
+	json_close(&json, '}');
+	json_flush_line(&json, stderr);
+	json_free(&json);
 }
 
 void diags_free(struct diags *diags)

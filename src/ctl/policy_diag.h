@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "../lib/json.h"
+struct json;
 
 /* Where something stands in a file: line and column from 1 (0: nowhere), and how wide it is. */
 struct place {
@@ -60,6 +60,9 @@ void diags_print(const struct diags *diags, FILE *out);
 
 /* As an array named "diagnostics". */
 void diags_json(const struct diags *diags, struct json *json);
+
+/* On standard error, as text or as one JSON object. */
+void diags_report(const struct diags *diags, bool as_json);
 
 void diags_free(struct diags *diags);
 

@@ -22,24 +22,36 @@ static int read_all(FILE *file, char **text, size_t *len)
 	return 0;
 }
 
-int policy_open(const char *path, bool required, struct policy_file *file)
+int policy_read_text(const char *path, char **text, size_t *len)
 {
 	bool is_stdin = !strcmp(path, "-");
 	FILE *in = is_stdin ? stdin : fopen(path, "re");
-	char *text = NULL;
-	size_t len = 0;
+	int ret;
+
+	*text = NULL;
+	*len = 0;
+	ret = in ? read_all(in, text, len) : -errno;
+	if (in && !is_stdin)
+		fclose(in);
+	if (!ret)
+		return 0;
+	free(*text);
+	*text = NULL;
+	return log_error(ret, NULL, NULL, "read %s", path);
+}
+
+int policy_open(const char *path, bool required, struct policy_file *file)
+{
+	char *text;
+	size_t len;
 	int ret;
 
 	memset(file, 0, sizeof(*file));
-	ret = in ? read_all(in, &text, &len) : -errno;
-	if (ret)
-		log_error(ret, NULL, NULL, "read policy %s", path);
-	else
-		ret = policy_open_text(text, len, is_stdin ? "standard input" : path, required,
-				       file);
+	ret = policy_read_text(path, &text, &len);
+	if (!ret)
+		ret = policy_open_text(text, len, strcmp(path, "-") ? path : "standard input",
+				       required, file);
 	free(text);
-	if (in && !is_stdin)
-		fclose(in);
 	return ret;
 }
 

@@ -87,6 +87,7 @@ struct policy {
 	const char *name;
 	bool enforce;
 	__u32 default_deny; /* bits of enum gmem_operation */
+	struct place default_places[GMEM_DO_MAX];
 	struct policy_subject *subjects;
 	size_t nr_subjects;
 	struct policy_rule *rules;

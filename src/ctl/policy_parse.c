@@ -305,13 +305,13 @@ static int read_default_of(void *context, const struct tree *value, void *into)
 {
 	struct reader *reader = context;
 	struct policy *policy = into;
-	bool deny;
+	int op = value_number(VALUE_OPERATION, value->key->text);
 
+	policy->default_places[op] = value->key->place;
 	if (!tree_is(value, TREE_SCALAR, "a default", reader->diags))
 		return 0;
-	deny = !strcmp(value->text, "deny");
-	if (deny)
-		policy->default_deny |= 1U << value_number(VALUE_OPERATION, value->key->text);
+	if (!strcmp(value->text, "deny"))
+		policy->default_deny |= 1U << op;
 	else if (strcmp(value->text, "allow"))
 		diag_error(reader->diags, value->place, NULL,
 			   "a default must be allow or deny, not \"%s\"", value->text);

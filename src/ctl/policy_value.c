@@ -11,7 +11,7 @@
 #include "policy_value.h"
 
 #define MOST_NAMES   8
-#define LONGEST_NAME 16
+#define LONGEST_NAME 24
 
 /* "other" is a direction of requests, but none that a policy can name. */
 #define NAMED_DIRECTIONS 2
@@ -236,15 +236,16 @@ static int hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+static const struct algorithm {
+	const char *prefix;
+	__u32 number, size;
+} algorithms[] = {
+	{ "sha256:", FS_VERITY_HASH_ALG_SHA256, 32 },
+	{ "sha512:", FS_VERITY_HASH_ALG_SHA512, 64 },
+};
+
 int value_digest(const char *text, struct gmem_identity *identity)
 {
-	static const struct algorithm {
-		const char *prefix;
-		__u32 number, size;
-	} algorithms[] = {
-		{ "sha256:", FS_VERITY_HASH_ALG_SHA256, 32 },
-		{ "sha512:", FS_VERITY_HASH_ALG_SHA512, 64 },
-	};
 	const struct algorithm *algorithm = algorithms;
 	__u32 i;
 
@@ -267,6 +268,20 @@ int value_digest(const char *text, struct gmem_identity *identity)
 		identity->digest[i] = (__u8)(high << 4 | low);
 	}
 	return 0;
+}
+
+char *value_digest_text(const struct gmem_identity *identity, char text[VALUE_DIGEST_TEXT])
+{
+	const struct algorithm *algorithm = algorithms;
+	__u32 i, len;
+
+	if (algorithm->number != identity->algorithm)
+		algorithm++;
+	len = (__u32)strlen(algorithm->prefix);
+	memcpy(text, algorithm->prefix, len + 1);
+	for (i = 0; i < algorithm->size; i++)
+		snprintf(text + len + 2 * i, 3, "%02x", identity->digest[i]);
+	return text;
 }
 
 char *value_size_text(__u64 bytes, char text[VALUE_SIZE_TEXT])

@@ -57,6 +57,10 @@ int value_range(const char *text, __u64 *start, __u64 *end);
 /* A digest: sha256: or sha512: and hexadecimal digits. Return: 0 or -EINVAL. */
 int value_digest(const char *text, struct gmem_identity *identity);
 
+#define VALUE_DIGEST_TEXT (8 + 2 * GMEM_DIGEST_SIZE)
+/* A digest as value_digest() reads it. Returns @text. */
+char *value_digest_text(const struct gmem_identity *identity, char text[VALUE_DIGEST_TEXT]);
+
 #define VALUE_SIZE_TEXT 32
 /* A size with the largest unit that leaves no rest. Returns @text. */
 char *value_size_text(__u64 bytes, char text[VALUE_SIZE_TEXT]);

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* gmemctl explain: which rule decides, and why not those before it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libsmartcols/libsmartcols.h>
+
+#include "../lib/exits.h"
+#include "../lib/json.h"
+#include "../lib/log.h"
+#include "ctl.h"
+#include "loader.h"
+#include "policy_eval.h"
+#include "policy_request.h"
+#include "policy_value.h"
+
+#define TEXT 512
+
+enum column {
+	COLUMN_RULE,
+	COLUMN_LINE,
+	COLUMN_VERDICT,
+	COLUMN_CONDITION,
+	COLUMN_WANTED,
+	COLUMN_GIVEN,
+	COLUMN_HOLDS,
+	COLUMN_MAX
+};
+
+static const char *const titles[COLUMN_MAX] = {
+	[COLUMN_RULE] = "RULE",		  [COLUMN_LINE] = "LINE",     [COLUMN_VERDICT] = "VERDICT",
+	[COLUMN_CONDITION] = "CONDITION", [COLUMN_WANTED] = "WANTED", [COLUMN_GIVEN] = "GIVEN",
+	[COLUMN_HOLDS] = "HOLDS",
+};
+
+struct explain {
+	const struct policy *policy;
+	const struct who *who;
+	const struct gmem_request *request;
+	struct gmem_decision decision;
+	struct json json;
+	struct libscols_table *table;
+	const struct policy_rule *rule; /* that is being shown */
+	bool rule_begins;
+};
+
+static const char *verdict_text(const struct policy_rule *rule)
+{
+	if (rule->trial)
+		return rule->deny ? "deny (audit)" : "allow (audit)";
+	return rule->deny ? "deny" : "allow";
+}
+
+/* One condition of the rule that is being shown. */
+static void show(struct explain *explain, const char *condition, const char *wanted,
+		 const char *given, bool holds)
+{
+	struct libscols_line *line;
+	char number[16];
+
+	if (!explain->table) {
+		json_open(&explain->json, NULL, '{');
+		json_str(&explain->json, "condition", condition);
+		json_str(&explain->json, "wanted", wanted);
+		json_str(&explain->json, "given", given);
+		json_bool(&explain->json, "holds", holds);
+		json_close(&explain->json, '}');
+		return;
+	}
+	line = scols_table_new_line(explain->table, NULL);
+	if (!line)
+		return;
+	if (explain->rule_begins) {
+		snprintf(number, sizeof(number), "%u", explain->rule->place.line);
+		scols_line_set_data(line, COLUMN_RULE, explain->rule->name);
+		scols_line_set_data(line, COLUMN_LINE, number);
+		scols_line_set_data(line, COLUMN_VERDICT, verdict_text(explain->rule));
+		explain->rule_begins = false;
+	}
+	scols_line_set_data(line, COLUMN_CONDITION, condition);
+	scols_line_set_data(line, COLUMN_WANTED, wanted);
+	scols_line_set_data(line, COLUMN_GIVEN, given);
+	scols_line_set_data(line, COLUMN_HOLDS, holds ? "yes" : "no");
+}
+
+static void user_names(const struct policy_subject *subject, char *text, size_t size)
+{
+	size_t i, len = 0;
+
+	*text = '\0';
+	for (i = 0; i < subject->nr_uids && len < size; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s%s", i ? "," : "",
+					subject->uids[i].name);
+}
+
+/* Who asks, as text: "-" where it is not known. */
+static const char *given_exe(const struct explain *explain)
+{
+	return explain->who->exe ? explain->who->exe : "-";
+}
+
+static const char *given_digest(const struct explain *explain, char text[VALUE_DIGEST_TEXT])
+{
+	return explain->who->has_verity ? value_digest_text(&explain->who->verity, text) : "-";
+}
+
+static const char *given_user(const struct explain *explain, char text[16])
+{
+	if (explain->who->user)
+		return explain->who->user;
+	if (!explain->who->has_uid)
+		return "-";
+	snprintf(text, 16, "%u", explain->who->uid);
+	return text;
+}
+
+static const char *given_cgroup(const struct explain *explain)
+{
+	return explain->who->cgroup ? explain->who->cgroup : "-";
+}
+
+static void show_subject(struct explain *explain, const struct policy_subject *subject)
+{
+	struct eval_subject eval = eval_subject(subject, explain->who);
+	char name[TEXT], wanted[TEXT], digest[VALUE_DIGEST_TEXT], given[VALUE_DIGEST_TEXT];
+
+	if (eval.exe != EVAL_ABSENT) {
+		snprintf(name, sizeof(name), "%s: %s", subject->name,
+			 subject->has_verity ? "verity" : "exe");
+		if (subject->has_verity)
+			show(explain, name, value_digest_text(&subject->verity, digest),
+			     given_digest(explain, given), eval.exe == EVAL_TRUE);
+		else
+			show(explain, name, subject->exe, given_exe(explain),
+			     eval.exe == EVAL_TRUE);
+	}
+	if (eval.uid != EVAL_ABSENT) {
+		snprintf(name, sizeof(name), "%s: uid", subject->name);
+		user_names(subject, wanted, sizeof(wanted));
+		show(explain, name, wanted, given_user(explain, given), eval.uid == EVAL_TRUE);
+	}
+	if (eval.cgroup != EVAL_ABSENT) {
+		snprintf(name, sizeof(name), "%s: cgroup", subject->name);
+		show(explain, name, subject->cgroup, given_cgroup(explain),
+		     eval.cgroup == EVAL_TRUE);
+	}
+}
+
+static void show_conditions(struct explain *explain, const struct eval_rule *eval)
+{
+	char wanted[TEXT], given[REQUEST_TEXT];
+	const struct policy_rule *rule = explain->rule;
+	unsigned int i;
+
+	show(explain, "operation", value_list(VALUE_OPERATION, rule->ops, ",", wanted, TEXT),
+	     value_name(VALUE_OPERATION, explain->request->op), eval->operation);
+	if (rule->any)
+		show(explain, "subject", "any", "any", true);
+	for (i = 0; i < rule->nr_subjects; i++)
+		show_subject(explain, &explain->policy->subjects[rule->subjects[i]]);
+	for (i = 0; i < POLICY_IF_MAX; i++) {
+		if (eval->conditions[i] == EVAL_ABSENT)
+			continue;
+		show(explain, value_name(VALUE_CONDITION, i), condition_value(rule, i, wanted),
+		     request_value(explain->request, i, given), eval->conditions[i] == EVAL_TRUE);
+	}
+}
+
+static void show_rule(struct explain *explain, const struct policy_rule *rule)
+{
+	struct eval_rule eval = eval_rule(explain->policy, rule, explain->who, explain->request);
+
+	explain->rule = rule;
+	explain->rule_begins = true;
+	if (!explain->table) {
+		json_open(&explain->json, NULL, '{');
+		json_str(&explain->json, "name", rule->name);
+		json_u64(&explain->json, "line", rule->place.line);
+		json_str(&explain->json, "verdict", rule->deny ? "deny" : "allow");
+		json_bool(&explain->json, "audit", rule->trial);
+		json_bool(&explain->json, "matches", eval.matches);
+		json_open(&explain->json, "conditions", '[');
+	}
+	show_conditions(explain, &eval);
+	if (!explain->table) {
+		json_close(&explain->json, ']');
+		json_close(&explain->json, '}');
+	}
+}
+
+/* All rules up to the one that decides. */
+static void show_rules(struct explain *explain)
+{
+	size_t i;
+
+	for (i = 0; i < explain->policy->nr_rules && i <= explain->decision.rule; i++)
+		show_rule(explain, &explain->policy->rules[i]);
+}
+
+static unsigned int line_of(const struct explain *explain, __u32 rule)
+{
+	if (rule < explain->policy->nr_rules)
+		return explain->policy->rules[rule].place.line;
+	return explain->policy->default_places[explain->request->op].line;
+}
+
+static const char *effect(const struct explain *explain)
+{
+	if (!explain->decision.deny)
+		return "allowed";
+	return explain->policy->enforce ? "denied" : "allowed, would be denied";
+}
+
+static int print_text(struct explain *explain)
+{
+	const struct policy *policy = explain->policy;
+	const struct gmem_decision *d = &explain->decision;
+	enum column column;
+
+	explain->table = scols_new_table();
+	if (!explain->table)
+		return -ENOMEM;
+	for (column = 0; column < COLUMN_MAX; column++)
+		scols_table_new_column(explain->table, titles[column], 0,
+				       column == COLUMN_LINE ? SCOLS_FL_RIGHT : 0);
+	show_rules(explain);
+	scols_print_table(explain->table);
+	scols_unref_table(explain->table);
+	if (d->trial != GMEM_RULE_NONE)
+		printf("rule %s in audit mode would %s it (%s:%u)\n", policy->rules[d->trial].name,
+		       d->trial_deny ? "deny" : "allow", policy->file, line_of(explain, d->trial));
+	printf("%s %s by %s%s (%s:%u), policy %s in mode %s\n",
+	       value_name(VALUE_OPERATION, explain->request->op), effect(explain),
+	       d->rule < policy->nr_rules ? "rule " : "", decision_rule(policy, d->rule),
+	       policy->file, line_of(explain, d->rule), policy->name,
+	       policy->enforce ? "enforce" : "audit");
+	return 0;
+}
+
+static void json_subject(struct explain *explain)
+{
+	char text[VALUE_DIGEST_TEXT];
+	const struct who *who = explain->who;
+	struct json *json = &explain->json;
+
+	json_open(json, "subject", '{');
+	json_str(json, "exe", who->exe);
+	json_str(json, "verity", who->has_verity ? given_digest(explain, text) : NULL);
+	json_str(json, "uid", who->user || who->has_uid ? given_user(explain, text) : NULL);
+	json_str(json, "cgroup", who->cgroup);
+	json_close(json, '}');
+}
+
+static void json_request(struct explain *explain)
+{
+	char value[REQUEST_TEXT];
+	unsigned int i;
+
+	json_open(&explain->json, "request", '{');
+	for (i = 0; i < POLICY_IF_MAX; i++) {
+		if (condition_ops[i] >> explain->request->op & 1)
+			json_str(&explain->json, value_name(VALUE_CONDITION, i),
+				 request_value(explain->request, i, value));
+	}
+	json_close(&explain->json, '}');
+}
+
+static int print_json(struct explain *explain)
+{
+	const struct policy *policy = explain->policy;
+	const struct gmem_decision *d = &explain->decision;
+	struct json *json = &explain->json;
+	int ret;
+
+	json_open(json, NULL, '{');
+	json_str(json, "file", policy->file);
+	json_str(json, "policy", policy->name);
+	json_str(json, "mode", policy->enforce ? "enforce" : "audit");
+	json_str(json, "operation", value_name(VALUE_OPERATION, explain->request->op));
+	json_subject(explain);
+	json_request(explain);
+	json_str(json, "verdict", d->deny ? "deny" : "allow");
+	json_bool(json, "denied", d->deny && policy->enforce);
+	json_str(json, "rule", decision_rule(policy, d->rule));
+	json_u64(json, "line", line_of(explain, d->rule));
+	if (d->trial == GMEM_RULE_NONE) {
+		json_null(json, "audit_rule");
+	} else {
+		json_open(json, "audit_rule", '{');
+		json_str(json, "rule", decision_rule(policy, d->trial));
+		json_u64(json, "line", line_of(explain, d->trial));
+		json_str(json, "verdict", d->trial_deny ? "deny" : "allow");
+		json_close(json, '}');
+	}
+	json_open(json, "rules", '[');
+	show_rules(explain);
+	json_close(json, ']');
+	json_close(json, '}');
+	ret = json_flush_line(json, stdout);
+	json_free(json);
+	return ret;
+}
+
+static int explain_request(const struct policy_file *file, const struct who *who,
+			   const struct gmem_request *request, bool as_json)
+{
+	struct explain explain = { .policy = file->policy, .who = who, .request = request };
+	struct gmem_decision plain;
+
+	explain.decision = policy_decide(&file->compiled, who, request);
+	/* What is told of the rules must be why the kernel's matcher decides so. */
+	plain = policy_eval(file->policy, who, request);
+	if (plain.rule != explain.decision.rule || plain.deny != explain.decision.deny)
+		return log_error(-EPROTO, "the rules one by one say something else",
+				 "this is a bug, please report it", "explain rule %s",
+				 decision_rule(file->policy, explain.decision.rule));
+	return as_json ? print_json(&explain) : print_text(&explain);
+}
+
+/* The policy that was asked for, or the one that is in force. */
+static int open_policy(const struct ctl_options *opts, struct policy_file *file)
+{
+	struct loader_shown shown;
+	int ret;
+
+	if (opts->policy)
+		return policy_open(opts->policy, false, file);
+	memset(file, 0, sizeof(*file));
+	ret = loader_show(opts->pins, &shown);
+	if (ret)
+		return ret;
+	ret = policy_open_text(shown.source, shown.source_len, "the policy in force", false, file);
+	if (!ret)
+		file->policy->enforce = GMEM_ACTIVE_ENFORCES(shown.word);
+	loader_shown_free(&shown);
+	return ret;
+}
+
+static int read_who(const struct ctl_options *opts, struct who_process *process,
+		    struct request_error *error)
+{
+	struct who_text text = { opts->exe, opts->verity, opts->uid, opts->cgroup };
+	int ret;
+
+	if (!opts->pid)
+		return who_parse(&text, &process->who, error);
+	if (opts->exe || opts->verity || opts->uid || opts->cgroup)
+		return log_error(-EINVAL, "it says all of that", NULL,
+				 "--pid with --exe, --verity, --uid or --cgroup");
+	ret = opts->pid > ~0U ? -ESRCH : who_of_process((unsigned int)opts->pid, process);
+	if (ret)
+		log_error(ret, NULL, NULL, "look at process %llu", (unsigned long long)opts->pid);
+	return ret;
+}
+
+int ctl_explain(const struct ctl_options *opts)
+{
+	struct request_text text = { opts->op,	      opts->size,  opts->flags,	 opts->prot,
+				     opts->direction, opts->range, opts->vm_type };
+	struct request_error error = { 0 };
+	struct gmem_request request;
+	struct who_process *process;
+	struct policy_file file;
+	int ret;
+
+	ret = request_parse(&text, &request, &error);
+	process = malloc(sizeof(*process));
+	if (!ret)
+		ret = process ? read_who(opts, process, &error) : -ENOMEM;
+	if (error.name)
+		log_error(ret, error.why, NULL, "--%s %s", error.name, error.value);
+	if (ret) {
+		free(process);
+		return ret;
+	}
+	ret = open_policy(opts, &file);
+	if (ret == -EBADMSG)
+		diags_report(&file.diags, opts->json);
+	if (!ret)
+		ret = explain_request(&file, &process->who, &request, opts->json);
+	policy_close(&file);
+	free(process);
+	return ret == -EBADMSG ? GMEM_EXIT_POLICY : ret;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a policy would have denied of what gmemtop recorded. */
+#ifndef GMEM_POLICY_EVENTS_H
+#define GMEM_POLICY_EVENTS_H
+
+#include "policy_compile.h"
+
+/* Denials that are the same but for the time. */
+struct event_group {
+	struct event_group *next_in_bucket, *next;
+	__u32 op, rule;
+	char *exe, *cgroup, *vm; /* NULL: not recorded */
+	__s64 uid;		 /* -1: not recorded */
+	__u64 count, first_seq;
+};
+
+struct events_report {
+	struct event_group *first; /* in the order in which they happened first */
+	__u64 events;		   /* that the policy decides */
+	__u64 denied;		   /* of those */
+	__u64 would;		   /* denied by rules in audit mode only */
+	__u64 skipped;		   /* events of which a policy says nothing */
+	__u64 lost;		   /* that gmemtop could not record */
+	__u64 unplaced;		   /* events that lack what a decision needs */
+};
+
+/**
+ * events_decide - decide recorded events
+ * @path: what `gmemtop events --json` wrote; "-" is standard input
+ * @report: to be given to events_report_free(), also on error
+ *
+ * Return: 0 or a negative errno that has been explained.
+ */
+int events_decide(const struct policy_file *file, const char *path, struct events_report *report);
+void events_report_free(struct events_report *report);
+
+#endif /* GMEM_POLICY_EVENTS_H */
