@@ -27,6 +27,9 @@ static __always_inline bool inst_is_alive(const struct gmem_inst *inst)
 	       BPF_CORE_READ(inode, i_sb, s_dev) == inst->dev;
 }
 
+/* Do records of VMs have the heat map at their end, or end before it? */
+bool want_heat;
+
 /* Each VM with its private pages as of now. */
 SEC("iter/bpf_map_elem")
 int dump_vms(struct bpf_iter__bpf_map_elem *ctx)
@@ -42,7 +45,10 @@ int dump_vms(struct bpf_iter__bpf_map_elem *ctx)
 	if (vm->kvm && live.alive)
 		live.pages = private_pages_of((struct kvm *)vm->kvm);
 	bpf_seq_write(seq, &live, sizeof(live));
-	bpf_seq_write(seq, vm, sizeof(*vm));
+	if (want_heat)
+		bpf_seq_write(seq, vm, sizeof(*vm));
+	else
+		bpf_seq_write(seq, vm, __builtin_offsetof(struct gmem_vm, heat));
 	return 0;
 }
 

@@ -26,7 +26,7 @@
 
 struct options {
 	bool batch, json, csv, once, features, no_wait, instances, redundant, version, help;
-	bool bindings, holders, waste;
+	bool bindings, holders, waste, heat;
 	int verbose;
 	uint64_t frames, delay_ns, pid, max_vms, max_instances;
 	const char *vm, *cgroup, *sort, *columns;
@@ -51,6 +51,8 @@ static const struct opt table[] = {
 	  0 },
 	{ "waste", NULL, "look page by page for what is private and what is held twice (JSON)",
 	  AT(waste), OPT_FLAG, 'w' },
+	{ "heat", NULL, "say where in the guests' memory conversions happen (JSON)", AT(heat),
+	  OPT_FLAG, 0 },
 	{ "pid", "PID", "only VMs of this process", AT(pid), OPT_NUMBER, 'p' },
 	{ "vm", "NAME", "only VMs of this name (a pattern as of the shell)", AT(vm), OPT_STRING,
 	  0 },
@@ -105,7 +107,7 @@ static int check(struct options *opts, struct batch *batch)
 		opts->frames = 1;
 	batch->list_instances = opts->instances;
 	batch->want = (opts->bindings ? WANT_BINDINGS : 0) | (opts->holders ? WANT_HOLDERS : 0) |
-		      (opts->waste ? WANT_WASTE : 0);
+		      (opts->waste ? WANT_WASTE : 0) | (opts->heat ? WANT_HEAT : 0);
 	batch->pid = opts->pid;
 	batch->vm_pattern = opts->vm;
 	batch->cgroup = opts->cgroup;

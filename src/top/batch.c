@@ -362,7 +362,8 @@ static void put_vm(struct batch *batch, const struct features *f, struct model *
 	put_counters(json, f, vm);
 	put_errors(json, f, &vm->now);
 	put_latency(json, f, &vm->now);
-	put_heat(json, f, &vm->now.heat);
+	if (model->looked & WANT_HEAT)
+		put_heat(json, f, &vm->now.heat);
 	if (batch->list_instances)
 		put_instances(json, f, model, vm);
 	if (model->looked & WANT_BINDINGS)

@@ -112,7 +112,8 @@ int model_add_vm(struct model *model, const struct gmem_vm *record, bool ended)
 		return -ENOMEM;
 	if (!vm->now.first_ns)
 		forget_frame(vm);
-	vm->now = *record;
+	memcpy(&vm->now, record,
+	       model->looked & WANT_HEAT ? sizeof(*record) : offsetof(struct gmem_vm, heat));
 	vm->absent = 0;
 	vm->gone = ended;
 	return 0;
@@ -224,7 +225,7 @@ int model_end(struct model *model)
 		rates(vm->rate_vm, vm->prev_vm, vm->now.c, GMEM_VM_MAX, model->interval_ns);
 		rates(vm->rate_inst, vm->prev_inst, vm->inst, GMEM_INST_MAX, model->interval_ns);
 	}
-	for (i = 0; i < model->nr_insts; i++) {
+	for (i = 0; i < model->nr_insts && model->looked & WANT_RATES; i++) {
 		inst = model->insts[i];
 		rates(inst->rate, inst->prev, inst->now.c, GMEM_INST_MAX, model->interval_ns);
 	}

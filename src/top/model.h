@@ -21,6 +21,8 @@ enum want {
 	WANT_BINDINGS = 1 << 0, /* what is bound where */
 	WANT_HOLDERS = 1 << 1,	/* which processes have descriptors or mappings of instances */
 	WANT_WASTE = 1 << 2,	/* page by page: what is private, in memory, and held twice */
+	WANT_HEAT = 1 << 3,	/* where conversions happen */
+	WANT_RATES = 1 << 4,	/* of each instance too; from the first frame on or never */
 };
 
 struct model_vm {
@@ -92,12 +94,12 @@ struct model {
 	uint64_t frame;		      /* 1 is the first */
 };
 
-/* @looked: enum want, what this frame will tell */
+/* @looked: enum want, what this frame is to tell */
 void model_begin(struct model *model, uint64_t now_ns, uint32_t looked);
 
 /**
  * model_add_vm - a VM as read from the source
- * @vm: its record
+ * @vm: its record; the heat map at its end is only there with WANT_HEAT
  * @ended: it is the last one
  *
  * Return: 0 or -ENOMEM.

@@ -278,7 +278,7 @@ int model_memory(struct model *model)
 {
 	int ret;
 
-	if (!model->looked)
+	if (!(model->looked & (WANT_BINDINGS | WANT_HOLDERS | WANT_WASTE)))
 		return 0;
 	ret = sort_instances(model, by_key);
 	if (!ret && model->looked & WANT_HOLDERS)

@@ -178,7 +178,8 @@ static void add_hot_vm(const struct source_bpf *s, struct gmem_vm *vm)
 		if (hot->latency[d].max_ns > vm->latency[d].max_ns)
 			vm->latency[d].max_ns = hot->latency[d].max_ns;
 	}
-	heat_add(&vm->heat, &hot->heat);
+	if (s->skel->bss->want_heat)
+		heat_add(&vm->heat, &hot->heat);
 }
 
 static void add_hot_inst(const struct source_bpf *s, struct gmem_inst *inst)
@@ -194,6 +195,7 @@ static void add_hot_inst(const struct source_bpf *s, struct gmem_inst *inst)
 }
 
 /* A record: what only the kernel knows at this moment, and the entry of the map. */
+/* The heat map is only there if it is wanted, and what stands in its place is not looked at. */
 struct vm_record {
 	struct gmem_live live;
 	struct gmem_vm vm;
@@ -310,10 +312,12 @@ int source_records(struct source_bpf *s, struct bpf_link *link, size_t size,
 
 static int read_dump(struct source_bpf *s, struct model *model, enum dump dump)
 {
-	return source_records(s, s->links[dump],
-			      dumps_vms(dump) ? sizeof(struct vm_record)
-					      : sizeof(struct inst_record),
-			      take, model, (int)dump);
+	size_t size = sizeof(struct inst_record);
+
+	if (dumps_vms(dump))
+		size = s->skel->bss->want_heat ? sizeof(struct vm_record)
+					       : offsetof(struct vm_record, vm.heat);
+	return source_records(s, s->links[dump], size, take, model, (int)dump);
 }
 
 /* To look through an empty map costs as much as through a full one. */
@@ -334,6 +338,7 @@ int source_read(struct source_bpf *source, struct model *model, uint64_t only)
 	enum dump dump;
 	int ret;
 
+	source->skel->bss->want_heat = model->looked & WANT_HEAT;
 	/*
 	 * Live ones before those that ended: what moves in between is seen twice, never not at all.
 	 * And instances before VMs, so that an instance's VM is there.

@@ -207,7 +207,7 @@ static int add_vm(struct model *model, struct json_object *object)
 static uint32_t looked_at(struct json_object *vms)
 {
 	struct json_object *vm;
-	uint32_t looked = 0;
+	uint32_t looked = WANT_RATES;
 	size_t i;
 
 	for (i = 0; i < length(vms); i++) {
@@ -215,6 +215,7 @@ static uint32_t looked_at(struct json_object *vms)
 		looked |= member(vm, "binding_list") ? WANT_BINDINGS : 0;
 		looked |= member(vm, "holder_list") ? WANT_HOLDERS : 0;
 		looked |= member(vm, "waste_instance") ? WANT_WASTE : 0;
+		looked |= member(vm, "heat") ? WANT_HEAT : 0;
 	}
 	return looked;
 }
