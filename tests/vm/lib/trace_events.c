@@ -139,7 +139,7 @@ void trace_close(void)
 	rmdir(INSTANCE);
 }
 
-static struct record *append(struct records *records)
+struct record *records_append(struct records *records)
 {
 	size_t room = records->room ? records->room * 2 : 1024;
 	struct record *r;
@@ -220,7 +220,7 @@ static int parse_fields(struct record *r, const char *line, bool trace)
 	return 0;
 }
 
-static int event_id(const char *name)
+int event_id_of(const char *name)
 {
 	size_t len = strcspn(name, " :\n");
 	int i;
@@ -239,30 +239,13 @@ struct creation {
 	int64_t inst;
 };
 
-struct creations {
-	struct creation *c;
-	size_t nr;
-};
-
-/* Which VM and, by its inode's number, which instance of it; numbered in the order of creation. */
-static int parse_identity(struct creations *creations, struct record *r, const char *line)
+/* Which instance of its VM it is, by its inode's number; numbered in the order of creation. */
+int number_instance(struct creations *creations, struct record *r, uint64_t ino)
 {
-	const char *at = find(line, "vm");
 	struct creation *c;
-	bool missing = false;
 	int64_t older = 0;
-	uint64_t ino = 0;
 	size_t i;
 
-	if (at)
-		r->key = strtoull(at, NULL, 16);
-	r->pid = (int)number(line, "pid", &missing);
-	if (r->id != EV_CONVERT)
-		ino = number(line, "ino", &missing);
-	if (missing || !at) {
-		fprintf(stderr, "trace_test: no VM or instance in: %s", line);
-		return -EINVAL;
-	}
 	if (!ino)
 		return 0;
 	for (i = 0; i < creations->nr; i++) {
@@ -282,6 +265,25 @@ static int parse_identity(struct creations *creations, struct record *r, const c
 	r->inst = older;
 	c[creations->nr++] = (struct creation){ r->key, ino, r->pid, older };
 	return 0;
+}
+
+/* Which VM and which instance. */
+static int parse_identity(struct creations *creations, struct record *r, const char *line)
+{
+	const char *at = find(line, "vm");
+	bool missing = false;
+	uint64_t ino = 0;
+
+	if (at)
+		r->key = strtoull(at, NULL, 16);
+	r->pid = (int)number(line, "pid", &missing);
+	if (r->id != EV_CONVERT)
+		ino = number(line, "ino", &missing);
+	if (missing || !at) {
+		fprintf(stderr, "trace_test: no VM or instance in: %s", line);
+		return -EINVAL;
+	}
+	return number_instance(creations, r, ino);
 }
 
 /**
@@ -309,10 +311,10 @@ int trace_read(struct records *records)
 		if (!at)
 			continue;
 		at += strlen(": " PREFIX);
-		id = event_id(at);
+		id = event_id_of(at);
 		if (id < 0)
 			continue;
-		r = append(records);
+		r = records_append(records);
 		if (!r) {
 			ret = -ENOMEM;
 			break;
@@ -349,8 +351,8 @@ int log_read(const char *path, struct records *records)
 			ret = -EINVAL;
 			break;
 		}
-		id = event_id(line + at);
-		r = id < 0 ? NULL : append(records);
+		id = event_id_of(line + at);
+		r = id < 0 ? NULL : records_append(records);
 		if (!r) {
 			ret = id < 0 ? -EINVAL : -ENOMEM;
 			break;

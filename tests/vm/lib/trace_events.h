@@ -44,6 +44,12 @@ struct records {
 	size_t nr, room;
 };
 
+/* The instances that were created so far. */
+struct creations {
+	struct creation *c;
+	size_t nr;
+};
+
 /* Fields of each event in this order; see event_descs. */
 enum {
 	CREATE_SIZE = 0,
@@ -84,6 +90,15 @@ int trace_stop(void);
 void trace_close(void);
 int trace_read(struct records *records);
 int log_read(const char *path, struct records *records);
+/* A new one at the end, NULL without memory. */
+struct record *records_append(struct records *records);
+
+/* An event by its name, which ends with a blank, a colon or the text; or -EINVAL. */
+int event_id_of(const char *name);
+
+/* Which instance of its VM it is, by its inode's number (0: none). Return: 0 or -ENOMEM. */
+int number_instance(struct creations *creations, struct record *r, uint64_t ino);
+
 void record_text(struct record *record);
 void records_sort(struct records *records);
 void records_free(struct records *records);
