@@ -109,10 +109,14 @@ static void set_enforcing(bool on)
 /* This process is in the domain from now on. */
 static void become(const char *type)
 {
+	static int fd = -1;
 	char context[64];
+	int len = snprintf(context, sizeof(context), "u:r:%s", type);
 
-	snprintf(context, sizeof(context), "u:r:%s", type);
-	write_file("/proc/self/attr/current", context);
+	if (fd < 0)
+		fd = open("/proc/self/attr/current", O_WRONLY | O_CLOEXEC);
+	if (pwrite(fd, context, len, 0) != len)
+		give_up(context);
 }
 
 /* How a binary policy begins: fixed fields, and the capabilities as a bitmap of 64-bit words. */
