@@ -39,17 +39,25 @@ zeros()
 # vm FRAME ID PID NAME TYPE SIZE RESIDENT PRIVATE RATE GONE ERRORS CGROUP INSTANCES
 vm()
 {
-	local f=$1 n=$(($9 * $1)) list='' i hist
+	local f=$1 n=$(($9 * $1)) list='' bound='' held='' i hist
 
 	hist="$(zeros 11),$((n / 2)),$((n / 3)),$((n - n / 2 - n / 3)),$(zeros 18)"
 	for ((i = 0; i < ${13}; i++)); do
 		list+="${list:+,}{\"id\":$(($2 * 10 + i)),\"dev\":\"0:14\",\"ino\":$((5000 + $2 * 10 + i)),"
 		list+="\"size_pages\":$(($6 / ${13})),\"resident_pages\":$(($7 / ${13})),\"flags\":$((i * 3)),"
 		list+="\"existed\":true,\"counters\":{\"guest_faults\":$((n * 7 / ${13}))}}"
+		bound+="${bound:+,}{\"slot\":$((i + 2)),\"gpa\":$(((4 << 30) + i * 4096 * ($6 / ${13}))),"
+		bound+="\"pages\":$(($6 / ${13})),\"dev\":\"0:14\",\"ino\":$((5000 + $2 * 10 + i)),"
+		bound+="\"offset_pages\":0,\"private_pages\":$(($7 / 2)),\"resident_pages\":$(($7 / ${13})),"
+		bound+="\"waste_instance\":$(($7 / 4)),\"waste_backing\":null}"
+		held+="${held:+,}{\"instance\":$(($2 * 10 + i)),\"pid\":$3,\"comm\":\"qemu\",\"fds\":1,\"mappings\":2}"
 	done
 	cat <<-END
 	{"id":$2,"pid":$3,"name":"$4","type":"$5","cgroup":${12},"gone":${10},"private_pages":$8,
-	"size_pages":$6,"resident_pages":$7,"instances":${13},"counters":{"to_private":$n,
+	"size_pages":$6,"resident_pages":$7,"instances":${13},"bound":$6,"bound_private":$(($7 / 2)),
+	"holders":1,"waste_instance":$(($7 / 4)),"waste_backing":null,
+	"heat":{"cell_pages":32768,"pages":[$n,0,$((n / 16)),$(zeros 29),$((n * 4)),$((n / 4)),$((f > 1)),4096]},
+	"binding_list":[$bound],"holder_list":[$held],"counters":{"to_private":$n,
 	"to_private_pages":$((n * 2)),"to_private_changed":$((n * 2 - f)),"to_private_redundant":$f,
 	"to_shared":$((n / 2)),"to_shared_pages":$((n / 2)),"to_shared_changed":$((n / 2)),
 	"to_shared_redundant":0,"guest_faults":$((n * 7)),"host_faults":$((3 * f)),"populates":null},
@@ -213,6 +221,8 @@ case_screens()
 	same detail
 	press End
 	same detail-end
+	press Home .
+	sees '^now      .·*[█▇]'
 	press Escape
 	press h
 	same help

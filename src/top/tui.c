@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "../lib/log.h"
+#include "heat.h"
 #include "tui_state.h"
 
 #define NS_PER_S 1000000000ULL
@@ -53,9 +54,34 @@ static void refresh_detail(struct tui *tui)
 		tui->detail.gone = true;
 		return;
 	}
+	tui->has_fresh = model->interval_ns && model->looked & tui->heat_known & WANT_HEAT;
+	if (tui->has_fresh)
+		tui->fresh = heat_since(&model->vms[i]->now.heat, &tui->detail.now.heat);
+	tui->heat_known = model->looked;
 	tui->detail = *model->vms[i];
 	tui->detail.cgroup = tui->detail.cgroup ? strdup(tui->detail.cgroup) : NULL;
 	free(cgroup);
+}
+
+static bool in_detail(const struct tui *tui)
+{
+	return tui->view == VIEW_DETAIL || (tui->view == VIEW_HELP && tui->behind == VIEW_DETAIL);
+}
+
+/* What is only looked at when it is on the screen. */
+static void say_wants(struct tui *tui)
+{
+	uint32_t want = WANT_RATES | (tui->sort ? tui->sort->wants : 0);
+	unsigned int i;
+
+	for (i = 0; i < tui->nr_columns; i++)
+		want |= tui->columns[i]->wants;
+	tui->frames->only = want & WANT_WASTE || !in_detail(tui) ? 0 : tui->detail.now.id;
+	if (tui->tree || tui->nr_flipped)
+		want |= WANT_BINDINGS | WANT_HOLDERS;
+	if (in_detail(tui))
+		want |= WANT_BINDINGS | WANT_HOLDERS | WANT_WASTE | WANT_HEAT;
+	tui->frames->want = want;
 }
 
 /* Return: 0 or a negative errno; that there are no more frames is none. */
@@ -67,6 +93,7 @@ static int take_frame(struct tui *tui)
 
 	if (tui->ended)
 		return 0;
+	say_wants(tui);
 	ret = tui->frames->next(tui->frames, &tui->model);
 	if (ret == -ENODATA) {
 		tui->ended = true;
@@ -80,7 +107,7 @@ static int take_frame(struct tui *tui)
 		tui->cpu = (uint32_t)((cpu - cpu_before) * 10000 / (now - before));
 	cpu_before = cpu;
 	before = now;
-	if (tui->view == VIEW_DETAIL || tui->behind == VIEW_DETAIL)
+	if (in_detail(tui))
 		refresh_detail(tui);
 	return history_add(tui);
 }

@@ -8,29 +8,23 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tui_state.h"
+#include "tui_detail.h"
 #include "tui_text.h"
 
 #define LABEL_CELLS 24 /* of a slot of the histogram and of counters */
-
-struct area {
-	struct tui *tui;
-	int line; /* of the whole */
-};
 
 static const char *const directions[GMEM_DIRECTIONS] = { "TO PRIVATE", "TO SHARED" };
 static const enum style bar_styles[GMEM_DIRECTIONS] = { STYLE_BAR_PRIVATE, STYLE_BAR_SHARED };
 
 /* Line @at of the whole, -1 if it is not on the screen. */
-static int place(const struct area *area, int at)
+int place(const struct area *area, int at)
 {
 	int y = at - area->tui->scroll;
 
 	return y < 0 || y >= area->tui->screen.lines - 1 ? -1 : y;
 }
 
-__attribute__((format(printf, 5, 6))) static void put(const struct area *area, int at, int x,
-						      enum style style, const char *fmt, ...)
+void put(const struct area *area, int at, int x, enum style style, const char *fmt, ...)
 {
 	const struct screen *screen = &area->tui->screen;
 	char buf[LINE_LEN];
@@ -42,7 +36,7 @@ __attribute__((format(printf, 5, 6))) static void put(const struct area *area, i
 	screen_put(screen, place(area, at), x, screen->cols - x, style, buf);
 }
 
-static void heading(struct area *area, const char *text)
+void heading(struct area *area, const char *text)
 {
 	area->line++;
 	screen_put(&area->tui->screen, place(area, area->line++), 0, -area->tui->screen.cols,
@@ -60,8 +54,8 @@ static const char *text_of(const struct area *area, struct value value, enum uni
 	return buf;
 }
 
-static void field(const struct area *area, int at, int x, const char *name, struct value value,
-		  enum unit unit)
+void field(const struct area *area, int at, int x, const char *name, struct value value,
+	   enum unit unit)
 {
 	char buf[NUMBER_LEN];
 
@@ -70,9 +64,10 @@ static void field(const struct area *area, int at, int x, const char *name, stru
 	    text_of(area, value, unit, buf));
 }
 
-static struct value plain(uint64_t number)
+struct value plain(uint64_t number)
 {
-	return (struct value){ .kind = VALUE_NUMBER, .number = number };
+	return (struct value){ .kind = number == GMEM_UNKNOWN ? VALUE_NONE : VALUE_NUMBER,
+			       .number = number };
 }
 
 static void draw_head(struct area *area)
@@ -92,7 +87,13 @@ static void draw_head(struct area *area)
 	field(area, 3, 16, "resident", plain(vm->resident), UNIT_PAGES);
 	field(area, 3, 33, "size", plain(vm->size), UNIT_PAGES);
 	field(area, 3, 46, "instances", plain(vm->nr_instances), UNIT_COUNT);
-	area->line = 4;
+	field(area, 4, 0, "bound", plain(vm->bound), UNIT_PAGES);
+	field(area, 4, 16, "private now", plain(vm->bound_private), UNIT_PAGES);
+	field(area, 4, 36, "holders", plain(vm->holders), UNIT_COUNT);
+	put(area, 5, 0, STYLE_LABEL, "held twice:");
+	field(area, 5, 12, "instances", plain(vm->waste_instance), UNIT_PAGES);
+	field(area, 5, 31, "shared backing", plain(vm->waste_backing), UNIT_PAGES);
+	area->line = 6;
 }
 
 /* --- conversions --- */
@@ -266,33 +267,13 @@ static void draw_errors(struct area *area)
 		put(area, area->line++, 0, STYLE_NORMAL, "none");
 }
 
-static void draw_instances(struct area *area)
-{
-	const struct tui *tui = area->tui;
-	const struct gmem_inst *inst;
-	char size[NUMBER_LEN], resident[NUMBER_LEN];
-	size_t i;
-
-	heading(area, "     ID        INODE    SIZE RESIDENT  FLAGS");
-	for (i = 0; i < tui->model.nr_insts; i++) {
-		inst = &tui->model.insts[i]->now;
-		if (inst->vm_id != tui->detail.now.id || inst->id == GMEM_ID_OTHER)
-			continue;
-		format_number(size, (inst->size >> 12) * 100, UNIT_PAGES, tui->bytes);
-		format_number(resident, inst->resident * 100, UNIT_PAGES, tui->bytes);
-		put(area, area->line++, 0, STYLE_NORMAL, "%7llu %12llu %7s %8s  %s%s%s",
-		    (unsigned long long)inst->id, (unsigned long long)inst->ino, size, resident,
-		    inst->flags & 1 ? "mmap " : "", inst->flags & 2 ? "init-shared " : "",
-		    inst->born ? "" : "older than gmemtop");
-	}
-}
-
 void detail_draw(struct tui *tui)
 {
 	struct area area = { .tui = tui };
 
 	draw_head(&area);
 	draw_conversions(&area);
+	draw_heat(&area);
 	draw_counters(&area);
 	draw_errors(&area);
 	draw_instances(&area);

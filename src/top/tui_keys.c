@@ -43,6 +43,13 @@ static void act_back(struct tui *tui)
 	tui->scroll = 0;
 }
 
+/* What is only looked at when it is on the screen must come before the next frame is due. */
+static void look_now(struct tui *tui)
+{
+	if (!tui->frames->recorded && !tui->frozen)
+		tui->step = true;
+}
+
 static void act_detail(struct tui *tui)
 {
 	if (tui->cursor >= tui->nr_rows)
@@ -54,6 +61,9 @@ static void act_detail(struct tui *tui)
 	tui->detail.cgroup = tui->detail.cgroup ? strdup(tui->detail.cgroup) : NULL;
 	tui->view = VIEW_DETAIL;
 	tui->scroll = 0;
+	tui->has_fresh = false;
+	tui->heat_known = tui->model.looked;
+	look_now(tui);
 }
 
 static void move_to(struct tui *tui, size_t cursor)
@@ -144,7 +154,15 @@ static void act_tree(struct tui *tui)
 	tui->tree = !tui->tree;
 	tui->nr_flipped = 0;
 	if (!tui->tree)
-		tui->selected_inst = 0;
+		tui->selected_inst = tui->selected_below = 0;
+	else
+		look_now(tui);
+}
+
+static void act_flip(struct tui *tui)
+{
+	rows_flip(tui);
+	look_now(tui);
 }
 
 static void act_units(struct tui *tui)
@@ -285,8 +303,13 @@ const struct tui_key tui_keys[] = {
 	  "show only VMs with this in name, pid, cgroup or type",
 	  IN(TABLE),
 	  act_filter },
-	{ { KEY_F(5), 't' }, "F5 t", "Tree", "show the instances of all VMs", IN(TABLE), act_tree },
-	{ { 'x' }, "x", NULL, "show the instances of the selected VM", IN(TABLE), rows_flip },
+	{ { KEY_F(5), 't' },
+	  "F5 t",
+	  "Tree",
+	  "show instances, bindings and holders of all VMs",
+	  IN(TABLE),
+	  act_tree },
+	{ { 'x' }, "x", NULL, "show the instances of the selected VM", IN(TABLE), act_flip },
 	{ { KEY_F(6), 's' }, "F6 s", "Sort", "choose the column that sorts", IN(TABLE), act_sort },
 	{ { '<' }, "<", NULL, "sort by the column to the left", IN(TABLE), act_sort_left },
 	{ { '>' }, ">", NULL, "sort by the column to the right", IN(TABLE), act_sort_right },

@@ -101,13 +101,43 @@ void rows_flip(struct tui *tui)
 		tui->flipped = larger;
 		tui->flipped[tui->nr_flipped++] = tui->selected_vm;
 	}
-	tui->selected_inst = 0;
+	tui->selected_inst = tui->selected_below = 0;
+}
+
+/* Bindings, then holders; @inst is the line of the instance. */
+static void add_below(struct tui *tui, const struct row *inst)
+{
+	const struct model *model = &tui->model;
+	struct model_binding *binding;
+	struct model_holder *holder;
+	unsigned int below = 0;
+	struct row *row = NULL;
+	size_t i, nr;
+
+	binding = model_bindings_of(model, inst->vm->now.id, &nr);
+	for (i = 0; i < nr; i++) {
+		if (binding[i].inst_id != inst->inst->now.id)
+			continue;
+		row = &tui->rows[tui->nr_rows++];
+		*row = (struct row){ inst->vm, inst->inst, .binding = &binding[i],
+				     .below = ++below };
+	}
+	holder = model_holders_of(model, inst->vm->now.id, &nr);
+	for (i = 0; i < nr; i++) {
+		if (holder[i].inst_id != inst->inst->now.id)
+			continue;
+		row = &tui->rows[tui->nr_rows++];
+		*row = (struct row){ inst->vm, inst->inst, .holder = &holder[i], .below = ++below };
+	}
+	if (row)
+		row->last_below = true;
 }
 
 static void add_instances(struct tui *tui, const struct model_vm *vm, size_t nr_insts)
 {
-	size_t low = 0, high = nr_insts, mid;
-	struct row *row = NULL;
+	size_t low = 0, high = nr_insts, mid, end, i;
+	struct row *row;
+	bool last;
 
 	while (low < high) {
 		mid = (low + high) / 2;
@@ -116,12 +146,16 @@ static void add_instances(struct tui *tui, const struct model_vm *vm, size_t nr_
 		else
 			high = mid;
 	}
-	for (; low < nr_insts && tui->insts[low]->now.vm_id == vm->now.id; low++) {
+	for (end = low; end < nr_insts && tui->insts[end]->now.vm_id == vm->now.id; end++)
+		;
+	for (; low < end; low++) {
+		last = low + 1 == end;
 		row = &tui->rows[tui->nr_rows++];
 		*row = (struct row){ .vm = vm, .inst = tui->insts[low] };
+		add_below(tui, row);
+		for (i = (size_t)(row - tui->rows); last && i < tui->nr_rows; i++)
+			tui->rows[i].last = true;
 	}
-	if (row)
-		row->last = true;
 }
 
 /* Where is what was selected? If it is gone: the same line, or the last one. */
@@ -135,9 +169,9 @@ static void find_cursor(struct tui *tui)
 		if (tui->rows[i].vm->now.id != tui->selected_vm)
 			continue;
 		id = tui->rows[i].inst ? tui->rows[i].inst->now.id : 0;
-		if (!id)
+		if (!id || (id == tui->selected_inst && !tui->rows[i].below))
 			vm = i;
-		if (id == tui->selected_inst)
+		if (id == tui->selected_inst && tui->rows[i].below == tui->selected_below)
 			break;
 	}
 	if (i == tui->nr_rows)
@@ -154,7 +188,8 @@ int rows_build(struct tui *tui)
 
 	if (grow(&tui->shown, &tui->room_shown, model->nr_vms, sizeof(*tui->shown)) ||
 	    grow(&tui->insts, &tui->room_insts, model->nr_insts, sizeof(*tui->insts)) ||
-	    grow(&tui->rows, &tui->room_rows, model->nr_vms + model->nr_insts,
+	    grow(&tui->rows, &tui->room_rows,
+		 model->nr_vms + model->nr_insts + model->nr_bindings + model->nr_holders,
 		 sizeof(*tui->rows))) {
 		tui->nr_rows = 0;
 		return -ENOMEM;
@@ -190,6 +225,7 @@ void rows_select(struct tui *tui, size_t cursor)
 	row = &tui->rows[tui->cursor];
 	tui->selected_vm = row->vm->now.id;
 	tui->selected_inst = row->inst ? row->inst->now.id : 0;
+	tui->selected_below = row->below;
 }
 
 size_t rows_search(const struct tui *tui, size_t from, int step)

@@ -25,11 +25,15 @@ enum prompt {
 	PROMPT_SORT,
 };
 
-/* A line of the table: a VM, or one of its instances. */
+/* A line of the table: a VM, one of its instances, or below that a binding or a holder. */
 struct row {
 	const struct model_vm *vm;
 	const struct model_inst *inst;
-	bool last; /* instance of its VM */
+	const struct model_binding *binding;
+	const struct model_holder *holder;
+	unsigned int below; /* the how-manieth below its instance, 0: it is none of these */
+	bool last;	    /* instance of its VM */
+	bool last_below;
 };
 
 struct history {
@@ -54,6 +58,7 @@ struct tui {
 	struct row *rows;
 	size_t nr_rows, room_rows, cursor, top;
 	uint64_t selected_vm, selected_inst;
+	unsigned int selected_below;
 	uint64_t *flipped; /* VMs that are not open in the tree, or are without it */
 	size_t nr_flipped;
 	const struct model_vm **shown;
@@ -69,6 +74,9 @@ struct tui {
 	unsigned int menu;
 	int scroll, max_scroll; /* of detail and help */
 	struct model_vm detail; /* a copy, which outlives the VM */
+	struct gmem_heat fresh; /* of the VM of the details, since the frame before */
+	bool has_fresh;
+	uint32_t heat_known; /* enum want of the frame that the copy is from */
 	char message[128];
 };
 

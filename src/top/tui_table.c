@@ -26,6 +26,11 @@ static const struct {
 	{ "size_pages", "SIZE", 6 },
 	{ "resident_pages", "RESIDENT", 8 },
 	{ "instances", "INST", 4 },
+	{ "bound", "BOUND", 6 },
+	{ "holders", "HOLD", 4 },
+	{ "bound_private", "BNDPRIV", 7 },
+	{ "waste_instance", "WASTEIN", 7 },
+	{ "waste_backing", "WASTEBK", 7 },
 	{ "errors", "ERRORS", 6 },
 	{ "p50_ns", "P50", 6 },
 	{ "p90_ns", "P90", 6 },
@@ -96,12 +101,30 @@ static void inst_name(const struct tui *tui, const struct row *row, char *buf, s
 		 inst->flags & 1 ? " mmap" : "", inst->flags & 2 ? " init-shared" : "");
 }
 
+static void below_name(const struct tui *tui, const struct row *row, char *buf, size_t size)
+{
+	const char *before = row->last ? "   " : "│  ", *branch = row->last_below ? "└─ " : "├─ ";
+	char at[NUMBER_LEN];
+
+	if (tui->screen.ascii) {
+		before = row->last ? "   " : "|  ";
+		branch = row->last_below ? "`- " : "|- ";
+	}
+	if (row->holder) {
+		snprintf(buf, size, "%s%s%s", before, branch, row->holder->comm);
+		return;
+	}
+	format_number(at, row->binding->now.gfn * 100, UNIT_PAGES, true);
+	snprintf(buf, size, "%s%s%s slot %u", before, branch, at, row->binding->now.slot);
+}
+
 /* Of an instance: its own numbers, and blanks where the VM has one that instances have not. */
 static void format_inst(const struct tui *tui, const struct column *column, const struct row *row,
 			char *buf, size_t size)
 {
 	const struct gmem_inst *inst = &row->inst->now;
 	struct value value = { .kind = VALUE_NUMBER };
+	size_t len;
 	int i;
 
 	*buf = '\0';
@@ -116,20 +139,68 @@ static void format_inst(const struct tui *tui, const struct column *column, cons
 	} else if (!strcmp(column->name, "resident_pages")) {
 		value.number = inst->resident;
 	} else {
-		for (i = 0; i < GMEM_INST_MAX && strcmp(column->name, inst_counter_names[i]); i++)
-			;
+		for (i = 0; i < GMEM_INST_MAX; i++) {
+			len = strlen(inst_counter_names[i]);
+			if (!strncmp(column->name, inst_counter_names[i], len) &&
+			    (!column->name[len] || !strcmp(column->name + len, "_rate")))
+				break;
+		}
 		if (i == GMEM_INST_MAX)
 			return;
-		value = inst_counter(tui->frames->features, row->vm, i);
-		value.number = inst->c[i];
+		if (column->name[len]) {
+			value = inst_rate(tui->frames->features, row->vm, i);
+			value.number = row->inst->rate[i];
+		} else {
+			value = inst_counter(tui->frames->features, row->vm, i);
+			value.number = inst->c[i];
+		}
 	}
+	format_value(tui, column->name, value, buf, size);
+}
+
+static struct value known(uint64_t n)
+{
+	return (struct value){ .kind = n == GMEM_UNKNOWN ? VALUE_NONE : VALUE_NUMBER, .number = n };
+}
+
+/* Of a binding: its part of the instance; of a holder: who it is. */
+static void format_below(const struct tui *tui, const struct column *column, const struct row *row,
+			 char *buf, size_t size)
+{
+	const struct model_binding *b = row->binding;
+	struct value value;
+
+	*buf = '\0';
+	if (!strcmp(column->name, "name")) {
+		below_name(tui, row, buf, size);
+		return;
+	}
+	if (row->holder) {
+		if (!strcmp(column->name, "pid"))
+			snprintf(buf, size, "%u", row->holder->tgid);
+		return;
+	}
+	if (!strcmp(column->name, "size_pages") || !strcmp(column->name, "bound"))
+		value = known(b->now.pages);
+	else if (!strcmp(column->name, "resident_pages") && b->resident != GMEM_UNKNOWN)
+		value = known(b->resident);
+	else if (!strcmp(column->name, "bound_private"))
+		value = known(b->private);
+	else if (!strcmp(column->name, "waste_instance"))
+		value = known(b->waste_instance);
+	else if (!strcmp(column->name, "waste_backing"))
+		value = known(b->waste_backing);
+	else
+		return;
 	format_value(tui, column->name, value, buf, size);
 }
 
 void cell_format(const struct tui *tui, const struct column *column, const struct row *row,
 		 char *buf, size_t size)
 {
-	if (row->inst)
+	if (row->below)
+		format_below(tui, column, row, buf, size);
+	else if (row->inst)
 		format_inst(tui, column, row, buf, size);
 	else
 		format_value(tui, column->name, column->get(column, tui->frames->features, row->vm),
@@ -232,6 +303,10 @@ static void draw_losses(const struct tui *tui, int y)
 	x = screen_put(screen, y, 0, screen->cols, STYLE_LABEL, "lost") + 1;
 	format_number(number, lost * 100, UNIT_COUNT, false);
 	x = screen_put(screen, y, x, screen->cols, lost ? STYLE_WARN : STYLE_VALUE, number) + 2;
+	if (model_lower_bounds(&tui->model))
+		x = screen_put(screen, y, x - 1, screen->cols, STYLE_WARN,
+			       "(all numbers are lower bounds)") +
+		    2;
 	x = screen_put(screen, y, x, screen->cols, STYLE_LABEL, "own CPU") + 1;
 	if (tui->frames->recorded || tui->model.frame < 2)
 		x = screen_put(screen, y, x, screen->cols, STYLE_VALUE, "-") + 2;

@@ -26,7 +26,8 @@ enum unit unit_of(const char *name)
 	if (ends_with(name, "_ns"))
 		return UNIT_NS;
 	if (ends_with(name, "_pages") || ends_with(name, "_changed") ||
-	    ends_with(name, "_pages_rate") || ends_with(name, "_changed_rate"))
+	    ends_with(name, "_pages_rate") || ends_with(name, "_changed_rate") ||
+	    !strncmp(name, "waste_", 6) || !strcmp(name, "bound") || !strcmp(name, "bound_private"))
 		return UNIT_PAGES;
 	return UNIT_COUNT;
 }
@@ -224,4 +225,26 @@ int text_bar(char *out, size_t size, uint64_t part, uint64_t whole, int cells, b
 		used++;
 	}
 	return used;
+}
+
+int heat_level(uint64_t value, uint64_t max)
+{
+	int bits = 63 - __builtin_clzll(max | 1), mine = 63 - __builtin_clzll(value | 1);
+
+	if (!value)
+		return 0;
+	/* Halves count: what is converted now and then is to be seen beside what always is. */
+	mine = HEAT_LEVELS - 1 - (bits - mine) / 2;
+	return mine < 1 ? 1 : mine;
+}
+
+const char *heat_text(int level, bool ascii)
+{
+	static const char *const dense[HEAT_LEVELS] = {
+		".", ":", "-", "=", "+", "*", "#", "%", "@"
+	};
+
+	if (ascii)
+		return dense[level];
+	return level ? blocks[level - 1] : "·";
 }

@@ -54,4 +54,12 @@ uint32_t text_spark(char *out, size_t size, const uint32_t *values, int nr, bool
 /* A bar of part/whole of @cells; what is not 0 is seen. Return: the cells taken. */
 int text_bar(char *out, size_t size, uint64_t part, uint64_t whole, int cells, bool ascii);
 
+#define HEAT_LEVELS 9
+
+/* How hot a cell is beside the hottest: 0 is nothing at all, each level less is a quarter. */
+int heat_level(uint64_t value, uint64_t max);
+
+/* A level as one cell of the terminal. */
+const char *heat_text(int level, bool ascii);
+
 #endif /* GMEM_TUI_TEXT_H */
