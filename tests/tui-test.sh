@@ -222,7 +222,7 @@ case_screens()
 	press End
 	same detail-end
 	press Home .
-	sees '^now      .·*[█▇]'
+	sees '^now      ▇·▅·*█▆··'
 	press Escape
 	press h
 	same help
