@@ -156,16 +156,18 @@ static __u32 *class_in(struct compiled *compiled, struct set_hash *hash, const s
 
 static size_t collect_users(const struct policy *policy, struct item *items, struct gmem_set *none)
 {
-	const struct policy_uid *uid;
 	struct item *end = items;
 	unsigned int i;
+	size_t k;
 
 	for (i = 0; i < policy->nr_subjects; i++) {
 		const struct policy_subject *subject = &policy->subjects[i];
 
 		if (!subject->nr_uids)
 			set_add(none, i);
-		for (uid = subject->uids; uid < subject->uids + subject->nr_uids; uid++) {
+		for (k = 0; k < subject->nr_uids; k++) {
+			const struct policy_uid *uid = &subject->uids[k];
+
 			end->subject = i;
 			end->known = uid->known;
 			end->uid = uid->uid;

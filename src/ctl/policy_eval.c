@@ -25,9 +25,11 @@ static bool is_exe(const struct policy_subject *subject, const struct who *who)
 
 static bool is_user(const struct policy_subject *subject, const struct who *who)
 {
-	const struct policy_uid *uid;
+	size_t i;
 
-	for (uid = subject->uids; uid < subject->uids + subject->nr_uids; uid++) {
+	for (i = 0; i < subject->nr_uids; i++) {
+		const struct policy_uid *uid = &subject->uids[i];
+
 		if (uid->known ? who->has_uid && who->uid == uid->uid
 			       : !who->has_uid && who->user && !strcmp(uid->name, who->user))
 			return true;
@@ -127,18 +129,20 @@ struct gmem_decision policy_eval(const struct policy *policy, const struct who *
 				 const struct gmem_request *request)
 {
 	struct gmem_decision decision = { .trial = GMEM_RULE_NONE };
-	const struct policy_rule *rule;
+	size_t i;
 
-	for (rule = policy->rules; rule < policy->rules + policy->nr_rules; rule++) {
+	for (i = 0; i < policy->nr_rules; i++) {
+		const struct policy_rule *rule = &policy->rules[i];
+
 		if (!eval_rule(policy, rule, who, request).matches)
 			continue;
 		if (!rule->trial) {
-			decision.rule = (__u32)(rule - policy->rules);
+			decision.rule = (__u32)i;
 			decision.deny = rule->deny;
 			return decision;
 		}
 		if (decision.trial == GMEM_RULE_NONE) {
-			decision.trial = (__u32)(rule - policy->rules);
+			decision.trial = (__u32)i;
 			decision.trial_deny = rule->deny;
 		}
 	}

@@ -160,7 +160,8 @@ int who_parse(const struct who_text *text, struct who *who, struct request_error
 	if (text->exe) {
 		who->exe = text->exe;
 		who->has_exe_identity = !resolve_exe(text->exe, &who->exe_identity);
-		measure_verity(text->exe, who);
+		if (who->has_exe_identity)
+			measure_verity(text->exe, who);
 	}
 	if (text->verity) {
 		if (value_digest(text->verity, &who->verity))
@@ -255,7 +256,8 @@ int who_of_process(unsigned int pid, struct who_process *process)
 	who->exe = process->exe;
 	/* By the link itself: the path may have another file by now. */
 	who->has_exe_identity = !resolve_exe(link, &who->exe_identity);
-	measure_verity(link, who);
+	if (who->has_exe_identity)
+		measure_verity(link, who);
 	return 0;
 }
 

@@ -48,14 +48,13 @@ int resolve_user(const char *name, __u32 *uid)
 
 int resolve_exe(const char *path, struct gmem_identity *identity)
 {
+	char again[64];
+	int fd, readable, generation = 0, ret = 0;
 	struct stat st;
-	int fd, generation = 0, ret = 0;
 
 	memset(identity, 0, sizeof(*identity));
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	/* Who may run it but not read it can still say which file it is. */
-	if (fd < 0 && errno == EACCES)
-		fd = open(path, O_PATH | O_CLOEXEC);
+	/* Nothing but a regular file is opened: a device may take that for an order. */
+	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st))
@@ -66,8 +65,12 @@ int resolve_exe(const char *path, struct gmem_identity *identity)
 		identity->kind = GMEM_BY_INODE;
 		identity->ino = st.st_ino;
 		identity->dev = major(st.st_dev) << 20 | minor(st.st_dev);
-		if (!ioctl(fd, FS_IOC_GETVERSION, &generation))
+		snprintf(again, sizeof(again), "/proc/self/fd/%d", fd);
+		readable = open(again, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (readable >= 0 && !ioctl(readable, FS_IOC_GETVERSION, &generation))
 			identity->generation = (__u32)generation;
+		if (readable >= 0)
+			close(readable);
 	}
 	close(fd);
 	return ret;
@@ -159,10 +162,12 @@ static void resolve_uid(struct resolver *resolver, struct policy_uid *uid)
 
 static void resolve_uids(struct resolver *resolver, struct policy_subject *subject)
 {
-	struct policy_uid *uid;
 	int first;
+	size_t i;
 
-	for (uid = subject->uids; uid < subject->uids + subject->nr_uids; uid++) {
+	for (i = 0; i < subject->nr_uids; i++) {
+		struct policy_uid *uid = &subject->uids[i];
+
 		if (uid->known)
 			continue;
 		first = name_map_find(&resolver->users, uid->name);
@@ -257,14 +262,16 @@ static int resolver_init(struct resolver *resolver)
 int policy_resolve(struct policy *policy, bool required, struct diags *diags)
 {
 	struct resolver resolver = { .policy = policy, .diags = diags };
-	struct policy_subject *subject = policy->subjects;
+	size_t i;
 	int ret;
 
 	resolver.severity = required ? SEVERITY_ERROR : SEVERITY_WARNING;
 	ret = resolver_init(&resolver);
 	if (ret)
 		return ret;
-	for (; subject < policy->subjects + policy->nr_subjects; subject++) {
+	for (i = 0; i < policy->nr_subjects; i++) {
+		struct policy_subject *subject = &policy->subjects[i];
+
 		resolve_uids(&resolver, subject);
 		if (subject->exe)
 			resolve_subject_exe(&resolver, subject);

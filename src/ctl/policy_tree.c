@@ -221,6 +221,34 @@ static int build(struct builder *builder, struct fy_parser *parser, struct fy_di
 	return ret;
 }
 
+/*
+ * What libfyaml does not need to see: no policy has it, and some of it keeps libfyaml busy for
+ * ever. Return: 0 or -EBADMSG.
+ */
+static int check_bytes(const char *text, size_t len, struct diags *diags)
+{
+	struct place place = { 1, 1, 1 };
+	size_t i;
+
+	for (i = 0; i < len; i++, place.column++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == '%' && place.column == 1) {
+			diag_error(diags, place, NULL, "directives are not part of the language");
+			return -EBADMSG;
+		}
+		if ((c < ' ' && c != '\n' && c != '\r' && c != '\t') || c == 0x7f) {
+			diag_error(diags, place, NULL, "no text: a byte of the value %u", c);
+			return -EBADMSG;
+		}
+		if (c == '\n' || (c == '\r' && (i + 1 == len || text[i + 1] != '\n'))) {
+			place.line++;
+			place.column = 0;
+		}
+	}
+	return 0;
+}
+
 int tree_parse(const char *text, size_t len, struct arena *arena, struct tree **tree,
 	       struct diags *diags)
 {
@@ -231,6 +259,8 @@ int tree_parse(const char *text, size_t len, struct arena *arena, struct tree **
 	int ret = -ENOMEM;
 
 	*tree = NULL;
+	if (check_bytes(text, len, diags))
+		return -EBADMSG;
 	diag_cfg.module_mask = ~0U;
 	cfg.diag = fy_diag_create(&diag_cfg);
 	if (!cfg.diag)

@@ -50,9 +50,14 @@ static void test_members(void **state)
 	json_members(&json, keys, values, 4, 0xb, JSON_ONES);
 	json_members(&json, keys, hundredths, 4, ~0ULL, JSON_HUNDREDTHS);
 	json_members(&json, keys, values, 0, ~0ULL, JSON_ONES);
+	json_word(&json, &keys[2], "{}");
 	json_close(&json, '}');
 	expect(&json, "{\"a\":7,\"longer_name\":1234567890123456789,\"c\":null,\"d\":0,"
-		      "\"a\":0,\"longer_name\":0.1,\"c\":123.45,\"d\":99}");
+		      "\"a\":0,\"longer_name\":0.1,\"c\":123.45,\"d\":99,\"c\":{}}");
+	json_open(&json, NULL, '{');
+	json_word(&json, &keys[0], "null");
+	json_close(&json, '}');
+	expect(&json, "{\"a\":null}");
 }
 
 static void test_array(void **state)

@@ -182,11 +182,12 @@ static inline void random_policy(struct random *random, char *text, unsigned int
 /* What policy_resolve() would find, if the files were here. */
 static inline void random_resolve(struct policy *policy)
 {
-	struct policy_subject *subject;
 	unsigned int i;
+	size_t n;
 
-	for (subject = policy->subjects; subject < policy->subjects + policy->nr_subjects;
-	     subject++) {
+	for (n = 0; n < policy->nr_subjects; n++) {
+		struct policy_subject *subject = &policy->subjects[n];
+
 		for (i = 0; subject->exe && i < 4; i++) {
 			if (strcmp(subject->exe, random_exes[i]) || !random_inode(i))
 				continue;

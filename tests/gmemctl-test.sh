@@ -1,0 +1,148 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# gmemctl without a kernel: the examples, exit statuses, JSON, explain and recorded events.
+set -u
+cd "$(dirname "$0")/.." || exit
+gmemctl=$PWD/build/gmemctl
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+bad=0
+
+fail()
+{
+	echo "gmemctl-test: $*" >&2
+	bad=1
+}
+
+# status WANTED COMMAND...: run it, keep what it says, compare its exit status
+status()
+{
+	local wanted=$1 got
+
+	shift
+	"$@" >"$dir/out" 2>"$dir/err"
+	got=$?
+	[ "$got" = "$wanted" ] || fail "$* ends with $got instead of $wanted: $(cat "$dir/out" "$dir/err")"
+}
+
+# says FILE TEXT: the last command has written it
+says()
+{
+	grep -qF -- "$2" "$dir/$1" || fail "no '$2' in: $(cat "$dir/$1")"
+}
+
+# json FILE EXPRESSION: true of the JSON that the last command has written
+json()
+{
+	python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); sys.exit(not eval(sys.argv[2]))' \
+		"$dir/$1" "$2" || fail "not $2 in: $(cat "$dir/$1")"
+}
+
+test_examples()
+{
+	local policy cases
+
+	for policy in contrib/policies/*-host.yaml; do
+		status 0 "$gmemctl" check "$policy"
+		cases=${policy%.yaml}.test.yaml
+		status 0 "$gmemctl" test "$cases"
+		says out ' cases, 0 failed'
+		# The same cases must not pass where all is the other way around.
+		sed -e 's/: deny$/: allow/' "$policy" >"$dir/policy.yaml"
+		status 6 "$gmemctl" test --policy "$dir/policy.yaml" "$cases"
+		says out FAILED
+	done
+}
+
+test_check()
+{
+	local policy=contrib/policies/cloud-host.yaml
+
+	sed -e 's/^rules:/rule:/; s/: enforce/: enforced/' "$policy" >"$dir/bad.yaml"
+	status 3 "$gmemctl" check "$dir/bad.yaml"
+	says err 'bad.yaml:10:7: error: mode must be enforce or audit, not "enforced"'
+	says err '^~~~~~~~'
+	says err 'did you mean "rules"?'
+	status 3 "$gmemctl" check -o json "$dir/bad.yaml"
+	json out 'not d["valid"] and d["errors"] == 3 and d["diagnostics"][0]["line"] == 8'
+	status 0 "$gmemctl" check --output=json "$policy"
+	json out 'd["valid"] and d["name"] == "cloud-host" and d["rules"] == 2'
+	status 0 "$gmemctl" check - <"$policy"
+	status 1 "$gmemctl" check "$dir/no-such-file"
+	status 2 "$gmemctl" check
+	status 2 "$gmemctl" check -o xml "$policy"
+	status 2 "$gmemctl" chek
+	status 2 "$gmemctl" check "$policy" "$policy"
+	status 2 "$gmemctl" check -o json --no-such-option
+	json err 'd["error"]["what"]'
+	status 0 "$gmemctl" --help
+	status 0 "$gmemctl" check --help
+}
+
+test_explain()
+{
+	local policy=contrib/policies/confidential-host.yaml
+
+	status 0 "$gmemctl" explain --policy "$policy" --op convert --uid 1 --direction to-shared --range 0+4KiB
+	says out "convert denied by rule low-memory-stays-private ($policy:"
+	status 0 "$gmemctl" explain --policy "$policy" --op convert --uid 1 --direction to-shared \
+		--range 1MiB+4KiB -o json
+	json out 'd["verdict"] == "deny" and d["rule"] == "default"'
+	json out '[c["holds"] for r in d["rules"] if r["name"] == "low-memory-stays-private" for c in r["conditions"]] == [True, True, True, False]'
+	json out '[c["given"] for r in d["rules"] if r["name"] == "conversions" for c in r["conditions"] if c["condition"] == "vmm: uid"] == ["1"]'
+	# This shell, by its pid: its own user, its own executable.
+	cat >"$dir/own.yaml" <<-EOF
+		version: 1
+		name: own
+		mode: audit
+		default: { create: deny, bind: deny, mmap: deny, fault: deny, convert: deny, punch: deny, receive: deny }
+		subjects: { shell: { exe: $(readlink /proc/$$/exe), uid: $(id -u) }, other: { exe: /bin/cat } }
+		rules:
+		  - { name: other, deny: create, subjects: other }
+		  - { name: shell, allow: create, subjects: shell }
+	EOF
+	status 0 "$gmemctl" explain --policy "$dir/own.yaml" --op create --pid $$ -o json
+	json out 'd["rule"] == "shell" and d["verdict"] == "allow" and not d["denied"]'
+	status 0 "$gmemctl" explain --policy "$dir/own.yaml" --op bind --pid $$
+	says out 'bind allowed, would be denied by default'
+	status 2 "$gmemctl" explain --policy "$policy" --op creat
+	status 2 "$gmemctl" explain --policy "$policy" --op create --range 0-1
+	says err 'it means nothing for create'
+	status 2 "$gmemctl" explain --policy "$policy" --op mmap
+	status 2 "$gmemctl" explain --policy "$policy" --op create --pid $$ --uid 0
+	status 1 "$gmemctl" explain --policy "$policy" --op create --pid 4294967295
+	status 3 "$gmemctl" explain --policy "$dir/bad.yaml" --op create
+}
+
+test_events()
+{
+	cat >"$dir/events" <<-'EOF'
+		{"stream":{"time_ns":1,"kernel":"7.3","sources":{}}}
+		{"seq":1,"event":"create","vm":{"id":1,"name":"a","type":"tdx"},"who":{"uid":64055,"exe":"/bin/x","cgroup":"/a"},"instance":null,"size":4096,"flags":0,"fd":3}
+		{"seq":2,"event":"convert","vm":{"id":1,"name":"a","type":"tdx"},"who":{"uid":64055,"exe":"/bin/x","cgroup":"/a"},"start":0,"size":4096,"attributes":0,"direction":"to_shared"}
+		{"seq":3,"event":"convert","vm":{"id":1,"name":"a","type":"tdx"},"who":{"uid":64055,"exe":"/bin/x","cgroup":"/a"},"start":1048576,"size":4096,"attributes":0,"direction":"to_shared"}
+		{"seq":4,"event":"convert","vm":{"id":1,"name":"a","type":"tdx"},"who":{"uid":64055,"exe":"/bin/x","cgroup":"/a"},"start":1048576,"size":4096,"attributes":0,"direction":"to_shared"}
+		{"lost":{"events":5,"after_seq":4,"before_seq":10}}
+		{"seq":10,"event":"host_fault","vm":null,"who":{"uid":0,"exe":null,"cgroup":null},"instance":{"size":4096,"flags":3},"offset":0,"write":true,"result":"0"}
+		{"seq":11,"event":"release","vm":null}
+	EOF
+	status 6 "$gmemctl" test --policy contrib/policies/confidential-host.yaml --events "$dir/events" -o json
+	json out '(d["events"], d["denied"], d["skipped"], d["lost"]) == (5, 5, 1, 5)'
+	json out '[(x["operation"], x["rule"], x["count"], x["first_seq"]) for x in d["denials"]] == [("create", "default", 1, 1), ("convert", "low-memory-stays-private", 1, 2), ("convert", "default", 2, 3), ("fault", "no-host-view", 1, 10)]'
+	sed -e 's/: deny$/: allow/; s/deny: \[/allow: [/; s/deny: convert/allow: convert/' \
+		contrib/policies/confidential-host.yaml >"$dir/allow.yaml"
+	status 0 "$gmemctl" test --policy "$dir/allow.yaml" --events - <"$dir/events"
+	says out '5 events, 0 would be denied'
+	echo nonsense >>"$dir/events"
+	status 1 "$gmemctl" test --policy "$dir/allow.yaml" --events "$dir/events"
+	says err 'line 9: not a JSON object'
+	status 2 "$gmemctl" test --events "$dir/events"
+}
+
+test_examples
+test_check
+test_explain
+test_events
+[ "$bad" = 0 ] && echo "gmemctl-test: all as expected"
+exit "$bad"
