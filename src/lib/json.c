@@ -245,6 +245,15 @@ void json_members(struct json *json, const struct json_key *keys, const unsigned
 	json->comma = true;
 }
 
+void json_word(struct json *json, const struct json_key *key, const char *word)
+{
+	unsigned int skip = !json->comma;
+
+	put(json, key->text + skip, key->len - skip);
+	put(json, word, strlen(word));
+	json->comma = true;
+}
+
 void json_array(struct json *json, const char *name, const unsigned long long *values,
 		unsigned int nr)
 {

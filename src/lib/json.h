@@ -53,6 +53,9 @@ enum json_unit {
 void json_members(struct json *json, const struct json_key *keys, const unsigned long long *values,
 		  unsigned int nr, uint64_t known, enum json_unit unit);
 
+/* A member whose value is a few bytes of JSON that are known before. */
+void json_word(struct json *json, const struct json_key *key, const char *word);
+
 /* An array of numbers. */
 void json_array(struct json *json, const char *name, const unsigned long long *values,
 		unsigned int nr);

@@ -146,6 +146,12 @@ static void put_counters(struct json *json, const struct features *f, const stru
 	json_close(json, '}');
 }
 
+static const struct json_key op_keys[GMEM_OP_MAX] = {
+#define X(name, ...) JSON_KEY(#name),
+	GMEM_OPS(X)
+#undef X
+};
+
 static void put_errors(struct json *json, const struct features *f, const struct gmem_vm *vm)
 {
 	const struct gmem_errno *e;
@@ -156,7 +162,11 @@ static void put_errors(struct json *json, const struct features *f, const struct
 	json_open(json, "errors", '{');
 	for (op = 0; op < GMEM_OP_MAX; op++) {
 		if (!(f->facts & (1U << op_facts[op]))) {
-			json_null(json, op_names[op]);
+			json_word(json, &op_keys[op], "null");
+			continue;
+		}
+		if (!vm->err[op][0].err && !vm->err_other[op]) {
+			json_word(json, &op_keys[op], "{}");
 			continue;
 		}
 		json_open(json, op_names[op], '{');
@@ -178,9 +188,11 @@ static void put_errors(struct json *json, const struct features *f, const struct
 static void put_latency(struct json *json, const struct features *f, const struct gmem_vm *vm)
 {
 	static const char *const names[GMEM_DIRECTIONS] = { "to_private", "to_shared" };
+	static const struct json_key keys[] = { JSON_KEY("p50_ns"), JSON_KEY("p90_ns"),
+						JSON_KEY("p99_ns"), JSON_KEY("max_ns") };
 	static const unsigned int percents[] = { 50, 90, 99 };
 	const struct gmem_latency *latency;
-	uint64_t ns[3];
+	__u64 ns[4];
 	int d, slots;
 
 	if (!(f->facts & FACT(convert))) {
@@ -192,10 +204,8 @@ static void put_latency(struct json *json, const struct features *f, const struc
 		latency = &vm->latency[d];
 		json_open(json, names[d], '{');
 		latency_percentiles(latency, percents, 3, ns);
-		json_u64(json, "p50_ns", ns[0]);
-		json_u64(json, "p90_ns", ns[1]);
-		json_u64(json, "p99_ns", ns[2]);
-		json_u64(json, "max_ns", latency->max_ns);
+		ns[3] = latency->max_ns;
+		json_members(json, keys, ns, 4, ~0ULL, JSON_ONES);
 		/* Zeros at the end are left out. */
 		for (slots = GMEM_HIST_SLOTS; slots && !latency->hist[slots - 1];)
 			slots--;
@@ -208,18 +218,13 @@ static void put_latency(struct json *json, const struct features *f, const struc
 /* Empty cells at the end are left out. */
 static void put_heat(struct json *json, const struct features *f, const struct gmem_heat *heat)
 {
-	unsigned int i, nr = heat_cells(heat);
-
 	if (!(f->facts & FACT(convert))) {
 		json_null(json, "heat");
 		return;
 	}
 	json_open(json, "heat", '{');
 	json_u64(json, "cell_pages", 1ULL << heat->shift);
-	json_open(json, "pages", '[');
-	for (i = 0; i < nr; i++)
-		json_u64(json, NULL, heat->pages[i]);
-	json_close(json, ']');
+	json_array(json, "pages", heat->pages, heat_cells(heat));
 	json_u64(json, "elsewhere", heat->elsewhere);
 	json_close(json, '}');
 }

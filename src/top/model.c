@@ -255,7 +255,7 @@ bool model_lower_bounds(const struct model *model)
 }
 
 void latency_percentiles(const struct gmem_latency *latency, const unsigned int *percents,
-			 unsigned int nr, uint64_t *ns)
+			 unsigned int nr, __u64 *ns)
 {
 	uint64_t total = 0, sum, want;
 	unsigned int p;
@@ -276,7 +276,7 @@ void latency_percentiles(const struct gmem_latency *latency, const unsigned int 
 
 uint64_t latency_percentile(const struct gmem_latency *latency, unsigned int percent)
 {
-	uint64_t ns;
+	__u64 ns;
 
 	latency_percentiles(latency, &percent, 1, &ns);
 	return ns;

@@ -145,7 +145,7 @@ uint64_t latency_percentile(const struct gmem_latency *latency, unsigned int per
 
 /* The same for @nr rising percentages at once. */
 void latency_percentiles(const struct gmem_latency *latency, const unsigned int *percents,
-			 unsigned int nr, uint64_t *ns);
+			 unsigned int nr, __u64 *ns);
 
 /* All failures of the operation, whatever the errno. */
 uint64_t errors_of(const struct gmem_vm *vm, enum gmem_op op);
