@@ -197,6 +197,30 @@ $(O)/unit/policy_%_test: tests/unit/policy_%_test.c $(filter-out $(O)/src/gmemct
 $(O)/src/ctl:
 	@mkdir -p $@
 
+# The policy language: the parser with any bytes, the matcher with every policy that comes out.
+FUZZ_SECONDS ?= 600
+FUZZ_SRC := $(addprefix src/ctl/policy_,$(addsuffix .c,tree parse parse_rule value diag compile classes check decide eval)) \
+	src/lib/arena.c src/lib/closest.c src/lib/json.c
+
+$(O)/fuzz/policy_fuzz: tests/fuzz/policy_fuzz.c $(FUZZ_SRC) $(wildcard src/ctl/policy_*.h src/lib/*.h) \
+		tests/unit/policy_random.h bpf/gmem_match.h bpf/gmem_policy.h | $(O)/fuzz
+	$(call tell,FUZZ,$@)
+	$(Q)$(CLANG) -std=gnu11 -g -O1 $(WARN) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined $(CTL_CFLAGS) -o $@ $(filter %.c,$^) \
+		$(shell pkg-config --libs libfyaml 2>/dev/null)
+
+fuzz: $(O)/fuzz/policy_fuzz	## fuzz the policy language for FUZZ_SECONDS (600)
+	@mkdir -p $(O)/fuzz/corpus
+	@cd $(O)/fuzz && LSAN_OPTIONS=suppressions=$(CURDIR)/tests/fuzz/lsan.supp:print_suppressions=0 \
+		./policy_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
+		-dict=$(CURDIR)/tests/fuzz/policy.dict -print_final_stats=1 -verbosity=0 \
+		corpus $(CURDIR)/tests/fuzz/corpus
+
+$(O)/fuzz:
+	@mkdir -p $@
+
+.PHONY: fuzz
+
 $(O)/unit $(O)/src/lib $(O)/src/top:
 	@mkdir -p $@
 
