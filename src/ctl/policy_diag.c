@@ -175,10 +175,12 @@ void diags_report(const struct diags *diags, bool as_json)
 		diags_print(diags, stderr);
 		return;
 	}
+	if (!diags->nr)
+		return;
 	json_open(&json, NULL, '{');
-	json_open(&json, "error", '{');
+	json_open(&json, diags->nr_errors ? "error" : "warning", '{');
 	json_str(&json, "what", diags->file);
-	json_str(&json, "why", "invalid");
+	json_str(&json, "why", diags->nr_errors ? "invalid" : "doubtful");
 	json_null(&json, "todo");
 	diags_json(diags, &json);
 	json_close(&json, '}');
