@@ -197,6 +197,24 @@ $(O)/unit/policy_%_test: tests/unit/policy_%_test.c $(filter-out $(O)/src/gmemct
 $(O)/src/ctl:
 	@mkdir -p $@
 
+$(O)/gmemctl.8 $(O)/gmem-policy.5: $(O)/%: man/%.scd | $(O)/src/ctl
+	$(call tell,MAN ,$@)
+	$(Q)scdoc <$< >$@
+
+install-gmemctl: $(O)/gmemctl $(O)/gmemctl.8 $(O)/gmem-policy.5	## the same for gmemctl (a part of install)
+	install -D -m 755 $(O)/gmemctl $(DESTDIR)$(PREFIX)/sbin/gmemctl
+	install -D -m 644 $(O)/gmemctl.8 $(SHARE)/man/man8/gmemctl.8
+	install -D -m 644 $(O)/gmem-policy.5 $(SHARE)/man/man5/gmem-policy.5
+	install -D -m 644 contrib/completion/gmemctl.bash $(SHARE)/bash-completion/completions/gmemctl
+	install -d $(SHARE)/doc/gmem/policies $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 contrib/policies/*.yaml $(SHARE)/doc/gmem/policies
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|' contrib/systemd/gmemctl.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/gmemctl.service
+
+install: install-gmemctl
+
+.PHONY: install-gmemctl
+
 # The policy language: the parser with any bytes, the matcher with every policy that comes out.
 FUZZ_SECONDS ?= 600
 FUZZ_SRC := $(addprefix src/ctl/policy_,$(addsuffix .c,tree parse parse_rule value diag compile classes check decide eval)) \
