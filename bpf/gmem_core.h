@@ -11,8 +11,12 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-struct mm_struct;
+struct file;
 struct seq_file;
+
+struct mm_struct {
+	struct file *exe_file;
+};
 
 struct hlist_node {
 	struct hlist_node *next;
@@ -82,6 +86,7 @@ struct inode {
 	struct super_block *i_sb;
 	struct address_space *i_mapping;
 	unsigned long i_ino;
+	unsigned int i_generation;
 	long long i_size;
 	struct {
 		int counter;

@@ -121,10 +121,14 @@ static __always_inline bool passes(const struct gmem_event_vm *vm, bool failed, 
 static __always_inline void fill_who(struct gmem_event *e)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct inode *exe = BPF_CORE_READ(task, mm, exe_file, f_inode);
 	__u64 id = bpf_get_current_pid_tgid();
 
 	e->start = BPF_CORE_READ(task, group_leader, start_boottime);
 	e->exec = BPF_CORE_READ(task, self_exec_id);
+	e->exe_ino = BPF_CORE_READ(exe, i_ino);
+	e->exe_dev = BPF_CORE_READ(exe, i_sb, s_dev);
+	e->exe_generation = BPF_CORE_READ(exe, i_generation);
 	e->cgroup = bpf_get_current_cgroup_id();
 	e->pid = id >> 32;
 	e->tid = (__u32)id;

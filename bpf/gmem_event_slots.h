@@ -47,13 +47,14 @@ static __always_inline int emit_unbind(void *ctx, struct kvm *kvm, struct inode 
 static long visit_slot(__u32 i __attribute__((unused)), struct slot_walk *walk)
 {
 	struct kvm_memory_slot *slot;
+	struct file *file = walk->file;
 
 	if (!walk->node)
 		return 1;
 	slot = walk->node - bpf_core_field_offset(struct kvm_memory_slot, id_node) -
 	       walk->index * bpf_core_type_size(struct hlist_node);
-	if (BPF_CORE_READ(slot, gmem.file) == walk->file)
-		emit_unbind(walk->ctx, walk->kvm, BPF_CORE_READ(walk->file, f_inode), slot);
+	if (BPF_CORE_READ(slot, gmem.file) == file)
+		emit_unbind(walk->ctx, walk->kvm, BPF_CORE_READ(file, f_inode), slot);
 	if (bpf_probe_read_kernel(&walk->node, sizeof(walk->node), walk->node))
 		return 1;
 	return 0;

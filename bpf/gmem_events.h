@@ -118,9 +118,12 @@ struct gmem_event {
 	__u64 time_ns;	   /* CLOCK_MONOTONIC */
 	struct gmem_event_vm vm;
 	struct gmem_event_inst inst;
-	/* Who did it. start and exec tell one program in one process from all others. */
+	/* Who did it. start and exec tell one program in one process from all others; ino 0: the
+	 * process is ending. */
 	__u64 start;
 	__u64 exec;
+	__u64 exe_ino;
+	__u32 exe_dev, exe_generation;
 	__u64 cgroup;
 	__u32 pid, tid, uid;
 	__u32 event;   /* enum gmem_event_id */
@@ -168,7 +171,7 @@ struct gmem_event_counts {
 	__u64 filtered; /* held back by a filter */
 };
 
-_Static_assert(sizeof(struct gmem_event) == 24 + 32 + 32 + 24 + 32 + 16 + 8 * GMEM_EV_VALUES,
+_Static_assert(sizeof(struct gmem_event) == 24 + 32 + 32 + 40 + 32 + 16 + 8 * GMEM_EV_VALUES,
 	       "event");
 #define F(...)	     +1
 #define X(name, ...) _Static_assert(0 GMEM_FIELDS_##name(F) <= GMEM_EV_VALUES, "fields of " #name);

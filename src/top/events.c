@@ -468,8 +468,10 @@ static int open_cgroup(const char *path)
 				 path);
 	fd = cgroup_open(root, path);
 	close(root);
-	return fd < 0 ? log_error(fd, NULL, "paths are as in /proc/PID/cgroup", "--cgroup %s", path)
-		      : fd;
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return log_error(-EINVAL, "there is no such cgroup",
+				 "paths are as in /proc/PID/cgroup", "--cgroup %s", path);
+	return fd < 0 ? log_error(fd, NULL, NULL, "--cgroup %s", path) : fd;
 }
 
 static int check(const struct options *opts, struct stream_options *stream)

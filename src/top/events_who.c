@@ -28,6 +28,13 @@ struct exe {
 	char *path;
 };
 
+/* An executable, by which that of a process is known that is gone already. */
+struct exe_file {
+	uint64_t ino;
+	uint32_t dev, generation;
+	char *path;
+};
+
 struct cgroup {
 	uint64_t id;
 	char *path;
@@ -37,6 +44,7 @@ struct who {
 	int root; /* of the cgroups, negative: none */
 	struct vm_name vms[PLACES];
 	struct exe exes[PLACES];
+	struct exe_file files[PLACES];
 	struct cgroup cgroups[PLACES];
 	struct model_vm vm; /* to be identified */
 };
@@ -58,6 +66,7 @@ void who_free(struct who *who)
 		return;
 	for (i = 0; i < PLACES; i++) {
 		free(who->exes[i].path);
+		free(who->files[i].path);
 		free(who->cgroups[i].path);
 	}
 	if (who->root >= 0)
@@ -85,25 +94,41 @@ const char *who_vm_name(struct who *who, const struct gmem_event_vm *vm)
 	return place->name;
 }
 
+/* The executable's own place; its path is asked of the process if it is not known. */
+static const char *exe_path(struct who *who, const struct gmem_event *e, char *buf, size_t size)
+{
+	struct exe_file *file = &who->files[e->exe_ino % PLACES];
+	bool same = e->exe_ino && file->path && file->ino == e->exe_ino &&
+		    file->dev == e->exe_dev && file->generation == e->exe_generation;
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%u/exe", e->pid);
+	n = readlink(link, buf, size - 1);
+	if (n <= 0)
+		return same ? file->path : NULL;
+	buf[n] = '\0';
+	if (!same && e->exe_ino) {
+		free(file->path);
+		*file = (struct exe_file){ e->exe_ino, e->exe_dev, e->exe_generation, strdup(buf) };
+	}
+	return buf;
+}
+
 const char *who_exe(struct who *who, const struct gmem_event *e)
 {
 	struct exe *place = &who->exes[(e->pid ^ e->exec) % PLACES];
-	char link[64], path[PATH_MAX];
-	ssize_t n;
+	char buf[PATH_MAX];
+	const char *path;
 
 	if (place->path && place->pid == e->pid && place->start == e->start &&
 	    place->exec == e->exec)
 		return place->path;
-	snprintf(link, sizeof(link), "/proc/%u/exe", e->pid);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n <= 0)
+	path = exe_path(who, e, buf, sizeof(buf));
+	if (!path)
 		return NULL;
-	path[n] = '\0';
 	free(place->path);
-	place->path = strdup(path);
-	place->pid = e->pid;
-	place->start = e->start;
-	place->exec = e->exec;
+	*place = (struct exe){ e->start, e->exec, e->pid, strdup(path) };
 	return place->path;
 }
 

@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -34,6 +35,14 @@ void differs(struct verdict *v, const char *fmt, ...)
 	vprintf(fmt, args);
 	va_end(args);
 	fputc('\n', stdout);
+}
+
+void expect_number(struct verdict *v, const char *what, uint64_t is, uint64_t wanted)
+{
+	v->compared++;
+	if (is != wanted)
+		differs(v, "%s: %llu, should be %llu", what, (unsigned long long)is,
+			(unsigned long long)wanted);
 }
 
 int64_t json_number(struct json_object *obj, const char *path)

@@ -24,6 +24,9 @@ extern const char *workload, *scenarios;
 /* Count a difference, and print it if there were not too many. */
 void differs(struct verdict *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The two must be equal. @what: is named where they are not. */
+void expect_number(struct verdict *v, const char *what, uint64_t is, uint64_t wanted);
+
 /* The number at a path of names with dots between, 0 if there is none. */
 int64_t json_number(struct json_object *obj, const char *path);
 

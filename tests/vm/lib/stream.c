@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "compare.h"
 #include "stream.h"
 
 #define GMEMTOP	    "build/gmemtop"
@@ -210,7 +212,8 @@ static void take_guest_fault(struct record *r, struct json_object *obj, uint64_t
 	r->field[GUEST_FAULT_SLOT] = value_of(obj, "slot");
 	r->field[GUEST_FAULT_GFN] = value_of(obj, "gfn");
 	r->field[GUEST_FAULT_PGOFF] = pages_of(obj, "offset");
-	r->field[GUEST_FAULT_ZEROED] = first ? (uint64_t)json_object_get_boolean(first) : -1;
+	r->field[GUEST_FAULT_ZEROED] = first ? (uint64_t)json_object_get_boolean(first)
+					     : (uint64_t)-1;
 	r->field[GUEST_FAULT_RET] = ret;
 }
 
@@ -285,4 +288,57 @@ int stream_records(const struct stream *s, struct records *records)
 	}
 	free(creations.c);
 	return ret;
+}
+
+bool stream_is(struct json_object *obj, const char *path, const char *text)
+{
+	struct json_object *member = stream_member(obj, path);
+
+	return member && !strcmp(json_object_get_string(member), text);
+}
+
+void stream_account(struct verdict *v, const struct stream *s, bool lost)
+{
+	size_t nr = json_object_array_length(s->events), i;
+	uint64_t told = 0, emitted = 0;
+
+	v->compared++;
+	if (!s->summary) {
+		differs(v, "there is no summary (%#x)", s->status);
+		return;
+	}
+	for (i = 0; i < json_object_array_length(s->lost); i++)
+		told += value_of(json_object_array_get_idx(s->lost, i), "events");
+	json_object_object_foreach(stream_member(s->summary, "events"), name, counts)
+	{
+		(void)name;
+		emitted += value_of(counts, "emitted");
+	}
+	if (value_of(s->summary, "shown") != nr || value_of(s->summary, "not_read") ||
+	    value_of(s->summary, "emitted") != emitted ||
+	    emitted != nr + value_of(s->summary, "lost") || told != value_of(s->summary, "lost") ||
+	    value_of(s->summary, "missed") || (!lost && told))
+		differs(v, "%zu events, %llu told as lost: %s", nr, (unsigned long long)told,
+			json_object_to_json_string(s->summary));
+	if (!WIFEXITED(s->status) || WEXITSTATUS(s->status))
+		differs(v, "it ended with %#x", s->status);
+}
+
+/* Can this kernel do it? Software-protected VMs are only in kernels that were built with them. */
+bool stream_possible(const char *args)
+{
+	struct json_object *report;
+	bool possible;
+	int out = dup(1), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	fflush(stdout);
+	dup2(null, 1);
+	report = run_workload(args, "/dev/null");
+	fflush(stdout);
+	dup2(out, 1);
+	close(out);
+	close(null);
+	possible = report;
+	json_object_put(report);
+	return possible;
 }

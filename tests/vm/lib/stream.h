@@ -9,6 +9,7 @@
 #include "trace_events.h"
 
 struct json_object;
+struct verdict;
 
 struct stream {
 	pid_t pid;
@@ -46,5 +47,14 @@ int stream_records(const struct stream *s, struct records *records);
 
 /* The member at a path of names with dots between, or NULL. */
 struct json_object *stream_member(struct json_object *obj, const char *path);
+
+/* Is the member this text? */
+bool stream_is(struct json_object *obj, const char *path, const char *text);
+
+/* Is what the stream says of itself right? @lost: events may have been lost. */
+void stream_account(struct verdict *v, const struct stream *s, bool lost);
+
+/* Can this kernel do it? With these words the workload can. */
+bool stream_possible(const char *args);
 
 #endif /* STREAM_H */
