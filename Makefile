@@ -194,6 +194,22 @@ $(O)/unit/policy_%_test: tests/unit/policy_%_test.c $(filter-out $(O)/src/gmemct
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(CTL_CFLAGS) -MF $@.d -o $@ $^ -lcmocka $(CTL_LIBS)
 
+# In a VM: what loads policies is linked in, so that its results are looked at and not its words.
+POLICY_LIB := $(patsubst tests/vm/lib/%.c,$(O)/tests/lib/%.o,$(addprefix tests/vm/lib/,policies.c requests.c))
+
+$(POLICY_LIB): $(O)/tests/lib/%.o: tests/vm/lib/%.c | $(O)/tests/lib
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -c -o $@ $<
+
+$(O)/tests/policy%test: tests/vm/policy%test.c $(POLICY_LIB) $(filter-out $(O)/src/gmemctl.o,$(CTL_OBJ))
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $^ $(CTL_LIBS) -lpthread
+
+$(O)/tests/lib:
+	@mkdir -p $@
+
+-include $(wildcard $(O)/tests/lib/*.d)
+
 $(O)/src/ctl:
 	@mkdir -p $@
 

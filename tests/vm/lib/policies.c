@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../../src/ctl/policy_compile.h"
+#include "policies.h"
+
+struct load_report policy_report;
+struct gmem_denial policy_events[256];
+
+static unsigned int nr_events;
+
+char *policy_text(unsigned int deny, const char *fmt, ...)
+{
+	char *text, *rest;
+	va_list args;
+	int op, len;
+
+	text = malloc(1 << 20);
+	len = sprintf(text, "version: 1\nname: test\nmode: enforce\ndefault: { ");
+	for (op = 0; op < GMEM_DO_MAX; op++)
+		len += sprintf(text + len, "%s%s: %s", op ? ", " : "", operation_names[op],
+			       deny >> op & 1 ? "deny" : "allow");
+	len += sprintf(text + len, " }\n");
+	va_start(args, fmt);
+	if (vasprintf(&rest, fmt, args) < 0)
+		abort();
+	va_end(args);
+	strcpy(text + len, rest);
+	free(rest);
+	return text;
+}
+
+int policy_load(const char *text, bool enforce, unsigned int flags)
+{
+	struct load_options opts = {
+		.enforce = enforce,
+		.dry_run = flags & POLICY_DRY_RUN,
+		.strict = flags & POLICY_STRICT,
+		.adopt = flags & POLICY_ADOPT,
+		.accept_default_change = !(flags & POLICY_SAME_DEFAULT),
+	};
+	struct policy_file file;
+	int ret;
+
+	load_report_free(&policy_report);
+	ret = policy_open_text(text, strlen(text), "test.yaml", true, &file);
+	if (ret == -EBADMSG)
+		diags_print(&file.diags, stdout);
+	if (!ret)
+		ret = loader_load(&file.compiled, &opts, &policy_report);
+	policy_close(&file);
+	return ret;
+}
+
+void policy_unload(void)
+{
+	int ret = loader_unload(NULL);
+
+	if (ret && ret != -ENOENT) {
+		printf("unload: %s\n", strerror(-ret));
+		exit(1);
+	}
+}
+
+void policy_status(struct loader_status *status)
+{
+	if (loader_status(NULL, status)) {
+		printf("status: no answer\n");
+		exit(1);
+	}
+}
+
+__u64 policy_rule_hits(unsigned int rule, enum gmem_verdict verdict)
+{
+	static struct loader_shown shown;
+	__u64 n;
+
+	if (loader_show(NULL, &shown)) {
+		printf("show: no answer\n");
+		exit(1);
+	}
+	n = shown.rules[rule].n[verdict];
+	loader_shown_free(&shown);
+	return n;
+}
+
+static int take(const struct gmem_denial *event, void *data)
+{
+	(void)data;
+	if (nr_events < sizeof(policy_events) / sizeof(policy_events[0]))
+		policy_events[nr_events++] = *event;
+	return 0;
+}
+
+static int stop(const struct gmem_journal *journal, void *data)
+{
+	(void)journal;
+	(void)data;
+	return 1;
+}
+
+unsigned int policy_read_events(void)
+{
+	nr_events = 0;
+	loader_events(NULL, take, stop, NULL);
+	return nr_events;
+}

@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * gmemctl's policies against real operations: every operation as one who may and as one who may
+ * not, enforced and in audit mode, compared in verdict, errno, counters and event. What a kernel
+ * cannot enforce must be refused at load, by the name of the hook. Runs as root in each lane.
+ *
+ *   policy_test [CASE...]
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "../../src/ctl/loader.h"
+#include "../../src/ctl/policy_compile.h"
+#include "../../src/lib/log.h"
+#include "lib/kvm.h"
+#include "lib/policies.h"
+#include "lib/requests.h"
+#include "lib/wanted.h"
+#include "test.h"
+
+#define NO_RULES "rules: []\n"
+
+#define GOOD 1001 /* uids */
+#define BAD  1002
+
+static struct hooks hooks;
+static struct plan plan; /* of the kernel, without --strict-ioctl */
+
+static bool carried(int op)
+{
+	return plan.way[op] >= 0;
+}
+
+/* The words of a list of operations, those of @ops. */
+static const char *list(unsigned int ops)
+{
+	static char text[4][128];
+	static unsigned int next;
+	char *at = text[next++ % 4];
+	int op, len = 0;
+
+	at[0] = '\0';
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		if (ops >> op & 1)
+			len += sprintf(at + len, "%s%s", len ? ", " : "", operation_names[op]);
+	}
+	return at;
+}
+
+static unsigned int all_carried(void)
+{
+	unsigned int ops = 0;
+
+	for (int op = 0; op < GMEM_DO_MAX; op++)
+		ops |= (unsigned int)carried(op) << op;
+	return ops;
+}
+
+/*
+ * Everything that can be denied is denied by default; one user may all of it, the other all but
+ * what is asked for: rule 1. To change the protection there must be a mapping without it.
+ */
+static char *table_policy(unsigned int ops, enum request_kind kind)
+{
+	int denied = request_ops[kind];
+
+	return policy_text(ops,
+			   "subjects:\n"
+			   "  good: { uid: [%d] }\n"
+			   "  bad: { uid: [%d] }\n"
+			   "rules:\n"
+			   "  - { name: may, allow: [%s], subjects: [good] }\n"
+			   "  - { name: may-not, deny: [%s], subjects: [bad]%s }\n"
+			   "  - { name: rest, allow: [%s], subjects: [bad] }\n",
+			   GOOD, BAD, list(ops), operation_names[denied],
+			   kind == REQUEST_mprotect ? ", when: { prot: [write] }" : "",
+			   list(kind == REQUEST_mprotect ? ops : ops & ~(1U << denied)));
+}
+
+/* What a denial looks like from where it is asked. */
+static int denial_of(enum request_kind kind)
+{
+	switch (kind) {
+	case REQUEST_fault:
+	case REQUEST_inherited: return ASKED_SIGBUS;
+	case REQUEST_vm_readv: return EFAULT;
+	case REQUEST_scm_rights: return ASKED_CUT;
+	default: return EACCES;
+	}
+}
+
+static const struct gmem_denial *only_event(const char *what, unsigned int nr)
+{
+	CHECK(nr == 1, "%s: %u events", what, nr);
+	return nr ? &policy_events[nr - 1] : NULL;
+}
+
+static void check_event(const char *what, const struct gmem_denial *e, int op, bool enforce,
+			__u64 generation)
+{
+	if (!e)
+		return;
+	CHECK(e->request.op == (unsigned int)op, "%s: op %u", what, e->request.op);
+	CHECK(e->verdict == (enforce ? GMEM_VERDICT_denied : GMEM_VERDICT_would_deny),
+	      "%s: verdict %u", what, e->verdict);
+	CHECK(e->rule == 1, "%s: rule %u", what, e->rule);
+	CHECK(e->uid == BAD, "%s: uid %u", what, e->uid);
+	CHECK(e->generation == generation, "%s: generation %llu", what, e->generation);
+	CHECK(e->exe_known && e->exe.ino, "%s: executable unknown", what);
+	CHECK(e->pid && e->cgroup, "%s: pid %u cgroup %llu", what, e->pid, e->cgroup);
+}
+
+/* One request as both users, under a policy that denies it to one of them. */
+static void table_row(enum request_kind kind, bool enforce, int bare)
+{
+	int op = request_ops[kind], good, bad;
+	struct loader_status before, after;
+	char what[64];
+	__u64 denied, would;
+
+	snprintf(what, sizeof(what), "%s, %s", request_names[kind], enforce ? "enforce" : "audit");
+	policy_status(&before);
+	policy_read_events();
+	good = request_as(GOOD, kind);
+	CHECK(good == bare, "%s: allowed: %d, without a policy %d", what, good, bare);
+	CHECK(!policy_read_events(), "%s: an event of what is allowed", what);
+	bad = request_as(BAD, kind);
+	CHECK(bad == (enforce ? denial_of(kind) : bare), "%s: denied: %d", what, bad);
+	policy_status(&after);
+	denied = after.ops[op].n[GMEM_VERDICT_denied] - before.ops[op].n[GMEM_VERDICT_denied];
+	would = after.ops[op].n[GMEM_VERDICT_would_deny] -
+		before.ops[op].n[GMEM_VERDICT_would_deny];
+	CHECK(denied == enforce && would == !enforce, "%s: %llu denied, %llu would be", what,
+	      denied, would);
+	CHECK(after.ops[op].n[GMEM_VERDICT_allowed] > before.ops[op].n[GMEM_VERDICT_allowed],
+	      "%s: nothing allowed", what);
+	CHECK(policy_rule_hits(1, enforce ? GMEM_VERDICT_denied : GMEM_VERDICT_would_deny) >= 1,
+	      "%s: the rule has no hit", what);
+	check_event(what, only_event(what, policy_read_events()), op, enforce,
+		    GMEM_ACTIVE_GENERATION(after.word));
+}
+
+static void test_table(void)
+{
+	unsigned int ops = all_carried();
+
+	for (int kind = 0; kind < REQUEST_MAX; kind++) {
+		int bare = request_as(GOOD, kind), op = request_ops[kind];
+
+		if (!carried(op) || bare == ASKED_NOT)
+			continue;
+		for (int enforce = 0; enforce < 2; enforce++) {
+			char *text = table_policy(ops, kind);
+
+			CHECK(!policy_load(text, enforce, 0), "%s: load", request_names[kind]);
+			table_row(kind, enforce, bare);
+			free(text);
+		}
+		CHECK(request_as(GOOD, kind) == bare, "%s: once more", request_names[kind]);
+	}
+	policy_unload();
+}
+
+/* What no hook carries: refused, with the hook's name; audit mode takes it. */
+static void test_missing(void)
+{
+	for (int op = 0; op < GMEM_DO_MAX; op++) {
+		char *text = policy_text(1U << op, NO_RULES);
+
+		if (carried(op) || plan.guarantee[op] == GUARANTEE_moot) {
+			free(text);
+			continue;
+		}
+		CHECK(policy_load(text, true, 0) == -EOPNOTSUPP, "%s", operation_names[op]);
+		CHECK(strstr(plan.why[op], "hook"), "%s: %s", operation_names[op], plan.why[op]);
+		CHECK(policy_load(text, false, 0) == 0, "%s in audit mode", operation_names[op]);
+		CHECK(loader_set_mode(NULL, true, &(enum proof){ 0 }) == -EOPNOTSUPP,
+		      "%s: enforced later", operation_names[op]);
+		policy_unload();
+		free(text);
+	}
+}
+
+/* --strict-ioctl where the hooks are missing: by the number of the ioctl. */
+static void test_strict(void)
+{
+	static const enum request_kind kinds[] = { REQUEST_bind, REQUEST_convert };
+
+	for (int i = 0; i < 2; i++) {
+		int op = request_ops[kinds[i]], bare = request_as(GOOD, kinds[i]);
+		char *text = table_policy(all_carried() | 1U << op, kinds[i]);
+
+		if (!carried(op)) {
+			CHECK(!policy_load(text, true, POLICY_STRICT), "%s", operation_names[op]);
+			CHECK(request_as(GOOD, kinds[i]) == bare, "allowed");
+			CHECK(request_as(BAD, kinds[i]) == EACCES, "denied");
+			/* Without it, the programs that are attached do nothing. */
+			CHECK(policy_load(text, false, 0) == 0, "load");
+			CHECK(request_as(BAD, kinds[i]) == bare, "no longer strict");
+		}
+		free(text);
+	}
+	policy_unload();
+}
+
+/* --- conditions --- */
+
+static void test_conditions(void)
+{
+	char *text;
+	int ret;
+
+	text = policy_text(1U << GMEM_DO_create,
+			   "subjects: { good: { uid: [%d] } }\n"
+			   "rules:\n"
+			   "  - { name: small, allow: [create], subjects: [good], "
+			   "when: { size: \"<= 8KiB\" } }\n",
+			   GOOD);
+	ret = policy_load(text, true, 0);
+	if (plan.guarantee[GMEM_DO_create] == GUARANTEE_limited) {
+		CHECK(ret == -EOPNOTSUPP, "size without its hook: %d", ret);
+	} else {
+		CHECK(!ret, "%d", ret);
+		/* Requests are of 16 KiB. */
+		CHECK(request_as(GOOD, REQUEST_create) == EACCES, "too large");
+	}
+	free(text);
+	text = policy_text(1U << GMEM_DO_create,
+			   "subjects: { good: { uid: [%d] } }\n"
+			   "rules:\n"
+			   "  - { name: default-vm, allow: [create], subjects: [good], "
+			   "when: { vm-type: [default] } }\n",
+			   GOOD);
+	CHECK(!policy_load(text, true, 0), "load");
+	CHECK(!request_as(GOOD, REQUEST_create), "of a default VM");
+	free(text);
+	text = policy_text(1U << GMEM_DO_create,
+			   "subjects: { good: { uid: [%d] } }\n"
+			   "rules:\n"
+			   "  - { name: protected, allow: [create], subjects: [good], "
+			   "when: { vm-type: [software-protected] } }\n",
+			   GOOD);
+	CHECK(!policy_load(text, true, 0), "load");
+	CHECK(request_as(GOOD, REQUEST_create) == EACCES, "of a default VM");
+	free(text);
+	policy_unload();
+}
+
+/* --- who asks --- */
+
+#define EXE    "/tmp/policy-exe"
+#define SELF   "/proc/self/exe"
+#define CGROUP "/sys/fs/cgroup/policy"
+
+static int run(char *const argv[])
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		execv(argv[0], argv);
+		_exit(ASKED_NOT);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return ASKED_NOT;
+	return WEXITSTATUS(status);
+}
+
+#define RUN(...) run((char *[]){ __VA_ARGS__, NULL })
+
+static void copy_self(const char *to)
+{
+	char cmd[256];
+
+	snprintf(cmd, sizeof(cmd), "rm -f %s; cp /proc/%d/exe %s", to, getpid(), to);
+	if (system(cmd))
+		give_up(cmd);
+}
+
+static void test_exe(void)
+{
+	char *text;
+
+	copy_self(EXE);
+	text = policy_text(1U << GMEM_DO_create,
+			   "subjects: { vmm: { exe: " EXE " } }\n"
+			   "rules: [ { name: vmm, allow: [create], subjects: [vmm] } ]\n");
+	CHECK(!policy_load(text, true, 0), "load");
+	CHECK(RUN(EXE, "--ask", "create") == 0, "the executable itself");
+	CHECK(RUN(EXE, "--fork", "--ask", "create") == 0, "a child inherits");
+	CHECK(RUN(EXE, "--thread", "--ask", "create") == 0, "a thread inherits");
+	CHECK(RUN(SELF, "--ask", "create") == EACCES, "another executable");
+	CHECK(RUN(EXE, "--exec", SELF, "--ask", "create") == 0, "itself again");
+	copy_self(EXE "-2");
+	CHECK(RUN(EXE, "--exec", EXE "-2", "--ask", "create") == EACCES, "exec of another");
+	CHECK(RUN(EXE "-2", "--exec", EXE, "--ask", "create") == 0, "exec of the right one");
+	CHECK(!link(EXE, EXE "-link") && RUN(EXE "-link", "--ask", "create") == 0, "a hard link");
+	CHECK(!rename(EXE "-2", EXE) && RUN(EXE, "--ask", "create") == EACCES,
+	      "another file under that name");
+	unlink(EXE);
+	unlink(EXE "-link");
+	free(text);
+	policy_unload();
+}
+
+static int in_cgroup(const char *path, enum request_kind kind)
+{
+	int status, fd;
+	pid_t pid = fork();
+
+	if (!pid) {
+		fd = open(path, O_WRONLY);
+		if (fd < 0 || write(fd, "0", 1) != 1)
+			_exit(ASKED_NOT);
+		_exit(request(kind));
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return ASKED_NOT;
+	return WEXITSTATUS(status);
+}
+
+static void test_cgroup(void)
+{
+	char *text;
+
+	if (mkdir(CGROUP, 0755) || mkdir(CGROUP "/in", 0755) || mkdir(CGROUP "/in/deep", 0755) ||
+	    mkdir(CGROUP "-2", 0755))
+		give_up("making cgroups");
+	text = policy_text(
+		1U << GMEM_DO_create,
+		"subjects: { outer: { cgroup: /policy }, inner: { cgroup: /policy/in } }\n"
+		"rules:\n"
+		"  - { name: not-inner, deny: [create], subjects: [inner] }\n"
+		"  - { name: outer, allow: [create], subjects: [outer] }\n");
+	CHECK(!policy_load(text, true, 0), "load");
+	CHECK(in_cgroup(CGROUP "/cgroup.procs", REQUEST_create) == 0, "itself");
+	CHECK(in_cgroup(CGROUP "/in/cgroup.procs", REQUEST_create) == EACCES, "a named one in it");
+	CHECK(in_cgroup(CGROUP "/in/deep/cgroup.procs", REQUEST_create) == EACCES, "below that");
+	CHECK(in_cgroup(CGROUP "-2/cgroup.procs", REQUEST_create) == EACCES, "another");
+	CHECK(request_as(0, REQUEST_create) == EACCES, "the root");
+	free(text);
+	policy_unload();
+	rmdir(CGROUP "/in/deep");
+	rmdir(CGROUP "/in");
+	rmdir(CGROUP);
+	rmdir(CGROUP "-2");
+}
+
+/* --- life --- */
+
+static void test_life(void)
+{
+	char *deny = policy_text(1U << GMEM_DO_create, NO_RULES);
+	char *allow = policy_text(0, NO_RULES);
+	struct loader_status status;
+	__u64 generation;
+	enum proof proof;
+
+	policy_status(&status);
+	CHECK(!status.loaded, "nothing yet");
+	CHECK(!policy_load(deny, true, 0), "load");
+	CHECK(policy_report.proof == PROOF_denied, "%s", proof_names[policy_report.proof]);
+	CHECK(policy_report.tagged > 0, "no task tagged");
+	CHECK(request(REQUEST_create) == EACCES, "enforced");
+	CHECK(!loader_set_mode(NULL, false, &proof) && proof == PROOF_audit, "%d", proof);
+	CHECK(!request(REQUEST_create), "in audit mode");
+	CHECK(!loader_set_mode(NULL, true, &proof) && proof == PROOF_denied, "%d", proof);
+	CHECK(policy_load(allow, true, POLICY_SAME_DEFAULT) == -EBADMSG, "another default");
+	CHECK(request(REQUEST_create) == EACCES, "the old one is in force");
+	CHECK(!policy_load(allow, true, POLICY_DRY_RUN), "dry run");
+	CHECK(request(REQUEST_create) == EACCES, "the old one is in force");
+	CHECK(!policy_load(allow, true, 0), "replace");
+	CHECK(!request(REQUEST_create), "the new one");
+	CHECK(!loader_rollback(NULL, &generation) && generation == 3, "%llu", generation);
+	CHECK(request(REQUEST_create) == EACCES, "rolled back");
+	CHECK(!loader_rollback(NULL, &generation) && generation == 4, "%llu", generation);
+	CHECK(!request(REQUEST_create), "and forward");
+	policy_unload();
+	policy_status(&status);
+	CHECK(!status.loaded, "unloaded");
+	CHECK(!request(REQUEST_create), "nothing is in force");
+	CHECK(loader_unload(NULL) == -ENOENT, "twice");
+	free(deny);
+	free(allow);
+}
+
+static int create(int vm)
+{
+	int fd = kvm_create_instance(vm, 4 * KVM_PAGE, 0);
+
+	if (fd < 0)
+		give_up("creating an instance");
+	return fd;
+}
+
+static int punch(int fd)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, KVM_PAGE) ? errno : 0;
+}
+
+/* An instance that is older than the programs. */
+static void test_older(void)
+{
+	char *text = policy_text(0, NO_RULES);
+	int kvm = kvm_open(), vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM), fd, old;
+
+	old = create(vm);
+	CHECK(!policy_load(text, true, 0), "load");
+	CHECK(policy_report.found.nr == 1, "%zu found", policy_report.found.nr);
+	fd = create(vm);
+	CHECK(!punch(fd), "a new one");
+	CHECK(punch(old) == EACCES, "an old one");
+	CHECK(!policy_load(text, true, POLICY_ADOPT), "adopt");
+	CHECK(policy_report.adopted == 2, "%u adopted", policy_report.adopted);
+	CHECK(!punch(old), "adopted");
+	close(fd);
+	close(old);
+	close(vm);
+	close(kvm);
+	free(text);
+	policy_unload();
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	{ "life", test_life },	   { "table", test_table },	      { "missing", test_missing },
+	{ "strict", test_strict }, { "conditions", test_conditions }, { "exe", test_exe },
+	{ "cgroup", test_cgroup }, { "older", test_older },
+};
+
+/* The test as somebody else: --fork, --thread and --exec FILE before --ask REQUEST. */
+static void *ask_in_thread(void *kind)
+{
+	return (void *)(intptr_t)request((enum request_kind)(intptr_t)kind);
+}
+
+static int play(char **argv)
+{
+	bool thread = false;
+	pthread_t t;
+	void *ret;
+	int kind;
+
+	for (;; argv++) {
+		if (!strcmp(*argv, "--fork")) {
+			int status;
+			pid_t pid = fork();
+
+			if (pid)
+				return waitpid(pid, &status, 0) == pid ? WEXITSTATUS(status)
+								       : ASKED_NOT;
+		} else if (!strcmp(*argv, "--exec")) {
+			execv(argv[1], argv + 1);
+			return ASKED_NOT;
+		} else if (!strcmp(*argv, "--thread")) {
+			thread = true;
+		} else {
+			break;
+		}
+	}
+	for (kind = 0; kind < REQUEST_MAX && strcmp(argv[1], request_names[kind]); kind++)
+		;
+	if (!thread)
+		return request((enum request_kind)kind);
+	if (pthread_create(&t, NULL, ask_in_thread, (void *)(intptr_t)kind) ||
+	    pthread_join(t, &ret))
+		return ASKED_NOT;
+	return (int)(intptr_t)ret;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 2 && !strncmp(argv[1], "--", 2))
+		return play(argv + 1);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	log_setup("policy_test", false, getenv("VERBOSE") ? 1 : 0);
+	if (hooks_probe(&hooks))
+		return 1;
+	hooks_plan(&hooks, NULL, false, &plan);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int before = failures;
+
+		if (!wanted(cases[i].name, argv + 1))
+			continue;
+		cases[i].run();
+		printf("%s: %s\n", cases[i].name, failures == before ? "ok" : "FAILED");
+	}
+	printf("policy: %d checks, %d failed\n", checks, failures);
+	return failures ? 1 : 0;
+}
