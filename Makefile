@@ -160,9 +160,11 @@ $(O)/tests/bench_costs: BENCH_LIBS = -ljson-c
 unit: $(UNIT_TESTS)	## the unit tests, which need neither root nor a VM
 	@for t in $^; do $$t || exit; done
 
-$(O)/gmemtop.1: man/gmemtop.1.scd | $(O)/src/top
+# The table of events is the program's own.
+$(O)/gmemtop.1: man/gmemtop.1.scd $(O)/gmemtop | $(O)/src/top
 	$(call tell,MAN ,$@)
-	$(Q)scdoc <$< >$@
+	$(Q)$(O)/gmemtop events -e help >$(O)/events.txt
+	$(Q)sed -e '/^@EVENTS@$$/{r $(O)/events.txt' -e 'd}' $< | scdoc >$@
 
 PREFIX ?= /usr/local
 SHARE := $(DESTDIR)$(PREFIX)/share
