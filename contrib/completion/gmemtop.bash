@@ -4,8 +4,24 @@
 
 _gmemtop()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} list= words
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} list= words command=
 
+	[ "${COMP_WORDS[1]}" != events ] || [ "$COMP_CWORD" = 1 ] || command=events
+	# The same letter is another option there.
+	case $command$prev in
+	events-e | events--events)
+		words=$(gmemtop events -e help 2>/dev/null | grep -o '^[a-z_]*')
+		case $cur in
+		*,*) list=${cur%,*}, ;;
+		esac
+		mapfile -t COMPREPLY < <(compgen -P "$list" -W "$words all" -- "${cur##*,}")
+		compopt -o nospace
+		return
+		;;
+	events-n | events--number | events-d | events--duration | events--min-duration | events--buffer)
+		return
+		;;
+	esac
 	case $prev in
 	-s | --sort | -o | --columns)
 		words=$(gmemtop --columns help 2>/dev/null | cut -d ' ' -f 1)
@@ -24,7 +40,8 @@ _gmemtop()
 		;;
 	-n | --iterations | -d | --delay | --vm | --cgroup | --max-vms | --max-instances) ;;
 	*)
-		words=$(gmemtop --help 2>/dev/null | grep -o -- '^ *\(-.,\)\? *--[a-z-]*' | grep -o -- '--.*')
+		words=$(gmemtop $command --help 2>/dev/null | grep -o -- '^ *\(-.,\)\? *--[a-z-]*' | grep -o -- '--.*')
+		[ "$COMP_CWORD" != 1 ] || words+=" events"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		;;
 	esac
