@@ -68,6 +68,12 @@ static const struct opt pins_opts[] = {
 	COMMON,
 };
 
+static const struct opt show_opts[] = {
+	{ "source", NULL, "the text alone, as it was loaded", AT(source), OPT_FLAG, 0 },
+	PINS,
+	COMMON,
+};
+
 static const struct opt probe_opts[] = {
 	STRICT_IOCTL,
 	COMMON,
@@ -125,6 +131,8 @@ static const struct command commands[] = {
 	{ "load", "FILE", "put a policy in force, wholly or not at all", load_opts, ctl_load },
 	{ "status", "", "is a policy enforced, and what does this kernel guarantee?", pins_opts,
 	  ctl_status },
+	{ "show", "", "the policy in force, and how often each rule decided", show_opts, ctl_show },
+	{ "monitor", "", "denials as they happen", pins_opts, ctl_monitor },
 	{ "set-mode", "enforce|audit", "change the mode of what is in force", mode_opts,
 	  ctl_set_mode },
 	{ "rollback", "", "put the policy before in force again", pins_opts, ctl_rollback },

@@ -19,6 +19,7 @@ struct ctl_options {
 	/* what is in force: load and the like */
 	const char *pins, *mode;
 	bool dry_run, strict_ioctl, adopt, accept_default_change;
+	bool source;
 
 	/* who asks, and for what: explain */
 	uint64_t pid;
@@ -36,6 +37,8 @@ int ctl_test_events(const struct ctl_options *opts);
 int ctl_explain(const struct ctl_options *opts);
 int ctl_load(const struct ctl_options *opts);
 int ctl_status(const struct ctl_options *opts);
+int ctl_show(const struct ctl_options *opts);
+int ctl_monitor(const struct ctl_options *opts);
 int ctl_set_mode(const struct ctl_options *opts);
 int ctl_rollback(const struct ctl_options *opts);
 int ctl_unload(const struct ctl_options *opts);
