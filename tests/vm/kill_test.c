@@ -32,7 +32,7 @@
 #define AT_ONCE	      3
 #define MAX_LIFE_MS   1500
 #define MAX_AFTER_MS  200 /* after the first frame, where that is waited for */
-#define PATIENCE_MS   20000
+#define PATIENCE_MS   120000
 #define SETTLE_TRIES  100
 #define SETTLE_US     100000
 #define FALSIFIED     4
