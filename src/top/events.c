@@ -78,7 +78,8 @@ struct show {
 	struct event_view view;
 	struct json json;
 	uint64_t realtime_offset; /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
-	uint64_t shown, read, filtered;
+	uint64_t shown, read;
+	uint64_t filtered; /* by the name of the VM */
 	uint64_t lost_told, last_seq;
 	bool seen_one;
 };
@@ -341,7 +342,8 @@ static int print_summary(struct show *show)
 	json_u64(json, "shown", show->shown);
 	json_u64(json, "emitted", sum.emitted);
 	json_u64(json, "lost", sum.lost);
-	json_u64(json, "filtered", sum.filtered + show->filtered);
+	json_u64(json, "filtered", sum.filtered);
+	json_u64(json, "filtered_by_vm", show->filtered);
 	json_u64(json, "not_read", unread);
 	json_u64(json, "missed", counts.missed);
 	json_u64(json, "requests_unread", counts.unread);

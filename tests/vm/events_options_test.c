@@ -172,7 +172,8 @@ static void test_name(struct verdict *v)
 	if (!report || !stream_end(&s, SIGTERM))
 		return;
 	expect_number(v, "of another name", json_object_array_length(s.events), 0);
-	expect_number(v, "held back by the name", value_of(s.summary, "filtered"),
+	stream_account(v, &s, false);
+	expect_number(v, "held back by the name", value_of(s.summary, "filtered_by_vm"),
 		      all_conversions(report));
 	json_object_put(report);
 	stream_forget(&s);
