@@ -4,7 +4,7 @@
 
 _gmemtop()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} list= words command=''
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} list='' words command=''
 
 	[ "${COMP_WORDS[1]}" != events ] || [ "$COMP_CWORD" = 1 ] || command=events
 	# The same letter is another option there.
