@@ -39,7 +39,7 @@ struct op {
 };
 
 static const struct op ops[] = {
-	{ "convert", "convert a page", { 450, 300 }, 1, BY_THE_HOOKS },
+	{ "convert", "convert a page", { 450, 300 }, 1, NULL },
 	{ "convert_unbound", "  without a memslot", { 450, 300 }, 1, BY_THE_HOOKS },
 	{ "convert_redundant", "  that has it already", { 450, 300 }, 1, BY_THE_HOOKS },
 	{ "guest_fault", "guest fault", { 200, 200 }, 0, NULL },
@@ -197,7 +197,7 @@ static void put(struct json_object *row, const char *name, double value)
 static void print_op(const struct op *op, enum lane lane, bool text, struct json_object *list)
 {
 	double alone = get(lane, "idle", op->name), with[ARRAY_SIZE(watchers)];
-	double over = (alone / get(VANILLA, "idle", op->name) - 1) * 100;
+	double base = get(VANILLA, "idle", op->name), over = (alone - base) * 100 / base;
 	const struct bound *b_over = NULL, *b;
 	struct json_object *row;
 	size_t w;
