@@ -8,16 +8,14 @@
 #include "../lib/closest.h"
 #include "policy_tree.h"
 
-/* The language needs 5 levels. */
-#define MAX_DEPTH 16
-#define MAX_KEYS  32
+#define MAX_KEYS 32
 
 struct builder {
 	struct arena *arena;
 	struct diags *diags;
-	struct tree *root, *in;	      /* in: the list or map that is open */
-	struct tree *last[MAX_DEPTH]; /* the last item of each that is open */
-	struct tree *key;	      /* the key whose value comes next */
+	struct tree *root, *in;	       /* in: the list or map that is open */
+	struct tree *last[TREE_DEPTH]; /* the last item of each that is open */
+	struct tree *key;	       /* the key whose value comes next */
 	unsigned int depth;
 	struct place at; /* of the last event that has one */
 };
@@ -116,7 +114,7 @@ static int open_tree(struct builder *builder, enum tree_kind kind, struct fy_eve
 			   tree_kind_name(tree));
 		return -EBADMSG;
 	}
-	if (builder->depth == MAX_DEPTH) {
+	if (builder->depth == TREE_DEPTH) {
 		diag_error(builder->diags, tree->place, NULL, "nested too deeply");
 		return -EBADMSG;
 	}
@@ -249,8 +247,8 @@ static int check_bytes(const char *text, size_t len, struct diags *diags)
 	return 0;
 }
 
-int tree_parse(const char *text, size_t len, struct arena *arena, struct tree **tree,
-	       struct diags *diags)
+int tree_parse_yaml(const char *text, size_t len, struct arena *arena, struct tree **tree,
+		    struct diags *diags)
 {
 	struct fy_diag_cfg diag_cfg = { .output_fn = swallow, .level = FYET_ERROR };
 	struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET };
@@ -280,6 +278,13 @@ out:
 	fy_parser_destroy(parser);
 	fy_diag_destroy(cfg.diag);
 	return ret;
+}
+
+int tree_parse(const char *text, size_t len, struct arena *arena, struct tree **tree,
+	       struct diags *diags)
+{
+	*tree = tree_parse_simple(text, len, arena);
+	return *tree ? 0 : tree_parse_yaml(text, len, arena, tree, diags);
 }
 
 const char *tree_kind_name(const struct tree *tree)

@@ -2,7 +2,8 @@
 /*
  * The parser with any bytes, and the matcher with every policy that comes out of it: compiled sets
  * must decide as the rules do one by one, and no rule may decide of which it is said that it never
- * does. Requests follow from the bytes, so that a find can be repeated.
+ * does. The two ways to read YAML must agree. Requests follow from the bytes, so that a find can be
+ * repeated.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include "../../src/ctl/policy_eval.h"
 #include "../unit/policy_random.h"
+#include "../unit/policy_trees.h"
 
 #define REQUESTS 16
 
@@ -77,6 +79,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	for (i = 0; i < size; i++)
 		seed = seed * 31 + data[i];
+	if (compare_trees((const char *)data, size) < 0)
+		abort();
 	ret = policy_parse((const char *)data, size, "fuzz", &policy, &diags);
 	if (ret && !diags.nr_errors)
 		abort();
