@@ -74,6 +74,14 @@ static const struct opt show_opts[] = {
 	COMMON,
 };
 
+static const struct opt monitor_opts[] = {
+	{ "count", "N", "end after so many", AT(count), OPT_NUMBER, 'n' },
+	{ "op", "OPERATION", "only these", AT(op), OPT_STRING, 0 },
+	{ "pid", "PID", "only of this process or thread", AT(pid), OPT_NUMBER, 0 },
+	PINS,
+	COMMON,
+};
+
 static const struct opt probe_opts[] = {
 	STRICT_IOCTL,
 	COMMON,
@@ -132,7 +140,7 @@ static const struct command commands[] = {
 	{ "status", "", "is a policy enforced, and what does this kernel guarantee?", pins_opts,
 	  ctl_status },
 	{ "show", "", "the policy in force, and how often each rule decided", show_opts, ctl_show },
-	{ "monitor", "", "denials as they happen", pins_opts, ctl_monitor },
+	{ "monitor", "", "denials as they happen", monitor_opts, ctl_monitor },
 	{ "set-mode", "enforce|audit", "change the mode of what is in force", mode_opts,
 	  ctl_set_mode },
 	{ "rollback", "", "put the policy before in force again", pins_opts, ctl_rollback },

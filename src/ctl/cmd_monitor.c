@@ -1,244 +1,373 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* gmemctl monitor: denials as they happen. */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <bpf/libbpf.h>
+
+#include "../lib/closest.h"
 #include "../lib/json.h"
 #include "../lib/log.h"
 #include "ctl.h"
-#include "loader.h"
-#include "policy_compile.h"
-#include "policy_request.h"
+#include "denial_names.h"
 #include "policy_value.h"
 
-#define NS 1000000000ULL
+#define POLL_MS 100
+/* Until what is missing is looked for again: an event that has its number comes in this time. */
+#define LOOK_NS 200000000LL
 
 struct monitor {
 	const struct ctl_options *opts;
-	struct policy_file file; /* the policy of @generation, for the names of its rules */
-	__u64 generation;
-	bool known;
-	__u64 lost; /* so many have been told */
-	uint64_t seen;
+	struct pins pins;
+	struct store store;
+	struct ring_buffer *ring;
+	struct denial_names *names;
+	struct denial_gaps gaps;
 	struct json json;
+	int dir; /* holds the lock, -1: none */
+	struct stat dir_stat;
+	int op; /* -1: all */
+	__u64 word;
+	__u64 shown, came, lost; /* lost: as told by gaps that are over */
+	__u64 before;		 /* numbers that were given at the last look */
+	long long looked_ns;
+	bool gone; /* the programs are not in force any more */
 };
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t ended;
 
 static void on_signal(int sig)
 {
 	(void)sig;
-	interrupted = 1;
+	ended = 1;
 }
 
-/* Events have the clock that runs since the boot. */
-static uint64_t wall_clock(uint64_t boot_ns)
+static long long now_ns(void)
 {
-	struct timespec wall, boot;
+	struct timespec ts;
 
-	clock_gettime(CLOCK_REALTIME, &wall);
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	return (uint64_t)wall.tv_sec * NS + (uint64_t)wall.tv_nsec -
-	       ((uint64_t)boot.tv_sec * NS + (uint64_t)boot.tv_nsec) + boot_ns;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
-/* The names of the rules of the policy that decided, if it still is in force. */
-static void know_policy(struct monitor *m, __u64 generation)
+static int flush(struct monitor *m)
 {
-	struct loader_shown *shown;
-
-	if (generation == m->generation)
-		return;
-	if (m->known)
-		policy_close(&m->file);
-	m->known = false;
-	m->generation = generation;
-	shown = calloc(1, sizeof(*shown));
-	if (!shown)
-		return;
-	if (!loader_show(m->opts->pins, shown) &&
-	    GMEM_ACTIVE_GENERATION(shown->word) == generation) {
-		m->known = !policy_open_text(shown->source, shown->source_len, "in force", false,
-					     &m->file);
-		if (!m->known)
-			policy_close(&m->file);
-	}
-	loader_shown_free(shown);
-	free(shown);
-}
-
-static const struct policy_rule *rule_of(const struct monitor *m, __u32 number)
-{
-	if (!m->known || number >= m->file.policy->nr_rules)
-		return NULL;
-	return &m->file.policy->rules[number];
-}
-
-static const char *rule_name(const struct monitor *m, __u32 number, char *buf, size_t size)
-{
-	const struct policy_rule *rule = rule_of(m, number);
-
-	if (rule)
-		return rule->name;
-	if (number == GMEM_RULE_UNKNOWN)
-		return "(instance older than the policy)";
-	if (number == GMEM_RULE_BROKEN)
-		return "(no identity, or in doubt)";
-	if (number >= GMEM_MAX_RULES)
-		return "(default)";
-	snprintf(buf, size, "number %u of generation %llu", number,
-		 (unsigned long long)m->generation);
-	return buf;
-}
-
-/* Where the executable is, if it can still be seen: for the eye, nothing was decided by it. */
-static const char *exe_path(const struct gmem_denial *e, char *buf, size_t size)
-{
-	char link[64];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/%u/exe", e->tgid);
-	n = readlink(link, buf, size - 1);
-	if (n < 0)
-		return NULL;
-	buf[n] = '\0';
-	return buf;
-}
-
-static bool has_condition(const struct gmem_request *r, enum policy_condition condition)
-{
-	static const __u32 ops[POLICY_IF_MAX] = {
-#define X(name, operations, ...) [POLICY_IF_##name] = (operations),
-		POLICY_CONDITIONS(X)
-#undef X
-	};
-
-	return r->op < GMEM_DO_MAX && ops[condition] >> r->op & 1;
-}
-
-static void print_text(const struct monitor *m, const struct gmem_denial *e)
-{
-	char text[REQUEST_TEXT], buf[80], path[4096], when[32];
-	time_t seconds = (time_t)(wall_clock(e->time_ns) / NS);
-	bool trial = e->verdict == GMEM_VERDICT_would_deny && e->trial != GMEM_RULE_NONE;
-	const struct policy_rule *rule = rule_of(m, trial ? e->trial : e->rule);
-	enum policy_condition c;
-
-	strftime(when, sizeof(when), "%F %T", localtime(&seconds));
-	printf("%s %s %s by %s", when, e->verdict == GMEM_VERDICT_denied ? "denied" : "would deny",
-	       e->request.op < GMEM_DO_MAX ? operation_names[e->request.op] : "?",
-	       rule_name(m, trial ? e->trial : e->rule, buf, sizeof(buf)));
-	if (rule)
-		printf(" (line %u)", rule->place.line);
-	printf(": %s[%u] uid %u", e->comm, e->tgid, e->uid);
-	if (exe_path(e, path, sizeof(path)))
-		printf(" %s", path);
-	if (!e->exe_known)
-		printf(" without identity");
-	if (e->ino)
-		printf(", instance %llu", (unsigned long long)e->ino);
-	for (c = 0; c < POLICY_IF_MAX; c++) {
-		if (has_condition(&e->request, c))
-			printf(", %s %s", value_name(VALUE_CONDITION, c),
-			       request_value(&e->request, c, text));
-	}
-	putchar('\n');
-	fflush(stdout);
-}
-
-static int print_json(struct monitor *m, const struct gmem_denial *e)
-{
-	bool trial = e->verdict == GMEM_VERDICT_would_deny && e->trial != GMEM_RULE_NONE;
-	__u32 number = trial ? e->trial : e->rule;
-	const struct policy_rule *rule = rule_of(m, number);
-	char text[REQUEST_TEXT], buf[80], path[4096];
-	struct json *json = &m->json;
-	enum policy_condition c;
-
-	json_open(json, NULL, '{');
-	json_u64(json, "time_ns", wall_clock(e->time_ns));
-	json_u64(json, "sequence", e->sequence);
-	json_u64(json, "generation", e->generation);
-	json_str(json, "verdict", e->verdict == GMEM_VERDICT_denied ? "denied" : "would_deny");
-	json_str(json, "op", e->request.op < GMEM_DO_MAX ? operation_names[e->request.op] : NULL);
-	json_u64(json, "rule", number);
-	json_str(json, "rule_name", rule_name(m, number, buf, sizeof(buf)));
-	if (rule)
-		json_u64(json, "line", rule->place.line);
-	else
-		json_null(json, "line");
-	json_u64(json, "pid", e->tgid);
-	json_u64(json, "tid", e->pid);
-	json_str(json, "comm", e->comm);
-	json_u64(json, "uid", e->uid);
-	json_u64(json, "cgroup_id", e->cgroup);
-	json_bool(json, "identity", e->exe_known);
-	json_str(json, "exe", exe_path(e, path, sizeof(path)));
-	if (e->exe_known) {
-		json_u64(json, "exe_dev", e->exe.dev);
-		json_u64(json, "exe_ino", e->exe.ino);
-	}
-	if (e->ino) {
-		json_u64(json, "dev", e->dev);
-		json_u64(json, "ino", e->ino);
-	}
-	for (c = 0; c < POLICY_IF_MAX; c++) {
-		if (has_condition(&e->request, c))
-			json_str(json, value_name(VALUE_CONDITION, c),
-				 request_value(&e->request, c, text));
-	}
-	json_close(json, '}');
-	return json_flush_line(json, stdout);
-}
-
-static int take(const struct gmem_denial *event, void *data)
-{
-	struct monitor *m = data;
-
-	know_policy(m, event->generation);
-	m->seen++;
 	if (m->opts->json)
-		return print_json(m, event);
-	print_text(m, event);
-	return ferror(stdout) ? -EPIPE : 0;
+		return json_flush_line(&m->json, stdout);
+	return fflush(stdout) ? -errno : 0;
 }
 
-/* Losses are told as they are seen; they stand in the counters of the rules all the same. */
-static int stop(const struct gmem_journal *journal, void *data)
+static int tell_lost(struct monitor *m, __u64 lost)
 {
-	struct monitor *m = data;
-
-	if (journal->lost != m->lost) {
-		if (m->opts->json) {
-			json_open(&m->json, NULL, '{');
-			json_u64(&m->json, "lost", journal->lost - m->lost);
-			json_close(&m->json, '}');
-			json_flush_line(&m->json, stdout);
-		} else {
-			log_note("%llu events were lost",
-				 (unsigned long long)(journal->lost - m->lost));
-		}
-		m->lost = journal->lost;
+	if (!lost)
+		return 0;
+	if (m->opts->json) {
+		json_open(&m->json, NULL, '{');
+		json_open(&m->json, "lost", '{');
+		json_u64(&m->json, "events", lost);
+		json_close(&m->json, '}');
+		json_close(&m->json, '}');
+	} else {
+		printf("lost: %llu events\n", lost);
 	}
-	return interrupted ? 1 : 0;
+	return flush(m);
+}
+
+/* What is in force from now on; the word is 0 where nothing is. */
+static int tell_policy(struct monitor *m)
+{
+	const struct policy *policy =
+		m->word ? denial_policy(m->names, &m->store, GMEM_ACTIVE_GENERATION(m->word))
+			: NULL;
+	const char *mode = GMEM_ACTIVE_ENFORCES(m->word) ? "enforce" : "audit";
+
+	if (m->opts->json) {
+		json_open(&m->json, NULL, '{');
+		json_open(&m->json, "policy", '{');
+		json_bool(&m->json, "in_force", m->word);
+		json_str(&m->json, "name", policy ? policy->name : NULL);
+		json_u64(&m->json, "generation", GMEM_ACTIVE_GENERATION(m->word));
+		json_str(&m->json, "mode", m->word ? mode : NULL);
+		json_close(&m->json, '}');
+		json_close(&m->json, '}');
+	} else if (m->word) {
+		printf("in force: policy %s, generation %llu, %s\n", policy ? policy->name : "?",
+		       GMEM_ACTIVE_GENERATION(m->word), mode);
+	} else {
+		printf("in force: nothing, all is allowed; waiting for the next policy\n");
+	}
+	return flush(m);
+}
+
+static bool wanted(const struct monitor *m, const struct gmem_denial *event)
+{
+	if (m->op >= 0 && event->request.op != (__u32)m->op)
+		return false;
+	return !m->opts->pid || event->tgid == m->opts->pid || event->pid == m->opts->pid;
+}
+
+static int take(void *data, void *event, size_t size)
+{
+	const struct gmem_denial *e = event;
+	struct monitor *m = data;
+	struct denial denial;
+	int ret;
+
+	if (size < sizeof(*e))
+		return 0;
+	gaps_take(&m->gaps, e->sequence);
+	if (!wanted(m, e))
+		return 0;
+	denial = denial_named(m->names, &m->store, e);
+	if (m->opts->json)
+		denial_json(&denial, &m->json);
+	else
+		denial_print(&denial, stdout);
+	ret = flush(m);
+	if (!ret && ++m->shown == m->opts->count)
+		ret = -ECANCELED;
+	return ret;
+}
+
+/* A ring buffer has one reader: with two, each would get a part of the events. */
+static int take_place(struct monitor *m)
+{
+	m->dir = open(m->pins.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (m->dir < 0)
+		return log_error(-errno, NULL, errno == EACCES ? "be root" : NULL, "open %s",
+				 m->pins.dir);
+	if (flock(m->dir, LOCK_EX | LOCK_NB))
+		return log_error(-EBUSY, "another gmemctl monitor reads them",
+				 "end that one; events go to one reader", "read the denials of %s",
+				 m->pins.dir);
+	return fstat(m->dir, &m->dir_stat) ? -errno : 0;
+}
+
+static void leave(struct monitor *m)
+{
+	ring_buffer__free(m->ring);
+	m->ring = NULL;
+	store_close(&m->store);
+	if (m->dir >= 0)
+		close(m->dir);
+	m->dir = -1;
+}
+
+static int enter(struct monitor *m)
+{
+	int ret;
+
+	ret = store_open(&m->store, &m->pins);
+	if (ret)
+		return ret;
+	ret = take_place(m);
+	if (!ret) {
+		m->ring = ring_buffer__new(m->store.fd[MAP_denials], take, m, NULL);
+		if (!m->ring)
+			ret = log_error(-errno, NULL, NULL, "open the events");
+	}
+	if (ret) {
+		leave(m);
+		return ret;
+	}
+	memset(&m->gaps, 0, sizeof(m->gaps));
+	m->before = __atomic_load_n(&m->store.journal->events, __ATOMIC_ACQUIRE);
+	m->looked_ns = now_ns();
+	m->gone = false;
+	denial_policy(m->names, &m->store, 0);
+	m->word = store_active(&m->store);
+	return tell_policy(m);
+}
+
+/* Are the programs still those of the directory, or were they taken away? */
+static bool is_there(const struct monitor *m)
+{
+	struct stat st;
+
+	return !stat(m->pins.dir, &st) && st.st_ino == m->dir_stat.st_ino &&
+	       st.st_dev == m->dir_stat.st_dev;
+}
+
+/* Everything that was numbered up to here has come, or never will. */
+static void settle(struct monitor *m)
+{
+	m->came += m->gaps.came;
+	m->lost += m->gaps.end - m->gaps.base - m->gaps.came;
+	memset(&m->gaps, 0, sizeof(m->gaps));
+}
+
+static int look(struct monitor *m)
+{
+	__u64 word = store_active(&m->store);
+	int ret;
+
+	if (now_ns() - m->looked_ns >= LOOK_NS) {
+		ret = tell_lost(m, gaps_look(&m->gaps, m->before));
+		if (ret)
+			return ret;
+		m->before = __atomic_load_n(&m->store.journal->events, __ATOMIC_ACQUIRE);
+		m->looked_ns = now_ns();
+		m->gone = !is_there(m);
+	}
+	if (word == m->word)
+		return 0;
+	m->word = word;
+	return tell_policy(m);
+}
+
+/* All that is there. Return: 0 or a negative errno, as take(). */
+static int drain(struct monitor *m, int timeout_ms)
+{
+	int ret = ring_buffer__poll(m->ring, timeout_ms);
+
+	return ret > 0 || ret == -EINTR ? 0 : ret;
+}
+
+/* Both looks at what is missing, so that what is told is all there was. */
+static int finish(struct monitor *m)
+{
+	struct timespec pause = { .tv_nsec = 10000000 };
+	__u64 events = __atomic_load_n(&m->store.journal->events, __ATOMIC_ACQUIRE);
+	__u64 lost = 0;
+	int ret = 0, i;
+
+	for (i = 0; i < 2 && !ret; i++) {
+		nanosleep(&pause, NULL);
+		ret = drain(m, 0);
+		lost += gaps_look(&m->gaps, events);
+	}
+	settle(m);
+	return ret ?: tell_lost(m, lost);
+}
+
+/* Until it is unloaded. Return: 0, or why to end: a negative errno. */
+static int follow(struct monitor *m)
+{
+	int ret = 0;
+
+	while (!ret && !ended && !m->gone) {
+		ret = drain(m, POLL_MS);
+		if (!ret)
+			ret = look(m);
+	}
+	/* With -n there is more that nobody wants to see: it is left for the next one. */
+	if (ret == -ECANCELED) {
+		settle(m);
+		return ret;
+	}
+	return ret ?: finish(m);
+}
+
+/* The programs are gone: wait until there are others. */
+static int wait_for_policy(struct monitor *m)
+{
+	struct timespec pause = { .tv_nsec = 200000000 };
+	int ret = 0;
+
+	if (m->word) {
+		m->word = 0;
+		ret = tell_policy(m);
+	}
+	leave(m);
+	while (!ret && !ended && pins_exist(&m->pins) <= 0)
+		nanosleep(&pause, NULL);
+	return ret;
+}
+
+static int tell_summary(struct monitor *m)
+{
+	if (m->opts->json) {
+		json_open(&m->json, NULL, '{');
+		json_open(&m->json, "summary", '{');
+		json_u64(&m->json, "shown", m->shown);
+		json_u64(&m->json, "events", m->came);
+		json_u64(&m->json, "lost", m->lost);
+		json_close(&m->json, '}');
+		json_close(&m->json, '}');
+	} else {
+		printf("%llu events, %llu shown, %llu lost\n", m->came, m->shown, m->lost);
+	}
+	return flush(m);
+}
+
+static int run(struct monitor *m)
+{
+	int ret;
+
+	ret = enter(m);
+	while (!ret && !ended) {
+		ret = follow(m);
+		if (ret || ended)
+			break;
+		ret = wait_for_policy(m);
+		if (!ret && !ended)
+			ret = enter(m);
+	}
+	if (!ret || ret == -ECANCELED)
+		ret = m->names ? tell_summary(m) : 0;
+	/* Who read has gone. */
+	return ret == -EPIPE ? 0 : ret;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction act = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+	sigaction(SIGHUP, &act, NULL);
+}
+
+static int read_op(const char *text, int *op)
+{
+	const char *const *names, *near;
+	char hint[64] = "";
+	size_t nr;
+
+	*op = -1;
+	if (!text)
+		return 0;
+	*op = value_number(VALUE_OPERATION, text);
+	if (*op >= 0)
+		return 0;
+	names = value_names(VALUE_OPERATION, &nr);
+	near = closest_name(text, names, nr);
+	if (near)
+		snprintf(hint, sizeof(hint), "did you mean %s?", near);
+	return log_error(-EINVAL, "there is no such operation", *hint ? hint : NULL, "--op %s",
+			 text);
 }
 
 int ctl_monitor(const struct ctl_options *opts)
 {
-	struct sigaction act = { .sa_handler = on_signal };
-	struct monitor m = { .opts = opts };
+	struct monitor *m;
 	int ret;
 
-	sigaction(SIGINT, &act, NULL);
-	sigaction(SIGTERM, &act, NULL);
-	ret = loader_events(opts->pins, take, stop, &m);
-	if (m.known)
-		policy_close(&m.file);
-	json_free(&m.json);
-	return ret > 0 ? 0 : ret;
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return log_error(-ENOMEM, NULL, NULL, "monitor");
+	m->opts = opts;
+	m->dir = -1;
+	ret = read_op(opts->op, &m->op);
+	if (!ret)
+		ret = pins_open(&m->pins, opts->pins, false);
+	if (!ret)
+		ret = denial_names_new(&m->names);
+	if (!ret) {
+		catch_signals();
+		ret = run(m);
+		leave(m);
+	}
+	denial_names_free(m->names);
+	json_free(&m->json);
+	free(m);
+	return ret;
 }

@@ -21,7 +21,9 @@ struct ctl_options {
 	bool dry_run, strict_ioctl, adopt, accept_default_change;
 	bool source;
 
-	/* who asks, and for what: explain */
+	uint64_t count; /* monitor: end after so many, 0: never */
+
+	/* who asks, and for what: explain, monitor */
 	uint64_t pid;
 	const char *op, *exe, *verity, *uid, *cgroup;
 	const char *size, *flags, *prot, *direction, *range, *vm_type;

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+#include <time.h>
+
+#include "../lib/json.h"
+#include "denial.h"
+#include "policy_request.h"
+#include "policy_value.h"
+
+#define NS_PER_S 1000000000ULL
+#define WHEN	 64
+
+#define DEV_MAJOR(dev) ((dev) >> 20)
+#define DEV_MINOR(dev) ((dev)&0xfffff)
+
+static const char *const cause_names[] = {
+#define X(name) #name,
+	DENIAL_CAUSES(X)
+#undef X
+};
+
+static const char *const verdict_names[GMEM_VERDICT_MAX] = {
+#define X(name, ...) #name,
+	GMEM_VERDICTS(X)
+#undef X
+};
+
+/* Does what decided deny? Without the policy's text: yes, as far as anybody can tell. */
+static bool denies(const struct denial *denial)
+{
+	const struct policy *policy = denial->policy;
+	__u32 rule = denial->event->rule;
+
+	if (!policy)
+		return true;
+	if (rule < policy->nr_rules)
+		return policy->rules[rule].deny;
+	if (rule >= GMEM_RULE_DEFAULT(0) && rule < GMEM_RULE_DEFAULT(GMEM_DO_MAX))
+		return policy->default_deny >> (rule - GMEM_RULE_DEFAULT(0)) & 1;
+	return true;
+}
+
+struct denial_reason denial_reason(const struct denial *denial)
+{
+	const struct gmem_denial *event = denial->event;
+	const struct policy *policy = denial->policy;
+	struct denial_reason reason = { .rule = event->rule };
+
+	if (event->verdict == GMEM_VERDICT_would_deny && event->trial != GMEM_RULE_NONE &&
+	    !denies(denial)) {
+		reason.rule = event->trial;
+		reason.audit = true;
+	}
+	if (reason.rule == GMEM_RULE_BROKEN) {
+		reason.cause = DENIAL_BY_broken;
+	} else if (reason.rule == GMEM_RULE_UNKNOWN) {
+		reason.cause = DENIAL_BY_unknown;
+	} else if (reason.rule >= GMEM_MAX_RULES) {
+		reason.cause = DENIAL_BY_default;
+		if (policy && event->request.op < GMEM_DO_MAX)
+			reason.line = policy->default_places[event->request.op].line;
+	} else {
+		reason.cause = DENIAL_BY_rule;
+		if (policy && reason.rule < policy->nr_rules) {
+			reason.name = policy->rules[reason.rule].name;
+			reason.line = policy->rules[reason.rule].place.line;
+		}
+	}
+	return reason;
+}
+
+char *denial_why(const struct denial *denial, char text[DENIAL_WHY])
+{
+	struct denial_reason reason = denial_reason(denial);
+	const char *op = value_name(VALUE_OPERATION, denial->event->request.op);
+	char place[POLICY_MAX_NAME + 32] = "its policy is gone";
+
+	if (denial->policy)
+		snprintf(place, sizeof(place), "%s:%u", denial->policy->name, reason.line);
+	switch (reason.cause) {
+	case DENIAL_BY_rule:
+		if (reason.name)
+			snprintf(text, DENIAL_WHY, "rule %s%s (%s)", reason.name,
+				 reason.audit ? " in audit mode" : "", place);
+		else
+			snprintf(text, DENIAL_WHY, "rule number %u (%s)", reason.rule + 1, place);
+		break;
+	case DENIAL_BY_default:
+		snprintf(text, DENIAL_WHY, "the default of %s (%s)", op, place);
+		break;
+	case DENIAL_BY_unknown:
+		snprintf(text, DENIAL_WHY, "nothing: the instance is older than the policy");
+		break;
+	case DENIAL_BY_broken:
+		snprintf(text, DENIAL_WHY, "nothing: %s",
+			 denial->event->exe_known
+				 ? "the policy was replaced meanwhile, or an entry is missing"
+				 : "the task has no identity");
+		break;
+	}
+	return text;
+}
+
+static void format_time(__u64 ns, char when[WHEN])
+{
+	time_t seconds = (time_t)(ns / NS_PER_S);
+	struct tm tm;
+	size_t len;
+
+	len = strftime(when, WHEN, "%F %T", localtime_r(&seconds, &tm));
+	snprintf(when + len, WHEN - len, ".%06llu", ns % NS_PER_S / 1000);
+}
+
+/* Names of tasks are whatever they like: a line must stay one. */
+static void print_plain(FILE *out, const char *text)
+{
+	for (; *text; text++)
+		fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
+}
+
+static void print_request(const struct gmem_request *request, FILE *out)
+{
+	char value[REQUEST_TEXT];
+	unsigned int i;
+
+	for (i = 0; i < POLICY_IF_MAX; i++) {
+		if (request->op < GMEM_DO_MAX && condition_ops[i] >> request->op & 1)
+			fprintf(out, " %s %s", value_name(VALUE_CONDITION, i),
+				request_value(request, i, value));
+	}
+}
+
+void denial_print(const struct denial *denial, FILE *out)
+{
+	const struct gmem_denial *event = denial->event;
+	char when[WHEN], why[DENIAL_WHY], comm[sizeof(event->comm) + 1] = "";
+
+	format_time(denial->time_ns, when);
+	memcpy(comm, event->comm, sizeof(event->comm));
+	fprintf(out, "%s %s %s: pid %u (", when,
+		event->verdict == GMEM_VERDICT_denied ? "denied" : "would deny",
+		value_name(VALUE_OPERATION, event->request.op), event->tgid);
+	print_plain(out, comm);
+	fprintf(out, ") uid %u exe ", event->uid);
+	if (denial->exe)
+		print_plain(out, denial->exe);
+	else if (event->exe_known)
+		fprintf(out, "inode %u:%u/%llu", DEV_MAJOR(event->exe.dev),
+			DEV_MINOR(event->exe.dev), event->exe.ino);
+	else
+		fputc('-', out);
+	fputs(" cgroup ", out);
+	print_plain(out, denial->cgroup ?: "-");
+	if (event->ino)
+		fprintf(out, " instance %u:%u/%llu", DEV_MAJOR(event->dev), DEV_MINOR(event->dev),
+			event->ino);
+	print_request(&event->request, out);
+	fprintf(out, " by %s generation %llu\n", denial_why(denial, why), event->generation);
+}
+
+static void json_inode(struct json *json, const char *name, __u32 dev, __u64 ino)
+{
+	char text[32];
+
+	if (!ino) {
+		json_null(json, name);
+		return;
+	}
+	snprintf(text, sizeof(text), "%u:%u", DEV_MAJOR(dev), DEV_MINOR(dev));
+	json_open(json, name, '{');
+	json_str(json, "dev", text);
+	json_u64(json, "ino", ino);
+	json_close(json, '}');
+}
+
+static void json_request(struct json *json, const struct gmem_request *request)
+{
+	char value[REQUEST_TEXT];
+	unsigned int i;
+
+	json_open(json, "request", '{');
+	for (i = 0; i < POLICY_IF_MAX; i++) {
+		if (request->op < GMEM_DO_MAX && condition_ops[i] >> request->op & 1)
+			json_str(json, value_name(VALUE_CONDITION, i),
+				 request_value(request, i, value));
+	}
+	json_close(json, '}');
+}
+
+static void json_reason(struct json *json, const struct denial *denial)
+{
+	struct denial_reason reason = denial_reason(denial);
+	char why[DENIAL_WHY];
+
+	json_open(json, "by", '{');
+	json_str(json, "cause", cause_names[reason.cause]);
+	json_str(json, "policy", denial->policy ? denial->policy->name : NULL);
+	json_str(json, "rule", reason.name);
+	if (reason.cause == DENIAL_BY_rule)
+		json_u64(json, "number", reason.rule + 1);
+	else
+		json_null(json, "number");
+	if (reason.line)
+		json_u64(json, "line", reason.line);
+	else
+		json_null(json, "line");
+	json_bool(json, "audit", reason.audit);
+	json_str(json, "why", denial_why(denial, why));
+	json_close(json, '}');
+}
+
+void denial_json(const struct denial *denial, struct json *json)
+{
+	const struct gmem_denial *event = denial->event;
+	char comm[sizeof(event->comm) + 1] = "";
+
+	memcpy(comm, event->comm, sizeof(event->comm));
+	json_open(json, NULL, '{');
+	json_u64(json, "seq", event->sequence);
+	json_u64(json, "time_ns", denial->time_ns);
+	json_u64(json, "generation", event->generation);
+	json_str(json, "operation", value_name(VALUE_OPERATION, event->request.op));
+	json_str(json, "verdict",
+		 event->verdict < GMEM_VERDICT_MAX ? verdict_names[event->verdict] : NULL);
+	json_open(json, "who", '{');
+	json_u64(json, "pid", event->tgid);
+	json_u64(json, "tid", event->pid);
+	json_str(json, "comm", comm);
+	json_u64(json, "uid", event->uid);
+	json_str(json, "exe", denial->exe);
+	json_inode(json, "exe_inode", event->exe.dev, event->exe_known ? event->exe.ino : 0);
+	json_str(json, "cgroup", denial->cgroup);
+	json_close(json, '}');
+	json_inode(json, "instance", event->dev, event->ino);
+	json_request(json, &event->request);
+	json_reason(json, denial);
+	json_close(json, '}');
+}
+
+void gaps_take(struct denial_gaps *gaps, __u64 sequence)
+{
+	if (!gaps->begun || sequence < gaps->base)
+		gaps->base = sequence;
+	if (!gaps->begun || sequence >= gaps->end)
+		gaps->end = sequence + 1;
+	gaps->begun = true;
+	gaps->came++;
+}
+
+__u64 gaps_look(struct denial_gaps *gaps, __u64 events)
+{
+	__u64 missing, sure, lost = 0;
+
+	/* Nothing has come yet: what was before went to somebody else. */
+	if (!gaps->begun) {
+		gaps->base = gaps->end = events;
+		gaps->begun = true;
+	}
+	if (events > gaps->end)
+		gaps->end = events;
+	missing = gaps->end - gaps->base - gaps->came;
+	sure = missing < gaps->missing ? missing : gaps->missing;
+	gaps->missing = missing;
+	if (sure > gaps->told) {
+		lost = sure - gaps->told;
+		gaps->told = sure;
+	}
+	return lost;
+}
