@@ -260,7 +260,7 @@ static int on_event(const struct gmem_event *e, void *arg)
 	show->last_seq = e->seq;
 	show->seen_one = true;
 	view->e = e;
-	view->vm_name = who_vm_name(show->who, &e->vm);
+	view->vm_name = who_vm(show->who, &e->vm, &view->vm_pid);
 	if (!vm_wanted(show)) {
 		show->filtered++;
 		return 0;

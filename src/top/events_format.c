@@ -141,7 +141,7 @@ static void json_vm(struct json *json, const struct event_view *view)
 	}
 	json_open(json, "vm", '{');
 	json_u64(json, "id", vm->id);
-	json_u64(json, "pid", vm->tgid);
+	json_u64(json, "pid", view->vm_pid);
 	json_str(json, "name", view->vm_name);
 	json_str(json, "type", vm_type_name(vm->type));
 	json_close(json, '}');
@@ -344,7 +344,7 @@ void event_text(FILE *out, const struct event_view *view)
 		(unsigned long long)(view->time_ns % NS_PER_S), event_descs[e->event].name);
 	put_name(out, view->vm_name ? view->vm_name : "-", SIZE_MAX);
 	if (e->vm.id)
-		fprintf(out, "[%u]", e->vm.tgid);
+		fprintf(out, "[%u]", view->vm_pid);
 	fputs(" by ", out);
 	put_name(out, e->comm, sizeof(e->comm));
 	fprintf(out, "[%u/%u] uid=%u", e->pid, e->tid, e->uid);

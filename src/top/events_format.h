@@ -14,6 +14,7 @@ struct event_view {
 	const struct gmem_event *e;
 	uint64_t time_ns; /* CLOCK_REALTIME */
 	const char *vm_name, *exe, *cgroup;
+	uint32_t vm_pid;
 	bool stacks; /* the following are there */
 	unsigned int nr_kernel, nr_user;
 	char kernel[GMEM_STACK_MAX][FRAME_LEN];

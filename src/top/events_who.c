@@ -18,6 +18,7 @@
 struct vm_name {
 	uint64_t id;
 	bool seen; /* the VMM itself was, not only the thread that made the VM */
+	uint32_t pid;
 	char name[NAME_LEN];
 };
 
@@ -74,23 +75,41 @@ void who_free(struct who *who)
 	free(who);
 }
 
-const char *who_vm_name(struct who *who, const struct gmem_event_vm *vm)
+/* The process that a thread belongs to; the thread itself if that cannot be told any more. */
+static uint32_t process_of(uint32_t tid)
+{
+	char line[256];
+	uint32_t pid = tid;
+	FILE *file;
+
+	snprintf(line, sizeof(line), "/proc/%u/status", tid);
+	file = fopen(line, "re");
+	while (file && fgets(line, sizeof(line), file) && sscanf(line, "Tgid: %u", &pid) != 1)
+		;
+	if (file)
+		fclose(file);
+	return pid;
+}
+
+const char *who_vm(struct who *who, const struct gmem_event_vm *vm, uint32_t *pid)
 {
 	struct vm_name *place = &who->vms[vm->id % PLACES];
 
 	if (!vm->id)
 		return NULL;
-	if (place->id == vm->id && (place->seen || !vm->comm[0]))
-		return place->name;
-	memset(&who->vm, 0, sizeof(who->vm));
-	who->vm.now.id = vm->id;
-	who->vm.now.tgid = vm->tgid;
-	memcpy(who->vm.now.comm, vm->comm, sizeof(vm->comm));
-	proc_identify(&who->vm);
-	free(who->vm.cgroup);
-	place->id = vm->id;
-	place->seen = vm->comm[0];
-	memcpy(place->name, who->vm.name, sizeof(place->name));
+	if (place->id != vm->id || (!place->seen && vm->comm[0])) {
+		place->id = vm->id;
+		place->seen = vm->comm[0];
+		place->pid = place->seen ? vm->tgid : process_of(vm->tgid);
+		memset(&who->vm, 0, sizeof(who->vm));
+		who->vm.now.id = vm->id;
+		who->vm.now.tgid = place->pid;
+		memcpy(who->vm.now.comm, vm->comm, sizeof(vm->comm));
+		proc_identify(&who->vm);
+		free(who->vm.cgroup);
+		memcpy(place->name, who->vm.name, sizeof(place->name));
+	}
+	*pid = place->pid;
 	return place->name;
 }
 

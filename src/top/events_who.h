@@ -15,8 +15,13 @@ struct who;
 struct who *who_new(void);
 void who_free(struct who *who);
 
-/* The VM's name, as gmemtop shows it. NULL: it is not known which VM it is. */
-const char *who_vm_name(struct who *who, const struct gmem_event_vm *vm);
+/**
+ * who_vm - which VM it is
+ * @pid: the process of its VMM
+ *
+ * Return: its name, as gmemtop shows it; NULL if it is not known which VM it is.
+ */
+const char *who_vm(struct who *who, const struct gmem_event_vm *vm, uint32_t *pid);
 
 /* The path of the executable, NULL: not known. */
 const char *who_exe(struct who *who, const struct gmem_event *e);

@@ -34,6 +34,7 @@ static struct event_view view_of(const struct gmem_event *e)
 	struct event_view view = {
 		.e = e,
 		.time_ns = 1000000001,
+		.vm_pid = 100,
 		.vm_name = "web \"1\"",
 		.exe = "/usr/bin/qemu",
 	};
