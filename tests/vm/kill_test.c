@@ -9,13 +9,10 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -23,37 +20,15 @@
 #include <linux/bpf.h>
 
 #include "lib/kvm.h"
-#include "test.h"
+#include "lib/leftovers.h"
 
-#define GMEMTOP	      "build/gmemtop"
-#define BPFFS	      "/sys/fs/bpf"
-#define TRACED	      "/sys/kernel/tracing/enabled_functions"
-#define ROUNDS	      200
-#define AT_ONCE	      3
-#define MAX_LIFE_MS   1500
-#define MAX_AFTER_MS  200 /* after the first frame, where that is waited for */
-#define PATIENCE_MS   120000
-#define SETTLE_TRIES  100
-#define SETTLE_US     100000
-#define FALSIFIED     4
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-
-/* What the kernel numbers. */
-static const struct kind {
-	const char *name;
-	int (*next)(__u32 start, __u32 *next);
-} kinds[] = {
-	{ "program", bpf_prog_get_next_id },
-	{ "map", bpf_map_get_next_id },
-	{ "link", bpf_link_get_next_id },
-	{ "BTF", bpf_btf_get_next_id },
-};
-
-struct state {
-	unsigned int nr[ARRAY_SIZE(kinds)];
-	uint64_t sum[ARRAY_SIZE(kinds)]; /* of the ids: the same ones, not only as many */
-	long pinned, traced, refs;
-};
+#define GMEMTOP	     "build/gmemtop"
+#define ROUNDS	     300 /* 200 of them by SIGKILL */
+#define AT_ONCE	     3
+#define MAX_LIFE_MS  1500
+#define MAX_AFTER_MS 200 /* after the first frame, where that is waited for */
+#define PATIENCE_MS  120000
+#define FALSIFIED    4
 
 /* A gmemtop that is to be ended. */
 struct victim {
@@ -75,75 +50,6 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-static long nr_pinned;
-
-static int count_pinned(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)path;
-	(void)st;
-	nr_pinned += type == FTW_F && ftw->level;
-	return 0;
-}
-
-static long count_lines(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	long lines = 0;
-	int c;
-
-	if (!f)
-		give_up(path);
-	while ((c = getc(f)) != EOF)
-		lines += c == '\n';
-	fclose(f);
-	return lines;
-}
-
-static void look(struct state *s)
-{
-	size_t k;
-
-	memset(s, 0, sizeof(*s));
-	for (k = 0; k < ARRAY_SIZE(kinds); k++) {
-		for (__u32 id = 0; !kinds[k].next(id, &id); s->nr[k]++)
-			s->sum[k] += id;
-	}
-	nr_pinned = 0;
-	if (nftw(BPFFS, count_pinned, 16, FTW_PHYS))
-		give_up(BPFFS);
-	s->pinned = nr_pinned;
-	s->traced = count_lines(TRACED);
-	s->refs = module_refs();
-}
-
-/* The kernel frees programs and their maps late. */
-static void settle(const struct state *before, struct state *after)
-{
-	int tries;
-
-	for (tries = 0; tries < SETTLE_TRIES; tries++) {
-		look(after);
-		if (!memcmp(before, after, sizeof(*after)))
-			break;
-		usleep(SETTLE_US);
-	}
-}
-
-static void compare(const struct state *before, const struct state *after)
-{
-	size_t k;
-
-	for (k = 0; k < ARRAY_SIZE(kinds); k++)
-		CHECK(before->nr[k] == after->nr[k] && before->sum[k] == after->sum[k],
-		      "%s: %u before, %u after", kinds[k].name, before->nr[k], after->nr[k]);
-	CHECK(before->pinned == after->pinned, "pinned: %ld before, %ld after", before->pinned,
-	      after->pinned);
-	CHECK(before->traced == after->traced, "traced functions: %ld before, %ld after",
-	      before->traced, after->traced);
-	CHECK(before->refs == after->refs, "references on KVM: %ld before, %ld after", before->refs,
-	      after->refs);
-}
-
 static int random_ms(int max)
 {
 	return rand() % (max + 1);
@@ -155,7 +61,7 @@ static void start(struct victim *v, unsigned int round)
 
 	if (pipe2(out, O_CLOEXEC))
 		give_up("pipe");
-	/* A third each way; of six, one by SIGTERM and one by SIGINT. */
+	/* Of six, one by SIGTERM and one by SIGINT; half of them after the first frame. */
 	v->sig = round % 6 == 4 ? SIGTERM : round % 6 == 5 ? SIGINT : SIGKILL;
 	v->after_frame = round % 3 == 0 || round % 6 == 4;
 	v->out = out[0];
@@ -239,7 +145,7 @@ static void leave_something(void)
 	int prog = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "left", "GPL", insns, 2, NULL);
 	int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "left", 4, 8, 1, NULL);
 
-	if (prog < 0 || map < 0 || bpf_obj_pin(map, BPFFS "/left") || kvm_open() < 0)
+	if (prog < 0 || map < 0 || bpf_obj_pin(map, LEFTOVERS_BPFFS "/left") || kvm_open() < 0)
 		give_up("leaving something behind");
 }
 
@@ -247,23 +153,23 @@ int main(int argc, char **argv)
 {
 	bool falsify = argc > 1 && !strcmp(argv[1], "--falsify");
 	unsigned int rounds = ROUNDS;
-	struct state before, after;
+	struct leftovers before, after;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc > 1 + falsify)
 		rounds = (unsigned int)atoi(argv[1 + falsify]);
 	srand(rounds);
-	look(&before);
+	leftovers_look(&before);
 	if (falsify)
 		leave_something();
 	run(rounds);
-	settle(&before, &after);
+	leftovers_settle(&before, &after);
 	if (falsify) {
-		compare(&before, &after);
+		leftovers_check(&before, &after);
 		printf("kill: %d of the things left behind were found\n", failures);
 		return failures < FALSIFIED;
 	}
-	compare(&before, &after);
+	leftovers_check(&before, &after);
 	CHECK(seen.early && seen.framed && seen.by_handler,
 	      "too few rounds to have seen every moment");
 	printf("kill: %u rounds, %u before the first frame, %u after it, %u ended by themselves; "
