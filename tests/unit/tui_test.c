@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "../../src/top/heat.h"
 #include "../../src/top/source_replay.h"
 #include "../../src/top/tui_state.h"
 #include "../../src/top/tui_text.h"
@@ -103,6 +104,42 @@ static void test_numbers(void **state __attribute__((unused)))
 	assert_int_equal(unit_of("p99_ns"), UNIT_NS);
 }
 
+static void test_heat(void **state __attribute__((unused)))
+{
+	struct gmem_heat fine = { .shift = 9, .elsewhere = 3 }, coarse = { .shift = 12 }, since;
+	char line[16] = "";
+	int i;
+
+	fine.pages[0] = 5;
+	fine.pages[8] = 7;
+	fine.pages[63] = 1;
+	coarse.pages[0] = 100;
+	coarse.pages[9] = 4;
+	assert_int_equal(heat_cells(&fine), 64);
+	assert_int_equal(heat_cells(&coarse), 10);
+	heat_add(&coarse, &fine);
+	assert_int_equal(coarse.shift, 12);
+	assert_int_equal(coarse.pages[0], 105);
+	assert_int_equal(coarse.pages[1], 7);
+	assert_int_equal(coarse.pages[7], 1);
+	assert_int_equal(coarse.pages[9], 4);
+	assert_int_equal(coarse.elsewhere, 3);
+	since = heat_since(&coarse, &fine);
+	assert_int_equal(since.pages[0], 100);
+	assert_int_equal(since.pages[1], 0);
+	assert_int_equal(since.pages[9], 4);
+	assert_int_equal(since.elsewhere, 0);
+	assert_int_equal(heat_cells(&since), 10);
+	heat_add(&fine, &coarse);
+	assert_int_equal(fine.shift, 12);
+	assert_int_equal(fine.pages[1], 14);
+	for (i = 0; i <= 8; i++)
+		strcat(line, heat_text(heat_level(i ? 1ULL << 2 * i : 0, 1 << 16), true));
+	assert_string_equal(line, ".:-=+*#%@");
+	assert_int_equal(heat_level(1, 1ULL << 40), 1);
+	assert_int_equal(heat_level(~0ULL, ~0ULL), 8);
+}
+
 static void test_pictures(void **state __attribute__((unused)))
 {
 	static const uint32_t rising[] = { 0, 1, 50, 100 }, flat[] = { 0, 0 };
@@ -123,6 +160,19 @@ static void test_pictures(void **state __attribute__((unused)))
 }
 
 /* --- keys --- */
+
+static char *read_text(const char *path)
+{
+	char *text = calloc(1, 1 << 16);
+	FILE *file = fopen(path, "re");
+
+	assert_non_null(text);
+	assert_non_null(file);
+	assert_true(fread(text, 1, (1 << 16) - 1, file) > 0);
+	assert_true(feof(file));
+	fclose(file);
+	return text;
+}
 
 static bool has_code(const struct tui_key *key, int code)
 {
@@ -154,6 +204,42 @@ static void test_keys(void **state __attribute__((unused)))
 			}
 		}
 	}
+}
+
+/* The man page has the keys of the table, in its order, and no others. */
+static void test_keys_of_man(void **state __attribute__((unused)))
+{
+	static const char *const where[] = { "table", "details", "help" };
+	char *page = read_text("man/gmemtop.1.scd"), *at, *end, row[512], label[64];
+	const struct tui_key *key;
+	unsigned int v;
+	size_t n, c;
+
+	at = strstr(page, "\n# KEYS\n");
+	assert_non_null(at);
+	at = strstr(at, "\n|  ");
+	end = at ? strstr(at, "\n# ") : NULL;
+	assert_non_null(end);
+	*end = '\0';
+	for (key = tui_keys; key < tui_keys + nr_tui_keys; key++) {
+		for (n = c = 0; key->label[c]; c++) {
+			if (key->label[c] == '\\')
+				label[n++] = '\\';
+			label[n++] = key->label[c];
+		}
+		label[n] = '\0';
+		n = (size_t)snprintf(row, sizeof(row), "\n|  %s\n: ", label);
+		for (v = 0; v < ARRAY_LEN(where); v++) {
+			if (key->views & (1U << v))
+				n += (size_t)snprintf(row + n, sizeof(row) - n, " %s", where[v]);
+		}
+		n += (size_t)snprintf(row + n, sizeof(row) - n, "\n:  %s", key->help);
+		if (strncmp(at, row, n))
+			fail_msg("the man page lacks, or has in another place:%s", row);
+		at += n;
+	}
+	assert_string_equal(at, "\n");
+	free(page);
 }
 
 /* --- recordings and the lines of the table --- */
@@ -335,10 +421,11 @@ static void test_history(void **state __attribute__((unused)))
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fit),	cmocka_unit_test(test_fit_small_buffer),
-		cmocka_unit_test(test_numbers), cmocka_unit_test(test_pictures),
-		cmocka_unit_test(test_keys),	cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_replay),	cmocka_unit_test(test_bad_recording),
+		cmocka_unit_test(test_fit),	    cmocka_unit_test(test_fit_small_buffer),
+		cmocka_unit_test(test_numbers),	    cmocka_unit_test(test_pictures),
+		cmocka_unit_test(test_heat),	    cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_keys_of_man), cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_replay),	    cmocka_unit_test(test_bad_recording),
 		cmocka_unit_test(test_history),
 	};
 
