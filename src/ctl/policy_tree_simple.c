@@ -262,7 +262,7 @@ static struct tree *flow(struct text *text, int indent)
 
 static struct tree *block(struct text *text);
 
-/* What stands in the rest of the line; then on to the next, which must not be deeper. */
+/* What stands in the rest of the line. Whoever asked looks whether the next one is deeper. */
 static struct tree *rest_of_line(struct text *text, int indent)
 {
 	struct tree *tree = flow(text, indent);
@@ -270,8 +270,9 @@ static struct tree *rest_of_line(struct text *text, int indent)
 	if (!tree)
 		return NULL;
 	skip_blanks(text);
-	if (!at_line_end(text) || (next_line(text) && (int)column(text) > indent))
+	if (!at_line_end(text))
 		return give_up(text);
+	next_line(text);
 	return tree;
 }
 
