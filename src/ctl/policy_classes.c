@@ -389,15 +389,13 @@ __u32 class_of_missing_user(const struct compiled *compiled, const char *name)
 
 __u32 class_of_cgroup(const struct compiled *compiled, const char *path)
 {
-	size_t i, longest = 0;
 	__u32 class = 0;
+	size_t i;
 
+	/* A cgroup stands behind those that it is in: the last is the innermost. */
 	for (i = 0; i < compiled->nr_cgroups; i++) {
-		if (strlen(compiled->cgroups[i].path) >= longest &&
-		    is_below(path, compiled->cgroups[i].path)) {
-			longest = strlen(compiled->cgroups[i].path);
+		if (is_below(path, compiled->cgroups[i].path))
 			class = compiled->cgroups[i].class;
-		}
 	}
 	return class;
 }

@@ -341,14 +341,10 @@ static struct tree *block_list(struct text *text)
 			return NULL;
 		append(tree, &last, item, NULL);
 		/* A map goes on at the depth of the dashes that are its value. */
-		if (text->at == text->end || (int)column(text) < indent || !at_dash(text))
+		if (text->at == text->end || (int)column(text) != indent || !at_dash(text))
 			break;
-		if ((int)column(text) > indent)
-			return give_up(text);
 	}
-	if (text->given_up || (text->at < text->end && (int)column(text) > indent))
-		return give_up(text);
-	return tree;
+	return text->given_up ? NULL : tree;
 }
 
 static struct tree *block(struct text *text)
