@@ -97,6 +97,7 @@ static const struct opt test_opts[] = {
 };
 
 static const struct opt explain_opts[] = {
+	{ "EVENT", NULL, "", AT(file), OPT_OPERAND, 0 },
 	{ "policy", "FILE", "the policy, instead of the one that is in force", AT(policy),
 	  OPT_STRING, 'p' },
 	{ "op", "OPERATION", "create, bind, mmap, fault, convert, punch or receive", AT(op),
@@ -134,13 +135,15 @@ static const struct command commands[] = {
 	{ "test", "CASES | --policy FILE --events FILE",
 	  "does a policy decide as expected? the same matcher as the kernel's", test_opts,
 	  ctl_test },
-	{ "explain", "--op OPERATION", "which rule decides, and why not those before it",
+	{ "explain", "EVENT | --op OPERATION", "which rule decides, and why not those before it",
 	  explain_opts, ctl_explain },
 	{ "load", "FILE", "put a policy in force, wholly or not at all", load_opts, ctl_load },
 	{ "status", "", "is a policy enforced, and what does this kernel guarantee?", pins_opts,
 	  ctl_status },
 	{ "show", "", "the policy in force, and how often each rule decided", show_opts, ctl_show },
 	{ "monitor", "", "denials as they happen", monitor_opts, ctl_monitor },
+	{ "holders", "", "who holds which instance, and could read guest memory now", pins_opts,
+	  ctl_holders },
 	{ "set-mode", "enforce|audit", "change the mode of what is in force", mode_opts,
 	  ctl_set_mode },
 	{ "rollback", "", "put the policy before in force again", pins_opts, ctl_rollback },

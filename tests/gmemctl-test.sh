@@ -135,6 +135,15 @@ test_events()
 		{"seq":10,"event":"host_fault","vm":null,"who":{"uid":0,"exe":null,"cgroup":null},"instance":{"size":4096,"flags":3},"offset":0,"write":true,"result":"0"}
 		{"seq":11,"event":"release","vm":null}
 	EOF
+	# One event: the first that a policy decides, of gmemtop or of gmemctl monitor.
+	status 0 "$gmemctl" explain --policy contrib/policies/cloud-host.yaml "$dir/events" -o json
+	json out 'd["operation"] == "create" and d["request"] == {"size": "4KiB", "flags": "none", "vm-type": "tdx"}'
+	json out 'd["subject"]["exe"] == "/bin/x" and d["subject"]["uid"] == "64055" and d["rule"] == "default"'
+	status 0 "$gmemctl" explain --policy contrib/policies/confidential-host.yaml -o json \
+		'{"seq":7,"operation":"convert","who":{"uid":5,"exe":null,"cgroup":"/b"},"request":{"direction":"to-shared","range":"0x1000-0x1fff","vm-type":"unknown"}}'
+	json out 'd["rule"] == "low-memory-stays-private" and d["request"]["vm-type"] == "unknown" and d["subject"] == {"exe": None, "verity": None, "uid": "5", "cgroup": "/b"}'
+	status 2 "$gmemctl" explain --policy contrib/policies/cloud-host.yaml '{"event":"release"}'
+	status 2 "$gmemctl" explain --policy contrib/policies/cloud-host.yaml --op create "$dir/events"
 	status 6 "$gmemctl" test --policy contrib/policies/confidential-host.yaml --events "$dir/events" -o json
 	json out '(d["events"], d["denied"], d["skipped"], d["lost"]) == (5, 5, 1, 5)'
 	json out '[(x["operation"], x["rule"], x["count"], x["first_seq"]) for x in d["denials"]] == [("create", "default", 1, 1), ("convert", "low-memory-stays-private", 1, 2), ("convert", "default", 2, 3), ("fault", "no-host-view", 1, 10)]'

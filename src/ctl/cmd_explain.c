@@ -13,6 +13,7 @@
 #include "ctl.h"
 #include "loader.h"
 #include "policy_eval.h"
+#include "policy_events.h"
 #include "policy_request.h"
 #include "policy_value.h"
 
@@ -355,32 +356,71 @@ static int read_who(const struct ctl_options *opts, struct who_process *process,
 	return ret;
 }
 
-int ctl_explain(const struct ctl_options *opts)
+/* What an event asked: the text itself, or a file that has it. */
+static int read_event(const struct ctl_options *opts, struct event_question *question)
+{
+	char *text = NULL;
+	size_t len;
+	int ret = 0;
+
+	memset(question, 0, sizeof(*question));
+	if (opts->op || opts->pid || opts->exe || opts->verity || opts->uid || opts->cgroup ||
+	    opts->size || opts->flags || opts->prot || opts->direction || opts->range ||
+	    opts->vm_type)
+		return log_error(-EINVAL, "it says all of that", NULL,
+				 "an event with other options than --policy");
+	if (*opts->file != '{')
+		ret = policy_read_text(opts->file, &text, &len);
+	if (!ret)
+		ret = event_question_read(text ? text : opts->file, question);
+	else
+		return ret;
+	free(text);
+	if (ret)
+		log_error(-EINVAL, "there is no event in it that a policy decides",
+			  "it wants what gmemctl monitor -o json or gmemtop events --json writes",
+			  "explain %s", *opts->file == '{' ? "the event" : opts->file);
+	return ret ? -EINVAL : 0;
+}
+
+static int read_options(const struct ctl_options *opts, struct gmem_request *request,
+			struct who_process *process)
 {
 	struct request_text text = { opts->op,	      opts->size,  opts->flags,	 opts->prot,
 				     opts->direction, opts->range, opts->vm_type };
 	struct request_error error = { 0 };
-	struct gmem_request request;
+	int ret;
+
+	ret = request_parse(&text, request, &error);
+	if (!ret)
+		ret = read_who(opts, process, &error);
+	if (error.name)
+		log_error(ret, error.why, NULL, "--%s %s", error.name, error.value);
+	return ret;
+}
+
+int ctl_explain(const struct ctl_options *opts)
+{
+	struct event_question question = { 0 };
 	struct who_process *process;
 	struct policy_file file;
 	int ret;
 
-	ret = request_parse(&text, &request, &error);
-	process = malloc(sizeof(*process));
-	if (!ret)
-		ret = process ? read_who(opts, process, &error) : -ENOMEM;
-	if (error.name)
-		log_error(ret, error.why, NULL, "--%s %s", error.name, error.value);
-	if (ret) {
-		free(process);
-		return ret;
+	process = calloc(1, sizeof(*process));
+	if (!process)
+		return log_error(-ENOMEM, NULL, NULL, "explain");
+	ret = opts->file ? read_event(opts, &question)
+			 : read_options(opts, &question.request, process);
+	if (!ret) {
+		ret = open_policy(opts, &file);
+		if (ret == -EBADMSG)
+			diags_report(&file.diags, opts->json);
+		if (!ret)
+			ret = explain_request(&file, opts->file ? &question.who : &process->who,
+					      &question.request, opts->json);
+		policy_close(&file);
 	}
-	ret = open_policy(opts, &file);
-	if (ret == -EBADMSG)
-		diags_report(&file.diags, opts->json);
-	if (!ret)
-		ret = explain_request(&file, &process->who, &request, opts->json);
-	policy_close(&file);
+	event_question_free(&question);
 	free(process);
 	return ret == -EBADMSG ? GMEM_EXIT_POLICY : ret;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE /* strchrnul */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -298,4 +299,74 @@ void events_report_free(struct events_report *report)
 		free(group);
 	}
 	memset(report, 0, sizeof(*report));
+}
+
+/* --- one event --- */
+
+/* A denial as `gmemctl monitor` writes it: its request has the words of the language. */
+static int read_denial(json_object *record, struct gmem_request *request)
+{
+	struct request_text text = { .op = text_of(record, "operation") };
+	const char **members[POLICY_IF_MAX] = {
+#define X(name, ...) [POLICY_IF_##name] = &text.name,
+		POLICY_CONDITIONS(X)
+#undef X
+	};
+	json_object *from = member(record, "request");
+	struct request_error error;
+	unsigned int i;
+
+	for (i = 0; i < POLICY_IF_MAX; i++) {
+		*members[i] = text_of(from, value_name(VALUE_CONDITION, i));
+		if (*members[i] && !strcmp(*members[i], "unknown"))
+			*members[i] = NULL;
+	}
+	return request_parse(&text, request, &error);
+}
+
+static int read_question(json_object *record, struct event_question *question)
+{
+	const char *event = text_of(record, "event");
+	int op;
+
+	if (text_of(record, "operation"))
+		return read_denial(record, &question->request);
+	op = event ? operation_of(event) : -1;
+	if (op < 0)
+		return -ENOENT;
+	return read_request(record, op, &question->request) ? 0 : -EINVAL;
+}
+
+int event_question_read(const char *text, struct event_question *question)
+{
+	json_object *record;
+	int ret = -ENOENT;
+	const char *end;
+	char *line;
+
+	memset(question, 0, sizeof(*question));
+	for (; ret == -ENOENT && *text; text = *end ? end + 1 : end) {
+		end = strchrnul(text, '\n');
+		line = strndup(text, (size_t)(end - text));
+		record = line ? json_tokener_parse(line) : NULL;
+		free(line);
+		if (!json_object_is_type(record, json_type_object)) {
+			json_object_put(record);
+			return -EINVAL;
+		}
+		ret = read_question(record, question);
+		if (ret)
+			json_object_put(record);
+		else
+			question->json = record;
+	}
+	if (!ret)
+		read_who(question->json, &question->who);
+	return ret;
+}
+
+void event_question_free(struct event_question *question)
+{
+	json_object_put(question->json);
+	question->json = NULL;
 }

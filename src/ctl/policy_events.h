@@ -3,7 +3,7 @@
 #ifndef GMEM_POLICY_EVENTS_H
 #define GMEM_POLICY_EVENTS_H
 
-#include "policy_compile.h"
+#include "policy_decide.h"
 
 /* Denials that are the same but for the time. */
 struct event_group {
@@ -33,5 +33,21 @@ struct events_report {
  */
 int events_decide(const struct policy_file *file, const char *path, struct events_report *report);
 void events_report_free(struct events_report *report);
+
+/* What an event asks: of `gmemctl monitor -o json`, or of `gmemtop events --json`. */
+struct event_question {
+	struct gmem_request request;
+	struct who who;
+	void *json; /* owns the texts of who */
+};
+
+/**
+ * event_question_read - the first event of a text that a policy decides
+ * @question: to be given to event_question_free()
+ *
+ * Return: 0, -ENOENT if there is none, -EINVAL if it cannot be understood.
+ */
+int event_question_read(const char *text, struct event_question *question);
+void event_question_free(struct event_question *question);
 
 #endif /* GMEM_POLICY_EVENTS_H */
