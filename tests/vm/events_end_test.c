@@ -48,6 +48,9 @@ static size_t count_ids(int (*next)(__u32 start, __u32 *next))
 	return nr;
 }
 
+/* What there was before any test. */
+static size_t before;
+
 /* Programs, maps and links together. */
 static size_t nr_objects(void)
 {
@@ -56,33 +59,20 @@ static size_t nr_objects(void)
 }
 
 /* The kernel frees them late. */
-static void expect_objects(struct verdict *v, size_t nr)
+static void expect_nothing_left(struct verdict *v)
 {
 	int tries;
 
-	for (tries = 0; tries < 100 && nr_objects() > nr; tries++)
+	for (tries = 0; tries < 200 && nr_objects() > before; tries++)
 		usleep(50000);
-	expect_number(v, "BPF objects", nr_objects(), nr);
-}
-
-/* What is left when nothing of gmemtop is there. */
-static size_t settled_objects(void)
-{
-	size_t nr = nr_objects(), last;
-
-	do {
-		last = nr;
-		usleep(300000);
-		nr = nr_objects();
-	} while (nr != last);
-	return nr;
+	expect_number(v, "BPF objects", nr_objects(), before);
 }
 
 static void test_killed(struct verdict *v)
 {
 	/* Few programs, so that it is soon there, and all kinds of objects. */
 	char *argv[] = { GMEMTOP, "events", "-e", "convert", NULL };
-	size_t before = settled_objects(), most = 0, loaded = 0, now;
+	size_t most = 0, loaded = 0, now;
 	posix_spawn_file_actions_t actions;
 	struct timespec from, to;
 	struct stream s;
@@ -115,7 +105,7 @@ static void test_killed(struct verdict *v)
 		waitpid(pid, NULL, 0);
 	}
 	posix_spawn_file_actions_destroy(&actions);
-	expect_objects(v, before);
+	expect_nothing_left(v);
 	v->compared++;
 	if (!loaded)
 		differs(v, "it never had loaded anything when it was killed");
@@ -212,7 +202,6 @@ static void test_closed(struct verdict *v)
 {
 	char *argv[] = { GMEMTOP, "events", "--json", NULL };
 	posix_spawn_file_actions_t actions;
-	size_t before = settled_objects();
 	int fds[2], status = -1, ms;
 	pid_t pid;
 	char c;
@@ -235,13 +224,13 @@ static void test_closed(struct verdict *v)
 		waitpid(pid, &status, 0);
 	}
 	expect_number(v, "status after the reader went", (uint64_t)status, 0);
-	expect_objects(v, before);
+	expect_nothing_left(v);
 }
 
 static void test_signals(struct verdict *v)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	size_t before = settled_objects(), i;
+	size_t i;
 	struct stream s;
 
 	for (i = 0; i < ARRAY_SIZE(signals); i++) {
@@ -252,7 +241,7 @@ static void test_signals(struct verdict *v)
 		stream_account(v, &s, false);
 		stream_forget(&s);
 	}
-	expect_objects(v, before);
+	expect_nothing_left(v);
 }
 
 /* It ends after so much time. */
@@ -299,6 +288,7 @@ int main(int argc __attribute__((unused)), char **argv)
 {
 	size_t i, passed = 0, failed = 0;
 
+	before = nr_objects();
 	for (i = 0; i < ARRAY_SIZE(tests); i++) {
 		if (!wanted(tests[i].name, argv + 1))
 			continue;
