@@ -146,6 +146,19 @@ static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word)
 	return tag;
 }
 
+/*
+ * The matcher. Not static: such a function the kernel's verifier looks at once, whatever calls it,
+ * and it makes up most of what there is to be looked at.
+ */
+__noinline int decide(__u32 slot, const struct gmem_head *head, const struct gmem_set *mine,
+		      const struct gmem_request *r, struct gmem_decision *d)
+{
+	if (!head || !mine || !r || !d)
+		return -1;
+	*d = gmem_decide(head, pool_of(slot), mine, r);
+	return 0;
+}
+
 /* Without knowing who asks: what denies everybody denies, and what allows does not. */
 static __noinline int decide_for_nobody(const struct gmem_head *head, __u32 slot,
 					const struct gmem_request *r, struct gmem_decision *d)
@@ -153,8 +166,8 @@ static __noinline int decide_for_nobody(const struct gmem_head *head, __u32 slot
 	const struct gmem_set *any = gmem_set(pool_of(slot), GMEM_POOL_ANY);
 
 	*d = gmem_broken();
-	if (any && head && r)
-		*d = gmem_decide(head, pool_of(slot), any, r);
+	if (any)
+		decide(slot, head, any, r, d);
 	if (!d->deny) {
 		d->deny = 1;
 		d->rule = GMEM_RULE_BROKEN;
@@ -177,8 +190,7 @@ static __noinline int decide_for_other(const struct gmem_head *head, struct task
 					    BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!subject.tag || !subject.work || resolve(&subject))
 		return decide_for_nobody(head, slot, r, d);
-	*d = gmem_decide(head, pool_of(slot), &subject.work->mine, r);
-	return 0;
+	return decide(slot, head, &subject.work->mine, r, d);
 }
 
 static __noinline int decide_for_current(const struct gmem_head *head, struct task_struct *task,
@@ -192,13 +204,13 @@ static __noinline int decide_for_current(const struct gmem_head *head, struct ta
 	if (!tag || op >= GMEM_DO_MAX)
 		return decide_for_nobody(head, slot, r, d);
 	if ((head->by[0] | head->by[1] | head->by[2]) >> op & 1) {
-		*d = gmem_decide(head, pool_of(slot), &tag->work.mine, r);
+		decide(slot, head, &tag->work.mine, r, d);
 		return 0;
 	}
 	kind = gmem_kind(r);
 	seen = &tag->seen[op];
 	if (seen->kind != kind) {
-		*d = gmem_decide(head, pool_of(slot), &tag->work.mine, r);
+		decide(slot, head, &tag->work.mine, r, d);
 		seen->rule = d->rule | (d->deny ? GMEM_SEEN_DENY : 0);
 		seen->trial = d->trial == GMEM_RULE_NONE
 				      ? GMEM_SEEN_NONE

@@ -365,24 +365,24 @@ static void test_life(void)
 	CHECK(!policy_load(deny, true, 0), "load");
 	CHECK(policy_report.proof == PROOF_denied, "%s", proof_names[policy_report.proof]);
 	CHECK(policy_report.tagged > 0, "no task tagged");
-	CHECK(request(REQUEST_create) == EACCES, "enforced");
+	CHECK(request_as(0, REQUEST_create) == EACCES, "enforced");
 	CHECK(!loader_set_mode(NULL, false, &proof) && proof == PROOF_audit, "%d", proof);
-	CHECK(!request(REQUEST_create), "in audit mode");
+	CHECK(!request_as(0, REQUEST_create), "in audit mode");
 	CHECK(!loader_set_mode(NULL, true, &proof) && proof == PROOF_denied, "%d", proof);
 	CHECK(policy_load(allow, true, POLICY_SAME_DEFAULT) == -EBADMSG, "another default");
-	CHECK(request(REQUEST_create) == EACCES, "the old one is in force");
+	CHECK(request_as(0, REQUEST_create) == EACCES, "the old one is in force");
 	CHECK(!policy_load(allow, true, POLICY_DRY_RUN), "dry run");
-	CHECK(request(REQUEST_create) == EACCES, "the old one is in force");
+	CHECK(request_as(0, REQUEST_create) == EACCES, "the old one is in force");
 	CHECK(!policy_load(allow, true, 0), "replace");
-	CHECK(!request(REQUEST_create), "the new one");
+	CHECK(!request_as(0, REQUEST_create), "the new one");
 	CHECK(!loader_rollback(NULL, &generation) && generation == 3, "%llu", generation);
-	CHECK(request(REQUEST_create) == EACCES, "rolled back");
+	CHECK(request_as(0, REQUEST_create) == EACCES, "rolled back");
 	CHECK(!loader_rollback(NULL, &generation) && generation == 4, "%llu", generation);
-	CHECK(!request(REQUEST_create), "and forward");
+	CHECK(!request_as(0, REQUEST_create), "and forward");
 	policy_unload();
 	policy_status(&status);
 	CHECK(!status.loaded, "unloaded");
-	CHECK(!request(REQUEST_create), "nothing is in force");
+	CHECK(!request_as(0, REQUEST_create), "nothing is in force");
 	CHECK(loader_unload(NULL) == -ENOENT, "twice");
 	free(deny);
 	free(allow);
@@ -483,6 +483,7 @@ int main(int argc, char **argv)
 	if (hooks_probe(&hooks))
 		return 1;
 	hooks_plan(&hooks, NULL, false, &plan);
+	policy_unload();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int before = failures;
 

@@ -59,9 +59,10 @@ int policy_load(const char *text, bool enforce, unsigned int flags)
 
 void policy_unload(void)
 {
-	int ret = loader_unload(NULL);
+	struct pins pins = { .dir = PINS_DEFAULT };
+	int ret = pins_exist(&pins) > 0 ? loader_unload(NULL) : 0;
 
-	if (ret && ret != -ENOENT) {
+	if (ret) {
 		printf("unload: %s\n", strerror(-ret));
 		exit(1);
 	}
