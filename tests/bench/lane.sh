@@ -16,7 +16,7 @@ err=$(mktemp)
 
 measure()
 {
-	"$tests/bench_ops" | sed "s/^/$1./"
+	"$tests/bench_ops" | sed -u "s/^/$1./"
 }
 
 # watched NAME COMMAND...: the operations while COMMAND runs, which prints a line when it is attached and
@@ -67,4 +67,4 @@ if [ -z "$quick" ]; then
 		echo "lane.sh: no bpftrace in the table: $why" >&2
 	fi
 fi
-[ $# = 0 ] || "$tests/bench_refresh" "$@" | sed 's/^/gmemtop./'
+[ $# = 0 ] || "$tests/bench_refresh" "$@" | sed -u 's/^/gmemtop./'
