@@ -55,6 +55,21 @@ test_examples()
 	done
 }
 
+test_cases()
+{
+	printf 'policy: x\ncases:\n  - { name: a, op: mmap, expect: allow }\n  - { name: b, op: creat, expect: yes }\n' >"$dir/cases"
+	status 2 "$gmemctl" test "$dir/cases"
+	says err 'cases:3:5: error: prot "": it is needed for mmap'
+	says err 'cases:4:35: error: expect must be allow or deny, not "yes"'
+	printf 'cases: [ { name: a, op: create, expect: deny } ]\n' >"$dir/cases"
+	status 2 "$gmemctl" test "$dir/cases"
+	status 3 "$gmemctl" test "$dir/cases" --policy "$dir/cases"
+	# Cut off at the limit it would be a valid file of one case.
+	head -c 1048576 /dev/zero | tr '\0' '\n' >>"$dir/cases"
+	status 2 "$gmemctl" test --policy contrib/policies/cloud-host.yaml "$dir/cases"
+	says err 'cases have 1048576 bytes at most'
+}
+
 test_check()
 {
 	local policy=contrib/policies/cloud-host.yaml
@@ -169,6 +184,7 @@ test_events()
 }
 
 test_examples
+test_cases
 test_check
 test_explain
 test_events

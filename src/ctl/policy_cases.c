@@ -196,6 +196,11 @@ int cases_parse(const char *text, size_t len, const char *file, struct policy_ca
 	cases->arena = calloc(1, sizeof(*cases->arena));
 	if (!cases->arena)
 		return -ENOMEM;
+	if (len > GMEM_MAX_SOURCE) {
+		diag_error(diags, (struct place){ 0 }, "make it two", "cases have %d bytes at most",
+			   GMEM_MAX_SOURCE);
+		return -EBADMSG;
+	}
 	ret = tree_parse(text, len, cases->arena, &tree, diags);
 	if (!ret)
 		ret = tree_read_map(tree, "a file of cases", file_keys, NR(file_keys), &reader,
