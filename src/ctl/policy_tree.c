@@ -219,6 +219,40 @@ static int build(struct builder *builder, struct fy_parser *parser, struct fy_di
 	return ret;
 }
 
+/* The character at the beginning of a text, and how many bytes it has: 0 where it is no UTF-8. */
+static unsigned int character(const unsigned char *text, size_t len, size_t *bytes)
+{
+	static const unsigned int least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned int c = text[0];
+	size_t n, i;
+
+	*bytes = 1;
+	if (c < 0x80)
+		return c;
+	n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+	*bytes = 0;
+	if (c < 0xc2 || c > 0xf4 || n > len)
+		return c;
+	c &= 0xff >> (n + 1);
+	for (i = 1; i < n; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return text[0];
+		c = c << 6 | (text[i] & 0x3f);
+	}
+	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return text[0];
+	*bytes = n;
+	return c;
+}
+
+/* Controls, other ends of lines than ours, marks of byte order. */
+static bool is_text(unsigned int c)
+{
+	if (c < 0xa0)
+		return (c >= ' ' && c < 0x7f) || c == '\n' || c == '\r' || c == '\t';
+	return c != 0x2028 && c != 0x2029 && c != 0xfeff;
+}
+
 /*
  * What libfyaml does not need to see: no policy has it, and some of it keeps libfyaml busy for
  * ever. Return: 0 or -EBADMSG.
@@ -226,17 +260,21 @@ static int build(struct builder *builder, struct fy_parser *parser, struct fy_di
 static int check_bytes(const char *text, size_t len, struct diags *diags)
 {
 	struct place place = { 1, 1, 1 };
-	size_t i;
+	size_t i, bytes;
+	unsigned int c;
 
-	for (i = 0; i < len; i++, place.column++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c == '%' && place.column == 1) {
-			diag_error(diags, place, NULL, "directives are not part of the language");
+	for (i = 0; i < len; i += bytes, place.column++) {
+		c = character((const unsigned char *)text + i, len - i, &bytes);
+		if (!bytes) {
+			diag_error(diags, place, NULL, "no UTF-8: a byte of the value 0x%02x", c);
 			return -EBADMSG;
 		}
-		if ((c < ' ' && c != '\n' && c != '\r' && c != '\t') || c == 0x7f) {
-			diag_error(diags, place, NULL, "no text: a byte of the value %u", c);
+		if (!is_text(c)) {
+			diag_error(diags, place, NULL, "no text: the character U+%04X", c);
+			return -EBADMSG;
+		}
+		if (c == '%' && place.column == 1) {
+			diag_error(diags, place, NULL, "directives are not part of the language");
 			return -EBADMSG;
 		}
 		if (c == '\n' || (c == '\r' && (i + 1 == len || text[i + 1] != '\n'))) {
