@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What gmemctl asks the kernel for when it loads a policy: how the kernel names a file, and which
- * instances there are already. Nothing here stays.
+ * What gmemctl asks the kernel for: how the kernel names a file, which instances there are, and who
+ * holds them, by file descriptors, mappings and VMs. Nothing here stays.
  */
 #include <stdbool.h>
 
@@ -13,12 +13,25 @@
 
 #include "gmem_trace.h"
 #include "gmem_kvm.h"
+#include "gmem_slots.h"
 #include "gmem_policy_find.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 /* Whose files are to be named. */
 const volatile int self;
+
+/* What is asked for, and whether this kernel's types of KVM are known. */
+const volatile bool want_vms;
+const volatile bool knows_kvm;
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct kvm_vcpu {
+	struct kvm *kvm;
+};
+
+#pragma clang attribute pop
 
 SEC("iter/task_file")
 int name_files(struct bpf_iter__task_file *ctx)
@@ -40,30 +53,77 @@ int name_files(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
-static __always_inline void write_found(struct seq_file *seq, struct task_struct *task,
-					struct file *file, __u32 how)
+static __always_inline bool is_vcpu(struct file *file)
+{
+	return BPF_CORE_READ(file, f_inode, i_sb, s_magic) == ANON_INODE_FS_MAGIC &&
+	       anon_name_is(file, "kvm-vcpu:", 9);
+}
+
+static bool is_bound_here(struct kvm *kvm, struct inode *inode, struct file *file, __u64 *flags)
+{
+	if (!is_instance(file) || kvm_of(file) != kvm)
+		return false;
+	*flags = flags_of(inode);
+	return true;
+}
+
+static __always_inline void describe_vm(struct gmem_found *found, struct kvm *kvm,
+					struct task_struct *task)
+{
+	found->kvm = (__u64)kvm;
+	found->mm = (__u64)BPF_CORE_READ(kvm, mm);
+	found->vm_pid = BPF_CORE_READ(kvm, userspace_pid);
+	if (bpf_core_field_exists(kvm->arch.vm_type))
+		found->type = BPF_CORE_READ(kvm, arch.vm_type);
+	found->same_mm = found->mm && found->mm == (__u64)BPF_CORE_READ(task, mm);
+}
+
+static __always_inline void describe(struct gmem_found *found, struct task_struct *task,
+				     struct file *file, __u32 how)
 {
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	struct gmem_found found = {};
 
-	found.ino = BPF_CORE_READ(inode, i_ino);
-	found.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	found.size = BPF_CORE_READ(inode, i_size);
-	found.pid = task->pid;
-	found.tgid = task->tgid;
-	found.how = how;
-	BPF_CORE_READ_STR_INTO(&found.comm, task, comm);
-	bpf_seq_write(seq, &found, sizeof(found));
+	found->how = how;
+	found->pid = task->pid;
+	found->tgid = task->tgid;
+	BPF_CORE_READ_STR_INTO(&found->comm, task, comm);
+	if (how == GMEM_HELD_BY_vm)
+		return;
+	found->ino = BPF_CORE_READ(inode, i_ino);
+	found->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	found->size = BPF_CORE_READ(inode, i_size);
+	found->flags = GMEM_UNKNOWN;
+	if (knows_kvm) {
+		found->flags = flags_of(inode);
+		describe_vm(found, kvm_of(file), task);
+	}
 }
 
 SEC("iter/task_file")
 int find_fds(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
+	struct gmem_found found = {};
 	struct file *file = ctx->file;
+	struct kvm_vcpu *vcpu;
 
-	if (file && task && is_instance(file))
-		write_found(ctx->meta->seq, task, file, GMEM_HELD_BY_FD);
+	if (!file || !task)
+		return 0;
+	found.table = (__u64)task->files;
+	found.at = ctx->fd;
+	if (is_instance(file)) {
+		describe(&found, task, file, GMEM_HELD_BY_fd);
+	} else if (want_vms && knows_kvm && is_vm(file)) {
+		describe(&found, task, file, GMEM_HELD_BY_vm);
+		describe_vm(&found, file->private_data, task);
+	} else if (want_vms && knows_kvm && is_vcpu(file)) {
+		vcpu = file->private_data;
+		describe(&found, task, file, GMEM_HELD_BY_vm);
+		describe_vm(&found, BPF_CORE_READ(vcpu, kvm), task);
+	} else {
+		return 0;
+	}
+	bpf_seq_write(ctx->meta->seq, &found, sizeof(found));
 	return 0;
 }
 
@@ -73,12 +133,20 @@ int find_mappings(struct bpf_iter__task_vma *ctx)
 {
 	struct vm_area_struct *vma = ctx->vma;
 	struct task_struct *task = ctx->task;
+	struct gmem_found found = {};
 	struct file *file;
 
 	if (!vma || !task)
 		return 0;
 	file = vma->vm_file;
-	if (file && is_instance(file))
-		write_found(ctx->meta->seq, task, file, GMEM_HELD_BY_MAPPING);
+	if (!file || !is_instance(file))
+		return 0;
+	found.table = (__u64)task->mm;
+	found.at = vma->vm_start;
+	found.end = vma->vm_end;
+	found.offset = vma->vm_pgoff << PAGE_SHIFT;
+	found.prot = vma->vm_flags & VM_ACCESS_FLAGS;
+	describe(&found, task, file, GMEM_HELD_BY_mapping);
+	bpf_seq_write(ctx->meta->seq, &found, sizeof(found));
 	return 0;
 }

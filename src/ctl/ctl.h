@@ -41,6 +41,7 @@ int ctl_load(const struct ctl_options *opts);
 int ctl_status(const struct ctl_options *opts);
 int ctl_show(const struct ctl_options *opts);
 int ctl_monitor(const struct ctl_options *opts);
+int ctl_holders(const struct ctl_options *opts);
 int ctl_set_mode(const struct ctl_options *opts);
 int ctl_rollback(const struct ctl_options *opts);
 int ctl_unload(const struct ctl_options *opts);

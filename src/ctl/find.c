@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -6,12 +7,16 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "../lib/bindings.h"
 #include "../lib/log.h"
 #include "find.h"
 #include "gmem_policy_find.skel.h"
 #include "policy_compile.h"
+
+#define TRIES 3 /* when memslots change while they are read */
 
 /*
  * All that an iterator writes, to be freed.
@@ -65,7 +70,27 @@ static int read_iterator(struct bpf_program *program, int tid, char **out, size_
 	return 0;
 }
 
-static int open_finder(struct gmem_policy_find_bpf **skel, bool naming)
+/* The types of KVM are the kernel's own, or those of its module once that is there. */
+static bool knows_kvm(void)
+{
+	struct btf *btf;
+	bool knows;
+
+	if (!access("/sys/kernel/btf/kvm", R_OK))
+		return true;
+	btf = btf__load_vmlinux_btf();
+	knows = btf && btf__find_by_name_kind(btf, "kvm_memory_slot", BTF_KIND_STRUCT) > 0;
+	btf__free(btf);
+	return knows;
+}
+
+enum purpose {
+	TO_NAME,
+	TO_FIND_INSTANCES,
+	TO_FIND_HOLDERS,
+};
+
+static int open_finder(struct gmem_policy_find_bpf **skel, enum purpose purpose)
 {
 	int ret;
 
@@ -73,9 +98,12 @@ static int open_finder(struct gmem_policy_find_bpf **skel, bool naming)
 	if (!*skel)
 		return -errno;
 	(*skel)->rodata->self = getpid();
-	bpf_program__set_autoload((*skel)->progs.name_files, naming);
-	bpf_program__set_autoload((*skel)->progs.find_fds, !naming);
-	bpf_program__set_autoload((*skel)->progs.find_mappings, !naming);
+	(*skel)->rodata->want_vms = purpose == TO_FIND_HOLDERS;
+	(*skel)->rodata->knows_kvm = purpose == TO_FIND_HOLDERS && knows_kvm();
+	bpf_program__set_autoload((*skel)->progs.name_files, purpose == TO_NAME);
+	bpf_program__set_autoload((*skel)->progs.find_fds, purpose != TO_NAME);
+	bpf_program__set_autoload((*skel)->progs.find_mappings, purpose != TO_NAME);
+	bpf_program__set_autoload((*skel)->progs.list_bindings, (*skel)->rodata->knows_kvm);
 	ret = gmem_policy_find_bpf__load(*skel);
 	if (ret) {
 		gmem_policy_find_bpf__destroy(*skel);
@@ -92,7 +120,7 @@ static int name_fds(const int *fds, size_t nr, struct gmem_identity *identities)
 	char *out = NULL;
 	int ret;
 
-	ret = open_finder(&skel, true);
+	ret = open_finder(&skel, TO_NAME);
 	if (ret)
 		return ret;
 	ret = read_iterator(skel->progs.name_files, getpid(), &out, &len);
@@ -149,31 +177,46 @@ int find_identities(const struct compiled *compiled, struct gmem_identity *ident
 	return ret;
 }
 
+#define COMPARE(x, y)                              \
+	do {                                       \
+		if ((x) != (y))                    \
+			return (x) < (y) ? -1 : 1; \
+	} while (0)
+
 static int by_instance(const void *a, const void *b)
 {
 	const struct gmem_found *x = a, *y = b;
 
-	if (x->dev != y->dev)
-		return x->dev < y->dev ? -1 : 1;
-	if (x->ino != y->ino)
-		return x->ino < y->ino ? -1 : 1;
-	return x->pid < y->pid ? -1 : x->pid > y->pid;
+	COMPARE(x->dev, y->dev);
+	COMPARE(x->ino, y->ino);
+	COMPARE(x->tgid, y->tgid);
+	COMPARE(x->how, y->how);
+	COMPARE(x->kvm, y->kvm);
+	COMPARE(x->table, y->table);
+	COMPARE(x->at, y->at);
+	return 0;
 }
 
-int find_instances(struct found_list *found)
+/* A process whose leader is gone is shown once for each of its threads. */
+static void remove_doubles(struct found_list *found)
 {
-	struct gmem_policy_find_bpf *skel;
+	size_t i, nr = 0;
+
+	for (i = 0; i < found->nr; i++) {
+		if (!nr || by_instance(&found->list[nr - 1], &found->list[i]))
+			found->list[nr++] = found->list[i];
+	}
+	found->nr = nr;
+}
+
+static int read_found(struct gmem_policy_find_bpf *skel, struct found_list *found)
+{
 	char *fds = NULL, *mappings = NULL;
 	size_t nr_fds = 0, nr_mappings = 0;
 	int ret;
 
-	memset(found, 0, sizeof(*found));
-	ret = open_finder(&skel, false);
-	if (ret)
-		goto out;
 	ret = read_iterator(skel->progs.find_fds, 0, &fds, &nr_fds);
 	ret = ret ?: read_iterator(skel->progs.find_mappings, 0, &mappings, &nr_mappings);
-	gmem_policy_find_bpf__destroy(skel);
 	if (ret)
 		goto out;
 	found->list = malloc(nr_fds + nr_mappings + 1);
@@ -185,9 +228,24 @@ int find_instances(struct found_list *found)
 	memcpy((char *)found->list + nr_fds, mappings, nr_mappings);
 	found->nr = (nr_fds + nr_mappings) / sizeof(*found->list);
 	qsort(found->list, found->nr, sizeof(*found->list), by_instance);
+	remove_doubles(found);
 out:
 	free(fds);
 	free(mappings);
+	return ret;
+}
+
+int find_instances(struct found_list *found)
+{
+	struct gmem_policy_find_bpf *skel;
+	int ret;
+
+	memset(found, 0, sizeof(*found));
+	ret = open_finder(&skel, TO_FIND_INSTANCES);
+	if (!ret) {
+		ret = read_found(skel, found);
+		gmem_policy_find_bpf__destroy(skel);
+	}
 	if (ret)
 		log_error(ret, NULL, "-v shows what the kernel says", "look for instances");
 	return ret;
@@ -197,4 +255,105 @@ void found_free(struct found_list *found)
 {
 	free(found->list);
 	memset(found, 0, sizeof(*found));
+}
+
+static int add_bindings(const struct bindings_place *place, __u64 kvm, __u64 mm,
+			struct found_holders *holders)
+{
+	struct gmem_binding *list = NULL;
+	struct found_binding *larger;
+	long nr = -EAGAIN, i;
+	size_t room = 0;
+	int tries;
+
+	for (tries = 0; tries < TRIES && nr == -EAGAIN; tries++)
+		nr = bindings_of(place, kvm, mm, &list, &room);
+	if (nr <= 0) {
+		holders->unread += nr < 0;
+		goto out;
+	}
+	larger =
+		reallocarray(holders->bindings, holders->nr_bindings + (size_t)nr, sizeof(*larger));
+	if (!larger) {
+		nr = -ENOMEM;
+		goto out;
+	}
+	holders->bindings = larger;
+	for (i = 0; i < nr; i++) {
+		larger[holders->nr_bindings].kvm = kvm;
+		larger[holders->nr_bindings++].binding = list[i];
+	}
+out:
+	free(list);
+	return nr == -ENOMEM ? -ENOMEM : 0;
+}
+
+struct met_vm {
+	__u64 kvm, mm;
+};
+
+static int by_kvm(const void *a, const void *b)
+{
+	const struct met_vm *x = a, *y = b;
+
+	COMPARE(x->kvm, y->kvm);
+	return 0;
+}
+
+/* Of each VM that was met, once. */
+static int read_bindings(struct gmem_policy_find_bpf *skel, struct found_holders *holders)
+{
+	struct bindings_place place = {
+		.program = bpf_program__fd(skel->progs.list_bindings),
+		.question = &skel->bss->question,
+		.answer = skel->bss->bindings,
+		.nr_answer = &skel->bss->nr_bindings,
+	};
+	size_t i, nr = holders->found.nr;
+	struct met_vm *vms;
+	int ret = 0;
+
+	vms = calloc(nr + 1, sizeof(*vms));
+	if (!vms)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++)
+		vms[i] = (struct met_vm){ holders->found.list[i].kvm, holders->found.list[i].mm };
+	qsort(vms, nr, sizeof(*vms), by_kvm);
+	for (i = 0; i < nr && !ret; i++) {
+		if (vms[i].kvm && (!i || vms[i].kvm != vms[i - 1].kvm))
+			ret = add_bindings(&place, vms[i].kvm, vms[i].mm, holders);
+	}
+	free(vms);
+	return ret;
+}
+
+int find_holders(struct found_holders *holders)
+{
+	struct gmem_policy_find_bpf *skel;
+	int ret;
+
+	memset(holders, 0, sizeof(*holders));
+	ret = open_finder(&skel, TO_FIND_HOLDERS);
+	if (!ret) {
+		holders->knows_kvm = skel->rodata->knows_kvm;
+		ret = read_found(skel, &holders->found);
+		if (!ret && holders->knows_kvm)
+			ret = read_bindings(skel, holders);
+		gmem_policy_find_bpf__destroy(skel);
+	}
+	if (ret) {
+		holders_free(holders);
+		log_error(ret, NULL,
+			  ret == -EPERM || ret == -EACCES ? "be root"
+							  : "-v shows what the kernel says",
+			  "look for who holds instances");
+	}
+	return ret;
+}
+
+void holders_free(struct found_holders *holders)
+{
+	found_free(&holders->found);
+	free(holders->bindings);
+	memset(holders, 0, sizeof(*holders));
 }

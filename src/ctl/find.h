@@ -35,4 +35,29 @@ int find_identities(const struct compiled *compiled, struct gmem_identity *ident
 int find_instances(struct found_list *found);
 void found_free(struct found_list *found);
 
+/* A binding, and whose. */
+struct found_binding {
+	__u64 kvm;
+	struct gmem_binding binding;
+};
+
+struct found_holders {
+	struct found_list found; /* those of VMs too; no place twice */
+	struct found_binding *bindings;
+	size_t nr_bindings;
+	bool knows_kvm; /* if not, VMs and bindings are not known, nor are flags */
+	size_t unread;	/* VMs whose bindings could not be read */
+};
+
+/**
+ * find_holders - who holds instances, and what is bound
+ * @holders: the result, to be given to holders_free()
+ *
+ * Needs no policy, no LSM and no patch, but root.
+ *
+ * Return: 0 or a negative errno that has been explained.
+ */
+int find_holders(struct found_holders *holders);
+void holders_free(struct found_holders *holders);
+
 #endif /* GMEM_CTL_FIND_H */

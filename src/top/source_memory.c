@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../lib/bindings.h"
 #include "pagemap.h"
 #include "source_inner.h"
 #include "waste.h"
@@ -59,45 +60,17 @@ static int ask(struct source_bpf *s, struct bpf_program *program)
 	return s->skel->bss->question.answered ? 0 : -EAGAIN;
 }
 
-static int keep_found(struct source_bpf *s, size_t nr)
-{
-	size_t more = s->skel->bss->nr_bindings;
-	struct gmem_binding *larger;
-
-	if (nr + more > s->room_found) {
-		larger = reallocarray(s->found, 2 * (nr + more), sizeof(*larger));
-		if (!larger)
-			return -ENOMEM;
-		s->found = larger;
-		s->room_found = 2 * (nr + more);
-	}
-	if (more)
-		memcpy(s->found + nr, s->skel->bss->bindings, more * sizeof(*s->found));
-	return 0;
-}
-
-/* Into s->found. Return: how many, or as ask(). */
+/* Into s->found. Return: how many, -EAGAIN if there was no answer, or another negative errno. */
 static long list_bindings(struct source_bpf *s, const struct gmem_vm *vm)
 {
-	struct gmem_question *question = &s->skel->bss->question;
-	size_t nr = 0;
-	int ret = 0;
+	struct bindings_place place = {
+		.program = bpf_program__fd(s->skel->progs.list_bindings),
+		.question = &s->skel->bss->question,
+		.answer = s->skel->bss->bindings,
+		.nr_answer = &s->skel->bss->nr_bindings,
+	};
 
-	memset(question, 0, sizeof(*question));
-	question->kvm = vm->kvm;
-	question->mm = vm->mm;
-	do {
-		question->bucket = 0;
-		do {
-			ret = ask(s, s->skel->progs.list_bindings);
-			if (!ret)
-				ret = keep_found(s, nr);
-			if (ret)
-				return ret;
-			nr += s->skel->bss->nr_bindings;
-		} while (question->bucket < GMEM_BUCKETS);
-	} while (++question->space < question->spaces);
-	return (long)nr;
+	return bindings_of(&place, vm->kvm, vm->mm, &s->found, &s->room_found);
 }
 
 /* Return: 0, also when it could not be told, or -ENOMEM. */
