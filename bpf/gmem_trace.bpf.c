@@ -313,10 +313,13 @@ int BPF_PROG(fn_host_fault, struct vm_fault *vmf, unsigned int ret)
 	return 0;
 }
 
+/* As above: 7.3 has one argument more. */
 SEC("?fexit")
-int BPF_PROG(fn_populate, struct kvm *kvm, unsigned long long gfn, void *src, long npages, void *cb,
-	     void *opaque, long ret)
+int BPF_PROG(fn_populate, struct kvm *kvm)
 {
+	__u64 ret = 0;
+
+	bpf_get_func_ret(ctx, &ret);
 	count_populate(kvm, ret);
 	return 0;
 }
