@@ -16,12 +16,80 @@ struct question {
 	struct gmem_request r;
 	__u64 ino; /* of the instance, 0: none */
 	__u32 dev;
-	__u8 unknown; /* the instance is older than the policy */
-	__u8 broken;  /* the mark of a new instance could not be set */
-	__u8 strict;  /* asked by the number of an ioctl alone */
-	__u8 other;   /* the task is not the current one: its memory is touched by another */
-	__u8 nobody;  /* it could not be found out who asks */
+	__u8 strict; /* asked by the number of an ioctl alone */
+	__u8 other;  /* the task is not the current one: its memory is touched by another */
+	__u8 nobody; /* it could not be found out who asks */
+	__u8 vm;     /* the file is a VM */
+	__u8 fresh;  /* the instance is being made */
+	/* The instance, or NULL: its flags and the type of its VM are read if a rule wants them. */
+	struct file *file;
 };
+
+static __always_inline __u32 type_of_vm(struct kvm *kvm)
+{
+	if (!knows_kvm)
+		return GMEM_TYPE_unknown;
+	if (!bpf_core_field_exists(kvm->arch.vm_type))
+		return GMEM_TYPE_other;
+	switch (BPF_CORE_READ(kvm, arch.vm_type)) {
+#define X(name, number) \
+	case number: return GMEM_TYPE_##name;
+		GMEM_VM_TYPES(X)
+#undef X
+	}
+	return GMEM_TYPE_other;
+}
+
+static __always_inline __u32 flags_class(__u64 flags)
+{
+	return flags < GMEM_FLAGS_KNOWN ? flags : GMEM_FLAGS_foreign;
+}
+
+/* Neither ever changes: reading them here is as good as anywhere. */
+static __noinline int read_flags(struct question *q)
+{
+	struct file *file = q->file;
+
+	if (file && !q->vm && knows_kvm)
+		q->r.flags = flags_class(flags_of(BPF_CORE_READ(file, f_inode)));
+	return 0;
+}
+
+static __noinline int read_type(struct question *q)
+{
+	struct file *file = q->file;
+	struct gmem_tag *tag;
+
+	if (q->r.type != GMEM_TYPE_unknown)
+		return 0;
+	if (q->fresh) {
+		tag = bpf_task_storage_get(&tags, bpf_get_current_task_btf(), NULL, 0);
+		if (tag) {
+			q->r.type = tag->vm_type;
+			tag->vm_type = GMEM_TYPE_unknown;
+		}
+		return 0;
+	}
+	if (!file || !knows_kvm)
+		return 0;
+	if (q->vm)
+		q->r.type = type_of_vm(BPF_CORE_READ(file, private_data));
+	else
+		q->r.type = type_of_vm(kvm_of(file));
+	return 0;
+}
+
+static __noinline int is_older(const struct question *q)
+{
+	struct gmem_older_key key = { .ino = q->ino, .dev = q->dev };
+
+	/* A new instance can have the number of one that is no more. */
+	if (q->fresh) {
+		bpf_map_delete_elem(&older, &key);
+		return 0;
+	}
+	return bpf_map_lookup_elem(&older, &key) ? 1 : 0;
+}
 
 static __always_inline void count(void *map, __u32 index, __u32 verdict)
 {
@@ -46,7 +114,7 @@ static __always_inline __u64 cgroup_of(struct task_struct *task, bool other)
 }
 
 static __noinline int tell(const struct gmem_decision *d, __u32 verdict, __u64 word,
-			   struct task_struct *task, const struct question *q)
+			   struct task_struct *task, struct question *q)
 {
 	struct gmem_journal *log;
 	struct gmem_denial *e;
@@ -63,6 +131,8 @@ static __noinline int tell(const struct gmem_decision *d, __u32 verdict, __u64 w
 		__sync_fetch_and_add(&log->lost, 1);
 		return 0;
 	}
+	read_flags(q);
+	read_type(q);
 	__builtin_memset(e, 0, sizeof(*e));
 	e->time_ns = bpf_ktime_get_boot_ns();
 	e->sequence = sequence;
@@ -91,7 +161,7 @@ static __noinline int tell(const struct gmem_decision *d, __u32 verdict, __u64 w
 
 /* Count, tell, and give the answer. */
 static __always_inline int settle(const struct gmem_decision *d, __u64 word,
-				  struct task_struct *task, const struct question *q)
+				  struct task_struct *task, struct question *q)
 {
 	__u32 base = GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX, verdict = GMEM_VERDICT_allowed;
 	__u32 told = GMEM_VERDICT_allowed;
@@ -235,7 +305,7 @@ static __noinline int decide_for_current(const struct gmem_head *head, struct ta
  *
  * Return: 0 or -EACCES. With no policy in force: 0.
  */
-static __noinline int judge(struct task_struct *task, const struct question *q)
+static __noinline int judge(struct task_struct *task, struct question *q)
 {
 	struct gmem_decision d = gmem_broken();
 	const struct gmem_head *head;
@@ -251,16 +321,18 @@ static __noinline int judge(struct task_struct *task, const struct question *q)
 	if (!word)
 		return 0;
 	slot = GMEM_ACTIVE_SLOT(word);
-	if (q->strict) {
-		how = bpf_map_lookup_elem(&slots, &slot);
-		if (!how || !how->strict)
-			return 0;
-	}
+	how = bpf_map_lookup_elem(&slots, &slot);
 	head = bpf_map_lookup_elem(&heads, &slot);
-	if (head && *(volatile __u64 *)&head->generation == GMEM_ACTIVE_GENERATION(word)) {
-		if (q->broken)
-			;
-		else if (q->unknown)
+	if (!how || !head)
+		return settle(&d, word, task, q);
+	if (q->strict && !how->strict)
+		return 0;
+	if (*(volatile __u64 *)&head->generation == GMEM_ACTIVE_GENERATION(word)) {
+		if (how->by_flags >> (q->r.op & 31) & 1)
+			read_flags(q);
+		if (how->by_type >> (q->r.op & 31) & 1)
+			read_type(q);
+		if (how->older && is_older(q))
 			d.rule = GMEM_RULE_UNKNOWN;
 		else if (q->nobody || !task)
 			decide_for_nobody(head, slot, &q->r, &d);

@@ -76,12 +76,11 @@ ARRAY_MAP(journal, 1, struct gmem_journal);
 HASH_MAP(exes, GMEM_SLOTS * 2 * GMEM_MAX_SUBJECTS, struct gmem_identity, __u32);
 HASH_MAP(uids, GMEM_SLOTS *GMEM_MAX_UIDS, struct gmem_uid_key, __u32);
 HASH_MAP(cgroups, GMEM_SLOTS *GMEM_MAX_SUBJECTS, struct gmem_cgroup_key, __u32);
-HASH_MAP(adopted, GMEM_MAX_ADOPTED, struct gmem_adopted_key, __u32);
+HASH_MAP(older, GMEM_MAX_OLDER, struct gmem_older_key, __u32);
 HITS_MAP(rule_hits, GMEM_SLOTS *GMEM_RULE_MAX);
 HITS_MAP(op_hits, GMEM_DO_MAX);
 STORAGE_MAP(tags, TASK_STORAGE, struct gmem_tag);
 STORAGE_MAP(others, TASK_STORAGE, struct gmem_work); /* of who works for another */
-STORAGE_MAP(marks, INODE_STORAGE, struct gmem_mark);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -208,26 +207,6 @@ int tag_existing(struct bpf_iter__task *ctx)
 
 /* --- what is asked for --- */
 
-static __always_inline __u32 type_of_vm(struct kvm *kvm)
-{
-	if (!knows_kvm)
-		return GMEM_TYPE_unknown;
-	if (!bpf_core_field_exists(kvm->arch.vm_type))
-		return GMEM_TYPE_other;
-	switch (BPF_CORE_READ(kvm, arch.vm_type)) {
-#define X(name, number) \
-	case number: return GMEM_TYPE_##name;
-		GMEM_VM_TYPES(X)
-#undef X
-	}
-	return GMEM_TYPE_other;
-}
-
-static __always_inline __u32 flags_class(__u64 flags)
-{
-	return flags < GMEM_FLAGS_KNOWN ? flags : GMEM_FLAGS_foreign;
-}
-
 /* One compare for almost every file. */
 static __always_inline bool may_be_instance(struct file *file)
 {
@@ -273,64 +252,25 @@ static __always_inline bool is_kvm_vm(struct file *file)
 	       anon_is(file, NAME_KVM_VM, 0x00ffffffffffffffULL);
 }
 
-static __always_inline bool is_adopted(const struct question *q)
-{
-	struct gmem_adopted_key key = { .ino = q->ino, .dev = q->dev };
-
-	return bpf_map_lookup_elem(&adopted, &key);
-}
-
-/* What is to be known of an instance. */
+/* What is to be known of an instance; the rest is read when a rule wants it. */
 static __always_inline void ask_about(struct question *q, struct file *file)
 {
 	struct inode *inode = file->f_inode;
-	struct gmem_mark *mark;
 
 	q->ino = inode->i_ino;
 	q->dev = inode->i_sb->s_dev;
+	q->file = file;
 	q->r.size = inode->i_size;
 	q->r.flags = GMEM_FLAGS_unknown;
 	q->r.type = GMEM_TYPE_unknown;
-	mark = bpf_inode_storage_get(&marks, inode, NULL, 0);
-	if (mark) {
-		q->r.flags = mark->flags;
-		q->r.type = mark->type;
-	} else if (!is_adopted(q)) {
-		q->unknown = 1;
-	}
-	if (!knows_kvm)
-		return;
-	/* Neither ever changes, so it is looked up once. */
-	if (q->r.flags == GMEM_FLAGS_unknown) {
-		q->r.flags = flags_class(flags_of(inode));
-		if (mark)
-			mark->flags = q->r.flags;
-	}
-	if (q->r.type == GMEM_TYPE_unknown) {
-		q->r.type = type_of_vm(kvm_of(file));
-		if (mark)
-			mark->type = q->r.type;
-	}
 }
 
-/* A new instance is marked, policy or not: one without a mark is older than the programs. */
-static __always_inline void mark_new(struct question *q, struct inode *inode)
+static __always_inline void ask_about_new(struct question *q, struct inode *inode)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct gmem_tag *tag = bpf_task_storage_get(&tags, task, NULL, 0);
-	struct gmem_mark *mark;
-
-	if (tag) {
-		q->r.type = tag->vm_type;
-		tag->vm_type = GMEM_TYPE_unknown;
-	}
-	mark = bpf_inode_storage_get(&marks, inode, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!mark) {
-		q->broken = 1;
-		return;
-	}
-	mark->flags = q->r.flags;
-	mark->type = q->r.type;
+	q->ino = inode->i_ino;
+	q->dev = inode->i_sb->s_dev;
+	q->r.type = GMEM_TYPE_unknown;
+	q->fresh = 1;
 }
 
 /* --- the hooks of kernel-patches/ --- */
@@ -339,14 +279,11 @@ static __always_inline void mark_new(struct question *q, struct inode *inode)
 SEC("?lsm/guest_memfd_create")
 int BPF_PROG(create, struct inode *inode, long long size, __u64 flags)
 {
-	struct question q = { .r = { .op = GMEM_DO_create,
-				     .flags = flags_class(flags),
-				     .type = GMEM_TYPE_unknown,
-				     .size = size } };
+	struct question q = {
+		.r = { .op = GMEM_DO_create, .flags = flags_class(flags), .size = size }
+	};
 
-	q.ino = inode->i_ino;
-	q.dev = inode->i_sb->s_dev;
-	mark_new(&q, inode);
+	ask_about_new(&q, inode);
 	return judge(bpf_get_current_task_btf(), &q);
 }
 
@@ -375,13 +312,8 @@ int BPF_PROG(convert, struct file *file, __u64 start, __u64 size, __u64 attribut
 	else if (!attributes)
 		q.r.direction = GMEM_DIR_to_shared;
 	q.r.type = GMEM_TYPE_unknown;
-	if (file->f_inode->i_sb->s_magic == GUEST_MEMFD_MAGIC) {
-		ask_about(&q, file);
-		q.r.flags = GMEM_FLAGS_unknown;
-		q.r.size = 0;
-	} else if (knows_kvm) {
-		q.r.type = type_of_vm(file->private_data);
-	}
+	q.file = file;
+	q.vm = file->f_inode->i_sb->s_magic != GUEST_MEMFD_MAGIC;
 	return judge(bpf_get_current_task_btf(), &q);
 }
 
@@ -431,16 +363,13 @@ int BPF_PROG(fault, struct vm_area_struct *vma, unsigned long pgoff, unsigned in
 SEC("?lsm/inode_init_security_anon")
 int BPF_PROG(create_anon, struct inode *inode, const struct qstr *name)
 {
-	struct question q = { .r = { .op = GMEM_DO_create,
-				     .flags = GMEM_FLAGS_unknown,
-				     .type = GMEM_TYPE_unknown,
-				     .size = ~0ULL } };
+	struct question q = {
+		.r = { .op = GMEM_DO_create, .flags = GMEM_FLAGS_unknown, .size = ~0ULL }
+	};
 
 	if (!is_kvm_gmem(name->name))
 		return 0;
-	q.ino = inode->i_ino;
-	q.dev = inode->i_sb->s_dev;
-	mark_new(&q, inode);
+	ask_about_new(&q, inode);
 	return judge(bpf_get_current_task_btf(), &q);
 }
 
@@ -555,8 +484,8 @@ static __always_inline int judge_ioctl(struct file *file, unsigned int cmd)
 		return 0;
 	if (!is_kvm_vm(file))
 		return 0;
-	if (knows_kvm)
-		q.r.type = type_of_vm(file->private_data);
+	q.file = file;
+	q.vm = 1;
 	return judge(bpf_get_current_task_btf(), &q);
 }
 

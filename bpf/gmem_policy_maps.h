@@ -26,10 +26,9 @@
 	X(op_hits)          \
 	X(denials)          \
 	X(journal)          \
-	X(adopted)          \
+	X(older)            \
 	X(tags)             \
-	X(others)           \
-	X(marks)
+	X(others)
 
 /*
  * X(name, section, hook or NULL): the programs that decide, or keep what decisions need. The name
@@ -66,8 +65,12 @@ struct gmem_slot {
 	__u32 uid;	/* who loaded it */
 	__u32 layout;	/* GMEM_LAYOUT */
 	__u32 source_size;
-	__u32 enforce; /* the mode when it was last in force */
-	__u32 unmet;   /* operations that it restricts and this kernel cannot: bits */
+	__u32 enforce;	/* the mode when it was last in force */
+	__u32 unmet;	/* operations that it restricts and this kernel cannot: bits */
+	__u32 by_flags; /* operations for which a rule looks at the instance's flags: bits */
+	__u32 by_type;	/* the same for the type of the VM */
+	__u32 older;	/* there are instances that are older than the policy */
+	__u32 pad;
 };
 
 /* The event log: what went into it, and what was lost. */
@@ -108,23 +111,17 @@ struct gmem_tag {
 	struct gmem_work work;
 };
 
-/* What is known of an instance: it was created under a policy. */
-struct gmem_mark {
-	__u32 flags; /* below GMEM_FLAGS_MAX */
-	__u32 type;  /* enum gmem_vm_type */
-};
-
-/* An instance that is older than the policy, and known nevertheless. */
-struct gmem_adopted_key {
+/* An instance that was there before the policy, and is not known to belong to it. */
+struct gmem_older_key {
 	__u64 ino;
 	__u32 dev;
 	__u32 pad;
 };
 
-#define GMEM_MAX_ADOPTED 65536
-#define GMEM_MAX_UIDS	 4096 /* different users in a policy */
+#define GMEM_MAX_OLDER 65536
+#define GMEM_MAX_UIDS  4096 /* different users in a policy */
 
-_Static_assert(sizeof(struct gmem_slot) == 32, "slot");
+_Static_assert(sizeof(struct gmem_slot) == 48, "slot");
 _Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 24 + 8 * GMEM_DO_MAX +
 						  sizeof(struct gmem_work),
 	       "tag");

@@ -94,28 +94,6 @@ static char *dev_text(__u32 dev, char text[32])
 	return text;
 }
 
-/* Where an instance can be looked at: through who holds it. Returns NULL if there is no such way. */
-static const char *path_of(const struct held_instance *instance, char path[64])
-{
-	size_t i, j;
-
-	for (i = 0; i < instance->nr; i++) {
-		for (j = 0; j < instance->holders[i].nr; j++) {
-			const struct gmem_found *place = &instance->holders[i].places[j];
-
-			if (place->how == GMEM_HELD_BY_fd)
-				snprintf(path, 64, "/proc/%u/fd/%llu", place->tgid, place->at);
-			else if (place->how == GMEM_HELD_BY_mapping)
-				snprintf(path, 64, "/proc/%u/map_files/%llx-%llx", place->tgid,
-					 place->at, place->end);
-			else
-				continue;
-			return path;
-		}
-	}
-	return NULL;
-}
-
 static void each_decision(const struct view *view, decided_fn decided, void *data)
 {
 	const struct held_instance *instance = view->instance;
@@ -534,7 +512,6 @@ static int show(const struct held *held, const struct found_holders *found,
 	struct view view = { .force = force };
 	struct libscols_table *table = NULL;
 	struct json json = { 0 };
-	char path[64];
 	size_t i, j;
 	int ret = 0;
 
@@ -554,8 +531,7 @@ static int show(const struct held *held, const struct found_holders *found,
 		view.instance = &held->instances[i];
 		view.known = -ENOENT;
 		if (force->word)
-			view.known = in_force_knows(force, view.instance->dev, view.instance->ino,
-						    path_of(view.instance, path));
+			view.known = in_force_knows(force, view.instance->dev, view.instance->ino);
 		json_instance(&json, &view);
 		for (j = 0; j < view.instance->nr; j++) {
 			view.holder = &view.instance->holders[j];

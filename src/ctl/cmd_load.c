@@ -65,7 +65,7 @@ static int print_load_json(const struct policy_file *file, const struct load_rep
 		json_str(&json, operation_names[op], guarantee_names[report->plan.guarantee[op]]);
 	json_close(&json, '}');
 	json_u64(&json, "tagged_tasks", report->tagged);
-	json_u64(&json, "adopted_instances", report->adopted);
+	json_u64(&json, "denied_instances", report->older);
 	json_found(&json, report);
 	json_close(&json, '}');
 	ret = json_flush_line(&json, stdout);

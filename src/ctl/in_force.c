@@ -175,31 +175,14 @@ int in_force_standing(const struct in_force *force, unsigned int pid, __u32 uid,
 	return ret;
 }
 
-int in_force_knows(const struct in_force *force, __u32 dev, __u64 ino, const char *path)
+int in_force_knows(const struct in_force *force, __u32 dev, __u64 ino)
 {
-	struct gmem_adopted_key key = { .ino = ino, .dev = dev };
-	struct gmem_mark mark;
-	struct stat st;
+	struct gmem_older_key key = { .ino = ino, .dev = dev };
 	__u32 one;
-	int fd, ret;
 
-	if (!bpf_map_lookup_elem(force->store.fd[MAP_adopted], &key, &one))
-		return 1;
-	if (!path)
-		return -ENOENT;
-	/* An instance cannot be opened once more, but named: that is enough to ask about it. */
-	fd = open(path, O_PATH | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = fstat(fd, &st) ? -errno : 0;
-	if (!ret && st.st_ino != ino)
-		ret = -ESTALE;
-	if (!ret && !bpf_map_lookup_elem(force->store.fd[MAP_marks], &fd, &mark))
-		ret = 1;
-	else if (!ret && errno != ENOENT)
-		ret = -errno;
-	close(fd);
-	return ret;
+	if (!bpf_map_lookup_elem(force->store.fd[MAP_older], &key, &one))
+		return 0;
+	return errno == ENOENT ? 1 : -errno;
 }
 
 struct gmem_decision in_force_decide(const struct in_force *force, const struct standing *standing,

@@ -49,12 +49,11 @@ int in_force_standing(const struct in_force *force, unsigned int pid, __u32 uid,
 
 /**
  * in_force_knows - was an instance created under the policy, or adopted?
- * @path: its file, in /proc; NULL: none is known
  *
  * Return: 1, 0: it is older and everything is denied of it, or a negative errno: that cannot be
  * told.
  */
-int in_force_knows(const struct in_force *force, __u32 dev, __u64 ino, const char *path);
+int in_force_knows(const struct in_force *force, __u32 dev, __u64 ino);
 
 /* What the kernel would decide. @known: as of in_force_knows() */
 struct gmem_decision in_force_decide(const struct in_force *force, const struct standing *standing,

@@ -96,9 +96,25 @@ static int check_before(const struct pins *pins, const struct compiled *compiled
 	return ret;
 }
 
-static int adopt(const struct store *store, struct load_report *report)
+/* From then on nothing is asked for these but what the rules say. */
+static int adopt(const struct store *store)
 {
-	struct gmem_adopted_key key = { 0 };
+	struct gmem_older_key key;
+	unsigned int slot;
+
+	for (slot = 0; slot < GMEM_SLOTS; slot++)
+		store->slots[slot].older = 0;
+	while (!bpf_map_get_next_key(store->fd[MAP_older], NULL, &key)) {
+		if (bpf_map_delete_elem(store->fd[MAP_older], &key) && errno != ENOENT)
+			return log_error(-errno, NULL, NULL, "adopt the instances that there are");
+	}
+	return 0;
+}
+
+/* What is there before the first policy is not known to belong to it. */
+static int note_older(const struct store *store, struct load_report *report)
+{
+	struct gmem_older_key key = { 0 };
 	__u32 one = 1;
 	size_t i;
 
@@ -109,12 +125,33 @@ static int adopt(const struct store *store, struct load_report *report)
 			continue;
 		key.ino = found->ino;
 		key.dev = found->dev;
-		if (bpf_map_update_elem(store->fd[MAP_adopted], &key, &one, BPF_ANY))
-			return log_error(-errno, errno == E2BIG ? "there are too many" : NULL, NULL,
-					 "adopt the instances that there are");
-		report->adopted++;
+		report->older++;
+		if (bpf_map_update_elem(store->fd[MAP_older], &key, &one, BPF_ANY))
+			return log_error(-errno, errno == E2BIG ? "there are too many" : NULL,
+					 "load it with --adopt",
+					 "note the instances that there are");
 	}
 	return 0;
+}
+
+static bool any_older(const struct store *store)
+{
+	struct gmem_older_key key;
+
+	return !bpf_map_get_next_key(store->fd[MAP_older], NULL, &key);
+}
+
+/* The operations for which a rule has this condition: bits. */
+static __u32 looks_at(const struct policy *policy, enum policy_condition condition)
+{
+	__u32 ops = 0;
+	size_t i;
+
+	for (i = 0; i < policy->nr_rules; i++) {
+		if (policy->rules[i].conditions >> condition & 1)
+			ops |= policy->rules[i].ops;
+	}
+	return ops;
 }
 
 static int put_in_force(const struct store *opened, const struct compiled *compiled,
@@ -128,6 +165,9 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 		.uid = getuid(),
 		.enforce = opts->enforce,
 		.unmet = report->plan.unmet,
+		.by_flags = looks_at(compiled->policy, POLICY_IF_flags),
+		.by_type = looks_at(compiled->policy, POLICY_IF_vm_type),
+		.older = any_older(opened),
 	};
 	unsigned int slot = store_free_slot(store);
 	__u64 generation = store_next_generation(store);
@@ -178,7 +218,9 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	if (ret)
 		goto out;
 	if (opts->adopt)
-		ret = adopt(&store, report);
+		ret = adopt(&store);
+	else if (report->first)
+		ret = note_older(&store, report);
 	ret = ret ?: put_in_force(&store, compiled, identities, opts, report);
 	store_close(&store);
 out:

@@ -31,8 +31,8 @@ struct load_report {
 	__u64 generation;	 /* 0: dry run */
 	bool enforce;
 	enum proof proof;
-	unsigned int tagged;  /* tasks that were there already */
-	unsigned int adopted; /* instances */
+	unsigned int tagged; /* tasks that were there already */
+	unsigned int older;  /* instances of which all is denied */
 };
 
 /**

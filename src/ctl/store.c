@@ -30,7 +30,6 @@ static const struct {
 	[MAP_op_hits] = { sizeof(struct gmem_hits), GMEM_DO_MAX },
 	[MAP_journal] = { sizeof(struct gmem_journal), 1 },
 	[MAP_tags] = { sizeof(struct gmem_tag), 0 },
-	[MAP_marks] = { sizeof(struct gmem_mark), 0 },
 };
 
 static size_t size_of(enum pinned_map map)
