@@ -13,7 +13,7 @@
 #include "../unit/policy_random.h"
 #include "../unit/policy_trees.h"
 
-#define REQUESTS 16
+#define REQUESTS 100
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -67,21 +67,28 @@ static void decide(const struct policy *policy, const struct compiled *compiled,
 	free(never);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Bytes of which it is enough that they are different from all others. */
+static __u64 hash(const uint8_t *data, size_t size)
 {
-	struct diags diags = { 0 };
-	struct compiled compiled = { 0 };
-	struct policy *policy;
-	__u64 seed = size;
-	FILE *null;
+	__u64 sum = size;
 	size_t i;
-	int ret;
 
 	for (i = 0; i < size; i++)
-		seed = seed * 31 + data[i];
-	if (compare_trees((const char *)data, size) < 0)
+		sum = sum * 31 + data[i];
+	return sum;
+}
+
+static void fuzz_text(const char *text, size_t size, __u64 seed)
+{
+	struct compiled compiled = { 0 };
+	struct diags diags = { 0 };
+	struct policy *policy;
+	FILE *null;
+	int ret;
+
+	if (compare_trees(text, size) < 0)
 		abort();
-	ret = policy_parse((const char *)data, size, "fuzz", &policy, &diags);
+	ret = policy_parse(text, size, "fuzz", &policy, &diags);
 	if (ret && !diags.nr_errors)
 		abort();
 	if (!ret) {
@@ -98,5 +105,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	compiled_free(&compiled);
 	policy_free(policy);
 	diags_free(&diags);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct random random = { hash(data, size) };
+	static char text[RANDOM_TEXT];
+
+	/* Bytes that begin so are no text: a policy follows from them, for the matcher. */
+	if (size && data[0] == 0xff) {
+		random_policy(&random, text, 20);
+		fuzz_text(text, strlen(text), random.state);
+	} else {
+		fuzz_text((const char *)data, size, random.state);
+	}
 	return 0;
 }
