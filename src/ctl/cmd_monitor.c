@@ -39,7 +39,8 @@ struct monitor {
 	__u64 shown, came, lost; /* lost: as told by gaps that are over */
 	__u64 before;		 /* numbers that were given at the last look */
 	long long looked_ns;
-	bool gone; /* the programs are not in force any more */
+	bool entered; /* before */
+	bool gone;    /* the programs are not in force any more */
 };
 
 static volatile sig_atomic_t ended;
@@ -183,6 +184,10 @@ static int enter(struct monitor *m)
 	m->looked_ns = now_ns();
 	m->gone = false;
 	denial_policy(m->names, &m->store, 0);
+	/* Programs are attached before a policy is in force: after a wait that is nothing new. */
+	if (m->entered && !store_active(&m->store))
+		return 0;
+	m->entered = true;
 	m->word = store_active(&m->store);
 	return tell_policy(m);
 }
@@ -319,7 +324,8 @@ static int run(struct monitor *m)
 
 static void catch_signals(void)
 {
-	struct sigaction act = { .sa_handler = on_signal };
+	/* A line that is being written is written; who cannot wait for that asks once more. */
+	struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND };
 
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);

@@ -228,6 +228,7 @@ void denial_json(const struct denial *denial, struct json *json)
 	json_str(json, "comm", comm);
 	json_u64(json, "uid", event->uid);
 	json_str(json, "exe", denial->exe);
+	json_bool(json, "exe_certain", denial->exe && denial->exe_certain);
 	json_inode(json, "exe_inode", event->exe.dev, event->exe_known ? event->exe.ino : 0);
 	json_str(json, "cgroup", denial->cgroup);
 	json_close(json, '}');

@@ -18,6 +18,7 @@ struct denial {
 	const struct policy *policy; /* of the event's generation; NULL: its text is gone */
 	__u64 time_ns;		     /* CLOCK_REALTIME */
 	const char *exe;	     /* a path, or NULL */
+	bool exe_certain;	     /* the file there is the one that the kernel knows */
 	const char *cgroup;	     /* a path, or NULL */
 };
 

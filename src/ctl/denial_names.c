@@ -98,21 +98,21 @@ static bool same_file(const struct gmem_identity *a, const struct gmem_identity 
 	return a->kind == b->kind && a->dev == b->dev && a->ino == b->ino;
 }
 
-/* The process may run it still; then the link says where it is. */
-static bool exe_by_process(const struct gmem_denial *event, char path[PATH_MAX])
+/* The process may run it still: then the link says where it is. */
+static bool exe_by_process(const struct gmem_denial *event, char path[PATH_MAX], bool *certain)
 {
 	char link[64];
 	struct stat st;
 	ssize_t len;
 
 	snprintf(link, sizeof(link), "/proc/%u/exe", event->tgid);
-	if (stat(link, &st) || st.st_ino != event->exe.ino ||
-	    (major(st.st_dev) << 20 | minor(st.st_dev)) != event->exe.dev)
-		return false;
 	len = readlink(link, path, PATH_MAX - 1);
 	if (len < 0)
 		return false;
 	path[len] = '\0';
+	/* Who has a user namespace can change the link, but not to a file that is this one. */
+	*certain = !stat(link, &st) && st.st_ino == event->exe.ino &&
+		   (major(st.st_dev) << 20 | minor(st.st_dev)) == event->exe.dev;
 	return true;
 }
 
@@ -133,19 +133,21 @@ static bool exe_by_policy(const struct policy *policy, const struct gmem_identit
 }
 
 static const char *exe_of(struct denial_names *names, const struct policy *policy,
-			  const struct gmem_denial *event)
+			  const struct gmem_denial *event, bool *certain)
 {
-	unsigned int at = event->exe.ino % DENIAL_EXES;
-	char *path = names->exes[at].path;
+	struct denial_exe *exe = &names->exes[event->exe.ino % DENIAL_EXES];
 
 	if (!event->exe_known)
 		return NULL;
-	if (same_file(&names->exes[at].identity, &event->exe))
-		return *path ? path : NULL;
-	names->exes[at].identity = event->exe;
-	if (!exe_by_process(event, path) && !exe_by_policy(policy, &event->exe, path))
-		*path = '\0';
-	return *path ? path : NULL;
+	if (!exe->path[0] || !same_file(&exe->identity, &event->exe)) {
+		exe->identity = event->exe;
+		exe->certain = true;
+		if (!exe_by_policy(policy, &event->exe, exe->path) &&
+		    !exe_by_process(event, exe->path, &exe->certain))
+			exe->path[0] = '\0';
+	}
+	*certain = exe->certain;
+	return exe->path[0] ? exe->path : NULL;
 }
 
 static __u64 now(clockid_t clock)
@@ -163,7 +165,7 @@ struct denial denial_named(struct denial_names *names, const struct store *store
 
 	denial.policy = denial_policy(names, store, event->generation);
 	denial.time_ns = now(CLOCK_REALTIME) - now(CLOCK_BOOTTIME) + event->time_ns;
-	denial.exe = exe_of(names, denial.policy, event);
+	denial.exe = exe_of(names, denial.policy, event, &denial.exe_certain);
 	if (names->cgroups >= 0 && event->cgroup &&
 	    !cgroup_path(names->cgroups, event->cgroup, names->cgroup, sizeof(names->cgroup)))
 		denial.cgroup = names->cgroup;

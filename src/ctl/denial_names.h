@@ -15,18 +15,20 @@
 #define DENIAL_TEXTS (2 * GMEM_SLOTS)
 #define DENIAL_EXES  64
 
+struct denial_exe {
+	struct gmem_identity identity;
+	bool certain;
+	char path[PATH_MAX];
+};
+
 struct denial_names {
 	struct {
 		__u64 generation; /* 0: free */
 		struct policy *policy;
 	} texts[DENIAL_TEXTS];
 	unsigned int next_text;
-	/* By the number of the inode: the last ones that were found. */
-	struct {
-		struct gmem_identity identity;
-		char path[PATH_MAX];
-	} exes[DENIAL_EXES];
-	int cgroups; /* the root, or a negative errno */
+	struct denial_exe exes[DENIAL_EXES]; /* by the number of the inode: the last ones found */
+	int cgroups;			     /* the root, or a negative errno */
 	char cgroup[PATH_MAX];
 };
 

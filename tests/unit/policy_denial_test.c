@@ -163,7 +163,7 @@ static void test_json(void **state)
 		json.buf,
 		"{\"seq\":3,\"time_ns\":0,\"generation\":7,\"operation\":\"bind\","
 		"\"verdict\":\"would_deny\",\"who\":{\"pid\":11,\"tid\":12,\"comm\":\"a task\","
-		"\"uid\":1000,\"exe\":null,\"exe_inode\":{\"dev\":\"8:1\",\"ino\":77},"
+		"\"uid\":1000,\"exe\":null,\"exe_certain\":false,\"exe_inode\":{\"dev\":\"8:1\",\"ino\":77},"
 		"\"cgroup\":null},\"instance\":null,\"request\":{\"size\":\"8KiB\","
 		"\"flags\":\"none\",\"range\":\"0x0-0xfff\",\"vm-type\":\"unknown\"},"
 		"\"by\":{\"cause\":\"rule\",\"policy\":\"p\",\"rule\":\"trial\",\"number\":2,"

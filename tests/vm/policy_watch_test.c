@@ -1,0 +1,753 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What gmemctl tells of a policy at work: `monitor` against the kernel's counters, event by event,
+ * and `holders` against what this test itself holds. Runs as root.
+ *
+ *   policy_watch_test [CASE...]
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <json-c/json.h>
+
+#include "../../src/lib/exits.h"
+#include "../../src/lib/log.h"
+#include "lib/kvm.h"
+#include "lib/policies.h"
+#include "lib/requests.h"
+#include "lib/wanted.h"
+#include "test.h"
+
+#define GMEMCTL "build/gmemctl"
+#define BAD	1002
+#define OTHER	1003
+#define SIZE	(4 * KVM_PAGE)
+#define FLOOD	8000 /* events: more than have room */
+#define WAIT_MS 4000
+
+/* --- gmemctl, as a child --- */
+
+struct child {
+	pid_t pid;
+	FILE *out;
+	int err;
+};
+
+static struct child start(const char *const *args)
+{
+	const char *argv[16] = { GMEMCTL };
+	int out[2], err[2], i;
+	struct child child;
+
+	for (i = 0; args[i]; i++)
+		argv[i + 1] = args[i];
+	if (pipe(out) || pipe(err))
+		give_up("pipe");
+	fflush(stdout);
+	child.pid = fork();
+	if (!child.pid) {
+		dup2(out[1], 1);
+		dup2(err[1], 2);
+		for (i = 3; i < 64; i++)
+			close(i);
+		execv(GMEMCTL, (char *const *)argv);
+		_exit(127);
+	}
+	close(out[1]);
+	close(err[1]);
+	child.out = fdopen(out[0], "r");
+	child.err = err[0];
+	return child;
+}
+
+#define RUN(...) start((const char *const[]){ __VA_ARGS__, NULL })
+
+/* The next line as JSON; NULL: there is none, or none in time. */
+static struct json_object *next(struct child *child)
+{
+	struct pollfd pollfd = { .fd = fileno(child->out), .events = POLLIN };
+	struct json_object *object = NULL;
+	char *line = NULL;
+	size_t size = 0;
+
+	if (child->out->_IO_read_ptr == child->out->_IO_read_end && poll(&pollfd, 1, WAIT_MS) != 1)
+		return NULL;
+	if (getline(&line, &size, child->out) > 0)
+		object = json_tokener_parse(line);
+	free(line);
+	return object;
+}
+
+/* Ends it (signal 0: it ends by itself). Return: its exit status, or 1000 and the signal. */
+static int finish(struct child *child, int sig)
+{
+	int status;
+
+	if (sig)
+		kill(child->pid, sig);
+	waitpid(child->pid, &status, 0);
+	fclose(child->out);
+	close(child->err);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+static struct json_object *get(struct json_object *object, const char *path)
+{
+	char name[64], *save, *part;
+
+	snprintf(name, sizeof(name), "%s", path);
+	for (part = strtok_r(name, ".", &save); part && object; part = strtok_r(NULL, ".", &save))
+		object = json_object_object_get(object, part);
+	return object;
+}
+
+static long number(struct json_object *object, const char *path)
+{
+	struct json_object *value = get(object, path);
+
+	return value ? (long)json_object_get_int64(value) : -1;
+}
+
+static const char *string(struct json_object *object, const char *path)
+{
+	struct json_object *value = get(object, path);
+
+	return value ? json_object_get_string(value) : "null";
+}
+
+static bool is(struct json_object *object, const char *path, const char *wanted_value)
+{
+	return !strcmp(string(object, path), wanted_value);
+}
+
+/* --- monitor --- */
+
+/* One user may nothing, by a rule; everybody else may all. */
+static char *policy_named(const char *name)
+{
+	char *text =
+		policy_text(0,
+			    "subjects: { bad: { uid: [%d] }, other: { uid: [%d] } }\n"
+			    "rules:\n"
+			    "  - { name: %s, deny: [create, mmap], subjects: [bad] }\n"
+			    "  - { name: trial, deny: [create], subjects: [other], mode: audit }\n",
+			    BAD, OTHER, name);
+
+	return text;
+}
+
+static void load(const char *rule)
+{
+	char *text = policy_named(rule);
+
+	if (policy_load(text, true, 0))
+		give_up("load");
+	free(text);
+	while (policy_read_events())
+		;
+}
+
+/* What the counters say that happened since. */
+struct since {
+	struct loader_status before, now;
+};
+
+static void since_begin(struct since *since)
+{
+	policy_status(&since->before);
+}
+
+static long since_verdict(struct since *since, int op, enum gmem_verdict verdict)
+{
+	return (long)(since->now.ops[op].n[verdict] - since->before.ops[op].n[verdict]);
+}
+
+static void sleep_ms(long ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+static bool linger;
+
+/* So many creations by a user, who is denied them or not. Return: his pid. */
+static pid_t ask(uid_t uid, int n, int wanted_errno)
+{
+	int status, kvm, vm, fd;
+	pid_t pid = fork();
+
+	if (!pid) {
+		kvm = kvm_open();
+		if (seteuid(uid))
+			_exit(1);
+		vm = kvm_create_vm(kvm, KVM_X86_SW_PROTECTED_VM);
+		while (n-- > 0) {
+			fd = kvm_create_instance(vm, SIZE, 0);
+			if ((fd < 0 ? errno : 0) != wanted_errno)
+				_exit(2);
+			close(fd);
+		}
+		/* Its executable can be told as long as it runs. */
+		if (linger)
+			sleep_ms(1000);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	CHECK(!status, "asking as %d: status %x", uid, status);
+	return pid;
+}
+
+struct told {
+	long denials, would, lost;
+	long shown, events, all_lost; /* of the summary; -1: there was none */
+	long policies;
+	bool out_of_order;
+};
+
+/* Everything until the end of the output. */
+static struct told read_all(struct child *child)
+{
+	struct told told = { .shown = -1 };
+	struct json_object *object;
+	long last = -1;
+
+	while ((object = next(child))) {
+		if (get(object, "lost")) {
+			told.lost += number(object, "lost.events");
+		} else if (get(object, "policy")) {
+			told.policies++;
+		} else if (get(object, "summary")) {
+			told.shown = number(object, "summary.shown");
+			told.events = number(object, "summary.events");
+			told.all_lost = number(object, "summary.lost");
+		} else {
+			told.denials += is(object, "verdict", "denied");
+			told.would += is(object, "verdict", "would_deny");
+			if (!is(object, "verdict", "denied") &&
+			    !is(object, "verdict", "would_deny"))
+				CHECK(0, "%s", json_object_to_json_string(object));
+			told.out_of_order |= number(object, "seq") <= last;
+			last = number(object, "seq");
+		}
+		json_object_put(object);
+	}
+	return told;
+}
+
+/* So many denials as the counters have: all come, and each says what it is. */
+static void test_exact(void)
+{
+	struct since since;
+	struct json_object *object;
+	struct child monitor;
+	struct told told;
+	long events;
+	pid_t pid;
+	int ret;
+
+	load("may-not");
+	since_begin(&since);
+	monitor = RUN("monitor", "-o", "json", "--op", "create");
+	object = next(&monitor);
+	CHECK(is(object, "policy.name", "test") && is(object, "policy.mode", "enforce") &&
+		      is(object, "policy.in_force", "true"),
+	      "%s", json_object_to_json_string(object));
+	json_object_put(object);
+	linger = true;
+	pid = ask(BAD, 1, EACCES);
+	linger = false;
+	/* gmemctl's own proof that the policy bites may come before. */
+	while ((object = next(&monitor)) && number(object, "who.pid") != pid)
+		json_object_put(object);
+	CHECK(object, "it did not come");
+	CHECK(number(object, "who.uid") == BAD && is(object, "who.comm", "policy_watch_te"), "%s",
+	      json_object_to_json_string(object));
+	CHECK(is(object, "operation", "create") && is(object, "verdict", "denied") &&
+		      is(object, "by.rule", "may-not") && is(object, "by.cause", "rule") &&
+		      is(object, "by.policy", "test") && number(object, "by.line") == 7,
+	      "%s", json_object_to_json_string(object));
+	CHECK(is(object, "request.size", "16KiB") && is(object, "request.flags", "none"), "%s",
+	      json_object_to_json_string(object));
+	CHECK(number(object, "time_ns") / 1000000000 - time(NULL) < 5 &&
+		      time(NULL) - number(object, "time_ns") / 1000000000 < 5,
+	      "%s", json_object_to_json_string(object));
+	CHECK(strstr(string(object, "who.exe"), "policy_watch_test"), "%s",
+	      json_object_to_json_string(object));
+	json_object_put(object);
+	ask(BAD, 500, EACCES);
+	ask(OTHER, 20, 0);
+	sleep_ms(300);
+	kill(monitor.pid, SIGINT);
+	told = read_all(&monitor);
+	ret = finish(&monitor, 0);
+	policy_status(&since.now);
+	events = (long)(since.now.journal.events - since.before.journal.events);
+	CHECK(!ret, "exit status %d", ret);
+	CHECK(told.denials == 500 && told.would == 20 && !told.lost && !told.out_of_order,
+	      "%ld denied, %ld would be, %ld lost", told.denials, told.would, told.lost);
+	CHECK(told.events == events && !told.all_lost, "%ld events of %ld, %ld lost", told.events,
+	      events, told.all_lost);
+	CHECK(since_verdict(&since, GMEM_DO_create, GMEM_VERDICT_denied) == 501 &&
+		      since_verdict(&since, GMEM_DO_create, GMEM_VERDICT_would_deny) == 20 &&
+		      told.shown == 521,
+	      "shown %ld, counted %ld", told.shown,
+	      since_verdict(&since, GMEM_DO_create, GMEM_VERDICT_denied));
+	printf("exact: %ld denied and %ld would be, as counted\n", told.denials, told.would);
+}
+
+/* More than there is room for: what came and what is told to be lost is all there was. */
+static void test_lost(void)
+{
+	struct since since;
+	struct child monitor;
+	struct told told;
+	long events, lost;
+
+	load("may-not");
+	since_begin(&since);
+	ask(BAD, FLOOD, EACCES);
+	monitor = RUN("monitor", "-o", "json");
+	sleep_ms(500);
+	/* It does not read, while there is more than can wait. */
+	kill(monitor.pid, SIGSTOP);
+	ask(BAD, 10, EACCES);
+	ask(BAD, FLOOD, EACCES);
+	kill(monitor.pid, SIGCONT);
+	/* Its pipe is full, so that it only goes on when it is read. */
+	{
+		pid_t killer = fork();
+
+		if (!killer) {
+			sleep_ms(2000);
+			kill(monitor.pid, SIGTERM);
+			_exit(0);
+		}
+		told = read_all(&monitor);
+		waitpid(killer, NULL, 0);
+	}
+	CHECK(!finish(&monitor, 0), "exit status");
+	policy_status(&since.now);
+	events = (long)(since.now.journal.events - since.before.journal.events);
+	lost = (long)(since.now.journal.lost - since.before.journal.lost);
+	CHECK(told.all_lost == lost && lost > FLOOD / 10, "%ld lost, of %ld", told.all_lost, lost);
+	CHECK(told.lost == told.all_lost, "told of %ld lost, in all %ld", told.lost, told.all_lost);
+	CHECK(told.denials + told.all_lost == events && events == 2 * FLOOD + 10,
+	      "%ld came, %ld lost, of %ld", told.denials, told.all_lost, events);
+	CHECK(since_verdict(&since, GMEM_DO_create, GMEM_VERDICT_denied) == events,
+	      "the counters have %ld", since_verdict(&since, GMEM_DO_create, GMEM_VERDICT_denied));
+	printf("lost: %ld came + %ld lost = %ld\n", told.denials, told.all_lost, events);
+}
+
+static void test_one_reader(void)
+{
+	struct child first, second, pipe_closed;
+	struct json_object *object;
+	char text[512] = "";
+	int ret;
+
+	load("may-not");
+	first = RUN("monitor", "-o", "json");
+	json_object_put(next(&first));
+	second = RUN("monitor");
+	ret = (int)read(second.err, text, sizeof(text) - 1);
+	CHECK(ret > 0 && strstr(text, "another gmemctl monitor"), "%s", text);
+	ret = finish(&second, 0);
+	CHECK(ret == GMEM_EXIT_FAILURE, "the second one ends with %d", ret);
+	CHECK(finish(&first, SIGKILL) == 1000 + SIGKILL, "killed");
+	second = RUN("monitor", "-o", "json", "-n", "2");
+	object = next(&second);
+	CHECK(is(object, "policy.in_force", "true"), "after a kill the place is free");
+	json_object_put(object);
+	ask(BAD, 3, EACCES);
+	CHECK(read_all(&second).shown == 2, "-n 2");
+	CHECK(!finish(&second, 0), "-n");
+	/* Whoever reads it goes away. */
+	pipe_closed = RUN("monitor");
+	sleep_ms(300);
+	fclose(pipe_closed.out);
+	pipe_closed.out = fopen("/dev/null", "r");
+	ask(BAD, 1, EACCES);
+	ret = finish(&pipe_closed, 0);
+	CHECK(!ret, "without a reader it ends with %d", ret);
+}
+
+/* The next line that has this member. */
+static struct json_object *until(struct child *child, const char *path)
+{
+	struct json_object *object;
+
+	while ((object = next(child)) && !get(object, path))
+		json_object_put(object);
+	return object;
+}
+
+static void expect_denial(struct child *monitor, const char *rule)
+{
+	struct json_object *object;
+	pid_t pid = ask(BAD, 1, EACCES);
+
+	while ((object = until(monitor, "verdict")) && number(object, "who.pid") != pid)
+		json_object_put(object);
+	CHECK(is(object, "by.rule", rule), "%s", json_object_to_json_string(object));
+	json_object_put(object);
+}
+
+static void expect_policy(struct child *monitor, bool in_force, const char *mode)
+{
+	struct json_object *object = until(monitor, "policy");
+
+	CHECK(is(object, "policy.in_force", in_force ? "true" : "false") &&
+		      is(object, "policy.mode", mode),
+	      "%s", json_object_to_json_string(object));
+	json_object_put(object);
+}
+
+static void test_replaced(void)
+{
+	struct child monitor, second;
+	enum proof proof;
+	int ret;
+
+	load("first");
+	monitor = RUN("monitor", "-o", "json");
+	expect_policy(&monitor, true, "enforce");
+	expect_denial(&monitor, "first");
+	load("second");
+	expect_policy(&monitor, true, "enforce");
+	expect_denial(&monitor, "second");
+	loader_set_mode(NULL, false, &proof);
+	expect_policy(&monitor, true, "audit");
+	policy_unload();
+	expect_policy(&monitor, false, "null");
+	second = RUN("monitor");
+	ret = finish(&second, 0);
+	CHECK(ret == GMEM_EXIT_FAILURE, "without a policy: %d", ret);
+	load("third");
+	expect_policy(&monitor, true, "enforce");
+	expect_denial(&monitor, "third");
+	CHECK(!finish(&monitor, SIGTERM), "ended");
+}
+
+/* --- holders --- */
+
+static struct json_object *holders(void)
+{
+	struct child child = RUN("holders", "-o", "json");
+	struct json_object *object = next(&child);
+	char text[512] = "";
+	ssize_t n = read(child.err, text, sizeof(text) - 1);
+	int ret = finish(&child, 0);
+
+	CHECK(object && !ret, "holders ends with %d: %.*s", ret, (int)n, text);
+	return object;
+}
+
+static struct json_object *instance_of(struct json_object *all, int fd)
+{
+	struct json_object *list = get(all, "instances"), *instance;
+	struct stat st;
+	size_t i;
+
+	fstat(fd, &st);
+	for (i = 0; list && i < json_object_array_length(list); i++) {
+		instance = json_object_array_get_idx(list, i);
+		if (number(instance, "ino") == (long)st.st_ino)
+			return instance;
+	}
+	return NULL;
+}
+
+static size_t length(struct json_object *object, const char *path)
+{
+	struct json_object *list = get(object, path);
+
+	return list && json_object_is_type(list, json_type_array) ? json_object_array_length(list)
+								  : 0;
+}
+
+static struct json_object *item(struct json_object *object, const char *path, size_t i)
+{
+	return i < length(object, path) ? json_object_array_get_idx(get(object, path), i) : NULL;
+}
+
+static struct json_object *holder_of(struct json_object *instance, pid_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < length(instance, "holders"); i++) {
+		if (number(item(instance, "holders", i), "pid") == pid)
+			return item(instance, "holders", i);
+	}
+	return NULL;
+}
+
+/* The verdict about an operation, and by what: "denied by may-not". */
+static const char *decision(struct json_object *holder, const char *op)
+{
+	static char text[128];
+	size_t i;
+
+	for (i = 0; i < length(holder, "decisions"); i++) {
+		struct json_object *d = item(holder, "decisions", i);
+
+		if (!is(d, "operation", op))
+			continue;
+		snprintf(text, sizeof(text), "%s by %s", string(d, "verdict"), string(d, "rule"));
+		return text;
+	}
+	return "nothing";
+}
+
+struct helper {
+	pid_t pid;
+	int socket;
+	int fd; /* what it received */
+};
+
+static void send_fd(int socket, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = "", byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cmsg;
+
+	if (fd >= 0) {
+		msg.msg_control = control;
+		msg.msg_controllen = sizeof(control);
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	}
+	if (sendmsg(socket, &msg, 0) != 1)
+		give_up("sendmsg");
+}
+
+/* A child that receives an fd, says its number, and waits until its socket is closed. */
+static struct helper start_helper(uid_t uid)
+{
+	struct helper helper = { .fd = -1 };
+	char control[CMSG_SPACE(sizeof(int))], byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	int pair[2], fd;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		give_up("socketpair");
+	fflush(stdout);
+	helper.pid = fork();
+	if (!helper.pid) {
+		close(pair[0]);
+		if (seteuid(uid) || recvmsg(pair[1], &msg, 0) != 1)
+			_exit(1);
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+		if (write(pair[1], &fd, sizeof(fd)) != sizeof(fd))
+			_exit(1);
+		_exit(read(pair[1], &byte, 1) != 0);
+	}
+	close(pair[1]);
+	helper.socket = pair[0];
+	return helper;
+}
+
+static void end_helper(struct helper *helper)
+{
+	close(helper->socket);
+	waitpid(helper->pid, NULL, 0);
+}
+
+static void check_holders(bool policy)
+{
+	struct json_object *all, *instance, *holder;
+	int kvm, vm, shared_vm, mapped = -1, bound, status, i;
+	struct helper receiver = start_helper(policy ? BAD : 0), inheritor;
+	pid_t self = getpid();
+	struct stat exe;
+	char want[64];
+	void *mem = MAP_FAILED;
+
+	kvm = kvm_open();
+	vm = kvm_create_vm(kvm, KVM_X86_SW_PROTECTED_VM);
+	shared_vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM);
+	bound = kvm_create_instance(vm, 2 * SIZE, 0);
+	mapped = kvm_create_instance(shared_vm, SIZE,
+				     GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
+	if (bound < 0 || mapped < 0)
+		give_up("instances");
+	mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mapped, 0);
+	if (mem == MAP_FAILED || kvm_bind(vm, 5, bound, KVM_TEST_GPA, SIZE, SIZE))
+		give_up("mmap, bind");
+	send_fd(receiver.socket, mapped);
+	if (read(receiver.socket, &receiver.fd, sizeof(receiver.fd)) != sizeof(receiver.fd))
+		give_up("the fd did not arrive");
+
+	/* Inherits everything; keeps the mapping and the VM, without the fds of the instances. */
+	inheritor.pid = fork();
+	if (!inheritor.pid) {
+		close(bound);
+		close(mapped);
+		for (;;)
+			pause();
+	}
+	sleep_ms(100);
+	stat("/proc/self/exe", &exe);
+
+	all = holders();
+	CHECK(length(all, "instances") == 2, "%s", json_object_to_json_string(all));
+	CHECK(is(all, "bindings_known", "true") && !number(all, "vms_unread"), "%s",
+	      json_object_to_json_string(all));
+	instance = instance_of(all, mapped);
+	CHECK(number(instance, "size") == SIZE && is(instance, "flags", "mmap,init-shared") &&
+		      is(instance, "vm.type", "default") && number(instance, "vm.pid") == self,
+	      "%s", json_object_to_json_string(instance));
+	CHECK(length(instance, "holders") == 3, "%s", json_object_to_json_string(instance));
+	holder = holder_of(instance, self);
+	CHECK(length(holder, "fds") == 1 && length(holder, "mappings") == 1 &&
+		      !length(holder, "bindings") &&
+		      json_object_get_int(item(holder, "fds", 0)) == mapped,
+	      "%s", json_object_to_json_string(holder));
+	snprintf(want, sizeof(want), "%p", mem);
+	CHECK(is(item(holder, "mappings", 0), "start", want) &&
+		      is(item(holder, "mappings", 0), "prot", "read,write") &&
+		      !number(item(holder, "mappings", 0), "offset"),
+	      "%s", json_object_to_json_string(holder));
+	snprintf(want, sizeof(want), "%p", (char *)mem + SIZE);
+	CHECK(is(item(holder, "mappings", 0), "end", want), "%s",
+	      json_object_to_json_string(holder));
+	CHECK(is(holder, "comm", "policy_watch_te") && !number(holder, "uid") &&
+		      strstr(string(holder, "exe"), "policy_watch_test"),
+	      "%s", json_object_to_json_string(holder));
+	holder = holder_of(instance, receiver.pid);
+	CHECK(length(holder, "fds") == 1 && !length(holder, "mappings") &&
+		      json_object_get_int(item(holder, "fds", 0)) == receiver.fd,
+	      "%s", json_object_to_json_string(holder));
+	if (policy) {
+		CHECK(is(holder, "subjects", "[ \"bad\" ]") && number(holder, "uid") == BAD &&
+			      number(holder, "tag.ino") == (long)exe.st_ino,
+		      "%s", json_object_to_json_string(holder));
+		CHECK(!strcmp(decision(holder, "mmap"), "denied by may-not"), "%s",
+		      decision(holder, "mmap"));
+		holder = holder_of(instance, self);
+		CHECK(is(holder, "subjects", "[ ]"), "%s", json_object_to_json_string(holder));
+		CHECK(!strcmp(decision(holder, "mmap"), "allowed by (default)"), "%s",
+		      decision(holder, "mmap"));
+		CHECK(is(instance, "known_to_policy", "true"), "%s",
+		      json_object_to_json_string(instance));
+	} else {
+		CHECK(!get(holder, "tag") && !length(holder, "decisions") &&
+			      !get(instance, "known_to_policy") && !get(all, "policy"),
+		      "%s", json_object_to_json_string(holder));
+	}
+	holder = holder_of(instance, inheritor.pid);
+	CHECK(!length(holder, "fds") && length(holder, "mappings") == 1, "%s",
+	      json_object_to_json_string(holder));
+
+	instance = instance_of(all, bound);
+	CHECK(number(instance, "size") == 2 * SIZE && is(instance, "flags", "none") &&
+		      is(instance, "vm.type", "software-protected"),
+	      "%s", json_object_to_json_string(instance));
+	CHECK(length(instance, "holders") == 2, "%s", json_object_to_json_string(instance));
+	for (i = 0; i < 2; i++) {
+		holder = holder_of(instance, i ? inheritor.pid : self);
+		CHECK(length(holder, "fds") == !i && length(holder, "bindings") == 1, "%s",
+		      json_object_to_json_string(holder));
+		holder = item(holder, "bindings", 0);
+		CHECK(is(holder, "guest_address", "0x100000000") &&
+			      number(holder, "size") == SIZE && number(holder, "offset") == SIZE &&
+			      is(holder, "runs", i ? "false" : "true"),
+		      "%s", json_object_to_json_string(holder));
+	}
+	json_object_put(all);
+
+	/* Given back, one after the other. */
+	kill(inheritor.pid, SIGKILL);
+	waitpid(inheritor.pid, &status, 0);
+	kvm_bind(vm, 5, bound, KVM_TEST_GPA, 0, 0);
+	munmap(mem, SIZE);
+	close(mapped);
+	all = holders();
+	instance = item(all, "instances", 0);
+	CHECK(length(all, "instances") == 2, "%s", json_object_to_json_string(all));
+	instance = instance_of(all, bound);
+	CHECK(length(instance, "holders") == 1 && !length(holder_of(instance, self), "bindings"),
+	      "%s", json_object_to_json_string(all));
+	json_object_put(all);
+	end_helper(&receiver);
+	close(bound);
+	close(vm);
+	close(shared_vm);
+	close(kvm);
+	all = holders();
+	CHECK(!length(all, "instances"), "%s", json_object_to_json_string(all));
+	json_object_put(all);
+}
+
+static void test_holders(void)
+{
+	check_holders(false);
+}
+
+/* Everything is denied of an instance that is older than the policy. */
+static void check_older(int instance)
+{
+	struct json_object *all = holders(), *found = instance_of(all, instance);
+
+	CHECK(is(found, "known_to_policy", "false") &&
+		      !strcmp(decision(holder_of(found, getpid()), "mmap"),
+			      "denied by (instance older than the policy)"),
+	      "%s", json_object_to_json_string(all));
+	json_object_put(all);
+}
+
+static void test_holders_policy(void)
+{
+	int kvm, vm, older;
+
+	policy_unload();
+	kvm = kvm_open();
+	vm = kvm_create_vm(kvm, KVM_X86_SW_PROTECTED_VM);
+	older = kvm_create_instance(vm, SIZE, 0);
+	load("may-not");
+	check_older(older);
+	close(older);
+	close(vm);
+	close(kvm);
+	check_holders(true);
+}
+
+/* In this order programs are loaded twice: that takes seconds. */
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	{ "holders", test_holders },	   { "holders-policy", test_holders_policy },
+	{ "exact", test_exact },	   { "lost", test_lost },
+	{ "one-reader", test_one_reader }, { "replaced", test_replaced },
+};
+
+int main(int argc __attribute__((unused)), char **argv)
+{
+	unsigned int i;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	log_setup("policy_watch_test", false, 0);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (wanted(cases[i].name, argv + 1))
+			cases[i].run();
+	}
+	policy_unload();
+	printf("watch: %d checks, %d failed\n", checks, failures);
+	return failures ? 1 : 0;
+}
