@@ -488,7 +488,7 @@ case_live()
 {
 	live=1 start 80x24 -- -d 0.5
 	sees 'No VM'
-	build/tests/gmem-workload -n 2 --duration 6000 -o 0 -e 'create; bind; start; mix' >"$tmp/out" &
+	build/tests/gmem-workload -n 2 --duration 12000 -o 0 -e 'create; bind; start; mix' >"$tmp/out" &
 	sees '^[+].*gmem-workload'
 	sees 'to-private/s [1-9]'
 	sees 'own CPU [0-9]'

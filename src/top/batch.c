@@ -405,6 +405,7 @@ static int print_json(struct batch *batch, const struct features *f, struct mode
 	json_u64(json, "missed", model->missed);
 	json_close(json, '}');
 	json_bool(json, "lower_bounds", model_lower_bounds(model));
+	policy_counts_json(&model->policy, json);
 	json_open(json, "vms", '[');
 	for (i = 0; i < nr; i++)
 		put_vm(batch, f, model, batch->shown[i]);
@@ -471,6 +472,8 @@ static int print_text(struct batch *batch, const struct features *f, const struc
 		}
 		putchar('\n');
 	}
+	if (model_lower_bounds(model))
+		puts("Some events are in no number: all counters are lower bounds.");
 	return fflush(stdout) ? -errno : 0;
 }
 

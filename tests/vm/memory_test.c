@@ -61,10 +61,8 @@ static size_t length(struct json_object *list)
 	return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 }
 
-static struct watcher watch(bool once)
+static struct watcher start(char **argv)
 {
-	char *argv[] = { GMEMTOP,  "--json", "-i",  "--bindings",	    "--holders", "--waste",
-			 "--heat", "-d",     "0.1", once ? "--once" : NULL, NULL };
 	struct watcher w;
 	int fds[2];
 
@@ -79,6 +77,13 @@ static struct watcher watch(bool once)
 	close(fds[1]);
 	w.out = fdopen(fds[0], "r");
 	return w;
+}
+
+static struct watcher watch(bool once)
+{
+	char *argv[] = { GMEMTOP,  "--json", "-i",  "--bindings",	    "--holders", "--waste",
+			 "--heat", "-d",     "0.1", once ? "--once" : NULL, NULL };
+	return start(argv);
 }
 
 static struct json_object *frame_of(struct watcher *w)
@@ -780,6 +785,84 @@ static void test_unseen_end(void)
 	close(insts);
 }
 
+/* --- what does not fit, and what columns need --- */
+
+/* The numbers of VMs for which there is no room stand together. */
+static void test_other(void)
+{
+	char *argv[] = { GMEMTOP, "--json",	     "-i", "-d", "0.1", "--max-vms",
+			 "2",	  "--max-instances", "3",  NULL };
+	struct watcher small = start(argv);
+	struct json_object *frame = frame_of(&small), *list, *vm;
+	int64_t creates = 0, of_other = 0, lost = 0;
+	int vms[5], insts[5][2], frames, i;
+	size_t k, live = 0;
+
+	json_object_put(frame);
+	for (i = 0; i < 5; i++) {
+		vms[i] = create_vm();
+		insts[i][0] = create_instance(vms[i], SIZE, 0);
+		insts[i][1] = create_instance(vms[i], SIZE, 0);
+	}
+	for (frames = 0; frames < 60 && creates != 10; frames++) {
+		frame = frame_of(&small);
+		list = member(frame, "vms");
+		creates = 0;
+		for (live = k = 0; k < length(list); k++) {
+			vm = json_object_array_get_idx(list, k);
+			creates += number(member(vm, "counters"), "creates");
+			if (number(vm, "id") == GMEM_ID_OTHER)
+				of_other = number(member(vm, "counters"), "creates");
+			else
+				live++;
+		}
+		lost = number(member(frame, "lost"), "vms_full");
+		json_object_put(frame);
+	}
+	CHECK(creates == 10 + falsify, "%lld of 10 creations", (long long)creates);
+	CHECK(of_other == 6, "%lld of 6 creations in other", (long long)of_other);
+	CHECK(live == 2, "%zu VMs where there is room for 2", live);
+	CHECK(lost > 0, "nothing says that there was no room");
+	for (i = 0; i < 5; i++) {
+		close(insts[i][0]);
+		close(insts[i][1]);
+		close(vms[i]);
+	}
+	stop(&small);
+}
+
+/* A column has what it shows looked at. */
+static void test_columns(void)
+{
+	char *argv[] = { GMEMTOP,
+			 "--csv",
+			 "--once",
+			 "-p",
+			 NULL,
+			 "-o",
+			 "pid,bound,holders,waste_instance,bound_private",
+			 NULL };
+	char pid[16], line[256] = "", want[128];
+	int vm = create_vm(), inst = create_instance(vm, SIZE, flags());
+	struct binding b = { 2, inst, KVM_TEST_GPA, 33, 0, NULL };
+	bool none = !flags();
+	struct watcher w;
+
+	bind_slot(vm, &b);
+	if (fallocate(inst, FALLOC_FL_KEEP_SIZE, 0, 5 * KVM_PAGE))
+		give_up("allocate");
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	argv[4] = pid;
+	w = start(argv);
+	while (fgets(line, sizeof(line), w.out) && !strstr(line, pid))
+		;
+	snprintf(want, sizeof(want), ",%d,%d,1,%d,0\n", getpid(), 33 + falsify, none ? 5 : 0);
+	CHECK(strstr(line, want), "the line is %s", line);
+	stop(&w);
+	close(inst);
+	close(vm);
+}
+
 /* --- */
 
 enum needs {
@@ -797,6 +880,7 @@ static const struct {
 	{ "holders", test_holders, NOTHING }, { "waste", test_waste, PRIVATE },
 	{ "twice", test_twice, PRIVATE },     { "no-waste", test_no_waste, BIND },
 	{ "heat", test_heat, PRIVATE },	      { "unseen-end", test_unseen_end, NOTHING },
+	{ "other", test_other, NOTHING },     { "columns", test_columns, BIND },
 };
 
 /* Which VMs and instances can this kernel have? */
