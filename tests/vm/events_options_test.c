@@ -352,10 +352,11 @@ static bool has_frame(struct json_object *obj, const char *stack, const char *pa
 	return false;
 }
 
+/* The files of a process can be told while it is there; else there are addresses. */
 static bool has_stacks(struct json_object *obj)
 {
 	return has_frame(obj, "kernel_stack", "_sys_ioctl+0x") &&
-	       !has_frame(obj, "kernel_stack", "bpf_") && has_frame(obj, "user_stack", "libc.so");
+	       !has_frame(obj, "kernel_stack", "bpf_") && has_frame(obj, "user_stack", "0x");
 }
 
 static void test_stack(struct verdict *v)
@@ -366,6 +367,9 @@ static void test_stack(struct verdict *v)
 	if (!report)
 		return;
 	expect_events(v, &s, "convert", has_stacks);
+	expect_number(v, "first with a file",
+		      has_frame(json_object_array_get_idx(s.events, 0), "user_stack", "libc.so"),
+		      1);
 	expect_number(v, "with stacks", json_object_array_length(s.events),
 		      all_conversions(report));
 	json_object_put(report);
