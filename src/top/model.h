@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "../../bpf/gmem_trace.h"
+#include "policy.h"
 
 #define NAME_LEN 96
 
@@ -88,6 +89,7 @@ struct model {
 	struct model_inst **index; /* instances in another order */
 	size_t room_index;
 	bool by_vm; /* the index is, and by id */
+	struct policy_counts policy; /* of the host */
 	__u64 lost[GMEM_LOST_MAX];
 	uint64_t missed;
 	uint64_t now_ns, interval_ns; /* CLOCK_MONOTONIC; 0 in the first frame */

@@ -30,6 +30,7 @@ static int next(struct frames *frames, struct model *model)
 		ret = model_end(model);
 	if (ret)
 		return ret;
+	policy_counts_read(&model->policy);
 	for (i = 0; i < model->nr_vms; i++)
 		proc_identify(model->vms[i]);
 	return 0;

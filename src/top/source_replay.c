@@ -343,6 +343,27 @@ static void read_features(struct replay *replay, struct json_object *missing)
 	}
 }
 
+static void read_policy(struct policy_counts *counts, struct json_object *policy)
+{
+	struct json_object *denied = member(policy, "denied"),
+			   *would_deny = member(policy, "would_deny");
+	char mode[16] = "";
+	int op;
+
+	memset(counts, 0, sizeof(*counts));
+	if (!json_object_is_type(policy, json_type_object))
+		return;
+	text(policy, "mode", mode, sizeof(mode));
+	counts->known = true;
+	counts->in_force = *mode;
+	counts->enforce = !strcmp(mode, "enforce");
+	counts->generation = number(policy, "generation");
+	for (op = 0; op < POLICY_OPERATIONS; op++) {
+		counts->denied[op] = number(denied, policy_operation_names[op]);
+		counts->would_deny[op] = number(would_deny, policy_operation_names[op]);
+	}
+}
+
 static int read_frame(struct replay *replay, struct model *model, struct json_object *frame)
 {
 	struct json_object *vms = member(frame, "vms"), *lost = member(frame, "lost");
@@ -357,6 +378,7 @@ static int read_frame(struct replay *replay, struct model *model, struct json_ob
 	replay->frames.time_ns = number(frame, "time_ns");
 	replay->clock_ns += number(frame, "interval_ns");
 	model_begin(model, replay->clock_ns, looked_at(vms));
+	read_policy(&model->policy, member(frame, "policy"));
 	for (i = 0; i < length(vms) && !ret; i++)
 		ret = add_vm(model, json_object_array_get_idx(vms, i));
 	for (n = 0; n < GMEM_LOST_MAX; n++)

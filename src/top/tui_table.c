@@ -266,6 +266,23 @@ static int field(const struct tui *tui, int y, int x, const char *name, bool kno
 	return screen_put(screen, y, x, screen->cols, STYLE_VALUE, number) + 2;
 }
 
+/* Only where there is one. */
+static int draw_policy(const struct tui *tui, int x)
+{
+	const struct policy_counts *policy = &tui->model.policy;
+	__u64 denied = policy_denied(policy);
+
+	if (!policy->known)
+		return x;
+	x = screen_put(&tui->screen, 0, x, tui->screen.cols, STYLE_LABEL, "policy") + 1;
+	return screen_putf(&tui->screen, 0, x, denied ? STYLE_WARN : STYLE_VALUE, "%s, %llu denied",
+			   !policy->in_force ? "none"
+			   : policy->enforce ? "enforce"
+					     : "audit",
+			   denied) +
+	       2;
+}
+
 static void draw_title(const struct tui *tui)
 {
 	const struct screen *screen = &tui->screen;
@@ -281,6 +298,7 @@ static void draw_title(const struct tui *tui)
 		 tui->frames->kernel, (unsigned long long)tui->model.frame,
 		 (double)tui->delay_ns / 1e9);
 	x = screen_put(screen, 0, x, screen->cols, STYLE_NORMAL, line) + 2;
+	x = draw_policy(tui, x);
 	if (tui->frozen)
 		screen_put(screen, 0, x, screen->cols, STYLE_WARN, "[frozen]");
 	else if (tui->ended)

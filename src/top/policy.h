@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What gmemctl's policy denied on this host, from where it is pinned. */
+#ifndef GMEM_TOP_POLICY_H
+#define GMEM_TOP_POLICY_H
+
+#include <stdbool.h>
+
+#include <linux/types.h>
+
+/* bpf/gmem_policy.h has the same words as bpf/gmem_events.h for other things. */
+#define POLICY_OPERATIONS 7
+
+struct json;
+
+struct policy_counts {
+	bool known;	  /* programs are attached, and could be asked */
+	bool in_force;	  /* a policy is, and not only its programs */
+	bool enforce;	  /* it denies; otherwise it only counts */
+	__u64 generation; /* of the policy in force */
+	/* Since the programs were attached. */
+	__u64 denied[POLICY_OPERATIONS], would_deny[POLICY_OPERATIONS];
+};
+
+/* Read it anew. What is not there, or must not be read, is not known. */
+void policy_counts_read(struct policy_counts *counts);
+
+/* All operations together. */
+__u64 policy_denied(const struct policy_counts *counts);
+
+/* The object "policy"; null where it is not known. */
+void policy_counts_json(const struct policy_counts *counts, struct json *json);
+
+extern const char *const policy_operation_names[POLICY_OPERATIONS];
+
+#endif /* GMEM_TOP_POLICY_H */
