@@ -19,7 +19,7 @@ struct question {
 	__u8 strict; /* asked by the number of an ioctl alone */
 	__u8 other;  /* the task is not the current one: its memory is touched by another */
 	__u8 nobody; /* it could not be found out who asks */
-	__u8 vm;     /* the file is a VM */
+	__u8 vm;     /* the file is a VM; in later kernels it can be an instance */
 	__u8 fresh;  /* the instance is being made */
 	/* The instance, or NULL: its flags and the type of its VM are read if a rule wants them. */
 	struct file *file;
@@ -45,12 +45,31 @@ static __always_inline __u32 flags_class(__u64 flags)
 	return flags < GMEM_FLAGS_KNOWN ? flags : GMEM_FLAGS_foreign;
 }
 
+static __noinline int read_instance(struct question *q)
+{
+	struct file *file = q->file;
+	struct inode *inode;
+
+	if (!file)
+		return 0;
+	inode = BPF_CORE_READ(file, f_inode);
+	if (q->vm && BPF_CORE_READ(inode, i_sb, s_magic) != GUEST_MEMFD_MAGIC)
+		return 0;
+	q->ino = BPF_CORE_READ(inode, i_ino);
+	q->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	if (q->vm)
+		q->vm = 0;
+	else
+		q->r.size = BPF_CORE_READ(inode, i_size);
+	return 0;
+}
+
 /* Neither ever changes: reading them here is as good as anywhere. */
 static __noinline int read_flags(struct question *q)
 {
 	struct file *file = q->file;
 
-	if (file && !q->vm && knows_kvm)
+	if (file && !q->vm && knows_kvm && q->r.op != GMEM_DO_convert)
 		q->r.flags = flags_class(flags_of(BPF_CORE_READ(file, f_inode)));
 	return 0;
 }
@@ -186,7 +205,8 @@ static __always_inline int settle(const struct gmem_decision *d, __u64 word,
 }
 
 /* The rules for the current task, and what was decided before: worked out anew if it is another. */
-static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word)
+static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word,
+					   const struct gmem_slot *how)
 {
 	__u64 generation = GMEM_ACTIVE_GENERATION(word), cgroup = bpf_get_current_cgroup_id();
 	__u32 uid = euid_of(task, false);
@@ -194,7 +214,7 @@ static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word)
 	struct gmem_tag *tag;
 
 	tag = bpf_task_storage_get(&tags, task, NULL, 0);
-	if (!tag)
+	if (!tag || !how)
 		return NULL;
 	if (tag->generation == generation && tag->cgroup == cgroup && tag->uid == uid)
 		return tag;
@@ -212,6 +232,7 @@ static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word)
 		tag->seen[i].kind = GMEM_KIND_MAX;
 	tag->uid = uid;
 	tag->cgroup = cgroup;
+	tag->plain = how->older ? 0 : ~(how->by_flags | how->by_type);
 	tag->generation = generation;
 	return tag;
 }
@@ -268,7 +289,8 @@ static __noinline int decide_for_current(const struct gmem_head *head, struct ta
 					 struct gmem_decision *d)
 {
 	__u32 slot = GMEM_ACTIVE_SLOT(word), op = r->op, kind;
-	struct gmem_tag *tag = own_tag(task, word);
+	const struct gmem_slot *how = bpf_map_lookup_elem(&slots, &slot);
+	struct gmem_tag *tag = own_tag(task, word, how);
 	struct gmem_seen *seen;
 
 	if (!tag || op >= GMEM_DO_MAX)
@@ -300,12 +322,12 @@ static __noinline int decide_for_current(const struct gmem_head *head, struct ta
 }
 
 /**
- * judge - may this be done?
+ * judge_anew - may this be done?
  * @task: who asks
  *
  * Return: 0 or -EACCES. With no policy in force: 0.
  */
-static __noinline int judge(struct task_struct *task, struct question *q)
+static __noinline int judge_anew(struct task_struct *task, struct question *q)
 {
 	struct gmem_decision d = gmem_broken();
 	const struct gmem_head *head;
@@ -327,6 +349,7 @@ static __noinline int judge(struct task_struct *task, struct question *q)
 		return settle(&d, word, task, q);
 	if (q->strict && !how->strict)
 		return 0;
+	read_instance(q);
 	if (*(volatile __u64 *)&head->generation == GMEM_ACTIVE_GENERATION(word)) {
 		if (how->by_flags >> (q->r.op & 31) & 1)
 			read_flags(q);
@@ -346,6 +369,38 @@ static __noinline int judge(struct task_struct *task, struct question *q)
 			d = gmem_broken();
 	}
 	return settle(&d, word, task, q);
+}
+
+/*
+ * The same for the current task. What it was allowed before, under the same policy and as the same,
+ * it is allowed again: such a decision was made wholly by this policy, and nothing else is read.
+ */
+static __always_inline int judge(struct question *q)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 zero = 0, op = q->r.op;
+	const struct gmem_seen *seen;
+	struct gmem_tag *tag;
+	__u64 *active_word, word;
+
+	active_word = bpf_map_lookup_elem(&active, &zero);
+	if (!active_word)
+		return 0;
+	word = *(volatile __u64 *)active_word;
+	if (!word)
+		return 0;
+	tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	if (!tag || tag->generation != GMEM_ACTIVE_GENERATION(word) || !(tag->plain >> op & 1))
+		return judge_anew(task, q);
+	seen = &tag->seen[op];
+	if (seen->kind != gmem_kind(&q->r) || seen->rule & GMEM_SEEN_DENY ||
+	    seen->trial != GMEM_SEEN_NONE || tag->uid != euid_of(task, false) ||
+	    tag->cgroup != bpf_get_current_cgroup_id())
+		return judge_anew(task, q);
+	count(&rule_hits, GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX + seen->rule,
+	      GMEM_VERDICT_allowed);
+	count(&op_hits, op, GMEM_VERDICT_allowed);
+	return 0;
 }
 
 #endif /* GMEM_JUDGE_H */

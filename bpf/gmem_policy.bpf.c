@@ -252,15 +252,10 @@ static __always_inline bool is_kvm_vm(struct file *file)
 	       anon_is(file, NAME_KVM_VM, 0x00ffffffffffffffULL);
 }
 
-/* What is to be known of an instance; the rest is read when a rule wants it. */
+/* What is to be known of an instance is read when it is wanted. */
 static __always_inline void ask_about(struct question *q, struct file *file)
 {
-	struct inode *inode = file->f_inode;
-
-	q->ino = inode->i_ino;
-	q->dev = inode->i_sb->s_dev;
 	q->file = file;
-	q->r.size = inode->i_size;
 	q->r.flags = GMEM_FLAGS_unknown;
 	q->r.type = GMEM_TYPE_unknown;
 }
@@ -284,7 +279,7 @@ int BPF_PROG(create, struct inode *inode, long long size, __u64 flags)
 	};
 
 	ask_about_new(&q, inode);
-	return judge(bpf_get_current_task_btf(), &q);
+	return judge(&q);
 }
 
 /* Denied: the memslot is not made. Ending a binding is never asked about. */
@@ -294,7 +289,7 @@ int BPF_PROG(bind, struct file *file, __u64 offset, __u64 size, __u64 gpa)
 	struct question q = { .r = { .op = GMEM_DO_bind, .start = gpa, .end = gpa + size } };
 
 	ask_about(&q, file);
-	return judge(bpf_get_current_task_btf(), &q);
+	return judge(&q);
 }
 
 /* Denied: the attributes stay as they are. The file is the VM, in later kernels an instance. */
@@ -313,8 +308,8 @@ int BPF_PROG(convert, struct file *file, __u64 start, __u64 size, __u64 attribut
 		q.r.direction = GMEM_DIR_to_shared;
 	q.r.type = GMEM_TYPE_unknown;
 	q.file = file;
-	q.vm = file->f_inode->i_sb->s_magic != GUEST_MEMFD_MAGIC;
-	return judge(bpf_get_current_task_btf(), &q);
+	q.vm = 1;
+	return judge(&q);
 }
 
 /*
@@ -337,7 +332,7 @@ int BPF_PROG(fault, struct vm_area_struct *vma, unsigned long pgoff, unsigned in
 	q.r.prot = fault_flags & FAULT_FLAG_WRITE ? 1 << 1 : 1 << 0;
 	ask_about(&q, file);
 	if (t->mm == mm && !(t->flags & PF_KTHREAD))
-		return judge(task, &q);
+		return judge(&q);
 	q.other = 1;
 	owner = NULL;
 	pid = BPF_CORE_READ(mm, owner, pid);
@@ -345,11 +340,11 @@ int BPF_PROG(fault, struct vm_area_struct *vma, unsigned long pgoff, unsigned in
 		owner = bpf_task_from_pid(pid);
 	if (!owner) {
 		q.nobody = 1;
-		return judge(NULL, &q);
+		return judge_anew(NULL, &q);
 	}
 	if (BPF_CORE_READ((struct task_struct___policy *)owner, mm) != mm)
 		q.nobody = 1;
-	ret = judge(owner, &q);
+	ret = judge_anew(owner, &q);
 	bpf_task_release(owner);
 	return ret;
 }
@@ -370,7 +365,7 @@ int BPF_PROG(create_anon, struct inode *inode, const struct qstr *name)
 	if (!is_kvm_gmem(name->name))
 		return 0;
 	ask_about_new(&q, inode);
-	return judge(bpf_get_current_task_btf(), &q);
+	return judge(&q);
 }
 
 /* Denied: no mapping. What is mapped is mapped: see mprotect and fault. */
@@ -386,7 +381,7 @@ int BPF_PROG(map_file, struct file *file, unsigned long reqprot, unsigned long p
 		return 0;
 	q.r.prot = prot & (GMEM_PROT_MAX - 1);
 	ask_about(&q, file);
-	return judge(bpf_get_current_task_btf(), &q);
+	return judge(&q);
 }
 
 /* Denied: the mapping keeps its protection. */
@@ -400,7 +395,7 @@ int BPF_PROG(mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsign
 		return 0;
 	q.r.prot = prot & (GMEM_PROT_MAX - 1);
 	ask_about(&q, file);
-	return judge(bpf_get_current_task_btf(), &q);
+	return judge(&q);
 }
 
 /*
@@ -415,7 +410,7 @@ int BPF_PROG(punch, struct file *file, int mask)
 	if (!may_be_instance(file) || !is_gmem(file))
 		return 0;
 	ask_about(&q, file);
-	return judge(bpf_get_current_task_btf(), &q);
+	return judge(&q);
 }
 
 /*
@@ -430,7 +425,7 @@ int BPF_PROG(receive, struct file *file)
 	if (!may_be_instance(file) || !is_gmem(file))
 		return 0;
 	ask_about(&q, file);
-	return judge(bpf_get_current_task_btf(), &q);
+	return judge(&q);
 }
 
 /*
@@ -486,7 +481,7 @@ static __always_inline int judge_ioctl(struct file *file, unsigned int cmd)
 		return 0;
 	q.file = file;
 	q.vm = 1;
-	return judge(bpf_get_current_task_btf(), &q);
+	return judge_anew(bpf_get_current_task_btf(), &q);
 }
 
 SEC("?lsm/file_ioctl")

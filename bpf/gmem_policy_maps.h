@@ -107,6 +107,8 @@ struct gmem_tag {
 	__u64 cgroup;
 	__u32 uid;
 	__u32 vm_type; /* of the VM for which it is creating an instance */
+	__u32 plain;   /* operations for which nothing must be read of the instance: bits */
+	__u32 pad;
 	struct gmem_seen seen[GMEM_DO_MAX];
 	struct gmem_work work;
 };
@@ -122,7 +124,7 @@ struct gmem_older_key {
 #define GMEM_MAX_UIDS  4096 /* different users in a policy */
 
 _Static_assert(sizeof(struct gmem_slot) == 48, "slot");
-_Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 24 + 8 * GMEM_DO_MAX +
+_Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 32 + 8 * GMEM_DO_MAX +
 						  sizeof(struct gmem_work),
 	       "tag");
 _Static_assert(GMEM_RULE_MAX < GMEM_SEEN_NONE, "rules are remembered in 15 bits");
