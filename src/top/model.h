@@ -88,7 +88,7 @@ struct model {
 	size_t nr_holds, room_holds;
 	struct model_inst **index; /* instances in another order */
 	size_t room_index;
-	bool by_vm; /* the index is, and by id */
+	bool by_vm;		     /* the index is, and by id */
 	struct policy_counts policy; /* of the host */
 	__u64 lost[GMEM_LOST_MAX];
 	uint64_t missed;
