@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include <libsmartcols/libsmartcols.h>
 
@@ -12,6 +14,7 @@
 #include "loader.h"
 #include "policy_compile.h"
 #include "policy_value.h"
+#include "resolved.h"
 
 #define NAME_IN_FORCE "in force" /* as the name of the file, in messages */
 
@@ -123,7 +126,177 @@ static void print_table(const struct policy *policy, const struct loader_shown *
 	scols_unref_table(table);
 }
 
-static int print_json(const struct policy *policy, const struct loader_shown *shown)
+/* --- counters by operation --- */
+
+static void print_operations(const struct loader_shown *shown)
+{
+	static const char *const heads[] = { "OPERATION", "ALLOWED", "DENIED", "WOULD DENY",
+					     "WOULD ALLOW" };
+	struct libscols_table *table = scols_new_table();
+	struct libscols_line *line;
+	unsigned int op, v;
+	char number[24];
+
+	for (v = 0; table && v <= GMEM_VERDICT_MAX; v++)
+		scols_table_new_column(table, heads[v], 0, v ? SCOLS_FL_RIGHT : 0);
+	for (op = 0; table && op < GMEM_DO_MAX; op++) {
+		line = scols_table_new_line(table, NULL);
+		scols_line_set_data(line, 0, operation_names[op]);
+		for (v = 0; v < GMEM_VERDICT_MAX; v++) {
+			snprintf(number, sizeof(number), "%llu", shown->ops[op].n[v]);
+			scols_line_set_data(line, v + 1, number);
+		}
+	}
+	if (table)
+		scols_print_table(table);
+	scols_unref_table(table);
+}
+
+static void json_operations(struct json *json, const struct loader_shown *shown)
+{
+	unsigned int op, v;
+
+	json_open(json, "operations", '{');
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		json_open(json, operation_names[op], '{');
+		for (v = 0; v < GMEM_VERDICT_MAX; v++)
+			json_u64(json, hit_names[v], shown->ops[op].n[v]);
+		json_close(json, '}');
+	}
+	json_close(json, '}');
+}
+
+/* --- subjects --- */
+
+static char *inode_text(const struct gmem_identity *exe, char text[64])
+{
+	snprintf(text, 64, "inode %u:%u/%llu", exe->dev >> 20, exe->dev & 0xfffff, exe->ino);
+	return text;
+}
+
+static void add_subject_line(struct libscols_table *table, const char *name, const char *condition,
+			     const char *written, const char *kernel)
+{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+
+	if (!line)
+		return;
+	scols_line_set_data(line, 0, name);
+	scols_line_set_data(line, 1, condition);
+	scols_line_set_data(line, 2, written);
+	scols_line_set_data(line, 3, kernel);
+}
+
+static void print_subject(struct libscols_table *table, const struct policy_subject *subject,
+			  const struct resolved *resolved)
+{
+	char digest[VALUE_DIGEST_TEXT], inode[64], text[192], users[512] = "", uids[512] = "";
+	size_t i, len = 0;
+
+	if (subject->exe) {
+		snprintf(text, sizeof(text), "%s%s%s",
+			 resolved->exe.kind ? inode_text(&resolved->exe, inode) : "-",
+			 resolved->exe_now == RESOLVED_same ? "" : ", ",
+			 resolved->exe_now == RESOLVED_same ? ""
+							    : resolved_texts[resolved->exe_now]);
+		add_subject_line(table, subject->name, "exe", subject->exe, text);
+	}
+	if (subject->has_verity)
+		add_subject_line(table, subject->name, "verity",
+				 value_digest_text(&subject->verity, digest),
+				 resolved->exe.kind == GMEM_BY_VERITY ? "as written" : "-");
+	for (i = 0; i < subject->nr_uids && len < sizeof(users); i++)
+		len += (size_t)snprintf(users + len, sizeof(users) - len, "%s%s", i ? "," : "",
+					subject->uids[i].name);
+	for (i = 0, len = 0; i < resolved->nr_uids && len < sizeof(uids); i++)
+		len += (size_t)snprintf(uids + len, sizeof(uids) - len, "%s%u", i ? "," : "",
+					resolved->uids[i]);
+	if (subject->nr_uids)
+		add_subject_line(table, subject->name, "uid", users, *uids ? uids : "-");
+	if (subject->cgroup) {
+		snprintf(text, sizeof(text), resolved->cgroup ? "cgroup %llu%s" : "-",
+			 resolved->cgroup,
+			 resolved->cgroup_gone ? ", which is gone: load the policy again" : "");
+		add_subject_line(table, subject->name, "cgroup", subject->cgroup, text);
+	}
+}
+
+static void print_subjects(const struct policy *policy, const struct resolved *list)
+{
+	static const char *const heads[] = { "SUBJECT", "CONDITION", "WRITTEN", "IN THE KERNEL" };
+	struct libscols_table *table = scols_new_table();
+	size_t i;
+
+	for (i = 0; table && i < sizeof(heads) / sizeof(heads[0]); i++)
+		scols_table_new_column(table, heads[i], 0, 0);
+	for (i = 0; table && i < policy->nr_subjects; i++)
+		print_subject(table, &policy->subjects[i], &list[i]);
+	if (table)
+		scols_print_table(table);
+	scols_unref_table(table);
+}
+
+static void json_subjects(struct json *json, const struct policy *policy,
+			  const struct resolved *list)
+{
+	char digest[VALUE_DIGEST_TEXT], inode[64];
+	size_t i, j;
+
+	json_open(json, "subjects", '[');
+	for (i = 0; i < policy->nr_subjects; i++) {
+		const struct policy_subject *subject = &policy->subjects[i];
+
+		json_open(json, NULL, '{');
+		json_str(json, "name", subject->name);
+		json_str(json, "exe", subject->exe);
+		json_str(json, "exe_inode",
+			 list[i].exe.kind == GMEM_BY_INODE ? inode_text(&list[i].exe, inode)
+							   : NULL);
+		json_str(json, "exe_now", subject->exe ? resolved_names[list[i].exe_now] : NULL);
+		json_str(json, "verity",
+			 subject->has_verity ? value_digest_text(&subject->verity, digest) : NULL);
+		json_open(json, "users", '[');
+		for (j = 0; j < subject->nr_uids; j++)
+			json_str(json, NULL, subject->uids[j].name);
+		json_close(json, ']');
+		json_open(json, "uids", '[');
+		for (j = 0; j < list[i].nr_uids; j++)
+			json_u64(json, NULL, list[i].uids[j]);
+		json_close(json, ']');
+		json_str(json, "cgroup", subject->cgroup);
+		if (list[i].cgroup)
+			json_u64(json, "cgroup_id", list[i].cgroup);
+		else
+			json_null(json, "cgroup_id");
+		json_bool(json, "cgroup_gone", list[i].cgroup_gone);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+/* --- all of it --- */
+
+static void print_text(const struct policy *policy, const struct loader_shown *shown,
+		       const struct resolved *list)
+{
+	time_t loaded = (time_t)shown->how.loaded_s;
+	char when[64] = "";
+
+	strftime(when, sizeof(when), "%F %T", localtime(&loaded));
+	printf("policy %s, %s, generation %llu, %zu rules, loaded %s by uid %u\n\n", policy->name,
+	       GMEM_ACTIVE_ENFORCES(shown->word) ? "enforce" : "audit",
+	       GMEM_ACTIVE_GENERATION(shown->word), policy->nr_rules, when, shown->how.uid);
+	print_table(policy, shown);
+	putchar('\n');
+	print_operations(shown);
+	if (policy->nr_subjects) {
+		putchar('\n');
+		print_subjects(policy, list);
+	}
+}
+
+static int print_json(const struct policy *policy, const struct loader_shown *shown,
+		      const struct resolved *list)
 {
 	struct json json = { 0 };
 	unsigned int i, v;
@@ -134,6 +307,8 @@ static int print_json(const struct policy *policy, const struct loader_shown *sh
 	json_str(&json, "policy", policy->name);
 	json_u64(&json, "generation", GMEM_ACTIVE_GENERATION(shown->word));
 	json_str(&json, "mode", GMEM_ACTIVE_ENFORCES(shown->word) ? "enforce" : "audit");
+	json_u64(&json, "loaded_seconds", shown->how.loaded_s);
+	json_u64(&json, "loaded_by", shown->how.uid);
 	json_open(&json, "rules", '[');
 	for (i = 0; i < GMEM_RULE_MAX; i++) {
 		if (!make_row(policy, shown, i, &row))
@@ -152,6 +327,8 @@ static int print_json(const struct policy *policy, const struct loader_shown *sh
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');
+	json_operations(&json, shown);
+	json_subjects(&json, policy, list);
 	json_str(&json, "source", shown->source);
 	json_close(&json, '}');
 	ret = json_flush_line(&json, stdout);
@@ -159,9 +336,30 @@ static int print_json(const struct policy *policy, const struct loader_shown *sh
 	return ret;
 }
 
+static int read_subjects(const char *dir, const struct loader_shown *shown,
+			 const struct policy_file *file, struct resolved **list)
+{
+	struct store store;
+	struct pins pins;
+	int ret;
+
+	ret = pins_open(&pins, dir, false);
+	ret = ret ?: store_open(&store, &pins);
+	if (ret)
+		return ret;
+	ret = resolved_read(&store, GMEM_ACTIVE_SLOT(shown->word), file, list);
+	if (!ret && store_active(&store) != shown->word)
+		ret = -EAGAIN;
+	if (ret)
+		log_error(ret, NULL, NULL, "read the subjects of the policy in force");
+	store_close(&store);
+	return ret;
+}
+
 int ctl_show(const struct ctl_options *opts)
 {
 	struct loader_shown *shown = calloc(1, sizeof(*shown));
+	struct resolved *list = NULL;
 	struct policy_file file;
 	int ret;
 
@@ -178,10 +376,14 @@ int ctl_show(const struct ctl_options *opts)
 	if (ret)
 		log_error(ret, "this gmemctl does not understand it", "gmemctl show --source",
 			  "read the policy in force");
-	else if (opts->json)
-		ret = print_json(file.policy, shown);
 	else
-		print_table(file.policy, shown);
+		ret = read_subjects(opts->pins, shown, &file, &list);
+	if (!ret && opts->json)
+		ret = print_json(file.policy, shown, list);
+	else if (!ret)
+		print_text(file.policy, shown, list);
+	if (file.policy)
+		resolved_free(list, file.policy->nr_subjects);
 	policy_close(&file);
 out:
 	loader_shown_free(shown);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -40,9 +41,11 @@ struct child {
 	int err;
 };
 
+static const char *program = GMEMCTL;
+
 static struct child start(const char *const *args)
 {
-	const char *argv[16] = { GMEMCTL };
+	const char *argv[16] = { program };
 	int out[2], err[2], i;
 	struct child child;
 
@@ -57,7 +60,7 @@ static struct child start(const char *const *args)
 		dup2(err[1], 2);
 		for (i = 3; i < 64; i++)
 			close(i);
-		execv(GMEMCTL, (char *const *)argv);
+		execv(program, (char *const *)argv);
 		_exit(127);
 	}
 	close(out[1]);
@@ -727,14 +730,161 @@ static void test_holders_policy(void)
 	check_holders(true);
 }
 
+/* --- show, and gmemtop --- */
+
+#define EXE    "/tmp/policy_watch_exe"
+#define CGROUP "/sys/fs/cgroup/policy_watch"
+
+static struct json_object *show(void)
+{
+	struct child child = RUN("show", "-o", "json");
+	struct json_object *object = next(&child);
+	int ret = finish(&child, 0);
+
+	CHECK(object && !ret, "show ends with %d", ret);
+	return object;
+}
+
+static void make_exe(const char *path)
+{
+	FILE *file = fopen(path, "w");
+
+	if (!file || fchmod(fileno(file), 0755))
+		give_up(path);
+	fclose(file);
+}
+
+/* Of the first subject. */
+static void expect_state(const char *member, const char *state)
+{
+	struct json_object *shown = show();
+
+	CHECK(is(item(shown, "subjects", 0), member, state), "%s",
+	      json_object_to_json_string(get(shown, "subjects")));
+	json_object_put(shown);
+}
+
+static void check_hits(struct json_object *object, const struct gmem_hits *hits)
+{
+	CHECK(number(object, "allowed") == (long)hits->n[GMEM_VERDICT_allowed] &&
+		      number(object, "denied") == (long)hits->n[GMEM_VERDICT_denied] &&
+		      number(object, "would_deny") == (long)hits->n[GMEM_VERDICT_would_deny] &&
+		      number(object, "would_allow") == (long)hits->n[GMEM_VERDICT_would_allow],
+	      "%s", json_object_to_json_string(object));
+}
+
+static void test_show(void)
+{
+	static struct loader_shown kernel;
+	struct json_object *shown, *one;
+	char *text, path[64], inode[96];
+	struct stat st;
+	int op;
+
+	make_exe(EXE);
+	if (mkdir(CGROUP, 0755))
+		give_up(CGROUP);
+	text = policy_text(0,
+			   "subjects:\n"
+			   "  one: { exe: %s, uid: [%d, %d], cgroup: /policy_watch }\n"
+			   "  bad: { uid: [%d] }\n"
+			   "rules:\n"
+			   "  - { name: none, deny: [create], subjects: [one] }\n"
+			   "  - { name: may-not, deny: [create], subjects: [bad] }\n",
+			   EXE, BAD, OTHER, BAD);
+	if (policy_load(text, true, 0))
+		give_up("load");
+	ask(BAD, 7, EACCES);
+	ask(OTHER, 5, 0);
+	shown = show();
+	if (loader_show(NULL, &kernel))
+		give_up("show");
+	CHECK(is(shown, "source", text) && is(shown, "policy", "test") &&
+		      is(shown, "mode", "enforce"),
+	      "%s", json_object_to_json_string(shown));
+	CHECK(is(item(shown, "rules", 1), "name", "may-not") &&
+		      number(item(shown, "rules", 1), "denied") == 7 &&
+		      number(item(shown, "rules", 0), "denied") == 0,
+	      "%s", json_object_to_json_string(shown));
+	check_hits(item(shown, "rules", 1), &kernel.rules[1]);
+	/* Behind the rules come the defaults. */
+	check_hits(item(shown, "rules", 2), &kernel.rules[GMEM_RULE_DEFAULT(0)]);
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		snprintf(path, sizeof(path), "operations.%s", operation_names[op]);
+		check_hits(get(shown, path), &kernel.ops[op]);
+	}
+	one = item(shown, "subjects", 0);
+	stat(EXE, &st);
+	snprintf(inode, sizeof(inode), "inode %u:%u/%lu", major(st.st_dev), minor(st.st_dev),
+		 st.st_ino);
+	CHECK(is(one, "exe_inode", inode) && is(one, "exe_now", "same"), "%s wanted %s",
+	      json_object_to_json_string(one), inode);
+	CHECK(length(one, "uids") == 2 && length(item(shown, "subjects", 1), "uids") == 1 &&
+		      json_object_get_int(item(item(shown, "subjects", 1), "uids", 0)) == BAD,
+	      "%s", json_object_to_json_string(get(shown, "subjects")));
+	CHECK(number(one, "cgroup_id") > 0 && is(one, "cgroup_gone", "false"), "%s",
+	      json_object_to_json_string(one));
+	json_object_put(shown);
+	loader_shown_free(&kernel);
+	make_exe(EXE ".new");
+	rename(EXE ".new", EXE);
+	expect_state("exe_now", "other");
+	unlink(EXE);
+	expect_state("exe_now", "missing");
+	rmdir(CGROUP);
+	expect_state("cgroup_gone", "true");
+	free(text);
+}
+
+/* gmemtop has the same numbers. */
+static void test_gmemtop(void)
+{
+	struct loader_status status;
+	struct json_object *frame;
+	struct child child;
+	char path[64];
+	int op;
+
+	load("may-not");
+	ask(BAD, 3, EACCES);
+	ask(OTHER, 2, 0);
+	program = "build/gmemtop";
+	child = RUN("--once", "--json");
+	program = GMEMCTL;
+	frame = next(&child);
+	CHECK(!finish(&child, 0), "gmemtop");
+	policy_status(&status);
+	CHECK(is(frame, "policy.mode", "enforce") &&
+		      number(frame, "policy.generation") ==
+			      (long)GMEM_ACTIVE_GENERATION(status.word),
+	      "%s", json_object_to_json_string(frame));
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		snprintf(path, sizeof(path), "policy.denied.%s", operation_names[op]);
+		CHECK(number(frame, path) == (long)status.ops[op].n[GMEM_VERDICT_denied], "%s %ld",
+		      path, number(frame, path));
+		snprintf(path, sizeof(path), "policy.would_deny.%s", operation_names[op]);
+		CHECK(number(frame, path) == (long)status.ops[op].n[GMEM_VERDICT_would_deny],
+		      "%s %ld", path, number(frame, path));
+	}
+	CHECK(number(frame, "policy.denied.create") >= 3 &&
+		      number(frame, "policy.would_deny.create") >= 2,
+	      "%s", json_object_to_json_string(frame));
+	json_object_put(frame);
+}
+
 /* In this order programs are loaded twice: that takes seconds. */
 static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
-	{ "holders", test_holders },	   { "holders-policy", test_holders_policy },
-	{ "exact", test_exact },	   { "lost", test_lost },
-	{ "one-reader", test_one_reader }, { "replaced", test_replaced },
+	{ "holders", test_holders },
+	{ "holders-policy", test_holders_policy },
+	{ "show", test_show },
+	{ "gmemtop", test_gmemtop },
+	{ "exact", test_exact },
+	{ "lost", test_lost },
+	{ "one-reader", test_one_reader },
+	{ "replaced", test_replaced },
 };
 
 int main(int argc __attribute__((unused)), char **argv)
