@@ -125,6 +125,8 @@ start()
 	term kill-server 2>/dev/null || true
 	socket=${socket%.*}.$((++starts))
 	cat >"$tmp/run" <<-END
+	# What kills gmemtop before it could ask for it must not end this shell too.
+	trap : INT HUP TERM
 	before=\$(stty -g)
 	env TERM=screen-256color ${env[*]} $program ${source[*]} $(printf '%q ' "$@") 2>$tmp/err &
 	echo \$! >$tmp/pid
