@@ -83,15 +83,19 @@ static int check_defaults(const struct store *store, const struct compiled *comp
 	return 0;
 }
 
-static int check_before(const struct pins *pins, const struct compiled *compiled)
+/* What is in force before: may it be replaced, and is there anything at all? */
+static int check_before(const struct pins *pins, const struct compiled *compiled,
+			const struct load_options *opts, bool *any)
 {
 	struct store store;
-	int ret;
+	int ret = 0;
 
 	ret = store_open(&store, pins);
 	if (ret)
 		return ret;
-	ret = check_defaults(&store, compiled);
+	*any = store_active(&store);
+	if (!opts->accept_default_change)
+		ret = check_defaults(&store, compiled);
 	store_close(&store);
 	return ret;
 }
@@ -193,6 +197,7 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 		       const struct load_options *opts, struct load_report *report)
 {
 	struct gmem_identity *identities = NULL;
+	bool any = false;
 	struct store store;
 	int ret;
 
@@ -200,8 +205,8 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	if (ret < 0)
 		return log_error(ret, NULL, "be root", "look at %s", pins->dir);
 	report->first = !ret;
-	if (!report->first && !opts->accept_default_change) {
-		ret = check_before(pins, compiled);
+	if (!report->first) {
+		ret = check_before(pins, compiled, opts, &any);
 		if (ret)
 			return ret;
 	}
@@ -210,7 +215,8 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 		return log_error(-ENOMEM, NULL, NULL, "load the policy");
 	ret = find_identities(compiled, identities);
 	ret = ret ?: attach_programs(pins, compiled, opts, report);
-	if (!ret && (report->first || opts->adopt))
+	/* A first load that was killed has attached the programs, and no policy has decided yet. */
+	if (!ret && (!any || opts->adopt))
 		ret = find_instances(&report->found);
 	if (ret || opts->dry_run)
 		goto out;
@@ -219,7 +225,7 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 		goto out;
 	if (opts->adopt)
 		ret = adopt(&store);
-	else if (report->first)
+	else if (!any)
 		ret = note_older(&store, report);
 	ret = ret ?: put_in_force(&store, compiled, identities, opts, report);
 	store_close(&store);
