@@ -224,6 +224,19 @@ static inline __u64 random_value(struct random *random)
 	return ((__u64)random_below(random, 8) << 30) + random_below(random, 3) - 1;
 }
 
+/* Addresses as KVM lets them through: neither empty nor turned around, and unknown as a whole. */
+static inline void random_range(struct random *random, __u64 *start, __u64 *end)
+{
+	__u64 a = random_value(random), b = random_value(random);
+
+	*start = a < b ? a : b;
+	*end = a < b ? b : a;
+	if (*end == POLICY_VALUE_UNKNOWN)
+		*start = *end;
+	else if (*start == *end)
+		++*end;
+}
+
 static inline void random_request(struct random *random, struct gmem_request *request)
 {
 	memset(request, 0, sizeof(*request));
@@ -233,8 +246,7 @@ static inline void random_request(struct random *random, struct gmem_request *re
 	request->prot = random_below(random, GMEM_PROT_MAX);
 	request->direction = random_below(random, GMEM_DIR_MAX);
 	request->size = random_value(random);
-	request->start = random_value(random);
-	request->end = random_value(random);
+	random_range(random, &request->start, &request->end);
 }
 
 #endif /* GMEM_POLICY_RANDOM_H */
