@@ -36,7 +36,7 @@ _gmemctl()
 	--uid) mapfile -t COMPREPLY < <(compgen -u -- "$cur") ;;
 	--pins) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	-p | --policy | -e | --events | --exe) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	--size | --range | --verity | --cgroup) ;;
+	--count | --size | --range | --verity | --cgroup) ;;
 	*)
 		case $cur in
 		-*)
