@@ -35,9 +35,11 @@ static __always_inline __u32 shift_for(__u64 page)
 	return shift;
 }
 
-/* Above the last cell, or in more than one. Few branches: each of them doubles what the verifier
- * has to follow. */
-static __noinline int spread_heat(struct gmem_heat *heat, __u64 gfn, __u64 pages)
+/*
+ * Above the last cell, or in more than one. Few branches: each of them doubles what the verifier
+ * has to follow. Not static: such a function it follows once, and not from every place that calls.
+ */
+__noinline int spread_heat(struct gmem_heat *heat, __u64 gfn, __u64 pages)
 {
 	__u64 end = gfn + pages, begin, low, high;
 	__u32 shift, i;
