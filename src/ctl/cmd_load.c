@@ -127,7 +127,7 @@ int ctl_load(const struct ctl_options *opts)
 	}
 	ret = policy_open(opts->file, true, &file);
 	if (file.policy && (!ret || ret == -EBADMSG))
-		diags_print(&file.diags, stderr);
+		diags_report(&file.diags, opts->json);
 	if (!ret) {
 		load.enforce = mode < 0 ? file.compiled.enforce : mode;
 		ret = loader_load(&file.compiled, &load, &report);

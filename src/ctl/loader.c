@@ -12,7 +12,7 @@
 #include "loader.h"
 #include "policy_compile.h"
 
-#define TODO_UNMET "load it with --mode audit, or leave the operation to be allowed"
+#define ADVICE_UNMET "load it with --mode audit, or leave the operation to be allowed"
 
 /* A kernel that refuses a program is asked again with one less. */
 #define ATTEMPTS 4
@@ -27,7 +27,7 @@ static int check_plan(const struct plan *plan, bool enforce)
 		if (!(plan->unmet >> op & 1))
 			continue;
 		if (enforce)
-			ret = log_error(-EOPNOTSUPP, plan->why[op], TODO_UNMET,
+			ret = log_error(-EOPNOTSUPP, plan->why[op], ADVICE_UNMET,
 					"enforce the rules for %s", operation_names[op]);
 		else
 			log_note("rules for %s have no effect here: %s", operation_names[op],

@@ -18,9 +18,9 @@
 #include "hooks.h"
 #include "pins.h"
 
-#define DRAFT	   "-draft-" /* behind it the pid; the BPF file system allows no dots */
-#define PATIENCE_S 10
-#define TODO_MOUNT "mount -t bpf bpffs /sys/fs/bpf"
+#define DRAFT	     "-draft-" /* behind it the pid; the BPF file system allows no dots */
+#define PATIENCE_S   10
+#define ADVICE_MOUNT "mount -t bpf bpffs /sys/fs/bpf"
 
 const char *const map_names[MAP_MAX] = {
 #define X(name) [MAP_##name] = #name,
@@ -104,7 +104,7 @@ static int take_lock(struct pins *pins, const char *parent)
 
 	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return log_error(-errno, NULL, TODO_MOUNT, "open %s", parent);
+		return log_error(-errno, NULL, ADVICE_MOUNT, "open %s", parent);
 	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
 		if (tries < PATIENCE_S * 50 && (errno == EWOULDBLOCK || errno == EINTR)) {
 			nanosleep(&pause, NULL);
@@ -130,9 +130,9 @@ int pins_open(struct pins *pins, const char *dir, bool lock)
 		return log_error(-ENAMETOOLONG, NULL, NULL, "use the directory");
 	parent_of(pins, parent, base);
 	if (statfs(parent, &fs))
-		return log_error(-errno, NULL, TODO_MOUNT, "look at %s", parent);
+		return log_error(-errno, NULL, ADVICE_MOUNT, "look at %s", parent);
 	if (fs.f_type != BPF_FS_MAGIC)
-		return log_error(-EINVAL, "it is not in a BPF file system", TODO_MOUNT, "use %s",
+		return log_error(-EINVAL, "it is not in a BPF file system", ADVICE_MOUNT, "use %s",
 				 pins->dir);
 	if (lock)
 		ret = take_lock(pins, parent);

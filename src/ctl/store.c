@@ -12,7 +12,7 @@
 #include "policy_compile.h"
 #include "store.h"
 
-#define TODO_OTHER "gmemctl unload, then load the policy again"
+#define ADVICE_OTHER "gmemctl unload, then load the policy again"
 
 /* What an entry is, to tell the maps of another version; 0: not looked at. */
 static const struct {
@@ -47,13 +47,13 @@ static int open_map(struct store *store, enum pinned_map map)
 
 	store->fd[map] = fd;
 	if (fd < 0)
-		return log_error(fd, NULL, fd == -EPERM ? "be root" : TODO_OTHER, "open %s/maps/%s",
-				 store->pins->dir, map_names[map]);
+		return log_error(fd, NULL, fd == -EPERM ? "be root" : ADVICE_OTHER,
+				 "open %s/maps/%s", store->pins->dir, map_names[map]);
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		return log_error(-errno, NULL, NULL, "look at the map %s", map_names[map]);
 	if ((shapes[map].value && info.value_size != shapes[map].value) ||
 	    (shapes[map].entries && info.max_entries != shapes[map].entries))
-		return log_error(-EPROTO, "it was made by another version of gmemctl", TODO_OTHER,
+		return log_error(-EPROTO, "it was made by another version of gmemctl", ADVICE_OTHER,
 				 "use %s/maps/%s", store->pins->dir, map_names[map]);
 	return 0;
 }
@@ -92,8 +92,8 @@ int store_open(struct store *store, const struct pins *pins)
 	ret = ret ?: map_memory(store, MAP_journal, &store->journal);
 	if (!ret && store_active(store) &&
 	    store->slots[GMEM_ACTIVE_SLOT(store_active(store))].layout != GMEM_LAYOUT)
-		ret = log_error(-EPROTO, "it was loaded by another version of gmemctl", TODO_OTHER,
-				"use %s", pins->dir);
+		ret = log_error(-EPROTO, "it was loaded by another version of gmemctl",
+				ADVICE_OTHER, "use %s", pins->dir);
 	if (ret)
 		store_close(store);
 	return ret;
