@@ -23,7 +23,7 @@ configs=$root/tests/vm/config
 cover=$patches/0000-cover-letter.patch
 mapfile -t series < <(find "$patches" -name '0*.patch' ! -path "$cover" | sort)
 source=$("$root/tests/vm/source.sh" linux)
-work=$cache/work/check
+work=$cache/trees/check
 log=$root/build/check-patches
 passed=0
 failed=()

@@ -243,7 +243,7 @@ fragments=("$configs/lab.config")
 [ "$lane" != debug ] || fragments+=("$configs/debug.config")
 patches=()
 [ "$lane" = vanilla ] || mapfile -t patches < <(patch_list "$root/kernel-patches/v$series")
-work=$cache/work/$lane
+work=$cache/trees/$lane
 # The number changes with what else ends up in the directory.
 key=$({ echo 2; basename "$source"; cat "${fragments[@]}" "${patches[@]}"; } | sha256sum | cut -c 1-12)
 out=$cache/out/$lane-$key
