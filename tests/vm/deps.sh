@@ -54,17 +54,19 @@ if [ -z "$missing" ] && have_bpftool; then
 	exit 0
 fi
 
-have_bpftool || missing="$missing $(bpftool_package)"
 if [ "$(id -u)" != 0 ]; then
+	have_bpftool || missing="$missing $(bpftool_package)"
 	die 1 "packages are missing and you are not root, run: sudo apt-get install$missing"
 fi
-say "installing$missing"
 mkdir -p "$cache"
 export DEBIAN_FRONTEND=noninteractive
 log=$cache/deps.log
+say "bringing the lists of packages up to date"
 apt-get -q update >"$log" 2>&1 ||
 	say "apt-get update failed, going on with the lists that are there (log: $log)"
+# Only the lists say what bpftool's package is called: a new machine has none before this.
 have_bpftool || missing="$missing $(bpftool_package)"
+say "installing$missing"
 [ -z "$(apt-cache show --no-all-versions $optional 2>/dev/null)" ] || missing="$missing $optional"
 # shellcheck disable=SC2086
 apt-get -qy --no-install-recommends install $missing >>"$log" 2>&1 ||
