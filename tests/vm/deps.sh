@@ -66,8 +66,8 @@ apt-get -q update >"$log" 2>&1 ||
 	say "apt-get update failed, going on with the lists that are there (log: $log)"
 # Only the lists say what bpftool's package is called: a new machine has none before this.
 have_bpftool || missing="$missing $(bpftool_package)"
-say "installing$missing"
 [ -z "$(apt-cache show --no-all-versions $optional 2>/dev/null)" ] || missing="$missing $optional"
+say "installing$missing"
 # shellcheck disable=SC2086
 apt-get -qy --no-install-recommends install $missing >>"$log" 2>&1 ||
 	die 1 "apt-get install failed: $(grep -m 1 '^E:' "$log" || tail -n 1 "$log") (log: $log)"
