@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What gmemctl tells of a policy at work: `monitor` against the kernel's counters, event by event,
- * and `holders` against what this test itself holds. Runs as root.
+ * `show` and gmemtop's frames. Runs as root.
  *
  *   policy_watch_test [CASE...]
  */
 #define _GNU_SOURCE
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -20,144 +18,16 @@
 
 #include "../../src/lib/exits.h"
 #include "../../src/lib/log.h"
+#include "lib/gmemctl.h"
 #include "lib/kvm.h"
 #include "lib/policies.h"
-#include "lib/requests.h"
 #include "lib/wanted.h"
 #include "test.h"
 
-#define GMEMCTL "build/gmemctl"
-#define BAD	1002
-#define OTHER	1003
-#define SIZE	(4 * KVM_PAGE)
-#define FLOOD	8000 /* events: more than have room */
-#define WAIT_MS 4000
-
-/* --- gmemctl, as a child --- */
-
-struct child {
-	pid_t pid;
-	FILE *out;
-	int err;
-};
-
-static const char *program = GMEMCTL;
-
-static struct child start(const char *const *args)
-{
-	const char *argv[16] = { program };
-	int out[2], err[2], i;
-	struct child child;
-
-	for (i = 0; args[i]; i++)
-		argv[i + 1] = args[i];
-	if (pipe(out) || pipe(err))
-		give_up("pipe");
-	fflush(stdout);
-	child.pid = fork();
-	if (!child.pid) {
-		dup2(out[1], 1);
-		dup2(err[1], 2);
-		for (i = 3; i < 64; i++)
-			close(i);
-		/* It waits for nothing that never comes. */
-		alarm(30);
-		execv(program, (char *const *)argv);
-		_exit(127);
-	}
-	close(out[1]);
-	close(err[1]);
-	child.out = fdopen(out[0], "r");
-	child.err = err[0];
-	return child;
-}
-
-#define RUN(...) start((const char *const[]){ __VA_ARGS__, NULL })
-
-/* The next line as JSON; NULL: there is none, or none in time. */
-static struct json_object *next(struct child *child)
-{
-	struct pollfd pollfd = { .fd = fileno(child->out), .events = POLLIN };
-	struct json_object *object = NULL;
-	char *line = NULL;
-	size_t size = 0;
-
-	if (child->out->_IO_read_ptr == child->out->_IO_read_end && poll(&pollfd, 1, WAIT_MS) != 1)
-		return NULL;
-	if (getline(&line, &size, child->out) > 0)
-		object = json_tokener_parse(line);
-	free(line);
-	return object;
-}
-
-/* Ends it (signal 0: it ends by itself). Return: its exit status, or 1000 and the signal. */
-static int finish(struct child *child, int sig)
-{
-	int status;
-
-	if (sig)
-		kill(child->pid, sig);
-	waitpid(child->pid, &status, 0);
-	fclose(child->out);
-	close(child->err);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
-static struct json_object *get(struct json_object *object, const char *path)
-{
-	char name[64], *save, *part;
-
-	snprintf(name, sizeof(name), "%s", path);
-	for (part = strtok_r(name, ".", &save); part && object; part = strtok_r(NULL, ".", &save))
-		object = json_object_object_get(object, part);
-	return object;
-}
-
-static long number(struct json_object *object, const char *path)
-{
-	struct json_object *value = get(object, path);
-
-	return value ? (long)json_object_get_int64(value) : -1;
-}
-
-static const char *string(struct json_object *object, const char *path)
-{
-	struct json_object *value = get(object, path);
-
-	return value ? json_object_get_string(value) : "null";
-}
-
-static bool is(struct json_object *object, const char *path, const char *wanted_value)
-{
-	return !strcmp(string(object, path), wanted_value);
-}
+#define SIZE  (4 * KVM_PAGE)
+#define FLOOD 8000 /* events: more than have room */
 
 /* --- monitor --- */
-
-/* One user may nothing, by a rule; everybody else may all. */
-static char *policy_named(const char *name)
-{
-	char *text =
-		policy_text(0,
-			    "subjects: { bad: { uid: [%d] }, other: { uid: [%d] } }\n"
-			    "rules:\n"
-			    "  - { name: %s, deny: [create, mmap], subjects: [bad] }\n"
-			    "  - { name: trial, deny: [create], subjects: [other], mode: audit }\n",
-			    BAD, OTHER, name);
-
-	return text;
-}
-
-static void load(const char *rule)
-{
-	char *text = policy_named(rule);
-
-	if (policy_load(text, true, 0))
-		give_up("load");
-	free(text);
-	while (policy_read_events())
-		;
-}
 
 /* What the counters say that happened since. */
 struct since {
@@ -172,13 +42,6 @@ static void since_begin(struct since *since)
 static long since_verdict(struct since *since, int op, enum gmem_verdict verdict)
 {
 	return (long)(since->now.ops[op].n[verdict] - since->before.ops[op].n[verdict]);
-}
-
-static void sleep_ms(long ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&ts, NULL);
 }
 
 static bool linger;
@@ -441,303 +304,6 @@ static void test_replaced(void)
 	CHECK(!finish(&monitor, SIGTERM), "ended");
 }
 
-/* --- holders --- */
-
-static struct json_object *holders(void)
-{
-	struct child child = RUN("holders", "-o", "json");
-	struct json_object *object = next(&child);
-	char text[512] = "";
-	ssize_t n = read(child.err, text, sizeof(text) - 1);
-	int ret = finish(&child, 0);
-
-	CHECK(object && !ret, "holders ends with %d: %.*s", ret, (int)n, text);
-	return object;
-}
-
-static struct json_object *instance_of(struct json_object *all, int fd)
-{
-	struct json_object *list = get(all, "instances"), *instance;
-	struct stat st;
-	size_t i;
-
-	fstat(fd, &st);
-	for (i = 0; list && i < json_object_array_length(list); i++) {
-		instance = json_object_array_get_idx(list, i);
-		if (number(instance, "ino") == (long)st.st_ino)
-			return instance;
-	}
-	return NULL;
-}
-
-static size_t length(struct json_object *object, const char *path)
-{
-	struct json_object *list = get(object, path);
-
-	return list && json_object_is_type(list, json_type_array) ? json_object_array_length(list)
-								  : 0;
-}
-
-static struct json_object *item(struct json_object *object, const char *path, size_t i)
-{
-	return i < length(object, path) ? json_object_array_get_idx(get(object, path), i) : NULL;
-}
-
-static struct json_object *holder_of(struct json_object *instance, pid_t pid)
-{
-	size_t i;
-
-	for (i = 0; i < length(instance, "holders"); i++) {
-		if (number(item(instance, "holders", i), "pid") == pid)
-			return item(instance, "holders", i);
-	}
-	return NULL;
-}
-
-/* The verdict about an operation, and by what: "denied by may-not". */
-static const char *decision(struct json_object *holder, const char *op)
-{
-	static char text[128];
-	size_t i;
-
-	for (i = 0; i < length(holder, "decisions"); i++) {
-		struct json_object *d = item(holder, "decisions", i);
-
-		if (!is(d, "operation", op))
-			continue;
-		snprintf(text, sizeof(text), "%s by %s", string(d, "verdict"), string(d, "rule"));
-		return text;
-	}
-	return "nothing";
-}
-
-struct helper {
-	pid_t pid;
-	int socket;
-	int fd; /* what it received */
-};
-
-static void send_fd(int socket, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = "", byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg;
-
-	if (fd >= 0) {
-		msg.msg_control = control;
-		msg.msg_controllen = sizeof(control);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	}
-	if (sendmsg(socket, &msg, 0) != 1)
-		give_up("sendmsg");
-}
-
-/* A child that receives an fd, says its number, and waits until its socket is closed. */
-static struct helper start_helper(uid_t uid)
-{
-	struct helper helper = { .fd = -1 };
-	char control[CMSG_SPACE(sizeof(int))], byte;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	int pair[2], fd;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
-		give_up("socketpair");
-	fflush(stdout);
-	helper.pid = fork();
-	if (!helper.pid) {
-		close(pair[0]);
-		if (seteuid(uid) || recvmsg(pair[1], &msg, 0) != 1)
-			_exit(1);
-		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-		if (write(pair[1], &fd, sizeof(fd)) != sizeof(fd))
-			_exit(1);
-		_exit(read(pair[1], &byte, 1) != 0);
-	}
-	close(pair[1]);
-	helper.socket = pair[0];
-	return helper;
-}
-
-static void end_helper(struct helper *helper)
-{
-	close(helper->socket);
-	waitpid(helper->pid, NULL, 0);
-}
-
-static void check_holders(bool policy)
-{
-	struct json_object *all, *instance, *holder;
-	int kvm, vm, shared_vm, mapped = -1, bound, status, i;
-	struct helper receiver = start_helper(policy ? BAD : 0), inheritor;
-	pid_t self = getpid();
-	struct stat exe;
-	char want[64];
-	const char *type = "software-protected";
-	void *mem = MAP_FAILED;
-
-	kvm = kvm_open();
-	vm = kvm_create_vm(kvm, KVM_X86_SW_PROTECTED_VM);
-	/* Not every kernel has them. */
-	if (vm < 0) {
-		vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM);
-		type = "default";
-	}
-	shared_vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM);
-	bound = kvm_create_instance(vm, 2 * SIZE, 0);
-	mapped = kvm_create_instance(shared_vm, SIZE,
-				     GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
-	if (bound < 0 || mapped < 0)
-		give_up("instances");
-	mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mapped, 0);
-	if (mem == MAP_FAILED || kvm_bind(vm, 5, bound, KVM_TEST_GPA, SIZE, SIZE))
-		give_up("mmap, bind");
-	send_fd(receiver.socket, mapped);
-	if (read(receiver.socket, &receiver.fd, sizeof(receiver.fd)) != sizeof(receiver.fd))
-		give_up("the fd did not arrive");
-
-	/* Inherits everything; keeps the mapping and the VM, without the fds of the instances. */
-	inheritor.pid = fork();
-	if (!inheritor.pid) {
-		close(bound);
-		close(mapped);
-		for (;;)
-			pause();
-	}
-	sleep_ms(100);
-	stat("/proc/self/exe", &exe);
-
-	all = holders();
-	CHECK(length(all, "instances") == 2, "%s", json_object_to_json_string(all));
-	CHECK(is(all, "bindings_known", "true") && !number(all, "vms_unread"), "%s",
-	      json_object_to_json_string(all));
-	instance = instance_of(all, mapped);
-	CHECK(number(instance, "size") == SIZE && is(instance, "flags", "mmap,init-shared") &&
-		      is(instance, "vm.type", "default") && number(instance, "vm.pid") == self,
-	      "%s", json_object_to_json_string(instance));
-	CHECK(length(instance, "holders") == 3, "%s", json_object_to_json_string(instance));
-	holder = holder_of(instance, self);
-	CHECK(length(holder, "fds") == 1 && length(holder, "mappings") == 1 &&
-		      !length(holder, "bindings") &&
-		      json_object_get_int(item(holder, "fds", 0)) == mapped,
-	      "%s", json_object_to_json_string(holder));
-	snprintf(want, sizeof(want), "%p", mem);
-	CHECK(is(item(holder, "mappings", 0), "start", want) &&
-		      is(item(holder, "mappings", 0), "prot", "read,write") &&
-		      !number(item(holder, "mappings", 0), "offset"),
-	      "%s", json_object_to_json_string(holder));
-	snprintf(want, sizeof(want), "%p", (char *)mem + SIZE);
-	CHECK(is(item(holder, "mappings", 0), "end", want), "%s",
-	      json_object_to_json_string(holder));
-	CHECK(is(holder, "comm", "policy_watch_te") && !number(holder, "uid") &&
-		      strstr(string(holder, "exe"), "policy_watch_test"),
-	      "%s", json_object_to_json_string(holder));
-	holder = holder_of(instance, receiver.pid);
-	CHECK(length(holder, "fds") == 1 && !length(holder, "mappings") &&
-		      json_object_get_int(item(holder, "fds", 0)) == receiver.fd,
-	      "%s", json_object_to_json_string(holder));
-	if (policy) {
-		CHECK(is(holder, "subjects", "[ \"bad\" ]") && number(holder, "uid") == BAD &&
-			      number(holder, "tag.ino") == (long)exe.st_ino,
-		      "%s", json_object_to_json_string(holder));
-		CHECK(!strcmp(decision(holder, "mmap"), "denied by may-not"), "%s",
-		      decision(holder, "mmap"));
-		holder = holder_of(instance, self);
-		CHECK(is(holder, "subjects", "[ ]"), "%s", json_object_to_json_string(holder));
-		CHECK(!strcmp(decision(holder, "mmap"), "allowed by (default)"), "%s",
-		      decision(holder, "mmap"));
-		CHECK(is(instance, "known_to_policy", "true"), "%s",
-		      json_object_to_json_string(instance));
-	} else {
-		CHECK(!get(holder, "tag") && !length(holder, "decisions") &&
-			      !get(instance, "known_to_policy") && !get(all, "policy"),
-		      "%s", json_object_to_json_string(holder));
-	}
-	holder = holder_of(instance, inheritor.pid);
-	CHECK(!length(holder, "fds") && length(holder, "mappings") == 1, "%s",
-	      json_object_to_json_string(holder));
-
-	instance = instance_of(all, bound);
-	CHECK(number(instance, "size") == 2 * SIZE && is(instance, "flags", "none") &&
-		      is(instance, "vm.type", type),
-	      "%s", json_object_to_json_string(instance));
-	CHECK(length(instance, "holders") == 2, "%s", json_object_to_json_string(instance));
-	for (i = 0; i < 2; i++) {
-		holder = holder_of(instance, i ? inheritor.pid : self);
-		CHECK(length(holder, "fds") == !i && length(holder, "bindings") == 1, "%s",
-		      json_object_to_json_string(holder));
-		holder = item(holder, "bindings", 0);
-		CHECK(is(holder, "guest_address", "0x100000000") &&
-			      number(holder, "size") == SIZE && number(holder, "offset") == SIZE &&
-			      is(holder, "runs", i ? "false" : "true"),
-		      "%s", json_object_to_json_string(holder));
-	}
-	json_object_put(all);
-
-	/* Given back, one after the other. */
-	kill(inheritor.pid, SIGKILL);
-	waitpid(inheritor.pid, &status, 0);
-	kvm_bind(vm, 5, bound, KVM_TEST_GPA, 0, 0);
-	munmap(mem, SIZE);
-	close(mapped);
-	all = holders();
-	instance = item(all, "instances", 0);
-	CHECK(length(all, "instances") == 2, "%s", json_object_to_json_string(all));
-	instance = instance_of(all, bound);
-	CHECK(length(instance, "holders") == 1 && !length(holder_of(instance, self), "bindings"),
-	      "%s", json_object_to_json_string(all));
-	json_object_put(all);
-	end_helper(&receiver);
-	close(bound);
-	close(vm);
-	close(shared_vm);
-	close(kvm);
-	all = holders();
-	CHECK(!length(all, "instances"), "%s", json_object_to_json_string(all));
-	json_object_put(all);
-}
-
-static void test_holders(void)
-{
-	check_holders(false);
-}
-
-/* Everything is denied of an instance that is older than the policy. */
-static void check_older(int instance)
-{
-	struct json_object *all = holders(), *found = instance_of(all, instance);
-
-	CHECK(is(found, "known_to_policy", "false") &&
-		      !strcmp(decision(holder_of(found, getpid()), "mmap"),
-			      "denied by (instance older than the policy)"),
-	      "%s", json_object_to_json_string(all));
-	json_object_put(all);
-}
-
-static void test_holders_policy(void)
-{
-	int kvm, vm, older;
-
-	policy_unload();
-	kvm = kvm_open();
-	vm = kvm_create_vm(kvm, KVM_X86_SW_PROTECTED_VM);
-	older = kvm_create_instance(vm, SIZE, 0);
-	load("may-not");
-	check_older(older);
-	close(older);
-	close(vm);
-	close(kvm);
-	check_holders(true);
-}
-
 /* --- show, and gmemtop --- */
 
 #define EXE    "/tmp/policy_watch_exe"
@@ -856,9 +422,7 @@ static void test_gmemtop(void)
 	load("may-not");
 	ask(BAD, 3, EACCES);
 	ask(OTHER, 2, 0);
-	program = "build/gmemtop";
-	child = RUN("--once", "--json");
-	program = GMEMCTL;
+	child = start("build/gmemtop", (const char *const[]){ "--once", "--json", NULL });
 	frame = next(&child);
 	CHECK(!finish(&child, 0), "gmemtop");
 	policy_status(&status);
@@ -885,14 +449,8 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
-	{ "holders", test_holders },
-	{ "holders-policy", test_holders_policy },
-	{ "show", test_show },
-	{ "gmemtop", test_gmemtop },
-	{ "exact", test_exact },
-	{ "lost", test_lost },
-	{ "one-reader", test_one_reader },
-	{ "replaced", test_replaced },
+	{ "show", test_show }, { "gmemtop", test_gmemtop },	  { "exact", test_exact },
+	{ "lost", test_lost }, { "one-reader", test_one_reader }, { "replaced", test_replaced },
 };
 
 int main(int argc __attribute__((unused)), char **argv)
