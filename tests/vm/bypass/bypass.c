@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The bypass suite, see bypass.h. Runs as root in the lab.
+ *
+ *   bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] [CASE...]
+ *   bypass --list
+ *
+ * One line for each case; the exit status is 6 if one is not as expected. First all paths are gone
+ * without any program of a policy, then under it. With --falsify no policy is loaded: then what
+ * should be stopped must not be, and the exit status is 6 if a case does not notice.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../../src/ctl/hooks.h"
+#include "../../../src/lib/exits.h"
+#include "../../../src/lib/log.h"
+#include "../lib/wanted.h"
+#include "bypass.h"
+
+#define ROUNDS 1000 /* of races, where nobody says how many */
+#define MANUAL "man/gmem-policy.5.scd"
+
+struct bypass_run bypass_run = { .rounds = ROUNDS };
+
+static const char *const outcomes[BYPASS_MAX] = {
+#define X(name, text) [BYPASS_##name] = text,
+	BYPASS_OUTCOMES(X)
+#undef X
+};
+
+static const struct bypass_case *const areas[] = {
+#define X(name) bypass_##name,
+	BYPASS_AREAS(X)
+#undef X
+};
+
+#define AREAS (sizeof(areas) / sizeof(areas[0]))
+
+#define each_case(c)                                \
+	for (size_t area = 0; area < AREAS; area++) \
+		for (const struct bypass_case *c = areas[area]; c->id; c++)
+
+/* What a process of its own found out about a case. */
+struct verdict {
+	enum bypass_outcome outcome;
+	int code;
+};
+
+static struct verdict *found; /* shared with that process */
+
+void bypass_is(enum bypass_outcome outcome)
+{
+	found->outcome = outcome;
+}
+
+static const char *code_text(int code)
+{
+	static char text[32];
+
+	switch (code) {
+#define X(name, value, text) \
+	case value: return text;
+		BYPASS_CODES(X)
+#undef X
+	}
+	if (code && strerrorname_np(code))
+		return strerrorname_np(code);
+	snprintf(text, sizeof(text), "%d", code);
+	return text;
+}
+
+static void outcome_text(char *to, size_t size, enum bypass_outcome outcome, int code)
+{
+	bool with = outcome == BYPASS_stopped || outcome == BYPASS_refused;
+
+	snprintf(to, size, "%s%s%s", outcomes[outcome], with ? " " : "",
+		 with ? code_text(code) : "");
+}
+
+/* --- a case --- */
+
+/*
+ * In a process of its own, with a group of its own that is ended with it, and for a limited time.
+ * Return: what @fn returned, ENDED_KILLED.
+ */
+static int apart(const struct bypass_case *c, int (*fn)(const struct bypass_case *c))
+{
+	unsigned int limit = c->limit ?: BYPASS_LIMIT;
+	int status = 0;
+	siginfo_t info;
+	pid_t pid;
+
+	if (bypass_run.slow)
+		limit *= 4;
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		setpgid(0, 0);
+		alarm(limit);
+		_exit(fn(c));
+	}
+	if (pid < 0)
+		return broken("fork");
+	/* It is still there, and nobody else has its number, while its group is ended. */
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT))
+		return broken("waitid");
+	kill(-pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	if (WTERMSIG(status) == SIGALRM)
+		fprintf(stderr, "%s: not done after %u s\n", c->id, limit);
+	return ENDED_KILLED;
+}
+
+static int attempt(const struct bypass_case *c)
+{
+	return c->attempt();
+}
+
+static int whole(const struct bypass_case *c)
+{
+	return c->whole(c);
+}
+
+static const struct bypass_expected *expected_of(const struct bypass_case *c)
+{
+	return &c->expected[bypass_run.lane];
+}
+
+/* What a policy did in an attempt: nothing, or exactly what stopping it takes. Return: 0 or -1. */
+static int check_ledger(const struct bypass_case *c, const struct counts *before, bool stopped)
+{
+	uint64_t wanted_denials = stopped && !c->denials ? 1 : (uint64_t)c->denials, denied;
+	struct counts after;
+
+	counts_read(&after);
+	denied = counts_denied(before, &after);
+	if (c->denials == BYPASS_SOME)
+		wanted_denials = denied ?: 1;
+	if (denied != wanted_denials) {
+		failed("%s: %llu denials, wanted %llu", c->id, (unsigned long long)denied,
+		       (unsigned long long)wanted_denials);
+		return -1;
+	}
+	if (denied && (c->op < 0 || after.denied[c->op] - before->denied[c->op] != denied)) {
+		failed("%s: %llu denials of something else", c->id, (unsigned long long)denied);
+		return -1;
+	}
+	if (after.events - before->events != denied) {
+		failed("%s: %llu denials and %llu events", c->id, (unsigned long long)denied,
+		       (unsigned long long)(after.events - before->events));
+		return -1;
+	}
+	return check_events(c->op, denied - (after.lost - before->lost));
+}
+
+/* Without a policy first (@bare), then under one. */
+static struct verdict judge(const struct bypass_case *c, int bare)
+{
+	struct verdict v = { BYPASS_broken, bare };
+	struct counts before;
+	char *text;
+	int ret;
+
+	if (bare == ENDED_ABSENT) {
+		v.outcome = BYPASS_absent;
+		return v;
+	}
+	if (bare == ENDED_BROKEN || bare == ENDED_KILLED)
+		return v;
+	text = stage_policy(c);
+	ret = stage_load(text, c->strict);
+	free(text);
+	if (ret) {
+		v.outcome = ret == -EOPNOTSUPP ? BYPASS_unloadable : BYPASS_broken;
+		v.code = ret == -EOPNOTSUPP ? 0 : -ret;
+		return v;
+	}
+	drop_events();
+	counts_read(&before);
+	v.code = apart(c, attempt);
+	if (v.code == bare) {
+		if (!bare)
+			v.outcome = c->id[0] == 'F' ? BYPASS_allowed : BYPASS_possible;
+		else
+			v.outcome = BYPASS_refused;
+	} else if (!bare) {
+		v.outcome = BYPASS_stopped;
+	}
+	if (check_ledger(c, &before, v.outcome == BYPASS_stopped))
+		v.outcome = BYPASS_broken;
+	return v;
+}
+
+static struct verdict run_whole(const struct bypass_case *c)
+{
+	struct verdict v;
+
+	found->outcome = BYPASS_broken;
+	v.code = apart(c, whole);
+	v.outcome = found->outcome;
+	if (v.code == ENDED_BROKEN || v.code == ENDED_KILLED)
+		v.outcome = BYPASS_broken;
+	if (v.code == ENDED_ABSENT)
+		v.outcome = BYPASS_absent;
+	stage_forget();
+	return v;
+}
+
+/* --- the manual --- */
+
+/* Without markup, and with one blank for what separates words. */
+static char *plain(const char *text)
+{
+	char *to = malloc(strlen(text) + 2), *at = to;
+
+	for (; *text; text++) {
+		if (strchr("*_\\", *text))
+			continue;
+		if (!isspace((unsigned char)*text))
+			*at++ = *text;
+		else if (at == to || at[-1] != ' ')
+			*at++ = ' ';
+	}
+	*at = '\0';
+	return to;
+}
+
+static bool manual_says(const char *sentence)
+{
+	static char *manual;
+	char *looked_for = plain(sentence);
+	size_t size = 0;
+	bool says;
+
+	if (!manual) {
+		FILE *f = fopen(MANUAL, "re");
+		char *text = NULL;
+
+		if (!f || getdelim(&text, &size, '\0', f) < 0) {
+			perror(MANUAL);
+			exit(1);
+		}
+		fclose(f);
+		manual = plain(text);
+		free(text);
+	}
+	says = strstr(manual, looked_for);
+	free(looked_for);
+	return says;
+}
+
+/* --- the table --- */
+
+/* Is it what was expected? */
+static bool as_expected(const struct bypass_case *c, const struct verdict *v)
+{
+	const struct bypass_expected *e = expected_of(c);
+
+	if (e->outcome != v->outcome)
+		return false;
+	if ((e->outcome == BYPASS_stopped || e->outcome == BYPASS_refused) && e->code != v->code)
+		return false;
+	if (e->outcome == BYPASS_possible && !manual_says(e->why)) {
+		failed("%s: %s does not say: %s", c->id, MANUAL, e->why);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * Return: is it as it should be? Where no policy is in force, what should be stopped must have been
+ * noticed not to be.
+ */
+static bool print_line(const struct bypass_case *c, const struct verdict *v)
+{
+	const struct bypass_expected *e = expected_of(c);
+	bool ok = as_expected(c, v), good = ok;
+	char wanted_text[64], got_text[64];
+
+	if (bypass_run.falsify)
+		good = e->outcome == BYPASS_stopped ? !ok : true;
+	outcome_text(wanted_text, sizeof(wanted_text), e->outcome, e->code);
+	outcome_text(got_text, sizeof(got_text), v->outcome, v->code);
+	if (v->outcome == BYPASS_broken)
+		snprintf(got_text, sizeof(got_text), "broken (%s)", code_text(v->code));
+	printf("%-4s %-62s %-10s %-18s %-18s %s%s%s%s\n", c->id, c->path, bypass_run.lane_name,
+	       wanted_text, got_text, ok ? "ok" : "FAIL", good == ok ? "" : " (as it should)",
+	       e->outcome == BYPASS_possible ? ": " : "",
+	       e->outcome == BYPASS_possible ? e->why : "");
+	return good;
+}
+
+static int run(char **names)
+{
+	static int bare[1024];
+	unsigned int nr = 0, bad = 0, n = 0, absent = 0;
+	struct verdict v;
+
+	each_case(c)
+	{
+		if (n == sizeof(bare) / sizeof(bare[0]))
+			abort();
+		if (c->attempt && wanted(c->id, names))
+			bare[n] = apart(c, attempt);
+		n++;
+	}
+	printf("%-4s %-62s %-10s %-18s %-18s\n", "No.", "Path", "Lane", "Expected", "Got");
+	n = 0;
+	each_case(c)
+	{
+		int without = bare[n++];
+
+		if (!wanted(c->id, names))
+			continue;
+		v = c->whole ? run_whole(c) : judge(c, without);
+		nr++;
+		absent += v.outcome == BYPASS_absent;
+		bad += !print_line(c, &v);
+		fflush(stdout);
+	}
+	if (!bypass_run.falsify)
+		stage_unload();
+	printf("bypass: %s: %u cases, %u not there in this kernel, %u %s\n", bypass_run.lane_name,
+	       nr, absent, bad, bypass_run.falsify ? "did not notice" : "failed");
+	return !nr ? GMEM_EXIT_USAGE : bad ? GMEM_EXIT_FOUND : GMEM_EXIT_OK;
+}
+
+/* --- the program --- */
+
+static int find_lane(const char *name)
+{
+	static const char *const lanes[LANE_MAX] = {
+#define X(id, text) [LANE_##id] = text,
+		BYPASS_LANES(X)
+#undef X
+	};
+
+	bypass_run.lane_name = name;
+	if (!strcmp(name, "debug")) {
+		bypass_run.slow = true;
+		return 0;
+	}
+	for (int lane = 0; lane < LANE_MAX; lane++) {
+		bypass_run.lane = (enum bypass_lane)lane;
+		if (!strcmp(name, lanes[lane]))
+			return 0;
+	}
+	fprintf(stderr, "bypass: lane '%s' is none\n", name);
+	return -1;
+}
+
+static int probe(void)
+{
+	struct hooks hooks;
+	struct plan plan;
+
+	if (hooks_probe(&hooks))
+		return -1;
+	hooks_plan(&hooks, NULL, false, &plan);
+	for (int op = 0; op < GMEM_DO_MAX; op++)
+		bypass_run.carried |= (unsigned int)(plan.way[op] >= 0) << op;
+	return 0;
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] "
+			"[CASE...] | --list\n");
+	return GMEM_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "lane", required_argument, NULL, 'l' },
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "falsify", no_argument, NULL, 'f' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "list", no_argument, NULL, 'L' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *lane = getenv("LANE") ?: "patched";
+	int opt, ret;
+
+	player_main(argc, argv);
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		switch (opt) {
+		case 'l': lane = optarg; break;
+		case 'r': bypass_run.rounds = strtoul(optarg, NULL, 10); break;
+		case 'f': bypass_run.falsify = true; break;
+		case 'v': bypass_run.verbose = true; break;
+		case 'L': each_case(c) printf("%s\t%s\n", c->id, c->path); return 0;
+		default: return usage();
+		}
+	}
+	if (find_lane(lane))
+		return usage();
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	log_setup("bypass", false, bypass_run.verbose);
+	found = mmap(NULL, sizeof(*found), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
+	if (found == MAP_FAILED || probe())
+		return GMEM_EXIT_FAILURE;
+	stage_setup();
+	stage_unload();
+	ret = run(argv + optind);
+	stage_remove();
+	return ret;
+}

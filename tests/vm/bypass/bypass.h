@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The bypass suite: every way around a policy that is known, tried for real. A case is a path, what
+ * is expected of it in each lane, and a function that goes it; areas are tables of cases, one file
+ * each. A path must work without the policy, or else it proves nothing that it does not work with
+ * it.
+ *
+ * Who goes a path is a process of its own: a copy of this program under another name, since the
+ * file is what makes the identity. A may all, by the policy that cases have unless they bring one;
+ * X may nothing; B is like X, another file.
+ */
+#ifndef BYPASS_H
+#define BYPASS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "../../../bpf/gmem_policy.h"
+
+/* X(name, as LANE has it): debug is patched here */
+#define BYPASS_LANES(X)       \
+	X(patched, "patched") \
+	X(vanilla, "vanilla") \
+	X(stock_7, "stock-7") \
+	X(stock_612, "stock-6.12")
+
+enum bypass_lane {
+#define X(name, text) LANE_##name,
+	BYPASS_LANES(X)
+#undef X
+		LANE_MAX
+};
+
+/* X(name, as it is shown): what becomes of a path */
+#define BYPASS_OUTCOMES(X)                                                                  \
+	X(broken, "broken")	       /* the case itself does not work */                  \
+	X(stopped, "stopped")	       /* by the policy: counted and told as well */        \
+	X(refused, "refused")	       /* by the kernel, with and without a policy */       \
+	X(possible, "possible")	       /* a limit, which the manual must name */            \
+	X(allowed, "allowed")	       /* and that is right */                              \
+	X(unloadable, "load refused")  /* the policy that would stop it needs more hooks */ \
+	X(absent, "no such operation") /* in this kernel */
+
+enum bypass_outcome {
+#define X(name, text) BYPASS_##name,
+	BYPASS_OUTCOMES(X)
+#undef X
+		BYPASS_MAX
+};
+
+struct bypass_expected {
+	enum bypass_outcome outcome;
+	int code;	 /* stopped, refused: an errno or a BYPASS_CODES */
+	const char *why; /* possible: the sentence of the manual */
+};
+
+#define STOPPED(with)                                     \
+	{                                                 \
+		.outcome = BYPASS_stopped, .code = (with) \
+	}
+#define REFUSED(with)                                     \
+	{                                                 \
+		.outcome = BYPASS_refused, .code = (with) \
+	}
+#define POSSIBLE(because)                                    \
+	{                                                    \
+		.outcome = BYPASS_possible, .why = (because) \
+	}
+#define ALLOWED                           \
+	{                                 \
+		.outcome = BYPASS_allowed \
+	}
+#define UNLOADABLE                           \
+	{                                    \
+		.outcome = BYPASS_unloadable \
+	}
+#define ABSENT                           \
+	{                                \
+		.outcome = BYPASS_absent \
+	}
+
+/* Expectations by lane, in the order of BYPASS_LANES. */
+#define LANES(...)	.expected = { __VA_ARGS__ }
+#define EVERYWHERE(...) LANES(__VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__)
+/* Instances cannot be mapped in the last lane. */
+#define WITH_MMAP(...) LANES(__VA_ARGS__, __VA_ARGS__, __VA_ARGS__, ABSENT)
+/* Only the first two have VMs with private memory. */
+#define WITH_PRIVATE(...) LANES(__VA_ARGS__, __VA_ARGS__, ABSENT, ABSENT)
+
+/*
+ * X(name, value, as it is shown): how an attempt ends beside 0 (it worked) and an errno, and what a
+ * player's exit status is
+ */
+#define BYPASS_CODES(X)                                               \
+	X(SIGBUS, 200, "SIGBUS") /* the fault was refused */          \
+	X(SIGSEGV, 201, "SIGSEGV")                                    \
+	X(CUT, 202, "cut")	   /* the fd did not arrive */        \
+	X(NOTHING, 203, "nothing") /* it ran, and came to nothing */  \
+	X(ABSENT, 204, "absent")   /* the kernel has not got it */    \
+	X(UNTAKEN, 205, "no load") /* the policy was not taken */     \
+	X(KILLED, 206, "killed")   /* by a signal, or for its time */ \
+	X(BROKEN, 207, "broken")   /* a step before it failed */
+
+enum bypass_code {
+#define X(name, value, text) ENDED_##name = value,
+	BYPASS_CODES(X)
+#undef X
+};
+
+#define BYPASS_NO_OP (-1)
+#define BYPASS_SOME  (-1) /* denials: one at least */
+
+struct bypass_case {
+	const char
+		*id; /* as in docs/threat-model.md: a number, F and a number for false positives */
+	const char *path;
+	struct bypass_expected expected[LANE_MAX];
+	/*
+	 * Go the path, once: without a policy, and under it. The frame loads the policy, counts,
+	 * reads the events and judges. Return: 0: it worked, an errno, a code.
+	 */
+	int (*attempt)(void);
+	/* What a stop must have counted and told: an operation, or GMEM_DO_MAX + a guard. */
+	int op;
+	int denials;	    /* how many of it; 0: one if it is stopped, else none */
+	const char *x_may;  /* operations that X is allowed, in the usual policy */
+	const char *rules;  /* more rules, before those */
+	const char *policy; /* subjects and rules instead of all that */
+	const char *head;   /* more of the head: guards... */
+	bool strict;	    /* load with --strict-ioctl where the hook is missing */
+	/*
+	 * Or do all of that itself: policies, counters, judgement. Called once, with what it may
+	 * expect. Return: what the outcome's code is; the outcome by bypass_is().
+	 */
+	int (*whole)(const struct bypass_case *c);
+	unsigned int limit; /* seconds, 0: BYPASS_LIMIT */
+};
+
+#define BYPASS_LIMIT 30
+
+/* The tables end with an entry without id. */
+#define BYPASS_AREAS(X) X(creation)
+
+#define X(name) extern const struct bypass_case bypass_##name[];
+BYPASS_AREAS(X)
+#undef X
+
+/* What this run is: set before the first case. */
+extern struct bypass_run {
+	enum bypass_lane lane;
+	const char *lane_name;
+	unsigned long rounds; /* of races; a flood has that many denials */
+	bool slow;	      /* a kernel that looks after itself: debug */
+	bool falsify;	      /* policies are not loaded */
+	bool verbose;
+	unsigned int
+		carried; /* operations that this kernel can deny, without --strict-ioctl: bits */
+} bypass_run;
+
+/* --- players (stage.c) --- */
+
+enum who { WHO_a, WHO_x, WHO_b, WHO_MAX };
+
+/* Where the copies are: for policies and for exec. */
+#define BYPASS_DIR "/tmp/bypass"
+extern const char *const who_paths[WHO_MAX];
+
+/* Make the copies. Gives up if that fails. */
+void stage_setup(void);
+void stage_remove(void);
+
+/**
+ * play - be somebody else
+ * @who: the program that plays
+ * @fn: what it does; @peer is a socket (-1: none), and what it returns is its exit status
+ *
+ * Return: what @fn returned, ENDED_KILLED.
+ */
+typedef int (*player_fn)(int peer);
+int play(enum who who, player_fn fn);
+
+/**
+ * play_two - two players, connected by a socket
+ *
+ * Return: what the first one returned if that is not 0, otherwise what the second one returned.
+ */
+int play_two(enum who first, player_fn fn, enum who second, player_fn fn2);
+
+/* Start a player; its end of the socket is @peer (-1: none), which stays open here. */
+pid_t player_start(enum who who, player_fn fn, int peer);
+int player_wait(pid_t pid);
+
+/* Become another program with @fn to do, in this process, with the fds that are open. */
+int become(enum who who, player_fn fn, int peer);
+
+/* For main(): is this process a player? Does not return then. */
+void player_main(int argc, char **argv);
+
+/* A connected pair of sockets that keep messages apart. */
+int socket_pair(int pair[2]);
+
+/* A message of a number. Return: 0 or ENDED_BROKEN. */
+int tell(int peer, uint64_t number);
+int hear(int peer, uint64_t *number);
+/* Wait until the other side is gone. */
+void wait_gone(int peer);
+
+/* SCM_RIGHTS. recv_fd() returns the fd or -ENDED_CUT, -ENDED_BROKEN; @flags: of recvmsg(). */
+int send_fd(int peer, int fd);
+int recv_fd(int peer, int flags);
+
+/* Say what did not work, with errno. Return: ENDED_BROKEN. */
+#define broken(what) broken_at(__FILE__, __LINE__, what)
+int broken_at(const char *file, int line, const char *what);
+/* The same for a whole case's judgement, whatever errno is. */
+int failed(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* 0 or errno, of what returns -1 with errno. */
+int result_of(long ret);
+
+/* --- VMs and instances --- */
+
+enum instance_kind {
+	PLAIN,	 /* of a default VM, without flags */
+	VIEW,	 /* that the host may map and touch */
+	PRIVATE, /* of a VM with private memory */
+};
+
+struct vmm {
+	int kvm, vm, fd;
+	enum instance_kind kind;
+};
+
+#define INSTANCE_SIZE (4UL * 4096)
+
+/* A VM without an instance. Return: 0, ENDED_ABSENT, ENDED_BROKEN. */
+int vmm_open(struct vmm *v, enum instance_kind kind);
+/* Its instance, asked for as a VMM does. Return: 0, the errno, ENDED_ABSENT. */
+int vmm_create(struct vmm *v);
+/* Both. */
+int vmm_make(struct vmm *v, enum instance_kind kind);
+void vmm_close(struct vmm *v);
+
+/* The whole of an instance; NULL: errno says why. */
+char *map_instance(int fd, int prot);
+int punch_hole(int fd);
+
+/* Touch a byte: 0, ENDED_SIGBUS, ENDED_SIGSEGV. */
+int touch_read(volatile char *at);
+int touch_write(volatile char *at, char value);
+
+/* --- policies and counters --- */
+
+/* Something that can be denied: GMEM_DO_*, or GMEM_DO_MAX + a guard. */
+#define DENIABLE_MAX 16
+
+struct counts {
+	uint64_t denied[DENIABLE_MAX], would_deny[DENIABLE_MAX], allowed[DENIABLE_MAX];
+	uint64_t events, lost;
+	bool loaded;
+};
+
+/* All zero where nothing is loaded. */
+void counts_read(struct counts *counts);
+/* Denials of all operations and guards together. */
+uint64_t counts_denied(const struct counts *before, const struct counts *after);
+
+/**
+ * stage_policy - the text of a case's policy
+ *
+ * What this kernel can deny is denied by default, with the case's own operation where
+ * --strict-ioctl carries it. To be freed.
+ */
+char *stage_policy(const struct bypass_case *c);
+
+/* Put it in force (not again if it is), unless the run is to be falsified. Return: 0 or -errno. */
+int stage_load(const char *text, bool strict);
+/* Another mode of loading: POLICY_* of tests/vm/lib/policies.h. */
+int stage_load_flags(const char *text, bool enforce, unsigned int flags);
+void stage_unload(void);
+/* Somebody else may have loaded a policy since. */
+void stage_forget(void);
+
+/* Take the events that there are, and compare: all of @op, denied, @n of them. Return: 0 or -1. */
+int check_events(int op, uint64_t n);
+void drop_events(void);
+
+/* For whole(): the outcome. */
+void bypass_is(enum bypass_outcome outcome);
+
+#endif /* BYPASS_H */
