@@ -169,7 +169,7 @@ static __noinline int tell(const struct gmem_decision *d, __u32 verdict, __u64 w
 		e->cgroup = cgroup_of(task, q->other);
 		BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
 		tag = bpf_task_storage_get(&tags, task, NULL, 0);
-		if (tag) {
+		if (tag && tag->exe.kind) {
 			e->exe_known = 1;
 			e->exe = tag->exe;
 		}

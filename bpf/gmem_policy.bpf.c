@@ -79,6 +79,7 @@ HASH_MAP(cgroups, GMEM_SLOTS *GMEM_MAX_SUBJECTS, struct gmem_cgroup_key, __u32);
 HASH_MAP(older, GMEM_MAX_OLDER, struct gmem_older_key, __u32);
 HITS_MAP(rule_hits, GMEM_SLOTS *GMEM_RULE_MAX);
 HITS_MAP(op_hits, GMEM_DO_MAX);
+HITS_MAP(guard_hits, GMEM_GUARD_MAX);
 STORAGE_MAP(tags, TASK_STORAGE, struct gmem_tag);
 STORAGE_MAP(others, TASK_STORAGE, struct gmem_work); /* of who works for another */
 
@@ -97,113 +98,8 @@ struct {
 
 #include "gmem_subject.h"
 #include "gmem_judge.h"
-
-/* --- who a task is --- */
-
-static __always_inline void identify(struct gmem_identity *id, struct inode *inode)
-{
-	id->kind = GMEM_BY_INODE;
-	id->ino = BPF_CORE_READ(inode, i_ino);
-	id->dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	id->generation = BPF_CORE_READ((struct inode___policy *)inode, i_generation);
-}
-
-/* The kernel's struct fsverity_digest. */
-struct verity_digest {
-	__u16 algorithm;
-	__u16 size;
-	__u8 digest[GMEM_DIGEST_SIZE];
-};
-
-static __always_inline void identify_by_digest(struct gmem_tag *tag, struct file *file)
-{
-	/* Only a map's value can be handed over; nobody has use for these rules any more. */
-	struct verity_digest *verity = (void *)&tag->work.mine;
-	struct bpf_dynptr ptr;
-
-	_Static_assert(sizeof(*verity) <= sizeof(tag->work.mine), "the digest needs room");
-	__builtin_memset(&tag->verity, 0, sizeof(tag->verity));
-	if (!has_verity || bpf_dynptr_from_mem(verity, sizeof(*verity), 0, &ptr) ||
-	    bpf_get_fsverity_digest(file, &ptr))
-		return;
-	tag->verity.algorithm = verity->algorithm;
-	tag->verity.size = verity->size;
-	__builtin_memcpy(tag->verity.digest, verity->digest, sizeof(tag->verity.digest));
-	tag->verity.kind = GMEM_BY_VERITY;
-}
-
-/*
- * A task begins a program. From mm->exe_file its identity is never taken again: who has a user
- * namespace can change that. In doubt it has no tag: one that is traced runs what its tracer wants.
- */
-SEC("?lsm.s/bprm_committed_creds")
-int BPF_PROG(tag_exec, struct linux_binprm *bprm)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct file *file = bprm->file;
-	struct gmem_tag *tag;
-
-	if (bprm->unsafe & LSM_UNSAFE_PTRACE) {
-		bpf_task_storage_delete(&tags, task);
-		return 0;
-	}
-	tag = bpf_task_storage_get(&tags, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!tag)
-		return 0;
-	tag->generation = 0;
-	tag->vm_type = GMEM_TYPE_unknown;
-	__builtin_memset(&tag->exe, 0, sizeof(tag->exe));
-	identify(&tag->exe, file->f_inode);
-	identify_by_digest(tag, file);
-	return 0;
-}
-
-/* A new task is what its parent is. It has no pid yet, so that only the task itself is a key. */
-SEC("?lsm.s/task_alloc")
-int BPF_PROG(tag_fork, struct task_struct *task, unsigned long clone_flags)
-{
-	struct gmem_tag *tag = bpf_task_storage_get(&tags, bpf_get_current_task_btf(), NULL, 0);
-
-	/* Where there is no memory the new one has no tag. */
-	if (tag)
-		bpf_task_storage_get(&tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	return 0;
-}
-
-/*
- * Tasks that are older than the programs, once, before a policy is in force: then mm->exe_file is
- * all there is. What is read belongs together if the mm and its file are still the task's
- * afterwards. Writes one byte for each task that got a tag.
- */
-SEC("iter/task")
-int tag_existing(struct bpf_iter__task *ctx)
-{
-	struct task_struct *task = ctx->task;
-	struct task_struct___policy *t = (void *)task;
-	struct mm_struct___policy *mm;
-	struct gmem_tag *tag;
-	struct file *file;
-	__u32 zero = 0;
-	char one = 1;
-
-	if (!task || bpf_task_storage_get(&tags, task, NULL, 0))
-		return 0;
-	mm = BPF_CORE_READ(t, mm);
-	tag = bpf_map_lookup_elem(&scratch, &zero);
-	if (!mm || !tag || BPF_CORE_READ(t, flags) & PF_KTHREAD)
-		return 0;
-	file = BPF_CORE_READ(mm, exe_file);
-	if (!file)
-		return 0;
-	__builtin_memset(tag, 0, sizeof(*tag));
-	tag->vm_type = GMEM_TYPE_unknown;
-	identify(&tag->exe, BPF_CORE_READ(file, f_inode));
-	if (BPF_CORE_READ(mm, exe_file) != file || BPF_CORE_READ(t, mm) != mm)
-		return 0;
-	if (bpf_task_storage_get(&tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE))
-		bpf_seq_write(ctx->meta->seq, &one, sizeof(one));
-	return 0;
-}
+#include "gmem_guard.h"
+#include "gmem_identity.h"
 
 /* --- what is asked for --- */
 

@@ -29,6 +29,18 @@
 	X(punch, "fallocate on an instance: allocation and holes")       \
 	X(receive, "receipt of an instance's fd from another process")
 
+/*
+ * X(name, what it keeps off): guards of the tasks that a policy names by executable or digest, and
+ * of the policy itself. The first ones are switched by the policy, `lock` comes by --lock.
+ */
+#define GMEM_POLICY_GUARDS(X)                                                                \
+	X(trace, "control from outside: ptrace, /proc/PID/mem, process_vm_*, pidfd_getfd")   \
+	X(preload, "code that the environment names: LD_PRELOAD and the like (secure-exec)") \
+	X(sqpoll, "io_uring rings with a thread that works for whoever shares them (SQPOLL)")
+#define GMEM_GUARDS(X)        \
+	GMEM_POLICY_GUARDS(X) \
+	X(lock, "change of the policy by others than its manager (--lock)")
+
 /* X(name, the flag's bit in the kernel): flags of a creation */
 #define GMEM_CREATE_FLAGS(X) \
 	X(mmap, 0)           \
@@ -60,6 +72,13 @@ enum gmem_operation {
 	GMEM_OPERATIONS(X)
 #undef X
 		GMEM_DO_MAX
+};
+
+enum gmem_guard {
+#define X(name, ...) GMEM_GUARD_##name,
+	GMEM_GUARDS(X)
+#undef X
+		GMEM_GUARD_MAX
 };
 
 enum gmem_vm_type {
@@ -164,6 +183,8 @@ struct gmem_head {
 	__u32 nr_rules, nr_subjects;
 	__u32 default_deny;    /* operations that are denied where no rule matches: bits */
 	__u32 has_trial;       /* operations that rules in audit mode name: bits */
+	__u32 guards;	       /* that are up: bits of enum gmem_guard */
+	__u32 nr_digests;      /* executables that are named by fs-verity digest */
 	__u32 by[GMEM_BY_MAX]; /* operations for which this dimension matters: bits */
 	__u32 nr_bounds[GMEM_BY_MAX];
 	__u64 bounds[GMEM_BY_MAX][GMEM_MAX_BOUNDS + 1]; /* ascending; the rest is ~0 */
@@ -216,7 +237,7 @@ struct gmem_cgroup_key {
 /* What was asked for. What does not belong to the operation is 0; unknown things have their values.
  */
 struct gmem_request {
-	__u32 op;    /* enum gmem_operation */
+	__u32 op;    /* enum gmem_operation, or GMEM_DO_GUARD() */
 	__u32 flags; /* of the instance: below GMEM_FLAGS_MAX; conversions: GMEM_FLAGS_unknown */
 	__u32 type;  /* enum gmem_vm_type */
 	__u32 prot;  /* mmap, fault: bits of GMEM_PROTS */
@@ -224,7 +245,11 @@ struct gmem_request {
 	__u32 pad;
 	__u64 size;	  /* of the instance in bytes */
 	__u64 start, end; /* guest addresses: bind, convert */
+	/* A guard's: start is what was reached for, a process (trace) or an object (lock) */
 };
+
+/* What a guard kept off has the operation: */
+#define GMEM_DO_GUARD(guard) (GMEM_DO_MAX + (guard))
 
 /* Rules have numbers from 0 in the order of the file; the default of operation o is: */
 #define GMEM_RULE_DEFAULT(o) (GMEM_MAX_RULES + (o))
@@ -268,9 +293,9 @@ struct gmem_denial {
 	__u64 ino; /* of the instance, 0: none */
 	__u32 dev;
 	__u32 pid, tgid, uid;
-	__u32 rule, trial;
-	__u32 verdict;	 /* enum gmem_verdict: denied or would_deny */
-	__u32 exe_known; /* the task has a tag */
+	__u32 rule, trial; /* GMEM_RULE_NONE: a guard */
+	__u32 verdict;	   /* enum gmem_verdict: denied or would_deny */
+	__u32 exe_known;   /* the task has an identity */
 	struct gmem_identity exe;
 	struct gmem_request request;
 	char comm[16];

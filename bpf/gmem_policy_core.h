@@ -69,5 +69,6 @@ struct bpf_iter__task {
 #define KVM_CREATE_GUEST_MEMFD 0xc040aed4
 #define PF_KTHREAD	       0x00200000
 #define LSM_UNSAFE_PTRACE      2
+#define PTRACE_MODE_ATTACH     0x02
 
 #endif /* GMEM_POLICY_CORE_H */

@@ -11,7 +11,7 @@
 
 #include "gmem_policy.h"
 
-#define GMEM_LAYOUT 1 /* counted up with each change of a map or of what an entry means */
+#define GMEM_LAYOUT 2 /* counted up with each change of a map or of what an entry means */
 
 /* X(name): the pinned maps */
 #define GMEM_POLICY_MAPS(X) \
@@ -24,6 +24,7 @@
 	X(cgroups)          \
 	X(rule_hits)        \
 	X(op_hits)          \
+	X(guard_hits)       \
 	X(denials)          \
 	X(journal)          \
 	X(older)            \
@@ -49,7 +50,10 @@
 	X(type, "lsm/file_ioctl", "file_ioctl")                                    \
 	X(type_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")               \
 	X(strict, "lsm/file_ioctl", "file_ioctl")                                  \
-	X(strict_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")
+	X(strict_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")             \
+	X(guard_attach, "lsm/ptrace_access_check", "ptrace_access_check")          \
+	X(guard_traceme, "lsm/ptrace_traceme", "ptrace_traceme")                   \
+	X(guard_sqpoll, "lsm/uring_sqpoll", "uring_sqpoll")
 
 enum gmem_policy_program {
 #define X(name, ...) GMEM_PROG_##name,

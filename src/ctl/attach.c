@@ -59,7 +59,7 @@ static int reuse_maps(struct gmem_policy_bpf *skel, const struct pins *pins)
 
 /* Open and load. @pins: where there are maps already, or NULL. */
 static int load(struct gmem_policy_bpf **skel, const struct pins *pins, const struct hooks *hooks,
-		uint32_t programs)
+		uint64_t programs)
 {
 	unsigned int i;
 	int ret = 0;
@@ -87,22 +87,22 @@ static int load(struct gmem_policy_bpf **skel, const struct pins *pins, const st
 
 /* The kernel did not take all of them: which ones? Those without which nothing works are not asked.
  */
-static int find_refused(struct hooks *hooks, uint32_t programs, int reason)
+static int find_refused(struct hooks *hooks, uint64_t programs, int reason)
 {
 	struct gmem_policy_bpf *skel;
-	uint32_t before = hooks->refused;
+	uint64_t before = hooks->refused;
 	unsigned int i;
 	int ret;
 
 	for (i = 0; i < GMEM_PROG_MAX; i++) {
-		if (!(programs & ~PROGS_TAG & (1U << i)))
+		if (!(programs & ~PROGS_TAG & PROG_BIT(i)))
 			continue;
-		ret = load(&skel, NULL, hooks, 1U << i);
+		ret = load(&skel, NULL, hooks, PROG_BIT(i));
 		if (!ret) {
 			gmem_policy_bpf__destroy(skel);
 			continue;
 		}
-		hooks->refused |= 1U << i;
+		hooks->refused |= PROG_BIT(i);
 		hooks->refused_with = ret;
 	}
 	if (hooks->refused == before)
@@ -110,14 +110,14 @@ static int find_refused(struct hooks *hooks, uint32_t programs, int reason)
 	return -EAGAIN;
 }
 
-static int attach(struct gmem_policy_bpf *skel, const struct pins *pins, uint32_t programs)
+static int attach(struct gmem_policy_bpf *skel, const struct pins *pins, uint64_t programs)
 {
 	enum gmem_policy_program i;
 	struct bpf_link *link;
 	int ret = 0;
 
 	for (i = 0; i < GMEM_PROG_MAX && !ret; i++) {
-		if (!(programs & (1U << i)))
+		if (!(programs & (PROG_BIT(i))))
 			continue;
 		link = bpf_program__attach(program_of(skel, i));
 		if (!link)
@@ -181,7 +181,7 @@ static int tag_tasks(struct gmem_policy_bpf *skel, unsigned int *tagged)
 	return n < 0 ? n : 0;
 }
 
-int attach_first(const struct pins *pins, struct hooks *hooks, uint32_t programs, bool dry_run,
+int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run,
 		 unsigned int *tagged)
 {
 	struct gmem_policy_bpf *skel;
@@ -218,7 +218,7 @@ out:
 	return ret;
 }
 
-int attach_more(const struct pins *pins, struct hooks *hooks, uint32_t programs, bool dry_run)
+int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run)
 {
 	struct gmem_policy_bpf *skel;
 	int ret;

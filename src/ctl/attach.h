@@ -15,10 +15,10 @@
  * Return: 0; -EAGAIN if the kernel refuses one of the programs, which is noted in @hooks: make
  * another plan; a negative errno that has been explained.
  */
-int attach_first(const struct pins *pins, struct hooks *hooks, uint32_t programs, bool dry_run,
+int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run,
 		 unsigned int *tagged);
 
 /* Attach programs to the maps that there are. Returns as above. */
-int attach_more(const struct pins *pins, struct hooks *hooks, uint32_t programs, bool dry_run);
+int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run);
 
 #endif /* GMEM_CTL_ATTACH_H */

@@ -18,6 +18,7 @@
 #include "../lib/log.h"
 #include "ctl.h"
 #include "denial_names.h"
+#include "hooks.h"
 #include "policy_value.h"
 
 #define POLL_MS 100
@@ -34,7 +35,7 @@ struct monitor {
 	struct json json;
 	int dir; /* holds the lock, -1: none */
 	struct stat dir_stat;
-	int op; /* -1: all */
+	int op; /* or GMEM_DO_GUARD(), -1: all */
 	__u64 word;
 	__u64 shown, came, lost; /* lost: as told by gaps that are over */
 	__u64 before;		 /* numbers that were given at the last look */
@@ -341,9 +342,10 @@ static int read_op(const char *text, int *op)
 	*op = -1;
 	if (!text)
 		return 0;
-	*op = value_number(VALUE_OPERATION, text);
-	if (*op >= 0)
-		return 0;
+	for (*op = 0; *op < GMEM_DO_GUARD(GMEM_GUARD_MAX); (*op)++) {
+		if (!strcmp(subject_of_event((__u32)*op), text))
+			return 0;
+	}
 	names = value_names(VALUE_OPERATION, &nr);
 	near = closest_name(text, names, nr);
 	if (near)

@@ -126,24 +126,25 @@ static void print_table(const struct policy *policy, const struct loader_shown *
 	scols_unref_table(table);
 }
 
-/* --- counters by operation --- */
+/* --- counters by operation and by guard --- */
 
-static void print_operations(const struct loader_shown *shown)
+/* Operations, or guards: @nr of them. */
+static void print_hits(const char *head, const char *const *names, const struct gmem_hits *hits,
+		       unsigned int nr)
 {
-	static const char *const heads[] = { "OPERATION", "ALLOWED", "DENIED", "WOULD DENY",
-					     "WOULD ALLOW" };
 	struct libscols_table *table = scols_new_table();
 	struct libscols_line *line;
-	unsigned int op, v;
+	unsigned int i, v;
 	char number[24];
 
 	for (v = 0; table && v <= GMEM_VERDICT_MAX; v++)
-		scols_table_new_column(table, heads[v], 0, v ? SCOLS_FL_RIGHT : 0);
-	for (op = 0; table && op < GMEM_DO_MAX; op++) {
+		scols_table_new_column(table, v ? titles[COLUMN_HITS + v - 1] : head, 0,
+				       v ? SCOLS_FL_RIGHT : 0);
+	for (i = 0; table && i < nr; i++) {
 		line = scols_table_new_line(table, NULL);
-		scols_line_set_data(line, 0, operation_names[op]);
+		scols_line_set_data(line, 0, names[i]);
 		for (v = 0; v < GMEM_VERDICT_MAX; v++) {
-			snprintf(number, sizeof(number), "%llu", shown->ops[op].n[v]);
+			snprintf(number, sizeof(number), "%llu", hits[i].n[v]);
 			scols_line_set_data(line, v + 1, number);
 		}
 	}
@@ -152,15 +153,16 @@ static void print_operations(const struct loader_shown *shown)
 	scols_unref_table(table);
 }
 
-static void json_operations(struct json *json, const struct loader_shown *shown)
+static void json_hits(struct json *json, const char *name, const char *const *names,
+		      const struct gmem_hits *hits, unsigned int nr)
 {
-	unsigned int op, v;
+	unsigned int i, v;
 
-	json_open(json, "operations", '{');
-	for (op = 0; op < GMEM_DO_MAX; op++) {
-		json_open(json, operation_names[op], '{');
+	json_open(json, name, '{');
+	for (i = 0; i < nr; i++) {
+		json_open(json, names[i], '{');
 		for (v = 0; v < GMEM_VERDICT_MAX; v++)
-			json_u64(json, hit_names[v], shown->ops[op].n[v]);
+			json_u64(json, hit_names[v], hits[i].n[v]);
 		json_close(json, '}');
 	}
 	json_close(json, '}');
@@ -288,7 +290,9 @@ static void print_text(const struct policy *policy, const struct loader_shown *s
 	       GMEM_ACTIVE_GENERATION(shown->word), policy->nr_rules, when, shown->how.uid);
 	print_table(policy, shown);
 	putchar('\n');
-	print_operations(shown);
+	print_hits("OPERATION", operation_names, shown->ops, GMEM_DO_MAX);
+	putchar('\n');
+	print_hits("GUARD", guard_names, shown->guards, GMEM_GUARD_MAX);
 	if (policy->nr_subjects) {
 		putchar('\n');
 		print_subjects(policy, list);
@@ -327,7 +331,8 @@ static int print_json(const struct policy *policy, const struct loader_shown *sh
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');
-	json_operations(&json, shown);
+	json_hits(&json, "operations", operation_names, shown->ops, GMEM_DO_MAX);
+	json_hits(&json, "guards", guard_names, shown->guards, GMEM_GUARD_MAX);
 	json_subjects(&json, policy, list);
 	json_str(&json, "source", shown->source);
 	json_close(&json, '}');

@@ -72,6 +72,67 @@ static void print_operations(const struct plan *plan, const struct gmem_hits *hi
 	scols_unref_table(table);
 }
 
+/* What becomes of a guard, in a word. */
+static const char *guard_state(const struct plan *plan, unsigned int guard)
+{
+	if (plan->guard_why[guard][0])
+		return "impossible";
+	return plan->guards >> guard & 1 ? "up" : "down";
+}
+
+/* @hits: NULL: none are counted, since nothing is attached */
+static void json_guards(struct json *json, const struct plan *plan, const struct gmem_hits *hits)
+{
+	static const char *const names[] = {
+#define X(name, text) #name,
+		GMEM_VERDICTS(X)
+#undef X
+	};
+	unsigned int guard, v;
+
+	json_open(json, "guards", '{');
+	for (guard = 0; guard < GMEM_GUARD_lock; guard++) {
+		json_open(json, guard_names[guard], '{');
+		json_str(json, "state", guard_state(plan, guard));
+		json_str(json, "why", plan->guard_why[guard][0] ? plan->guard_why[guard] : NULL);
+		for (v = 0; hits && v < GMEM_VERDICT_would_allow; v++)
+			json_u64(json, names[v], hits[guard].n[v]);
+		json_close(json, '}');
+	}
+	json_close(json, '}');
+}
+
+static void print_guards(const struct plan *plan, const struct gmem_hits *hits)
+{
+	static const char *const heads[] = { "GUARD",  "STATE",	     "ALLOWED",
+					     "DENIED", "WOULD DENY", "WHY" };
+	struct libscols_table *table = scols_new_table();
+	struct libscols_line *line;
+	unsigned int guard, i, v;
+	char buf[32];
+
+	for (i = 0; table && i < sizeof(heads) / sizeof(heads[0]); i++) {
+		if (hits || i < 2 || i > 4)
+			scols_table_new_column(table, heads[i], 0,
+					       i >= 2 && i <= 4 ? SCOLS_FL_RIGHT : 0);
+	}
+	for (guard = 0; table && guard < GMEM_GUARD_lock; guard++) {
+		line = scols_table_new_line(table, NULL);
+		scols_line_set_data(line, 0, guard_names[guard]);
+		scols_line_set_data(line, 1,
+				    hits ? guard_state(plan, guard)
+					 : (plan->guard_why[guard][0] ? "impossible" : "possible"));
+		for (v = 0; hits && v < 3; v++) {
+			snprintf(buf, sizeof(buf), "%llu", hits[guard].n[v]);
+			scols_line_set_data(line, 2 + v, buf);
+		}
+		scols_line_set_data(line, hits ? 5 : 2, plan->guard_why[guard]);
+	}
+	if (table)
+		scols_print_table(table);
+	scols_unref_table(table);
+}
+
 static void print_text(const struct loader_status *status)
 {
 	time_t loaded = (time_t)status->how.loaded_s;
@@ -96,6 +157,8 @@ static void print_text(const struct loader_status *status)
 	printf("events: %llu, of these lost: %llu\n", (unsigned long long)status->journal.events,
 	       (unsigned long long)status->journal.lost);
 	print_operations(&status->plan, status->ops);
+	putchar('\n');
+	print_guards(&status->plan, status->guards);
 }
 
 static int print_json(const struct loader_status *status)
@@ -119,8 +182,10 @@ static int print_json(const struct loader_status *status)
 	json_str(&json, "previous", status->previous >= 0 ? status->previous_name : NULL);
 	json_u64(&json, "events", status->journal.events);
 	json_u64(&json, "events_lost", status->journal.lost);
-	if (status->loaded)
+	if (status->loaded) {
 		json_operations(&json, &status->plan, status->ops);
+		json_guards(&json, &status->plan, status->guards);
+	}
 	json_close(&json, '}');
 	ret = json_flush_line(&json, stdout);
 	json_free(&json);
@@ -157,6 +222,8 @@ int ctl_probe(const struct ctl_options *opts)
 			log_note(
 				"whether bpf is among the LSMs cannot be read: is securityfs mounted?");
 		print_operations(&plan, NULL);
+		putchar('\n');
+		print_guards(&plan, NULL);
 		return 0;
 	}
 	json_open(&json, NULL, '{');
@@ -168,6 +235,7 @@ int ctl_probe(const struct ctl_options *opts)
 	json_bool(&json, "kvm_types", hooks.knows_kvm);
 	json_bool(&json, "fs_verity", hooks.has_verity);
 	json_operations(&json, &plan, NULL);
+	json_guards(&json, &plan, NULL);
 	json_close(&json, '}');
 	ret = json_flush_line(&json, stdout);
 	json_free(&json);

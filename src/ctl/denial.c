@@ -4,6 +4,7 @@
 
 #include "../lib/json.h"
 #include "denial.h"
+#include "hooks.h"
 #include "policy_request.h"
 #include "policy_value.h"
 
@@ -46,6 +47,10 @@ struct denial_reason denial_reason(const struct denial *denial)
 	const struct policy *policy = denial->policy;
 	struct denial_reason reason = { .rule = event->rule };
 
+	if (event->request.op >= GMEM_DO_MAX) {
+		reason.cause = DENIAL_BY_guard;
+		return reason;
+	}
 	if (event->verdict == GMEM_VERDICT_would_deny && event->trial != GMEM_RULE_NONE &&
 	    !denies(denial)) {
 		reason.rule = event->trial;
@@ -87,6 +92,11 @@ char *denial_why(const struct denial *denial, char text[DENIAL_WHY])
 		break;
 	case DENIAL_BY_default:
 		snprintf(text, DENIAL_WHY, "the default of %s (%s)", op, place);
+		break;
+	case DENIAL_BY_guard:
+		snprintf(text, DENIAL_WHY, "the guard %s (%s)",
+			 subject_of_event(denial->event->request.op),
+			 denial->policy ? denial->policy->name : place);
 		break;
 	case DENIAL_BY_unknown:
 		snprintf(text, DENIAL_WHY, "nothing: the instance is older than the policy");
@@ -139,7 +149,7 @@ void denial_print(const struct denial *denial, FILE *out)
 	memcpy(comm, event->comm, sizeof(event->comm));
 	fprintf(out, "%s %s %s: pid %u (", when,
 		event->verdict == GMEM_VERDICT_denied ? "denied" : "would deny",
-		value_name(VALUE_OPERATION, event->request.op), event->tgid);
+		subject_of_event(event->request.op), event->tgid);
 	print_plain(out, comm);
 	fprintf(out, ") uid %u exe ", event->uid);
 	if (denial->exe)
@@ -154,6 +164,8 @@ void denial_print(const struct denial *denial, FILE *out)
 	if (event->ino)
 		fprintf(out, " instance %u:%u/%llu", DEV_MAJOR(event->dev), DEV_MINOR(event->dev),
 			event->ino);
+	if (event->request.op == GMEM_DO_GUARD(GMEM_GUARD_trace))
+		fprintf(out, " of process %llu", event->request.start);
 	print_request(&event->request, out);
 	fprintf(out, " by %s generation %llu\n", denial_why(denial, why), event->generation);
 }
@@ -219,7 +231,10 @@ void denial_json(const struct denial *denial, struct json *json)
 	json_u64(json, "seq", event->sequence);
 	json_u64(json, "time_ns", denial->time_ns);
 	json_u64(json, "generation", event->generation);
-	json_str(json, "operation", value_name(VALUE_OPERATION, event->request.op));
+	json_str(json, "operation",
+		 event->request.op < GMEM_DO_MAX ? subject_of_event(event->request.op) : NULL);
+	json_str(json, "guard",
+		 event->request.op < GMEM_DO_MAX ? NULL : subject_of_event(event->request.op));
 	json_str(json, "verdict",
 		 event->verdict < GMEM_VERDICT_MAX ? verdict_names[event->verdict] : NULL);
 	json_open(json, "who", '{');
@@ -234,6 +249,10 @@ void denial_json(const struct denial *denial, struct json *json)
 	json_close(json, '}');
 	json_inode(json, "instance", event->dev, event->ino);
 	json_request(json, &event->request);
+	if (event->request.op == GMEM_DO_GUARD(GMEM_GUARD_trace))
+		json_u64(json, "target_pid", event->request.start);
+	else
+		json_null(json, "target_pid");
 	json_reason(json, denial);
 	json_close(json, '}');
 }

@@ -27,7 +27,8 @@ struct denial {
 	X(rule)          \
 	X(default)       \
 	X(broken)        \
-	X(unknown)
+	X(unknown)       \
+	X(guard)
 
 enum denial_cause {
 #define X(name) DENIAL_BY_##name,

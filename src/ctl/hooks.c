@@ -78,11 +78,31 @@ const char *const operation_names[GMEM_DO_MAX] = {
 #undef X
 };
 
+const char *const guard_names[GMEM_GUARD_MAX] = {
+#define X(name, text) [GMEM_GUARD_##name] = #name,
+	GMEM_GUARDS(X)
+#undef X
+};
+
+/* The programs that make a guard; `lock` is none of the policy's. */
+static const uint64_t guard_programs[GMEM_GUARD_MAX] = {
+	[GMEM_GUARD_trace] = PROG(guard_attach) | PROG(guard_traceme),
+	[GMEM_GUARD_preload] = PROG(tag_exec),
+	[GMEM_GUARD_sqpoll] = PROG(guard_sqpoll),
+};
+
 static const char *const condition_names[POLICY_IF_MAX] = {
 #define X(name, ...) [POLICY_IF_##name] = #name,
 	POLICY_CONDITIONS(X)
 #undef X
 };
+
+const char *subject_of_event(uint32_t op)
+{
+	if (op < GMEM_DO_MAX)
+		return operation_names[op];
+	return op < GMEM_DO_GUARD(GMEM_GUARD_MAX) ? guard_names[op - GMEM_DO_MAX] : "?";
+}
 
 /* Where a hook that is missing comes from; NULL: each kernel with LSM programs has it. */
 static const char *patch_of(enum gmem_policy_program program)
@@ -134,7 +154,7 @@ static void note_function(struct hooks *hooks, const char *name)
 		return;
 	for (i = 0; i < GMEM_PROG_MAX; i++) {
 		if (!strcmp(name + strlen(STUB), program_hooks[i]))
-			hooks->present |= 1U << i;
+			hooks->present |= PROG_BIT(i);
 	}
 }
 
@@ -202,15 +222,15 @@ static void wanted(const struct policy *policy, unsigned int op, bool *restricte
 	}
 }
 
-static bool carries(const struct hooks *hooks, uint32_t programs)
+static bool carries(const struct hooks *hooks, uint64_t programs)
 {
 	return !(programs & ~(hooks->present & ~hooks->refused));
 }
 
 /* The best hook is not there: which one, and who brings it. */
-static void say_missing(const struct hooks *hooks, const struct way *way, char *why, size_t size)
+static void say_missing(const struct hooks *hooks, uint64_t programs, char *why, size_t size)
 {
-	uint32_t missing = way->programs & ~(hooks->present & ~hooks->refused);
+	uint64_t missing = programs & ~(hooks->present & ~hooks->refused);
 	enum gmem_policy_program program;
 	const char *patch;
 
@@ -218,12 +238,12 @@ static void say_missing(const struct hooks *hooks, const struct way *way, char *
 		why[0] = '\0';
 		return;
 	}
-	program = (enum gmem_policy_program)__builtin_ctz(missing);
+	program = (enum gmem_policy_program)__builtin_ctzll(missing);
 	patch = patch_of(program);
-	if (hooks->refused & (1U << program) && !hooks->refused_with)
+	if (hooks->refused & PROG_BIT(program) && !hooks->refused_with)
 		snprintf(why, size, "the program for the hook %s is not attached",
 			 program_hooks[program]);
-	else if (hooks->refused & (1U << program))
+	else if (hooks->refused & PROG_BIT(program))
 		snprintf(why, size, "the kernel refuses the program for the hook %s: %s",
 			 program_hooks[program], strerror(-hooks->refused_with));
 	else if (patch)
@@ -255,7 +275,7 @@ static void plan_operation(const struct hooks *hooks, const struct policy *polic
 			continue;
 		if (!best) {
 			best = way;
-			say_missing(hooks, way, missing, sizeof(missing));
+			say_missing(hooks, way->programs, missing, sizeof(missing));
 		}
 		if (!carries(hooks, way->programs) ||
 		    (way->guarantee == GUARANTEE_command && !strict))
@@ -297,6 +317,24 @@ static void plan_operation(const struct hooks *hooks, const struct policy *polic
 	}
 }
 
+static void plan_guards(const struct hooks *hooks, const struct policy *policy, struct plan *plan)
+{
+	unsigned int guard;
+
+	plan->guards = policy ? policy->guards : POLICY_GUARDS_ALL;
+	for (guard = 0; guard < GMEM_GUARD_MAX; guard++) {
+		if (!(POLICY_GUARDS_ALL >> guard & 1))
+			continue;
+		if (!carries(hooks, guard_programs[guard])) {
+			say_missing(hooks, guard_programs[guard], plan->guard_why[guard],
+				    sizeof(plan->guard_why[guard]));
+			plan->guards_unmet |= plan->guards & 1U << guard;
+		} else if (plan->guards >> guard & 1) {
+			plan->programs |= guard_programs[guard];
+		}
+	}
+}
+
 void hooks_plan(const struct hooks *hooks, const struct policy *policy, bool strict,
 		struct plan *plan)
 {
@@ -306,4 +344,5 @@ void hooks_plan(const struct hooks *hooks, const struct policy *policy, bool str
 	plan->programs = PROGS_TAG;
 	for (op = 0; op < GMEM_DO_MAX; op++)
 		plan_operation(hooks, policy, strict, plan, op);
+	plan_guards(hooks, policy, plan);
 }

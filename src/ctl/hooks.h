@@ -13,7 +13,8 @@
 
 struct policy;
 
-#define PROG(name) (1U << GMEM_PROG_##name)
+#define PROG(name)     (1ULL << GMEM_PROG_##name)
+#define PROG_BIT(prog) (1ULL << (prog))
 
 /* Programs that each kernel must carry, whatever the policy. */
 #define PROGS_TAG (PROG(tag_exec) | PROG(tag_fork))
@@ -39,12 +40,16 @@ extern const char *const guarantee_texts[GUARANTEE_MAX]; /* as in tables */
 extern const char *const program_names[GMEM_PROG_MAX];
 extern const char *const program_hooks[GMEM_PROG_MAX];
 extern const char *const operation_names[GMEM_DO_MAX];
+extern const char *const guard_names[GMEM_GUARD_MAX];
+
+/* The name of what an event is about: an operation, or a guard; "?" if it is neither. */
+const char *subject_of_event(uint32_t op);
 
 /* One way to decide an operation: all of its programs are needed. */
 struct way {
 	enum gmem_operation op;
 	enum guarantee guarantee;
-	uint32_t programs;
+	uint64_t programs;
 	uint32_t knows; /* bits of enum policy_condition */
 };
 
@@ -52,8 +57,8 @@ extern const struct way ways[];
 extern const unsigned int nr_ways;
 
 struct hooks {
-	uint32_t present; /* programs whose hook the kernel has: bits */
-	uint32_t refused; /* of these, programs that the kernel did not take: bits */
+	uint64_t present; /* programs whose hook the kernel has: bits */
+	uint64_t refused; /* of these, programs that the kernel did not take: bits */
 	int refused_with; /* the errno of one of them; 0: they are only not attached */
 	bool lsm_known;	  /* whether bpf is among the kernel's LSMs could be read */
 	bool lsm_active;  /* it is */
@@ -65,11 +70,14 @@ struct hooks {
 
 /* What a policy gets on this kernel. */
 struct plan {
-	uint32_t programs;    /* to be attached: bits */
+	uint64_t programs;    /* to be attached: bits */
 	int way[GMEM_DO_MAX]; /* index into ways, or -1 */
 	enum guarantee guarantee[GMEM_DO_MAX];
 	uint32_t unmet; /* operations that the policy restricts, and which cannot be: bits */
 	char why[GMEM_DO_MAX][200]; /* for each unmet or impossible operation: the missing hook */
+	uint32_t guards;	    /* that the policy wants: bits of enum gmem_guard */
+	uint32_t guards_unmet;	    /* of these, what cannot be */
+	char guard_why[GMEM_GUARD_MAX][200]; /* of each that cannot be, wanted or not */
 };
 
 /**

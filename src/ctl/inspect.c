@@ -52,6 +52,7 @@ int loader_status(const char *dir, struct loader_status *status)
 	status->programs = pins_programs(&pins);
 	read_status(&store, status);
 	ret = store_hits(&store, MAP_op_hits, 0, GMEM_DO_MAX, status->ops);
+	ret = ret ?: store_hits(&store, MAP_guard_hits, 0, GMEM_GUARD_MAX, status->guards);
 	store_close(&store);
 	if (ret)
 		return log_error(ret, NULL, NULL, "read the counters");
@@ -61,6 +62,7 @@ int loader_status(const char *dir, struct loader_status *status)
 	/* What is not attached guarantees nothing, whatever the kernel could. */
 	status->hooks.refused = status->hooks.present & ~status->programs;
 	hooks_plan(&status->hooks, NULL, status->how.strict, &status->plan);
+	status->plan.guards = status->head.guards;
 	return 0;
 }
 
@@ -93,6 +95,7 @@ int loader_show(const char *dir, struct loader_shown *shown)
 			      ?: store_hits(&store, MAP_rule_hits, slot * GMEM_RULE_MAX,
 					    GMEM_RULE_MAX, shown->rules);
 		ret = ret ?: store_hits(&store, MAP_op_hits, 0, GMEM_DO_MAX, shown->ops);
+		ret = ret ?: store_hits(&store, MAP_guard_hits, 0, GMEM_GUARD_MAX, shown->guards);
 		/* Replaced meanwhile: then this can be a mixture. */
 	} while (store_active(&store) != shown->word);
 	if (ret && ret != -ENOENT)

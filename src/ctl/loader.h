@@ -54,10 +54,11 @@ struct loader_status {
 	int previous;  /* the slot that rollback puts in force, -1: none */
 	char previous_name[64];
 	struct gmem_slot how;
-	uint32_t programs; /* attached: bits of enum gmem_policy_program */
+	uint64_t programs; /* attached: bits of enum gmem_policy_program */
 	struct gmem_head head;
 	struct gmem_journal journal;
 	struct gmem_hits ops[GMEM_DO_MAX];
+	struct gmem_hits guards[GMEM_GUARD_MAX];
 	struct hooks hooks;
 	struct plan plan; /* guarantees by what is attached, not by what could be */
 };
@@ -74,6 +75,7 @@ struct loader_shown {
 	size_t source_len;
 	struct gmem_hits rules[GMEM_RULE_MAX]; /* by rule, see gmem_policy.h */
 	struct gmem_hits ops[GMEM_DO_MAX];     /* since the programs were attached */
+	struct gmem_hits guards[GMEM_GUARD_MAX];
 };
 
 /* Return: 0, -ENOENT if nothing is in force, a negative errno; explained. */

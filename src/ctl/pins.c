@@ -48,6 +48,11 @@ static void source_path(char *path, const struct pins *pins, unsigned int slot)
 	snprintf(path, PATH_MAX, "%s/source-%u", pins->dir, slot);
 }
 
+static void finder_path(char *path, const struct pins *pins)
+{
+	snprintf(path, PATH_MAX, "%s/name-files", pins->dir);
+}
+
 /* Remove a directory and all below it; what cannot be removed is left. */
 static int remove_tree(int at, const char *name)
 {
@@ -168,6 +173,16 @@ int pins_map(const struct pins *pins, enum pinned_map map)
 	return fd < 0 ? -errno : fd;
 }
 
+int pins_finder(const struct pins *pins)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	finder_path(path, pins);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
 int pins_source(const struct pins *pins, unsigned int slot)
 {
 	char path[PATH_MAX];
@@ -178,16 +193,16 @@ int pins_source(const struct pins *pins, unsigned int slot)
 	return fd < 0 ? -errno : fd;
 }
 
-uint32_t pins_programs(const struct pins *pins)
+uint64_t pins_programs(const struct pins *pins)
 {
 	char path[PATH_MAX];
-	uint32_t programs = 0;
+	uint64_t programs = 0;
 	unsigned int i;
 
 	for (i = 0; i < GMEM_PROG_MAX; i++) {
 		path_in(path, pins, "links", program_names[i]);
 		if (!access(path, F_OK))
-			programs |= 1U << i;
+			programs |= PROG_BIT(i);
 	}
 	return programs;
 }
@@ -249,6 +264,14 @@ int pins_add_source(const struct pins *pins, unsigned int slot, int fd)
 
 	source_path(path, pins, slot);
 	return pin(fd, path);
+}
+
+int pins_add_finder(const struct pins *pins, int program_fd)
+{
+	char path[PATH_MAX];
+
+	finder_path(path, pins);
+	return pin(program_fd, path);
 }
 
 int pins_remove(const struct pins *pins)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The directory in the BPF file system that holds what is in force: maps/NAME, links/PROGRAM and
- * source-SLOT, the policy's text. What was begun and not finished has another name, and is swept
+ * The directory in the BPF file system that holds what is in force: maps/NAME, links/PROGRAM,
+ * source-SLOT, the policy's text, and name-files, a program that loads need. What was begun and not finished has another name, and is swept
  * away by the next one who comes.
  */
 #ifndef GMEM_CTL_PINS_H
@@ -47,9 +47,11 @@ int pins_exist(const struct pins *pins);
 /* The pinned map as an fd of the caller's, or a negative errno. */
 int pins_map(const struct pins *pins, enum pinned_map map);
 int pins_source(const struct pins *pins, unsigned int slot);
+/* The pinned program that names files, the same way. */
+int pins_finder(const struct pins *pins);
 
 /* Which programs are pinned: bits of enum gmem_policy_program. */
-uint32_t pins_programs(const struct pins *pins);
+uint64_t pins_programs(const struct pins *pins);
 
 /* Where a new set of pins is made, to be published as a whole. Return: 0, a negative errno. */
 int pins_begin(struct pins *draft, const struct pins *pins);
@@ -61,6 +63,7 @@ void pins_discard(const struct pins *draft);
 int pins_add_map(const struct pins *pins, enum pinned_map map, int fd);
 int pins_add_program(const struct pins *pins, enum gmem_policy_program program, int link_fd);
 int pins_add_source(const struct pins *pins, unsigned int slot, int fd);
+int pins_add_finder(const struct pins *pins, int program_fd);
 
 /* Take everything away, so that the programs are detached. Return: 0, a negative errno. */
 int pins_remove(const struct pins *pins);

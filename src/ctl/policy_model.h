@@ -17,6 +17,9 @@
 #define OP_BIT(name) (1U << GMEM_DO_##name)
 #define OPS_ALL	     ((1U << GMEM_DO_MAX) - 1)
 
+/* The guards that a policy switches. */
+#define POLICY_GUARDS_ALL ((1U << GMEM_GUARD_lock) - 1)
+
 /* X(name, operations for which it means something, what it looks at); with '-' for '_' in files */
 #define POLICY_CONDITIONS(X)                                                   \
 	X(size, OPS_ALL & ~OP_BIT(convert), "size of the instance")            \
@@ -88,6 +91,8 @@ struct policy {
 	bool enforce;
 	__u32 default_deny; /* bits of enum gmem_operation */
 	struct place default_places[GMEM_DO_MAX];
+	__u32 guards;	      /* that are up: bits of enum gmem_guard */
+	__u32 guards_written; /* of these, what the file says itself */
 	struct policy_subject *subjects;
 	size_t nr_subjects;
 	struct policy_rule *rules;

@@ -374,6 +374,7 @@ static struct policy *policy_new(const char *text, size_t len, const char *file)
 	policy->file = arena_text(&arena, file, strlen(file));
 	policy->source = arena_text(&arena, text, len);
 	policy->source_len = len;
+	policy->guards = POLICY_GUARDS_ALL;
 	if (!policy->arena || !policy->file || !policy->source) {
 		arena_free(&arena);
 		return NULL;

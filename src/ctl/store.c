@@ -28,6 +28,7 @@ static const struct {
 	[MAP_cgroups] = { sizeof(__u32), 0 },
 	[MAP_rule_hits] = { sizeof(struct gmem_hits), GMEM_SLOTS *GMEM_RULE_MAX },
 	[MAP_op_hits] = { sizeof(struct gmem_hits), GMEM_DO_MAX },
+	[MAP_guard_hits] = { sizeof(struct gmem_hits), GMEM_GUARD_MAX },
 	[MAP_journal] = { sizeof(struct gmem_journal), 1 },
 	[MAP_tags] = { sizeof(struct gmem_tag), 0 },
 };

@@ -62,7 +62,7 @@ void store_deactivate(struct store *store);
 
 /**
  * store_hits - read counters, summed up over the CPUs
- * @map: MAP_rule_hits or MAP_op_hits
+ * @map: MAP_rule_hits, MAP_op_hits or MAP_guard_hits
  * @first: number of the first
  * @nr: how many
  *

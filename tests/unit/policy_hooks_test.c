@@ -11,7 +11,7 @@
 #include "../../src/ctl/hooks.h"
 #include "../../src/ctl/policy_compile.h"
 
-#define ALL    ((1U << GMEM_PROG_MAX) - 1)
+#define ALL    (PROG_BIT(GMEM_PROG_MAX) - 1)
 #define SERIES (PROG(create) | PROG(bind) | PROG(convert) | PROG(fault))
 
 static struct plan plan_for(const struct hooks *hooks, const char *text, bool strict)
