@@ -7,9 +7,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <bpf/btf.h>
 #include <linux/kvm.h>
 
+#include "../lib/btf_names.h"
 #include "../lib/log.h"
 #include "hooks.h"
 #include "policy_model.h"
@@ -142,10 +142,19 @@ static void ask_kvm(struct hooks *hooks)
 	close(fd);
 }
 
-static void note_function(struct hooks *hooks, const char *name)
+/*
+ * None of these names stands for anything else than the function: that of KVM's core is not in the
+ * kernel's own types where KVM is a module, though some of its structures are named there.
+ */
+static void note_name(const char *name, void *data)
 {
+	struct hooks *hooks = data;
 	unsigned int i;
 
+	if (!strcmp(name, "kvm_get_kvm"))
+		hooks->knows_kvm = true;
+	if (strncmp(name, "bpf_", 4))
+		return;
 	if (!strcmp(name, "bpf_get_fsverity_digest"))
 		hooks->has_verity = true;
 	if (!strcmp(name, "bpf_task_from_pid"))
@@ -158,43 +167,20 @@ static void note_function(struct hooks *hooks, const char *name)
 	}
 }
 
-static int read_types(struct hooks *hooks)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	const struct btf_type *type;
-	const char *name;
-	unsigned int id;
-
-	if (!btf)
-		return errno == ENOENT ? -EOPNOTSUPP : -errno;
-	for (id = 1; id < btf__type_cnt(btf); id++) {
-		type = btf__type_by_id(btf, id);
-		if (!btf_is_func(type) && !btf_is_struct(type))
-			continue;
-		name = btf__name_by_offset(btf, type->name_off);
-		if (name && btf_is_func(type) && !strncmp(name, "bpf_", 4))
-			note_function(hooks, name);
-		else if (name && btf_is_struct(type) && !strcmp(name, "kvm_memory_slot"))
-			hooks->knows_kvm = true;
-	}
-	if (!access("/sys/kernel/btf/kvm", R_OK))
-		hooks->knows_kvm = true;
-	btf__free(btf);
-	return 0;
-}
-
 int hooks_probe(struct hooks *hooks)
 {
 	int ret;
 
 	memset(hooks, 0, sizeof(*hooks));
 	ask_kvm(hooks);
-	ret = read_types(hooks);
-	if (ret == -EOPNOTSUPP)
-		return log_error(ret, "no type information (/sys/kernel/btf/vmlinux)",
+	ret = btf_names(BTF_OF_KERNEL, note_name, hooks);
+	if (ret == -ENOENT)
+		return log_error(-EOPNOTSUPP, "no type information (" BTF_OF_KERNEL ")",
 				 "use a kernel with CONFIG_DEBUG_INFO_BTF", "look at the kernel");
 	if (ret)
-		return log_error(ret, NULL, NULL, "read /sys/kernel/btf/vmlinux");
+		return log_error(ret, NULL, NULL, "read " BTF_OF_KERNEL);
+	if (!access("/sys/kernel/btf/kvm", R_OK))
+		hooks->knows_kvm = true;
 	read_lsms(hooks);
 	if (!(hooks->present & PROG(tag_exec)))
 		return log_error(-EOPNOTSUPP, "the kernel has no LSM programs",
