@@ -25,7 +25,7 @@ _gmemctl()
 	case $prev in
 	-o | --output) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur") ;;
 	-m | --mode | set-mode) mapfile -t COMPREPLY < <(compgen -W 'enforce audit' -- "$cur") ;;
-	--op) mapfile -t COMPREPLY < <(compgen -W 'create bind mmap fault convert punch receive' -- "$cur") ;;
+	--op) mapfile -t COMPREPLY < <(compgen -W 'create bind mmap fault convert punch receive trace preload sqpoll lock' -- "$cur") ;;
 	--direction) mapfile -t COMPREPLY < <(compgen -W 'to-private to-shared' -- "$cur") ;;
 	--flags) _gmemctl_list 'none mmap init-shared' ;;
 	--prot) _gmemctl_list 'none read write exec' ;;

@@ -185,6 +185,21 @@ static void check_rules(struct checker *checker)
 		check_rule(checker, i);
 }
 
+/* Guards that are asked for, and nothing that they could be for. */
+static void check_guards(const struct policy *policy, struct diags *diags)
+{
+	size_t i;
+
+	if (!(policy->guards & policy->guards_written))
+		return;
+	for (i = 0; i < policy->nr_subjects; i++) {
+		if (policy->subjects[i].exe || policy->subjects[i].has_verity)
+			return;
+	}
+	diag_warning(diags, policy->guards_place, "they are for tasks that have exe or verity",
+		     "guards have no effect: no subject names an executable");
+}
+
 int policy_check(const struct compiled *compiled, struct diags *diags)
 {
 	const struct policy *policy = compiled->policy;
@@ -209,6 +224,7 @@ int policy_check(const struct compiled *compiled, struct diags *diags)
 			diag_warning(diags, policy->subjects[i].place, NULL,
 				     "no rule names subject \"%s\"", policy->subjects[i].name);
 	}
+	check_guards(policy, diags);
 	ret = diags->nr_errors ? -EBADMSG : 0;
 out:
 	free(checker->covers);

@@ -92,7 +92,8 @@ struct policy {
 	__u32 default_deny; /* bits of enum gmem_operation */
 	struct place default_places[GMEM_DO_MAX];
 	__u32 guards;	      /* that are up: bits of enum gmem_guard */
-	__u32 guards_written; /* of these, what the file says itself */
+	__u32 guards_written; /* of all, what the file says itself: up or not */
+	struct place guards_place;
 	struct policy_subject *subjects;
 	size_t nr_subjects;
 	struct policy_rule *rules;

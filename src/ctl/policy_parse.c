@@ -332,6 +332,39 @@ static int read_default(void *context, const struct tree *value, void *into)
 			     reader->diags);
 }
 
+static int read_guard(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy *policy = into;
+	int guard = value_number(VALUE_GUARD, value->key->text);
+
+	policy->guards_written |= 1U << guard;
+	if (!tree_is(value, TREE_SCALAR, "a guard", reader->diags))
+		return 0;
+	if (!strcmp(value->text, "allow"))
+		policy->guards &= ~(1U << guard);
+	else if (strcmp(value->text, "deny"))
+		diag_error(reader->diags, value->place, NULL,
+			   "a guard must be deny or allow, not \"%s\"", value->text);
+	return 0;
+}
+
+static const struct tree_key guard_keys[] = {
+#define X(name, ...) { #name, read_guard, false },
+	GMEM_POLICY_GUARDS(X)
+#undef X
+};
+
+static int read_guards(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy *policy = into;
+
+	policy->guards_place = value->key->place;
+	return tree_read_map(value, "guards", guard_keys, NR(guard_keys), reader, into,
+			     reader->diags);
+}
+
 static int read_rules(void *context, const struct tree *value, void *into)
 {
 	struct reader *reader = context;
@@ -357,9 +390,10 @@ static int read_rules(void *context, const struct tree *value, void *into)
 
 /* Subjects come before the rules that name them, wherever they stand in the file. */
 static const struct tree_key policy_keys[] = {
-	{ "version", read_version, true },    { "name", read_policy_name, true },
-	{ "mode", read_mode, true },	      { "default", read_default, true },
-	{ "subjects", read_subjects, false }, { "rules", read_rules, true },
+	{ "version", read_version, true }, { "name", read_policy_name, true },
+	{ "mode", read_mode, true },	   { "default", read_default, true },
+	{ "guards", read_guards, false },  { "subjects", read_subjects, false },
+	{ "rules", read_rules, true },
 };
 
 static struct policy *policy_new(const char *text, size_t len, const char *file)

@@ -24,6 +24,7 @@ static const char *const raw[VALUE_KINDS][MOST_NAMES + 1] = {
 	[VALUE_DIRECTION] = { GMEM_DIRECTIONS_OF_CONVERSION(X) },
 	[VALUE_TYPE] = { GMEM_VM_TYPES(X) "other" },
 	[VALUE_CONDITION] = { POLICY_CONDITIONS(X) },
+	[VALUE_GUARD] = { GMEM_POLICY_GUARDS(X) },
 };
 #undef X
 

@@ -14,6 +14,7 @@ enum value_kind {
 	VALUE_DIRECTION, /* to-private, to-shared: enum gmem_direction */
 	VALUE_TYPE,	 /* types of VMs, and other: enum gmem_vm_type */
 	VALUE_CONDITION, /* enum policy_condition */
+	VALUE_GUARD,	 /* that a policy switches: enum gmem_guard */
 	VALUE_KINDS
 };
 

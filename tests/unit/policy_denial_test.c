@@ -161,14 +161,48 @@ static void test_json(void **state)
 	json.buf[json.len] = '\0';
 	assert_string_equal(
 		json.buf,
-		"{\"seq\":3,\"time_ns\":0,\"generation\":7,\"operation\":\"bind\","
+		"{\"seq\":3,\"time_ns\":0,\"generation\":7,\"operation\":\"bind\",\"guard\":null,"
 		"\"verdict\":\"would_deny\",\"who\":{\"pid\":11,\"tid\":12,\"comm\":\"a task\","
 		"\"uid\":1000,\"exe\":null,\"exe_certain\":false,\"exe_inode\":{\"dev\":\"8:1\",\"ino\":77},"
 		"\"cgroup\":null},\"instance\":null,\"request\":{\"size\":\"8KiB\","
-		"\"flags\":\"none\",\"range\":\"0x0-0xfff\",\"vm-type\":\"unknown\"},"
+		"\"flags\":\"none\",\"range\":\"0x0-0xfff\",\"vm-type\":\"unknown\"},\"target_pid\":null,"
 		"\"by\":{\"cause\":\"rule\",\"policy\":\"p\",\"rule\":\"trial\",\"number\":2,"
 		"\"line\":10,\"audit\":true,\"why\":\"rule trial in audit mode (p:10)\"}}");
 	json_free(&json);
+}
+
+/* What a guard kept off has no rule, and nothing of an instance. */
+static void test_guard(void **state)
+{
+	struct gmem_denial e =
+		event(GMEM_DO_GUARD(GMEM_GUARD_trace), GMEM_RULE_NONE, GMEM_VERDICT_denied);
+	struct denial denial = { .event = &e, .policy = policy, .exe = "/bin/gdb" };
+	struct json json = { 0 };
+	char line[512] = "";
+	FILE *out;
+
+	(void)state;
+	setenv("TZ", "UTC", 1);
+	e.request.size = 0;
+	e.request.start = 4711;
+	out = fmemopen(line, sizeof(line), "w");
+	denial_print(&denial, out);
+	fclose(out);
+	assert_string_equal(line, "1970-01-01 00:00:00.000000 denied trace: pid 11 (a task) uid "
+				  "1000 exe /bin/gdb cgroup - of process 4711 by the guard trace "
+				  "(p) generation 7\n");
+	denial_json(&denial, &json);
+	json.buf[json.len] = '\0';
+	assert_non_null(strstr(json.buf, "\"operation\":null,\"guard\":\"trace\""));
+	assert_non_null(strstr(json.buf, "\"request\":{},\"target_pid\":4711"));
+	assert_non_null(strstr(json.buf, "\"cause\":\"guard\",\"policy\":\"p\",\"rule\":null"));
+	json_free(&json);
+	e.request.op = GMEM_DO_GUARD(GMEM_GUARD_sqpoll);
+	expect(&e, policy, "the guard sqpoll (p)");
+	e.request.op = GMEM_DO_GUARD(GMEM_GUARD_lock);
+	expect(&e, NULL, "the guard lock (its policy is gone)");
+	e.request.op = GMEM_DO_GUARD(GMEM_GUARD_MAX);
+	expect(&e, policy, "the guard ? (p)");
 }
 
 /* The last member is what must be told. */
@@ -221,9 +255,10 @@ static void test_gaps_begin(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_why),  cmocka_unit_test(test_audit),
-		cmocka_unit_test(test_text), cmocka_unit_test(test_json),
-		cmocka_unit_test(test_gaps), cmocka_unit_test(test_gaps_begin),
+		cmocka_unit_test(test_why),   cmocka_unit_test(test_audit),
+		cmocka_unit_test(test_text),  cmocka_unit_test(test_json),
+		cmocka_unit_test(test_gaps),  cmocka_unit_test(test_gaps_begin),
+		cmocka_unit_test(test_guard),
 	};
 
 	return cmocka_run_group_tests(tests, parse, release);

@@ -64,6 +64,19 @@ static const struct {
 	{ HEAD_TOP "default: { create: no }\n",
 	  "4:20: a default must be allow or deny, not \"no\"" },
 	{ HEAD_TOP "default: deny\n", "4:10: default must be a map, this is a word" },
+	/* guards */
+	{ HEAD "guards: deny\n", "5:9: guards must be a map, this is a word" },
+	{ HEAD "guards: { trace: no }\n", "5:18: a guard must be deny or allow, not \"no\"" },
+	{ HEAD "guards: { trace: [deny] }\n", "a guard must be a word, this is a list" },
+	{ HEAD "guards: { trce: deny }\n",
+	  "5:11: guards has no key \"trce\"; did you mean \"trace\"?" },
+	{ HEAD "guards: { lock: deny }\n", "5:11: guards has no key \"lock\"" },
+	{ HEAD "guards: { sqpoll: deny, sqpoll: allow }\n",
+	  "5:25: \"sqpoll\" is there twice, first in line 5" },
+	{ HEAD "guards: { preload: deny }\nguards: { preload: deny }\n",
+	  "6:1: \"guards\" is there twice, first in line 5" },
+	{ HEAD "guards: { trace: deny }\nsubjects: { s: { uid: 1 } }\nrules: []\n",
+	  "5:1: guards have no effect" },
 	/* subjects */
 	{ HEAD "subjects: { a: { exe: qemu } }\n", "5:23: exe must be a path that begins" },
 	{ HEAD "subjects: { a: { uid: [] } }\n", "5:23: uid is empty" },
@@ -213,6 +226,37 @@ static void test_required(void **state)
 	assert_int_equal(policy_open_text(text, strlen(text), "test", true, &file), -EBADMSG);
 	assert_int_equal(file.diags.nr_errors, 2);
 	policy_close(&file);
+}
+
+/* All are up, but for those that the file takes down. */
+static void test_guards(void **state)
+{
+	static const struct {
+		const char *text;
+		__u32 guards, written;
+	} cases[] = {
+		{ "", POLICY_GUARDS_ALL, 0 },
+		{ "guards: {}\n", POLICY_GUARDS_ALL, 0 },
+		{ "guards: { trace: deny }\n", POLICY_GUARDS_ALL, 1 << GMEM_GUARD_trace },
+		{ "guards: { sqpoll: allow, trace: deny }\n",
+		  1 << GMEM_GUARD_trace | 1 << GMEM_GUARD_preload,
+		  1 << GMEM_GUARD_trace | 1 << GMEM_GUARD_sqpoll },
+		{ "guards:\n  trace: allow\n  preload: allow\n  sqpoll: allow\n", 0,
+		  POLICY_GUARDS_ALL },
+	};
+	struct policy_file file;
+	char text[1024];
+	size_t i;
+
+	(void)state;
+	assert_int_equal(POLICY_GUARDS_ALL, 7);
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		snprintf(text, sizeof(text), HEAD "%srules: []\n", cases[i].text);
+		assert_int_equal(policy_open_text(text, strlen(text), "test", false, &file), 0);
+		assert_int_equal(file.compiled.head.guards, cases[i].guards);
+		assert_int_equal(file.policy->guards_written, cases[i].written);
+		policy_close(&file);
+	}
 }
 
 /* So many rules; in what they say an 'N' stands for the number of each, from 1. */
@@ -413,8 +457,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errors),	 cmocka_unit_test(test_all_at_once),
-		cmocka_unit_test(test_required), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_values),	 cmocka_unit_test(test_trees),
+		cmocka_unit_test(test_required), cmocka_unit_test(test_guards),
+		cmocka_unit_test(test_limits),	 cmocka_unit_test(test_values),
+		cmocka_unit_test(test_trees),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
