@@ -155,6 +155,7 @@ $(O)/unit/%_test: tests/unit/%_test.c $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ)
 # Empty programs where gmemtop has its own: it asks gmemtop's table.
 $(O)/tests/bench_floor: $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ))
 $(O)/tests/bench_floor: BENCH_LIBS = $(TOP_LIBS)
+$(O)/tests/bench_floor_lsm: BENCH_LIBS = -lbpf -lelf -lz
 $(O)/tests/bench_costs: BENCH_LIBS = -ljson-c
 
 unit: $(UNIT_TESTS)	## the unit tests, which need neither root nor a VM

@@ -25,7 +25,7 @@ lab()
 }
 
 lab vanilla vanilla 1 "tests/bench/lane.sh $lane_options"
-lab patched patched 1 "tests/bench/lane.sh $lane_options $sizes"
+lab patched patched 1 "tests/bench/lane.sh $lane_options -p $sizes"
 lanes=(vanilla="$out/vanilla" patched="$out/patched")
 # Seconds are those of the emulator as it is, which counts nothing; three times, because it is not alone.
 # What is left to chance even so is no test.

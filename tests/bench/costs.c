@@ -19,7 +19,7 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MAX_NUMBERS   256
-#define MAX_BOUNDS    64
+#define MAX_BOUNDS    96
 #define NAME_LEN      48
 
 #define KIB_24M	     (24 << 10)
@@ -47,6 +47,35 @@ static const struct op ops[] = {
 	{ "create_close", "create and close", { 0, 0 }, 0, NULL },
 	{ "mmap_munmap", "mmap and munmap", { 0, 0 }, 0, NULL },
 };
+
+/* What policies decide: instructions that one with a single rule may add, 0: no bound. */
+static const struct {
+	const char *name, *title;
+	double added;
+} decided[] = {
+	{ "convert", "convert a page", 400 },
+	{ "create_close", "create and close", 900 },
+	{ "mmap_munmap", "mmap and munmap", 500 },
+	{ "host_fault", "host fault", 0 },
+	{ "punch", "punch a hole", 0 },
+	{ "bind_unbind", "bind and unbind", 0 },
+	{ "receive_close", "receive and close", 0 },
+};
+
+/* What is nobody's business. */
+static const struct {
+	const char *name, *title;
+} files[] = {
+	{ "read_file", "read a byte of a file" },
+	{ "mmap_file", "mmap and munmap of a file" },
+	{ "ioctl_file", "ioctl on a file" },
+};
+
+static const unsigned int rules[] = { 1, 1024 };
+
+#define MAX_OVER_1_RULE	   1.05 /* times what it costs with one rule */
+#define MAX_OVER_EMPTY_LSM 1.3	/* times what it costs with empty programs */
+#define MAX_LOAD	   50e6 /* instructions, of 1,024 rules */
 
 static const char *const watchers[] = { "empty", "gmemtop", "bpftrace" };
 static const unsigned int sizes[] = { 10, 100, 1000, 10000 };
@@ -143,7 +172,7 @@ static const struct bound *judge(const char *what, const char *where, double mea
 	return b;
 }
 
-enum form { COUNT, ADDED, PERCENT, ADDED_PERCENT, SECONDS };
+enum form { COUNT, ADDED, PERCENT, ADDED_PERCENT, SECONDS, TIMES };
 
 static void format(enum form form, double value, char *buf, size_t size)
 {
@@ -157,7 +186,8 @@ static void format(enum form form, double value, char *buf, size_t size)
 	switch (form) {
 	case PERCENT: snprintf(buf, size, "%.0f%%", value); return;
 	case ADDED_PERCENT: snprintf(buf, size, "%+.2f%%", value); return;
-	case SECONDS: snprintf(buf, size, "%.2f", value); return;
+	case SECONDS:
+	case TIMES: snprintf(buf, size, "%.2f", value); return;
 	case ADDED:
 	case COUNT: break;
 	}
@@ -299,6 +329,122 @@ static void print_growth(enum lane lane, bool text)
 	}
 }
 
+static void print_decided(bool text, struct json_object *list)
+{
+	const struct bound *b_added, *b_times;
+	double alone, any, one, many;
+	struct json_object *row;
+	size_t i;
+
+	if (text && !isnan(get(PATCHED, "policy_any", decided[0].name)))
+		printf("\nUnder a policy of one rule; with 1 and 1,024 rules that look at everything\n"
+		       "%-22s %8s %8s %14s %8s %8s %6s %14s\n",
+		       "operation", "alone", "1 rule", "bound     ", "1 rule", "1,024", "times",
+		       "bound     ");
+	for (i = 0; i < ARRAY_SIZE(decided); i++) {
+		alone = get(PATCHED, "idle", decided[i].name);
+		any = get(PATCHED, "policy_any", decided[i].name) - alone;
+		one = get(PATCHED, "policy_1", decided[i].name);
+		many = get(PATCHED, "policy_1024", decided[i].name);
+		if (isnan(any))
+			continue;
+		b_added = judge(decided[i].name, "a policy in force", any, decided[i].added,
+				"instructions", NULL);
+		b_times = judge(decided[i].name, "1,024 rules over 1 rule", many / one,
+				MAX_OVER_1_RULE, "times", NULL);
+		if (text) {
+			printf("%-22s", decided[i].title);
+			cell(COUNT, 8, alone);
+			cell(ADDED, 8, any);
+			bound_cell(ADDED, b_added);
+			cell(ADDED, 8, one - alone);
+			cell(ADDED, 8, many - alone);
+			cell(TIMES, 6, many / one);
+			bound_cell(TIMES, b_times);
+			printf("\n");
+		}
+		row = json_object_new_object();
+		json_object_object_add(row, "operation", json_object_new_string(decided[i].name));
+		put(row, "alone", alone);
+		put(row, "one_rule", any);
+		put(row, "one_rule_with_conditions", one - alone);
+		put(row, "1024_rules_with_conditions", many - alone);
+		json_object_array_add(list, row);
+	}
+}
+
+static void print_files(bool text, struct json_object *list)
+{
+	double alone, empty, policy;
+	struct json_object *row;
+	const struct bound *b;
+	size_t i;
+
+	if (text && !isnan(get(PATCHED, "policy_any", files[0].name)))
+		printf("\n%-26s %8s %8s %8s %6s %14s\n", "what is no instance", "alone", "empty",
+		       "policy", "times", "bound     ");
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		alone = get(PATCHED, "idle", files[i].name);
+		empty = get(PATCHED, "empty_lsm", files[i].name);
+		policy = get(PATCHED, "policy_any", files[i].name);
+		if (isnan(policy))
+			continue;
+		b = judge(files[i].name, "a policy over empty LSM programs", policy / empty,
+			  MAX_OVER_EMPTY_LSM, "times", NULL);
+		if (text) {
+			printf("%-26s", files[i].title);
+			cell(COUNT, 8, alone);
+			cell(ADDED, 8, empty - alone);
+			cell(ADDED, 8, policy - alone);
+			cell(TIMES, 6, policy / empty);
+			bound_cell(TIMES, b);
+			printf("\n");
+		}
+		row = json_object_new_object();
+		json_object_object_add(row, "operation", json_object_new_string(files[i].name));
+		put(row, "alone", alone);
+		put(row, "empty", empty - alone);
+		put(row, "policy", policy - alone);
+		json_object_array_add(list, row);
+	}
+}
+
+static void print_loads(bool text, struct json_object *list)
+{
+	struct json_object *row;
+	const struct bound *b;
+	char name[NAME_LEN];
+	double first, later;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rules); i++) {
+		snprintf(name, sizeof(name), "first_%u", rules[i]);
+		first = get(PATCHED, "load", name);
+		snprintf(name, sizeof(name), "later_%u", rules[i]);
+		later = get(PATCHED, "load", name);
+		if (isnan(later))
+			continue;
+		b = rules[i] == 1
+			    ? NULL
+			    : judge("load", "1,024 rules", later, MAX_LOAD, "instructions", NULL);
+		if (text) {
+			if (!i)
+				printf("\n%-22s %12s %12s %14s\n", "gmemctl load", "first", "later",
+				       "bound     ");
+			printf("%-4u rules            ", rules[i]);
+			cell(COUNT, 12, first);
+			cell(COUNT, 12, later);
+			bound_cell(COUNT, b);
+			printf("\n");
+		}
+		row = json_object_new_object();
+		json_object_object_add(row, "rules", json_object_new_int64(rules[i]));
+		put(row, "first_instructions", first);
+		put(row, "later_instructions", later);
+		json_object_array_add(list, row);
+	}
+}
+
 /* Returns how many bounds are broken that are not known to be. */
 static int print_bounds(bool text, struct json_object *list)
 {
@@ -311,7 +457,7 @@ static int print_bounds(bool text, struct json_object *list)
 
 		broken += !b->met && !b->known;
 		if (text && !b->met)
-			printf("missed: %s: %.2f %s, bound %.0f%s%s%s\n", b->what, b->measured,
+			printf("missed: %s: %.2f %s, bound %.10g%s%s%s\n", b->what, b->measured,
 			       b->unit, b->max, b->known ? " (known: " : "",
 			       b->known ? b->known : "", b->known ? ")" : "");
 		row = json_object_new_object();
@@ -331,8 +477,10 @@ static int print_bounds(bool text, struct json_object *list)
 
 static int print(bool text)
 {
-	struct json_object *all = json_object_new_object(), *lists[3];
-	static const char *const names[] = { "operations", "gmemtop", "bounds" };
+	enum { OPERATIONS, GMEMTOP, POLICIES, FILES, LOADS, BOUNDS, NR_LISTS };
+	struct json_object *all = json_object_new_object(), *lists[NR_LISTS];
+	static const char *const names[NR_LISTS] = { "operations", "gmemtop", "policies",
+						     "files",	   "loads",   "bounds" };
 	bool patched = !isnan(get(PATCHED, "idle", "convert"));
 	int broken, lane;
 	size_t i;
@@ -348,16 +496,19 @@ static int print(bool text)
 		       "bound     ", "bpftrace");
 	for (i = 0; i < ARRAY_SIZE(ops); i++)
 		for (lane = VANILLA; lane <= PATCHED; lane++)
-			print_op(&ops[i], (enum lane)lane, text, lists[0]);
+			print_op(&ops[i], (enum lane)lane, text, lists[OPERATIONS]);
 	if (text)
 		printf("\ngmemtop --json with VMs that convert before every frame\n"
 		       "%6s %14s %9s %14s %9s %14s %7s %14s\n",
 		       "VMs", "instructions", "per VM", "bound     ", "KiB", "bound     ",
 		       "first s", "bound     ");
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
-		print_size(sizes[i], patched ? PATCHED : VANILLA, text, lists[1]);
+		print_size(sizes[i], patched ? PATCHED : VANILLA, text, lists[GMEMTOP]);
 	print_growth(patched ? PATCHED : VANILLA, text);
-	broken = print_bounds(text, lists[2]);
+	print_decided(text, lists[POLICIES]);
+	print_files(text, lists[FILES]);
+	print_loads(text, lists[LOADS]);
+	broken = print_bounds(text, lists[BOUNDS]);
 	if (!text)
 		printf("%s\n", json_object_to_json_string_ext(all, JSON_C_TO_STRING_PLAIN));
 	json_object_put(all);

@@ -1,25 +1,35 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# lane.sh [-q] [N...]
+# lane.sh [-q] [-p] [N...]
 # In the VM: what the operations of bench_ops cost with nothing attached (idle), with an empty program
 # wherever gmemtop has one (empty), with gmemtop, and with bpftrace; then what gmemtop itself costs with N
 # VMs. A line each, as of bench_ops, with WATCHER. before the name. -q leaves out empty and bpftrace.
+# -p: and with policies of gmemctl in force (any: one rule without conditions, 1, 1024: so many with all
+# kinds of them), with empty LSM programs (empty_lsm), and what it costs to load such policies.
 set -eu
 tests=build/tests
-quick=
-if [ "${1:-}" = -q ]; then
-	quick=1
-	shift
-fi
+quick='' policies=''
+while getopts qp option; do
+	case $option in
+	q) quick=1 ;;
+	p) policies=1 ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
 err=$(mktemp)
+instances=(convert convert_unbound convert_redundant create_close mmap_munmap host_fault guest_fault)
+files=(read_file mmap_file ioctl_file)
+decided=(convert create_close mmap_munmap host_fault punch bind_unbind receive_close)
 
+# measure NAME OPERATION...
 measure()
 {
-	"$tests/bench_ops" | sed -u "s/^/$1./"
+	"$tests/bench_ops" "${@:2}" | sed -u "s/^/$1./"
 }
 
-# watched NAME COMMAND...: the operations while COMMAND runs, which prints a line when it is attached and
+# watched NAME COMMAND...: ${operations[@]} while COMMAND runs, which prints a line when it is attached and
 # ends when its standard input does, or by SIGINT. What it prints afterwards is left in $said.
 watched()
 {
@@ -38,7 +48,7 @@ watched()
 		echo "lane.sh: $name did not start: $(tail -n 3 "$err")" >&2
 		return 1
 	fi
-	measure "$name"
+	measure "$name" "${operations[@]}"
 	exec {in}>&-
 	kill -INT "$pid" 2>/dev/null || true
 	said=$(cat <&"$out")
@@ -56,7 +66,56 @@ why_no_bpftrace()
 	fi
 }
 
-measure idle
+# policy N [any]: N rules for as many users, of which the last allows this program what it does; without
+# any, each rule looks at everything that rules can look at.
+policy()
+{
+	local n=$1 i all='[create, bind, mmap, fault, convert, punch, receive]'
+	local none='{ create: deny, bind: deny, mmap: deny, fault: deny, convert: deny, punch: deny, receive: deny }'
+	local types='vm-type: [default, software-protected]' directions='direction: [to-private, to-shared]'
+
+	printf 'version: 1\nname: bench\nmode: enforce\ndefault: %s\nsubjects:\n' "$none"
+	for ((i = 1; i < n; i++)); do
+		printf '  s%d: { uid: [%d] }\n' $i $((1000 + i))
+	done
+	printf '  bench: { uid: [0], exe: %s }\nrules:\n' "$PWD/$tests/bench_ops"
+	for ((i = 1; i < n; i++)); do
+		printf '  - { name: r%d, deny: all, subjects: [s%d], when: { size: ">= %dMiB", range: "%dGiB+1GiB", ' \
+			$i $i $((i % 1000)) $((i % 1000))
+		printf '%s, %s, prot: [exec], flags: [mmap] } }\n' "$types" "$directions"
+	done
+	printf '  - { name: bench, allow: %s, subjects: [bench]' "$all"
+	if [ -z "${2:-}" ]; then
+		printf ', when: { size: "<= 1GiB", range: "0-1TiB", %s, %s, prot: [read, write] }' \
+			"$types" "$directions"
+	fi
+	printf ' }\n'
+}
+
+measure_policies()
+{
+	local dir
+
+	dir=$(mktemp -d)
+	policy 1 any >"$dir/any"
+	policy 1 >"$dir/1"
+	policy 1024 >"$dir/1024"
+	for n in 1 1024; do
+		"$tests/bench_run" "load.first_$n" build/gmemctl load "$dir/$n"
+		"$tests/bench_run" "load.later_$n" build/gmemctl load "$dir/$n"
+		measure "policy_$n" "${decided[@]}"
+		build/gmemctl unload >&2
+	done
+	build/gmemctl load "$dir/any" >&2
+	measure policy_any "${decided[@]}" "${files[@]}"
+	build/gmemctl unload >&2
+	operations=("${files[@]}")
+	watched empty_lsm "$tests/bench_floor_lsm"
+}
+
+measure idle "${instances[@]}"
+[ -z "$policies" ] || measure idle punch bind_unbind receive_close "${files[@]}"
+operations=("${instances[@]}")
 watched gmemtop build/gmemtop --json -d 100000
 if [ -z "$quick" ]; then
 	watched empty "$tests/bench_floor"
@@ -67,4 +126,5 @@ if [ -z "$quick" ]; then
 		echo "lane.sh: no bpftrace in the table: $why" >&2
 	fi
 fi
+[ -z "$policies" ] || measure_policies
 [ $# = 0 ] || "$tests/bench_refresh" "$@" | sed -u 's/^/gmemtop./'

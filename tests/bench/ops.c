@@ -6,21 +6,26 @@
  *
  * One line per operation: name, operations per round, cost of one operation in the cheapest round
  * and in the median one.
+ *
+ *   bench_ops [OPERATION...]
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../vm/lib/kvm.h"
+#include "../vm/lib/wanted.h"
 #include "vcpu.h"
 
 #define PAGES	  512UL
@@ -38,7 +43,7 @@ struct bench {
 	int (*without)(unsigned int ops); /* after each: the same but for the operations */
 };
 
-static int kvm_fd, vm_fd, gmem_fd = -1;
+static int kvm_fd, vm_fd = -1, gmem_fd = -1, file_fd = -1, pid_fd = -1;
 static char *mem = MAP_FAILED;
 static struct vcpu vcpu = { .fd = -1 };
 
@@ -59,11 +64,12 @@ static void teardown(void)
 	if (mem != MAP_FAILED)
 		munmap(mem, SIZE);
 	vcpu_close(&vcpu);
-	if (gmem_fd >= 0)
-		close(gmem_fd);
+	close(gmem_fd);
 	close(vm_fd);
+	close(file_fd);
+	close(pid_fd);
 	mem = MAP_FAILED;
-	gmem_fd = -1;
+	gmem_fd = vm_fd = file_fd = pid_fd = -1;
 }
 
 static int bound_setup(uint64_t gpa)
@@ -142,6 +148,94 @@ static int mmap_round(unsigned int ops)
 	return 0;
 }
 
+/* Nothing is there to be freed. */
+static int punch_round(unsigned int ops)
+{
+	for (unsigned int i = 0; i < ops; i++)
+		if (fallocate(gmem_fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0, KVM_PAGE))
+			return -errno;
+	return 0;
+}
+
+static int instance_setup(void)
+{
+	int r = create_vm(KVM_X86_SW_PROTECTED_VM);
+
+	return r ? r : create_instance(0);
+}
+
+static int bind_round(unsigned int ops)
+{
+	for (unsigned int i = 0; i < ops; i++)
+		if (kvm_bind(vm_fd, 0, gmem_fd, GPA, SIZE, 0) ||
+		    kvm_bind(vm_fd, 0, gmem_fd, GPA, 0, 0))
+			return -errno;
+	return 0;
+}
+
+static int receive_setup(void)
+{
+	int r = instance_setup();
+
+	pid_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	return r || pid_fd >= 0 ? r : -errno;
+}
+
+static int receive_round(unsigned int ops)
+{
+	for (unsigned int i = 0; i < ops; i++) {
+		int fd = (int)syscall(SYS_pidfd_getfd, pid_fd, gmem_fd, 0);
+
+		if (fd < 0)
+			return -errno;
+		close(fd);
+	}
+	return 0;
+}
+
+/* What every program on the host does all the time. */
+static int file_setup(void)
+{
+	char path[] = "/tmp/bench_ops.XXXXXX";
+
+	file_fd = mkstemp(path);
+	if (file_fd < 0)
+		return -errno;
+	unlink(path);
+	return ftruncate(file_fd, KVM_PAGE) ? -errno : 0;
+}
+
+static int read_round(unsigned int ops)
+{
+	char byte;
+
+	for (unsigned int i = 0; i < ops; i++)
+		if (pread(file_fd, &byte, 1, 0) != 1)
+			return -errno;
+	return 0;
+}
+
+static int mmap_file_round(unsigned int ops)
+{
+	for (unsigned int i = 0; i < ops; i++) {
+		void *m = mmap(NULL, KVM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file_fd, 0);
+
+		if (m == MAP_FAILED || munmap(m, KVM_PAGE))
+			return -errno;
+	}
+	return 0;
+}
+
+static int ioctl_round(unsigned int ops)
+{
+	int size;
+
+	for (unsigned int i = 0; i < ops; i++)
+		if (ioctl(file_fd, FIGETBSZ, &size))
+			return -errno;
+	return 0;
+}
+
 static int fault_setup(void)
 {
 	int r = mmap_setup();
@@ -196,6 +290,12 @@ static const struct bench benches[] = {
 	{ "mmap_munmap", 512, mmap_setup, NULL, mmap_round, NULL },
 	{ "host_fault", 4 * PAGES, fault_setup, NULL, fault_round, NULL },
 	{ "guest_fault", PAGES, guest_setup, guest_punch, guest_round, guest_round },
+	{ "punch", 512, instance_setup, NULL, punch_round, NULL },
+	{ "bind_unbind", 64, instance_setup, NULL, bind_round, NULL },
+	{ "receive_close", 512, receive_setup, NULL, receive_round, NULL },
+	{ "read_file", 2048, file_setup, NULL, read_round, NULL },
+	{ "mmap_file", 512, file_setup, NULL, mmap_file_round, NULL },
+	{ "ioctl_file", 2048, file_setup, NULL, ioctl_round, NULL },
 };
 
 static uint64_t cpu_ns(void)
@@ -262,13 +362,14 @@ int main(int argc, char **argv)
 {
 	int failed = 0;
 
+	(void)argc;
 	kvm_fd = kvm_open();
 	if (kvm_fd < 0) {
 		fprintf(stderr, "bench_ops: /dev/kvm: %s\n", strerror(errno));
 		return 4;
 	}
 	for (size_t i = 0; i < sizeof(benches) / sizeof(benches[0]); i++)
-		if (argc < 2 || !strcmp(argv[1], benches[i].name))
+		if (wanted(benches[i].name, argv + 1))
 			failed |= !!run(&benches[i]);
 	return failed;
 }
