@@ -10,8 +10,8 @@
 
 #include <bpf/bpf.h>
 
+#include "../lib/cgroup.h"
 #include "in_force.h"
-#include "policy_resolve.h"
 
 static const struct gmem_set *gmem_set(const void *pool, __u32 index)
 {
@@ -60,15 +60,17 @@ int in_force_open(struct in_force *force, const char *dir)
 	force->slot = GMEM_ACTIVE_SLOT(force->word);
 	if (force->word)
 		force->policy = read_policy(&force->store, force->slot);
-	if (resolve_cgroup_root(force->cgroup_root, sizeof(force->cgroup_root)))
-		*force->cgroup_root = '\0';
+	force->cgroup_root = cgroup_root();
 	return 0;
 }
 
 void in_force_close(struct in_force *force)
 {
-	if (force->loaded)
+	if (force->loaded) {
 		store_close(&force->store);
+		if (force->cgroup_root >= 0)
+			close(force->cgroup_root);
+	}
 	policy_free(force->policy);
 	memset(force, 0, sizeof(*force));
 }
@@ -101,14 +103,17 @@ static __u32 class_of_cgroup(const struct in_force *force, const char *cgroup)
 	struct gmem_cgroup_key key = { .slot = force->slot };
 	char path[4096];
 	__u32 class = 0;
+	uint64_t id;
 	char *end;
 
-	if (!cgroup || !*force->cgroup_root ||
+	if (!cgroup || force->cgroup_root < 0 ||
 	    snprintf(path, sizeof(path), "%s", cgroup) >= (int)sizeof(path))
 		return 0;
 	while (!class) {
-		if (!resolve_cgroup(force->cgroup_root, *path ? path : "/", &key.id))
+		if (!cgroup_id(force->cgroup_root, path, &id)) {
+			key.id = id;
 			class = class_in(force, MAP_cgroups, &key);
+		}
 		end = strrchr(path, '/');
 		if (!end || !path[1])
 			break;

@@ -14,7 +14,7 @@ struct in_force {
 	__u64 word;  /* 0: nothing is in force, and nothing below means anything */
 	unsigned int slot;
 	struct policy *policy; /* for the names; NULL: its text cannot be read */
-	char cgroup_root[4096];
+	int cgroup_root;       /* of the cgroups, negative: there is none */
 	struct pins pins;
 	struct store store;
 };

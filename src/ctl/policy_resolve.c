@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* From the names in a policy to what the kernel knows: users, executables, cgroups. */
-#define _GNU_SOURCE /* name_to_handle_at */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <mntent.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,19 +13,19 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "../lib/cgroup.h"
 #include "../lib/closest.h"
 #include "policy_model.h"
 #include "policy_resolve.h"
 #include "policy_tree.h"
 
-#define MOST_USERS	256 /* that are looked at for what was meant */
-#define CGROUP_ID_BYTES 8
+#define MOST_USERS 256 /* that are looked at for what was meant */
 
 struct resolver {
 	struct policy *policy;
 	struct diags *diags;
 	enum severity severity; /* of what is not here */
-	char cgroup_root[4096]; /* empty: there is none */
+	int cgroup_root;	/* negative: there is none */
 	/* What has been looked up: a name is looked up, and missed, once. */
 	struct name_map users, exes, cgroups;
 	struct policy_uid **first_user;
@@ -74,44 +73,6 @@ int resolve_exe(const char *path, struct gmem_identity *identity)
 	}
 	close(fd);
 	return ret;
-}
-
-int resolve_cgroup_root(char *root, size_t size)
-{
-	struct mntent *entry, spare;
-	int ret = -ENOENT;
-	char buf[4096];
-	FILE *mounts;
-
-	mounts = setmntent("/proc/self/mounts", "re");
-	if (!mounts)
-		return -errno;
-	while (ret && (entry = getmntent_r(mounts, &spare, buf, sizeof(buf)))) {
-		if (!strcmp(entry->mnt_type, "cgroup2") &&
-		    (size_t)snprintf(root, size, "%s", entry->mnt_dir) < size)
-			ret = 0;
-	}
-	endmntent(mounts);
-	return ret;
-}
-
-int resolve_cgroup(const char *root, const char *path, __u64 *id)
-{
-	struct {
-		struct file_handle handle;
-		unsigned char bytes[MAX_HANDLE_SZ];
-	} found = { .handle.handle_bytes = MAX_HANDLE_SZ };
-	char whole[2 * 4096];
-	int mount;
-
-	if ((size_t)snprintf(whole, sizeof(whole), "%s%s", root, path) >= sizeof(whole))
-		return -ENAMETOOLONG;
-	if (name_to_handle_at(AT_FDCWD, whole, &found.handle, &mount, 0))
-		return -errno;
-	if (found.handle.handle_bytes != CGROUP_ID_BYTES)
-		return -EOPNOTSUPP;
-	memcpy(id, found.handle.f_handle, sizeof(*id));
-	return 0;
 }
 
 /* The user that was probably meant. Only this host's own ones are looked at. */
@@ -224,7 +185,7 @@ static void resolve_subject_cgroup(struct resolver *resolver, struct policy_subj
 {
 	struct policy_subject *subjects = resolver->policy->subjects;
 	int first = name_map_find(&resolver->cgroups, subject->cgroup), ret = -ENOENT;
-	const char *root = resolver->cgroup_root;
+	uint64_t id;
 
 	if (first >= 0) {
 		subject->cgroup_known = subjects[first].cgroup_known;
@@ -232,13 +193,16 @@ static void resolve_subject_cgroup(struct resolver *resolver, struct policy_subj
 		return;
 	}
 	name_map_add(&resolver->cgroups, subject->cgroup, (unsigned int)(subject - subjects));
-	if (*root)
-		ret = resolve_cgroup(root, subject->cgroup, &subject->cgroup_id);
+	if (resolver->cgroup_root >= 0)
+		ret = cgroup_id(resolver->cgroup_root, subject->cgroup, &id);
 	subject->cgroup_known = !ret;
+	if (!ret)
+		subject->cgroup_id = id;
 	if (ret)
 		diag_add(resolver->diags, resolver->severity, subject->cgroup_place, NULL,
 			 "cgroup %s: %s", subject->cgroup,
-			 *root ? strerror(-ret) : "no cgroup2 is mounted here");
+			 resolver->cgroup_root >= 0 ? strerror(-ret)
+						    : "no cgroup2 is mounted here");
 }
 
 static int resolver_init(struct resolver *resolver)
@@ -254,8 +218,6 @@ static int resolver_init(struct resolver *resolver)
 	    name_map_init(&resolver->exes, arena, policy->nr_subjects) ||
 	    name_map_init(&resolver->cgroups, arena, policy->nr_subjects))
 		return -ENOMEM;
-	if (resolve_cgroup_root(resolver->cgroup_root, sizeof(resolver->cgroup_root)))
-		*resolver->cgroup_root = '\0';
 	return 0;
 }
 
@@ -269,6 +231,7 @@ int policy_resolve(struct policy *policy, bool required, struct diags *diags)
 	ret = resolver_init(&resolver);
 	if (ret)
 		return ret;
+	resolver.cgroup_root = cgroup_root();
 	for (i = 0; i < policy->nr_subjects; i++) {
 		struct policy_subject *subject = &policy->subjects[i];
 
@@ -278,5 +241,7 @@ int policy_resolve(struct policy *policy, bool required, struct diags *diags)
 		if (subject->cgroup)
 			resolve_subject_cgroup(&resolver, subject);
 	}
+	if (resolver.cgroup_root >= 0)
+		close(resolver.cgroup_root);
 	return diags->nr_errors ? -EBADMSG : 0;
 }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the kernel knows of users, executables and cgroups. */
+/* What the kernel knows of users and executables. */
 #ifndef GMEM_POLICY_RESOLVE_H
 #define GMEM_POLICY_RESOLVE_H
-
-#include <stddef.h>
 
 #include "../../bpf/gmem_policy.h"
 
@@ -15,11 +13,5 @@ int resolve_user(const char *name, __u32 *uid);
  * Return: 0, -ENOEXEC if it is no regular file, or a negative errno.
  */
 int resolve_exe(const char *path, struct gmem_identity *identity);
-
-/* Where cgroup2 is mounted. Return: 0, -ENOENT, or a negative errno. */
-int resolve_cgroup_root(char *root, size_t size);
-
-/* The id of a cgroup: @path below @root, the mount. Return: 0 or a negative errno. */
-int resolve_cgroup(const char *root, const char *path, __u64 *id);
 
 #endif /* GMEM_POLICY_RESOLVE_H */

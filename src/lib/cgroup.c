@@ -13,6 +13,12 @@
 
 #define HANDLE_KERNFS 0xfe
 
+/* The number is all that it says. */
+struct kernfs_handle {
+	struct file_handle head;
+	uint64_t id;
+};
+
 int cgroup_root(void)
 {
 	struct mntent *mount;
@@ -75,12 +81,25 @@ int cgroup_open(int root, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+int cgroup_id(int root, const char *path, uint64_t *id)
+{
+	struct kernfs_handle handle = { .head.handle_bytes = sizeof(*id) };
+	int mount;
+
+	while (*path == '/')
+		path++;
+	if (name_to_handle_at(root, *path ? path : ".", &handle.head, &mount, 0))
+		return errno == EOVERFLOW ? -EOPNOTSUPP : -errno;
+	if (handle.head.handle_bytes != sizeof(*id))
+		return -EOPNOTSUPP;
+	memcpy(id, handle.head.f_handle, sizeof(*id));
+	return 0;
+}
+
 int cgroup_path(int root, uint64_t id, char *path, size_t size)
 {
-	struct {
-		struct file_handle head;
-		uint64_t id;
-	} handle = { .head = { .handle_bytes = sizeof(id), .handle_type = HANDLE_KERNFS } };
+	struct kernfs_handle handle = { .head = { .handle_bytes = sizeof(id),
+						  .handle_type = HANDLE_KERNFS } };
 	char name[PATH_MAX], top[PATH_MAX];
 	const char *rest;
 	int fd, ret;

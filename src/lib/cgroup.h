@@ -20,6 +20,16 @@ int cgroup_root(void);
 int cgroup_open(int root, const char *path);
 
 /**
+ * cgroup_id - the kernel's number of a cgroup
+ * @root: as of cgroup_root()
+ * @path: as in /proc/PID/cgroup
+ * @id: the result
+ *
+ * Return: 0 or a negative errno.
+ */
+int cgroup_id(int root, const char *path, uint64_t *id);
+
+/**
  * cgroup_path - the path of a cgroup, as in /proc/PID/cgroup
  * @root: as of cgroup_root()
  * @id: the kernel's number
