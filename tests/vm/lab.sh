@@ -10,6 +10,7 @@
 #   MEM, SMP  MiB of memory and CPUs (4096, 2)      APPEND  more words for the kernel's command line
 #   LAB_DIR   the directory of this run (a new one in build/lab); the VM sees it as $LAB_OUT,
 #             and the directory of its kernel as $LAB_KERNEL
+#             ($LAB_OUT/out and /err are pipes of the lab's own, /cmd /conf /status /stdout /stderr its files)
 # Standard output and error are CMD's own. Exit status: CMD's own; 124 timeout; 125 the lab failed, or
 # the kernel printed a report (BUG, WARNING, Oops, KASAN, lockdep, RCU stall, kmemleak); 2 usage.
 set -eu
