@@ -111,6 +111,7 @@ enum bypass_code {
 
 #define BYPASS_NO_OP (-1)
 #define BYPASS_SOME  (-1) /* denials: one at least */
+#define BYPASS_NONE  (-2) /* denials: none, it came to nothing otherwise */
 
 struct bypass_case {
 	const char
@@ -141,7 +142,13 @@ struct bypass_case {
 #define BYPASS_LIMIT 30
 
 /* The tables end with an entry without id. */
-#define BYPASS_AREAS(X) X(creation)
+#define BYPASS_AREAS(X) \
+	X(creation)     \
+	X(mapping)      \
+	X(descriptors)  \
+	X(rings)        \
+	X(races)        \
+	X(plain)
 
 #define X(name) extern const struct bypass_case bypass_##name[];
 BYPASS_AREAS(X)
@@ -180,6 +187,8 @@ void stage_remove(void);
  */
 typedef int (*player_fn)(int peer);
 int play(enum who who, player_fn fn);
+/* The same as another user, who can open /dev/kvm as well. */
+int play_as(uid_t uid, enum who who, player_fn fn);
 
 /**
  * play_two - two players, connected by a socket
@@ -190,10 +199,16 @@ int play_two(enum who first, player_fn fn, enum who second, player_fn fn2);
 
 /* Start a player; its end of the socket is @peer (-1: none), which stays open here. */
 pid_t player_start(enum who who, player_fn fn, int peer);
+pid_t player_start_as(uid_t uid, enum who who, player_fn fn, int peer);
 int player_wait(pid_t pid);
 
 /* Become another program with @fn to do, in this process, with the fds that are open. */
 int become(enum who who, player_fn fn, int peer);
+/* The same with any copy of this program. */
+int become_file(const char *path, player_fn fn, int peer);
+/* What a player's arguments say that it does, after "--play"; then comes a number, 0 is one. */
+#define PLAYER_ROLE 32
+void player_role(player_fn fn, char role[PLAYER_ROLE]);
 
 /* For main(): is this process a player? Does not return then. */
 void player_main(int argc, char **argv);
@@ -235,13 +250,35 @@ struct vmm {
 
 #define INSTANCE_SIZE (4UL * 4096)
 
+/* The user that policies do not name. */
+#define OTHER_USER 1002
+
+/* Become that user, in the effective ids. Return: 0 or ENDED_BROKEN. */
+int demote(void);
+
+/*
+ * What players that become others leave open for them: an instance, a VM, a vCPU, a ring and what
+ * belongs to it.
+ */
+enum left_open { LEFT_INSTANCE = 10, LEFT_VM, LEFT_VCPU, LEFT_RING, LEFT_PARAMS };
+
+/* Return: 0 or ENDED_BROKEN. */
+int leave_open(int fd, enum left_open as);
+
 /* A VM without an instance. Return: 0, ENDED_ABSENT, ENDED_BROKEN. */
 int vmm_open(struct vmm *v, enum instance_kind kind);
 /* Its instance, asked for as a VMM does. Return: 0, the errno, ENDED_ABSENT. */
 int vmm_create(struct vmm *v);
 /* Both. */
 int vmm_make(struct vmm *v, enum instance_kind kind);
+/* With private memory where there is such a thing. */
+int vmm_make_bindable(struct vmm *v);
 void vmm_close(struct vmm *v);
+
+#define BYPASS_SLOT 3
+
+/* Bind all of the instance at KVM_TEST_GPA. Return: 0, the errno; ENDED_ABSENT: never possible. */
+int vmm_bind(struct vmm *v);
 
 /* The whole of an instance; NULL: errno says why. */
 char *map_instance(int fd, int prot);
@@ -283,8 +320,11 @@ void stage_unload(void);
 /* Somebody else may have loaded a policy since. */
 void stage_forget(void);
 
-/* Take the events that there are, and compare: all of @op, denied, @n of them. Return: 0 or -1. */
-int check_events(int op, uint64_t n);
+/*
+ * Was there, since @before, exactly this: @n denials of @op (BYPASS_SOME: one at least), and as
+ * many events, each read here or counted as lost? Return: 0 or -1, which has been explained.
+ */
+int check_ledger(const struct counts *before, int op, int n);
 void drop_events(void);
 
 /* For whole(): the outcome. */

@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Ways to an instance of one's own, and to its binding and conversion. */
+/* Ways to an instance of one's own, to its binding, and to conversions. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../lib/kvm.h"
+#include "../lib/policies.h"
 #include "bypass.h"
 
 /* --- 1: just create --- */
@@ -33,30 +43,496 @@ static int create_as_x(void)
 	return play(WHO_x, create);
 }
 
-/* --- 11: sent through a socket --- */
+/* --- 2, 3, 60: the entry for 32-bit programs --- */
 
-static int give(int peer)
+#define IA32_ioctl 54
+
+static sigjmp_buf no_entry;
+
+static void on_no_entry(int sig)
+{
+	(void)sig;
+	siglongjmp(no_entry, 1);
+}
+
+/* ioctl by `int 0x80`; @arg lies below 4 GiB. Return: as the kernel: a negative errno. */
+static int ioctl32(int fd, unsigned int cmd, void *arg)
+{
+	struct sigaction act = { .sa_handler = on_no_entry };
+	long ret = IA32_ioctl;
+
+	sigaction(SIGSEGV, &act, NULL);
+	if (sigsetjmp(no_entry, 1))
+		return -ENOSYS;
+	asm volatile("int $0x80"
+		     : "+a"(ret)
+		     : "b"((long)fd), "c"((long)cmd), "d"(arg)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return (int)ret;
+}
+
+static void *low_memory(void)
+{
+	void *mem = mmap(NULL, KVM_PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+static int result32(int ret)
+{
+	if (ret == -ENOSYS)
+		return ENDED_ABSENT;
+	return ret < 0 ? -ret : 0;
+}
+
+static int create32(int peer)
+{
+	struct kvm_create_guest_memfd *args = low_memory();
+	struct vmm v;
+	int ret = vmm_open(&v, PLAIN);
+
+	(void)peer;
+	if (ret)
+		return ret;
+	if (!args)
+		return broken("memory below 4 GiB");
+	args->size = INSTANCE_SIZE;
+	return result32(ioctl32(v.vm, KVM_CREATE_GUEST_MEMFD, args));
+}
+
+static int create32_as_x(void)
+{
+	return play(WHO_x, create32);
+}
+
+static int bind32(int peer)
+{
+	struct kvm_userspace_memory_region2 *region = low_memory();
+	struct vmm v;
+	int ret = vmm_make_bindable(&v);
+
+	(void)peer;
+	if (ret)
+		return ret;
+	if (!region)
+		return broken("memory below 4 GiB");
+	*region = (struct kvm_userspace_memory_region2){
+		.slot = BYPASS_SLOT,
+		.flags = KVM_MEM_GUEST_MEMFD,
+		.guest_phys_addr = KVM_TEST_GPA,
+		.memory_size = INSTANCE_SIZE,
+		.guest_memfd = v.fd,
+	};
+	ret = result32(ioctl32(v.vm, KVM_SET_USER_MEMORY_REGION2, region));
+	return ret == EINVAL ? ENDED_ABSENT : ret;
+}
+
+static int bind32_as_x(void)
+{
+	return play(WHO_x, bind32);
+}
+
+static int convert32(int peer)
+{
+	struct kvm_memory_attributes *attrs = low_memory();
+	struct vmm v;
+	int ret = vmm_open(&v, PRIVATE);
+
+	(void)peer;
+	if (ret)
+		return ret;
+	if (!attrs)
+		return broken("memory below 4 GiB");
+	*attrs = (struct kvm_memory_attributes){ .address = KVM_TEST_GPA, .size = KVM_PAGE };
+	return result32(ioctl32(v.vm, KVM_SET_MEMORY_ATTRIBUTES, attrs));
+}
+
+static int convert32_as_x(void)
+{
+	return play(WHO_x, convert32);
+}
+
+/* --- 6, 62, 74, 23, 116: rights that were there, and are not any more --- */
+
+static int bind_demoted(int peer)
 {
 	struct vmm v;
-	int ret = vmm_make(&v, PLAIN);
+	int ret = vmm_make_bindable(&v);
 
-	ret = ret ?: send_fd(peer, v.fd);
+	(void)peer;
+	return ret ?: demote() ?: vmm_bind(&v);
+}
+
+static int create_then_demote(void)
+{
+	return play(WHO_a, bind_demoted);
+}
+
+#define ALLOWED_CGROUP "/sys/fs/cgroup/bypass"
+
+static int enter(const char *cgroup)
+{
+	char path[128];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ret = write(fd, "0", 1) == 1 ? 0 : broken(path);
+	close(fd);
+	return ret;
+}
+
+static int bind_elsewhere(int peer)
+{
+	struct vmm v;
+	int ret = enter(ALLOWED_CGROUP) ?: vmm_make_bindable(&v);
+
+	(void)peer;
+	return ret ?: enter("/sys/fs/cgroup") ?: vmm_bind(&v);
+}
+
+static int create_then_leave(void)
+{
+	if (mkdir(ALLOWED_CGROUP, 0755) && errno != EEXIST)
+		return broken(ALLOWED_CGROUP);
+	return play(WHO_a, bind_elsewhere);
+}
+
+static int bind_again_demoted(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make_bindable(&v);
+
+	(void)peer;
+	ret = ret ?: vmm_bind(&v) ?: demote();
+	if (ret)
+		return ret;
+	/* By the number of the ioctl alone, this is denied as well. */
+	if (kvm_bind(v.vm, BYPASS_SLOT, v.fd, KVM_TEST_GPA, 0, 0))
+		return errno == EACCES ? EACCES : broken("ending a binding");
+	return vmm_bind(&v);
+}
+
+static int bind_demote_bind(void)
+{
+	return play(WHO_a, bind_again_demoted);
+}
+
+/* A task that shares the memory of A, and has its own credentials. */
+static struct vmm shared_vm;
+static char sibling_stack[65536] __attribute__((aligned(16)));
+
+static int sibling(int (*request)(void *))
+{
+	pid_t pid;
+	int status;
+
+	pid = clone(request, sibling_stack + sizeof(sibling_stack),
+		    CLONE_VM | CLONE_FILES | SIGCHLD, NULL);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return broken("clone");
+	return WEXITSTATUS(status);
+}
+
+/* By the bare system call: libc would change the whole process. */
+static int leave_user(void)
+{
+	return syscall(SYS_setresuid, -1, OTHER_USER, -1) ? ENDED_BROKEN : 0;
+}
+
+static int sibling_convert(void *unused)
+{
+	(void)unused;
+	return leave_user() ?: result_of(kvm_convert(shared_vm.vm, KVM_TEST_GPA, KVM_PAGE, 0));
+}
+
+static int sibling_bind(void *unused)
+{
+	(void)unused;
+	return leave_user() ?: vmm_bind(&shared_vm);
+}
+
+static int convert_by_sibling(int peer)
+{
+	(void)peer;
+	return vmm_open(&shared_vm, PRIVATE) ?: sibling(sibling_convert);
+}
+
+static int bind_by_sibling(int peer)
+{
+	(void)peer;
+	return vmm_make_bindable(&shared_vm) ?: sibling(sibling_bind);
+}
+
+static int sibling_converts(void)
+{
+	return play(WHO_a, convert_by_sibling);
+}
+
+static int sibling_binds(void)
+{
+	return play(WHO_a, bind_by_sibling);
+}
+
+/* --- 8, 54, 76: somebody else's VM --- */
+
+static int use_vm_of_parent(int peer)
+{
+	struct vmm v;
+	int status, ret = vmm_open(&v, PLAIN);
+	pid_t pid;
+
+	(void)peer;
+	if (ret)
+		return ret;
+	pid = fork();
+	if (!pid)
+		_exit(vmm_create(&v));
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return broken("fork");
+	return WEXITSTATUS(status);
+}
+
+static int inherited_vm(void)
+{
+	return play(WHO_a, use_vm_of_parent);
+}
+
+static int use_vcpu(int peer)
+{
+	struct kvm_pre_fault_memory range = { .gpa = KVM_TEST_GPA, .size = KVM_PAGE };
+	int ret = result_of(ioctl(LEFT_VCPU, KVM_PRE_FAULT_MEMORY, &range));
+
+	(void)peer;
+	if (ret != EIO)
+		return ret;
+	return result_of(ioctl(LEFT_VCPU, KVM_RUN, NULL));
+}
+
+static int leave_vcpu(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN), vcpu;
+
+	if (ret)
+		return ret;
+	vcpu = ioctl(v.vm, KVM_CREATE_VCPU, 0);
+	if (vcpu < 0)
+		return broken("KVM_CREATE_VCPU");
+	return leave_open(vcpu, LEFT_VCPU) ?: become(WHO_x, use_vcpu, peer);
+}
+
+static int inherited_vcpu(void)
+{
+	return play(WHO_a, leave_vcpu);
+}
+
+static int give_vm(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make_bindable(&v);
+
+	ret = ret ?: send_fd(peer, v.vm);
 	if (!ret)
 		wait_gone(peer);
 	return ret;
 }
 
-static int take(int peer)
+static int convert_received(int peer)
 {
-	int fd = recv_fd(peer, 0);
+	int vm = recv_fd(peer, 0);
 
-	return fd < 0 ? -fd : 0;
+	if (vm < 0)
+		return -vm;
+	return result_of(kvm_convert(vm, KVM_TEST_GPA, KVM_PAGE, 0));
 }
 
-static int send_to_x(void)
+static int received_vm(void)
 {
-	return play_two(WHO_a, give, WHO_x, take);
+	return play_two(WHO_a, give_vm, WHO_x, convert_received);
 }
+
+/* --- 9, 75: what KVM itself keeps apart --- */
+
+static int bind_to_other(int peer)
+{
+	struct vmm one, two;
+	int ret = vmm_make_bindable(&one);
+
+	(void)peer;
+	ret = ret ?: vmm_make_bindable(&two);
+	ret = ret ?: vmm_bind(&one);
+	if (ret)
+		return ret;
+	return result_of(kvm_bind(two.vm, BYPASS_SLOT, one.fd, KVM_TEST_GPA, INSTANCE_SIZE, 0));
+}
+
+static int other_vm(void)
+{
+	return play(WHO_a, bind_to_other);
+}
+
+static int change_binding(int peer)
+{
+	struct kvm_userspace_memory_region2 region = {
+		.slot = BYPASS_SLOT,
+		.flags = KVM_MEM_GUEST_MEMFD,
+		.guest_phys_addr = KVM_TEST_GPA + (1 << 30),
+		.memory_size = INSTANCE_SIZE,
+	};
+	struct vmm v;
+	int ret = vmm_make_bindable(&v);
+
+	(void)peer;
+	ret = ret ?: vmm_bind(&v);
+	if (ret)
+		return ret;
+	region.guest_memfd = (unsigned int)v.fd;
+	/* Move it, make it read-only, turn it into ordinary memory. */
+	if (!ioctl(v.vm, KVM_SET_USER_MEMORY_REGION2, &region) || errno != EINVAL)
+		return errno;
+	region.guest_phys_addr = KVM_TEST_GPA;
+	region.flags |= KVM_MEM_READONLY;
+	if (!ioctl(v.vm, KVM_SET_USER_MEMORY_REGION2, &region) || errno != EINVAL)
+		return errno;
+	region.flags = 0;
+	return result_of(ioctl(v.vm, KVM_SET_USER_MEMORY_REGION2, &region));
+}
+
+static int changed_slot(void)
+{
+	return play(WHO_a, change_binding);
+}
+
+/* --- 39: root of a user namespace --- */
+
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+
+	ret = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : broken(path);
+	close(fd);
+	return ret;
+}
+
+static int create_as_root_of_namespace(int peer)
+{
+	char map[32];
+	int ret;
+
+	snprintf(map, sizeof(map), "0 %u 1", geteuid());
+	if (unshare(CLONE_NEWUSER))
+		return broken("unshare(CLONE_NEWUSER)");
+	ret = write_text("/proc/self/uid_map", map);
+	if (ret)
+		return ret;
+	if (geteuid())
+		return failed("not root there");
+	return create(peer);
+}
+
+static int root_of_namespace(void)
+{
+	return play_as(OTHER_USER, WHO_x, create_as_root_of_namespace);
+}
+
+/* --- 51, 111: older than the policy --- */
+
+static int older_player(int peer)
+{
+	struct vmm v;
+	uint64_t go;
+	int ret = vmm_make(&v, PLAIN);
+
+	ret = ret ?: tell(peer, 0);
+	ret = ret ?: hear(peer, &go);
+	return ret ?: punch_hole(v.fd);
+}
+
+static int older(const struct bypass_case *c)
+{
+	char *text = stage_policy(c);
+	struct counts before;
+	int pair[2], ret;
+	uint64_t number;
+	pid_t pid;
+
+	stage_unload();
+	ret = socket_pair(pair);
+	pid = player_start(WHO_a, older_player, pair[1]);
+	close(pair[1]);
+	ret = ret ?: hear(pair[0], &number);
+	ret = ret ?: stage_load_flags(text, true, 0) ? ENDED_BROKEN : 0;
+	free(text);
+	if (!bypass_run.falsify && policy_report.older != 1)
+		ret = failed("%u instances are older, 1 is", policy_report.older);
+	drop_events();
+	counts_read(&before);
+	ret = ret ?: tell(pair[0], 0) ?: player_wait(pid);
+	bypass_is(ret ? BYPASS_stopped : BYPASS_allowed);
+	if (ret && check_ledger(&before, GMEM_DO_punch, 1))
+		return ENDED_BROKEN;
+	return ret;
+}
+
+/* --- 49: the module is another one --- */
+
+static int use_inherited(int peer)
+{
+	char *mem = map_instance(LEFT_INSTANCE, PROT_READ);
+	int ret = mem ? 0 : errno;
+
+	(void)peer;
+	if (ret != EACCES && ret != ENODEV)
+		return failed("mmap after KVM was loaded anew: %d", ret);
+	return punch_hole(LEFT_INSTANCE);
+}
+
+static int leave_instance(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, VIEW);
+
+	if (ret == ENDED_ABSENT)
+		ret = vmm_make(&v, PLAIN);
+	return ret ?: leave_open(v.fd, LEFT_INSTANCE) ?: become(WHO_x, use_inherited, peer);
+}
+
+static int reloaded(const struct bypass_case *c)
+{
+	char *text = stage_policy(c);
+	struct counts before, after;
+	int ret;
+
+	ret = stage_load_flags(text, true, 0) ? ENDED_BROKEN : 0;
+	free(text);
+	if (ret)
+		return ret;
+	if (system("rmmod kvm_amd && rmmod kvm && modprobe kvm-amd && chmod 666 /dev/kvm"))
+		return failed("KVM could not be loaded anew");
+	drop_events();
+	counts_read(&before);
+	ret = play(WHO_x, create);
+	if (ret != EACCES) {
+		bypass_is(BYPASS_allowed);
+		return ret;
+	}
+	ret = play(WHO_a, leave_instance);
+	counts_read(&after);
+	/* By X: a creation, a hole, and a mapping where there are any. */
+	if (after.denied[GMEM_DO_create] - before.denied[GMEM_DO_create] != 1 ||
+	    after.denied[GMEM_DO_punch] - before.denied[GMEM_DO_punch] != 1 ||
+	    after.denied[GMEM_DO_mmap] - before.denied[GMEM_DO_mmap] !=
+		    (bypass_run.carried >> GMEM_DO_mmap & 1))
+		return failed("not counted");
+	bypass_is(ret == EACCES ? BYPASS_stopped : BYPASS_allowed);
+	return ret;
+}
+
+#define A_AS_ROOT                                                \
+	"subjects: { a: { exe: " BYPASS_DIR "/a, uid: [0] } }\n" \
+	"rules: [ { name: a, allow: all, subjects: [a] } ]\n"
 
 const struct bypass_case bypass_creation[] = {
 	{ .id = "1",
@@ -64,10 +540,101 @@ const struct bypass_case bypass_creation[] = {
 	  .op = GMEM_DO_create,
 	  .attempt = create_as_x,
 	  EVERYWHERE(STOPPED(EACCES)) },
-	{ .id = "11",
-	  .path = "an fd by SCM_RIGHTS",
-	  .op = GMEM_DO_receive,
-	  .attempt = send_to_x,
-	  EVERYWHERE(STOPPED(ENDED_CUT)) },
+	{ .id = "2",
+	  .path = "creation through the 32-bit entry (int 0x80)",
+	  .op = GMEM_DO_create,
+	  .attempt = create32_as_x,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "3",
+	  .path = "binding through the 32-bit entry",
+	  .op = GMEM_DO_bind,
+	  .attempt = bind32_as_x,
+	  .x_may = "create",
+	  .strict = true,
+	  WITH_MMAP(STOPPED(EACCES)) },
+	{ .id = "60",
+	  .path = "conversion through the 32-bit entry",
+	  .op = GMEM_DO_convert,
+	  .attempt = convert32_as_x,
+	  .strict = true,
+	  WITH_PRIVATE(STOPPED(EACCES)) },
+	{ .id = "6",
+	  .path = "A creates, changes to another user, binds",
+	  .op = GMEM_DO_bind,
+	  .attempt = create_then_demote,
+	  .policy = A_AS_ROOT,
+	  .strict = true,
+	  WITH_MMAP(STOPPED(EACCES)) },
+	{ .id = "62",
+	  .path = "A creates, leaves the cgroup that may, binds",
+	  .op = GMEM_DO_bind,
+	  .attempt = create_then_leave,
+	  .policy = "subjects: { a: { exe: " BYPASS_DIR "/a, cgroup: /bypass } }\n"
+		    "rules: [ { name: a, allow: all, subjects: [a] } ]\n",
+	  .strict = true,
+	  WITH_MMAP(STOPPED(EACCES)) },
+	{ .id = "74",
+	  .path = "A binds, changes to another user, ends it and binds again",
+	  .op = GMEM_DO_bind,
+	  .attempt = bind_demote_bind,
+	  .policy = A_AS_ROOT,
+	  .strict = true,
+	  LANES(STOPPED(EACCES), STOPPED(EACCES), STOPPED(EACCES), ABSENT) },
+	{ .id = "23",
+	  .path = "conversion by a task that shares A's memory, as another user",
+	  .op = GMEM_DO_convert,
+	  .attempt = sibling_converts,
+	  .policy = A_AS_ROOT,
+	  .strict = true,
+	  WITH_PRIVATE(STOPPED(EACCES)) },
+	{ .id = "116",
+	  .path = "binding by a task that shares A's memory, as another user",
+	  .op = GMEM_DO_bind,
+	  .attempt = sibling_binds,
+	  .policy = A_AS_ROOT,
+	  .strict = true,
+	  WITH_MMAP(STOPPED(EACCES)) },
+	{ .id = "8",
+	  .path = "a VM's fd in a child of A",
+	  .op = BYPASS_NO_OP,
+	  .attempt = inherited_vm,
+	  EVERYWHERE(REFUSED(EIO)) },
+	{ .id = "54",
+	  .path = "a vCPU's fd that came over exec: KVM_PRE_FAULT_MEMORY, KVM_RUN",
+	  .op = BYPASS_NO_OP,
+	  .attempt = inherited_vcpu,
+	  EVERYWHERE(REFUSED(EIO)) },
+	{ .id = "76",
+	  .path = "a VM's fd by SCM_RIGHTS, then conversion",
+	  .op = BYPASS_NO_OP,
+	  .attempt = received_vm,
+	  EVERYWHERE(REFUSED(EIO)) },
+	{ .id = "9",
+	  .path = "A binds an instance of one VM to another VM",
+	  .op = BYPASS_NO_OP,
+	  .attempt = other_vm,
+	  WITH_MMAP(REFUSED(EINVAL)) },
+	{ .id = "75",
+	  .path = "a binding moved, made read-only, made ordinary",
+	  .op = BYPASS_NO_OP,
+	  .attempt = changed_slot,
+	  WITH_MMAP(REFUSED(EINVAL)) },
+	{ .id = "39",
+	  .path = "creation as root of a user namespace",
+	  .op = GMEM_DO_create,
+	  .attempt = root_of_namespace,
+	  .policy = "subjects: { root: { uid: [0] } }\n"
+		    "rules: [ { name: root, allow: all, subjects: [root] } ]\n",
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "51",
+	  .path = "an instance that is older than the policy, by A itself",
+	  .op = GMEM_DO_punch,
+	  .whole = older,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "49",
+	  .path = "KVM unloaded and loaded again under the policy: 1, 10, 21",
+	  .op = GMEM_DO_punch,
+	  .whole = reloaded,
+	  EVERYWHERE(STOPPED(EACCES)) },
 	{ 0 },
 };

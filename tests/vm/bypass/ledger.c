@@ -123,17 +123,35 @@ void drop_events(void)
 	take_events(&taken);
 }
 
-int check_events(int op, uint64_t n)
+int check_ledger(const struct counts *before, int op, int n)
 {
 	struct taken taken = { .op = op };
-	int ret = take_events(&taken);
+	uint64_t denied, lost;
+	struct counts after;
+	int ret;
 
-	if (!ret && taken.n == n && !taken.others)
-		return 0;
-	failed("%llu events of operation %d and %llu others, wanted %llu and none",
-	       (unsigned long long)taken.n, op, (unsigned long long)taken.others,
-	       (unsigned long long)n);
-	return -1;
+	if (n == BYPASS_NONE)
+		n = 0;
+	counts_read(&after);
+	denied = counts_denied(before, &after);
+	lost = after.lost - before->lost;
+	ret = take_events(&taken);
+	if (ret)
+		return failed("reading the events: %s", strerror(-ret)), -1;
+	if (n == BYPASS_SOME ? !denied : denied != (uint64_t)n)
+		return failed("%llu denials, wanted %d", (unsigned long long)denied, n), -1;
+	if (denied && (op < 0 || after.denied[op] - before->denied[op] != denied))
+		return failed("%llu denials, not all of operation %d", (unsigned long long)denied,
+			      op),
+		       -1;
+	if (after.events - before->events != denied || taken.n + lost != denied || taken.others)
+		return failed("%llu denials; %llu events, %llu came, %llu of others, %llu lost",
+			      (unsigned long long)denied,
+			      (unsigned long long)(after.events - before->events),
+			      (unsigned long long)taken.n, (unsigned long long)taken.others,
+			      (unsigned long long)lost),
+		       -1;
+	return 0;
 }
 
 /* --- policies --- */
@@ -172,15 +190,10 @@ void stage_forget(void)
 
 int stage_load_flags(const char *text, bool enforce, unsigned int flags)
 {
-	int ret;
-
 	if (bypass_run.falsify)
 		return 0;
 	stage_forget();
-	ret = policy_load(text, enforce, flags);
-	load_report_free(&policy_report);
-	memset(&policy_report, 0, sizeof(policy_report));
-	return ret;
+	return policy_load(text, enforce, flags);
 }
 
 int stage_load(const char *text, bool strict)

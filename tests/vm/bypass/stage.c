@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -55,8 +54,9 @@ void stage_setup(void)
 {
 	char cmd[256];
 
-	/* Who is not root runs the copies too. */
+	/* Who is not root runs the copies too, and VMs. */
 	umask(022);
+	chmod("/dev/kvm", 0666);
 	for (int who = 0; who < WHO_MAX; who++) {
 		snprintf(cmd, sizeof(cmd), "mkdir -p " BYPASS_DIR " && cp -f /proc/%d/exe %s",
 			 getpid(), who_paths[who]);
@@ -82,43 +82,58 @@ static void anchor(void)
 {
 }
 
-int become(enum who who, player_fn fn, int peer)
+void player_role(player_fn fn, char role[PLAYER_ROLE])
 {
-	char offset[32], verbose[2] = { bypass_run.verbose ? '1' : '0' };
-	char *argv[] = { (char *)who_paths[who],       "--play", offset,
-			 (char *)bypass_run.lane_name, verbose,	 NULL };
+	snprintf(role, PLAYER_ROLE, "%td", (char *)fn - (char *)anchor);
+}
 
-	snprintf(offset, sizeof(offset), "%td", (char *)fn - (char *)anchor);
+int become_file(const char *path, player_fn fn, int peer)
+{
+	char offset[PLAYER_ROLE], rounds[32];
+	char *argv[] = { (char *)path, "--play", offset, rounds, NULL };
+
+	snprintf(rounds, sizeof(rounds), "%lu", bypass_run.rounds);
+	player_role(fn, offset);
 	if (peer >= 0 && peer != PEER && dup2(peer, PEER) < 0)
 		return broken("dup2");
 	if (peer == PEER)
 		fcntl(PEER, F_SETFD, 0);
 	if (peer < 0)
 		close(PEER);
-	execv(argv[0], argv);
-	return broken(argv[0]);
+	execv(path, argv);
+	return broken(path);
+}
+
+int become(enum who who, player_fn fn, int peer)
+{
+	return become_file(who_paths[who], fn, peer);
 }
 
 void player_main(int argc, char **argv)
 {
 	player_fn fn;
 
-	if (argc < 5 || strcmp(argv[1], "--play"))
+	if (argc < 4 || strcmp(argv[1], "--play"))
 		return;
 	fn = (player_fn)((char *)anchor + strtol(argv[2], NULL, 10));
-	bypass_run.lane_name = argv[3];
-	bypass_run.verbose = argv[4][0] == '1';
+	bypass_run.rounds = strtoul(argv[3], NULL, 10);
 	_exit(fn(fcntl(PEER, F_GETFD) < 0 ? -1 : PEER));
 }
 
-pid_t player_start(enum who who, player_fn fn, int peer)
+pid_t player_start_as(uid_t uid, enum who who, player_fn fn, int peer)
 {
 	pid_t pid = fork();
 
 	if (pid)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (uid && (setresgid(uid, uid, uid) || setresuid(uid, uid, uid)))
+		_exit(broken("setresuid"));
 	_exit(become(who, fn, peer));
+}
+
+pid_t player_start(enum who who, player_fn fn, int peer)
+{
+	return player_start_as(0, who, fn, peer);
 }
 
 int player_wait(pid_t pid)
@@ -133,6 +148,11 @@ int player_wait(pid_t pid)
 int play(enum who who, player_fn fn)
 {
 	return player_wait(player_start(who, fn, -1));
+}
+
+int play_as(uid_t uid, enum who who, player_fn fn)
+{
+	return player_wait(player_start_as(uid, who, fn, -1));
 }
 
 int socket_pair(int pair[2])
@@ -214,6 +234,16 @@ int recv_fd(int peer, int flags)
 	return fd;
 }
 
+int demote(void)
+{
+	return setegid(OTHER_USER) || seteuid(OTHER_USER) ? broken("seteuid") : 0;
+}
+
+int leave_open(int fd, enum left_open as)
+{
+	return dup2(fd, (int)as) < 0 ? broken("dup2") : 0;
+}
+
 /* --- VMs and instances --- */
 
 int vmm_open(struct vmm *v, enum instance_kind kind)
@@ -246,6 +276,21 @@ int vmm_create(struct vmm *v)
 int vmm_make(struct vmm *v, enum instance_kind kind)
 {
 	return vmm_open(v, kind) ?: vmm_create(v);
+}
+
+int vmm_make_bindable(struct vmm *v)
+{
+	int ret = vmm_make(v, PRIVATE);
+
+	return ret == ENDED_ABSENT ? vmm_make(v, PLAIN) : ret;
+}
+
+int vmm_bind(struct vmm *v)
+{
+	int ret = result_of(kvm_bind(v->vm, BYPASS_SLOT, v->fd, KVM_TEST_GPA, INSTANCE_SIZE, 0));
+
+	/* Without private memory, 6.12 takes no instance. */
+	return ret == EINVAL ? ENDED_ABSENT : ret;
 }
 
 void vmm_close(struct vmm *v)

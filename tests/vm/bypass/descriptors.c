@@ -1,0 +1,566 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Ways to an instance that somebody else has, and what can be done with a descriptor of one. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/loop.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "../lib/kvm.h"
+#include "bypass.h"
+
+#ifndef SO_RIGHTS_NOTRUNC
+#define SO_RIGHTS_NOTRUNC 85
+#endif
+/* Values of the ABI that headers of distributions lack. */
+#ifndef KVM_SET_MEMORY_ATTRIBUTES2
+#define KVM_SET_MEMORY_ATTRIBUTES2 _IOWR(KVMIO, 0xd2, struct kvm_memory_attributes)
+#endif
+#define SYS_open_tree_nr       428
+#define OPEN_TREE_CLONE_FLAG   1
+#define SYS_process_madvise_nr 440
+#define SYS_pidfd_open_nr      434
+
+/* --- 11, 73, 12: sent through a socket --- */
+
+static int give(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN);
+
+	ret = ret ?: send_fd(peer, v.fd);
+	if (!ret)
+		wait_gone(peer);
+	return ret;
+}
+
+static int take(int peer)
+{
+	int fd = recv_fd(peer, 0);
+
+	return fd < 0 ? -fd : 0;
+}
+
+static int peek(int peer)
+{
+	int fd = recv_fd(peer, MSG_PEEK);
+
+	return fd < 0 ? -fd : 0;
+}
+
+/* Where the kernel tells of each fd: an errno in its place. */
+static int take_told(int peer)
+{
+	char control[CMSG_SPACE(sizeof(int))] = "", byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *cmsg;
+	int one = 1, fd;
+
+	if (setsockopt(peer, SOL_SOCKET, SO_RIGHTS_NOTRUNC, &one, sizeof(one)))
+		return ENDED_ABSENT;
+	if (recvmsg(peer, &msg, 0) != 1)
+		return broken("recvmsg");
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (!cmsg || cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
+		return ENDED_CUT;
+	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+	return fd < 0 ? -fd : 0;
+}
+
+static int send_to_x(void)
+{
+	return play_two(WHO_a, give, WHO_x, take);
+}
+
+static int peeked_by_x(void)
+{
+	return play_two(WHO_a, give, WHO_x, peek);
+}
+
+static int told_to_x(void)
+{
+	return play_two(WHO_a, give, WHO_x, take_told);
+}
+
+/* --- 15, 16, 63, 79: opened anew --- */
+
+/* A tells what it is, which fd the instance is, and where it is mapped (0: not). */
+static int have_one(int peer)
+{
+	struct vmm v;
+	char *mem = NULL;
+	int ret = vmm_make(&v, VIEW);
+
+	if (ret == ENDED_ABSENT) {
+		ret = vmm_make(&v, PLAIN);
+	} else if (!ret) {
+		mem = map_instance(v.fd, PROT_READ);
+		ret = mem ? 0 : errno;
+	}
+	ret = ret ?: tell(peer, (uint64_t)getpid());
+	ret = ret ?: tell(peer, (uint64_t)v.fd) ?: tell(peer, (uint64_t)(uintptr_t)mem);
+	if (!ret)
+		wait_gone(peer);
+	return ret;
+}
+
+struct other {
+	uint64_t pid, fd, mem;
+};
+
+static int hear_of(int peer, struct other *other)
+{
+	return hear(peer, &other->pid) ?: hear(peer, &other->fd) ?: hear(peer, &other->mem);
+}
+
+static int reopen(int peer)
+{
+	struct other a;
+	char path[64];
+	int ret = hear_of(peer, &a);
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)a.pid, (int)a.fd);
+	return ret ?: result_of(open(path, O_RDWR | O_CLOEXEC));
+}
+
+static void map_files_path(const struct other *a, char *path, size_t size)
+{
+	snprintf(path, size, "/proc/%d/map_files/%lx-%lx", (int)a->pid, (unsigned long)a->mem,
+		 (unsigned long)a->mem + INSTANCE_SIZE);
+}
+
+static int reopen_mapping(int peer)
+{
+	struct other a;
+	char path[128];
+	int ret = hear_of(peer, &a);
+
+	if (!ret && !a.mem)
+		return ENDED_ABSENT;
+	map_files_path(&a, path, sizeof(path));
+	return ret ?: result_of(open(path, O_RDWR | O_CLOEXEC));
+}
+
+/* A path can be had; it cannot be mapped, and it takes no request. */
+static int reopen_path(int peer)
+{
+	struct kvm_memory_attributes attrs = { .size = KVM_PAGE };
+	struct other a;
+	char path[64];
+	int ret = hear_of(peer, &a), fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)a.pid, (int)a.fd);
+	fd = ret ? -1 : open(path, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return ret ?: broken(path);
+	if (!ioctl(fd, KVM_SET_MEMORY_ATTRIBUTES2, &attrs) || errno != EBADF)
+		return failed("an ioctl on a path");
+	if (!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, KVM_PAGE) ||
+	    errno != EBADF)
+		return failed("fallocate on a path");
+	return map_instance(fd, PROT_READ) ? 0 : errno;
+}
+
+static int reopened_fd(void)
+{
+	return play_two(WHO_a, have_one, WHO_x, reopen);
+}
+
+static int reopened_mapping(void)
+{
+	return play_two(WHO_a, have_one, WHO_x, reopen_mapping);
+}
+
+static int reopened_path(void)
+{
+	return play_two(WHO_a, have_one, WHO_x, reopen_path);
+}
+
+static int advise_other(int peer)
+{
+	struct other a;
+	struct iovec iov = { .iov_len = KVM_PAGE };
+	int ret = hear_of(peer, &a), pidfd;
+
+	if (!ret && !a.mem)
+		return ENDED_ABSENT;
+	pidfd = ret ? -1 : (int)syscall(SYS_pidfd_open_nr, (pid_t)a.pid, 0);
+	if (pidfd < 0)
+		return ret ?: broken("pidfd_open");
+	iov.iov_base = (void *)(uintptr_t)a.mem;
+	return result_of(syscall(SYS_process_madvise_nr, pidfd, &iov, 1UL, MADV_REMOVE, 0));
+}
+
+static int process_madvise_by_x(void)
+{
+	return play_two(WHO_a, have_one, WHO_x, advise_other);
+}
+
+/* --- 21, 115: an fd that came over exec --- */
+
+static int punch_inherited(int peer)
+{
+	(void)peer;
+	return punch_hole(LEFT_INSTANCE);
+}
+
+static int allocate_inherited(int peer)
+{
+	(void)peer;
+	return result_of(fallocate(LEFT_INSTANCE, FALLOC_FL_KEEP_SIZE, 0, KVM_PAGE));
+}
+
+/* Is what A wrote still there? Only A may look. */
+static int look_for_a(int peer)
+{
+	char *mem = map_instance(LEFT_INSTANCE, PROT_READ);
+
+	(void)peer;
+	if (!mem)
+		return broken("mmap");
+	return mem[0] == 'a' ? ENDED_NOTHING : 0;
+}
+
+static int advise_inherited(int peer)
+{
+	if (posix_fadvise(LEFT_INSTANCE, 0, 0, POSIX_FADV_DONTNEED))
+		return broken("posix_fadvise");
+	sync_file_range(LEFT_INSTANCE, 0, 0, 7);
+	return become(WHO_a, look_for_a, peer);
+}
+
+static int drop_caches(int peer)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "3", 1) != 1)
+		return broken("drop_caches");
+	close(fd);
+	return become(WHO_a, look_for_a, peer);
+}
+
+static int leave_to_x(player_fn fn, int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN);
+
+	return ret ?: leave_open(v.fd, LEFT_INSTANCE) ?: become(WHO_x, fn, peer);
+}
+
+static int leave_written_to_x(player_fn fn, int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, VIEW);
+	char *mem = ret ? NULL : map_instance(v.fd, PROT_READ | PROT_WRITE);
+
+	if (!mem)
+		return ret ?: errno;
+	ret = touch_write(mem, 'a');
+	return ret ?: leave_open(v.fd, LEFT_INSTANCE) ?: become(WHO_x, fn, peer);
+}
+
+static int leave_then_punch(int peer)
+{
+	return leave_to_x(punch_inherited, peer);
+}
+
+static int leave_then_allocate(int peer)
+{
+	return leave_to_x(allocate_inherited, peer);
+}
+
+static int leave_then_advise(int peer)
+{
+	return leave_written_to_x(advise_inherited, peer);
+}
+
+static int leave_then_drop(int peer)
+{
+	return leave_written_to_x(drop_caches, peer);
+}
+
+static int punched_by_x(void)
+{
+	return play(WHO_a, leave_then_punch);
+}
+
+static int allocated_by_x(void)
+{
+	return play(WHO_a, leave_then_allocate);
+}
+
+static int advised_by_x(void)
+{
+	return play(WHO_a, leave_then_advise);
+}
+
+static int dropped_by_x(void)
+{
+	return play(WHO_a, leave_then_drop);
+}
+
+/* --- what an instance's fd is not good for, by who may all --- */
+
+/* With all of these, 0 means that one of them worked. */
+static int only(int ret, int wanted_errno, const char *what)
+{
+	if (ret >= 0)
+		return failed("%s works", what), 0;
+	if (errno != wanted_errno)
+		return broken(what);
+	return wanted_errno;
+}
+
+static int read_and_write(int peer)
+{
+	char byte = 0, path[] = "/tmp/bypass-plain";
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN), pipes[2], file;
+	loff_t at = 0;
+
+	(void)peer;
+	if (ret)
+		return ret;
+	file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	unlink(path);
+	if (file < 0 || pipe(pipes) || write(file, "x", 1) != 1 || write(pipes[1], "x", 1) != 1)
+		return broken("a file and a pipe");
+	if (pread(v.fd, &byte, 1, 0) >= 0 || pwrite(v.fd, &byte, 1, 0) >= 0)
+		return failed("pread or pwrite works"), 0;
+	if (read(v.fd, &byte, 1) >= 0 || write(v.fd, &byte, 1) >= 0)
+		return failed("read or write works"), 0;
+	if (splice(v.fd, &at, pipes[1], NULL, 1, 0) >= 0 ||
+	    splice(pipes[0], NULL, v.fd, &at, 1, 0) >= 0)
+		return failed("splice works"), 0;
+	if (sendfile(file, v.fd, &at, 1) >= 0 || sendfile(v.fd, file, &at, 1) >= 0)
+		return failed("sendfile works"), 0;
+	if (copy_file_range(v.fd, &at, file, NULL, 1, 0) >= 0 ||
+	    copy_file_range(file, &at, v.fd, NULL, 1, 0) >= 0)
+		return failed("copy_file_range works"), 0;
+	return only((int)pread(v.fd, &byte, 1, 0), EINVAL, "pread");
+}
+
+static int read_by_aio(int peer)
+{
+	char byte;
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN);
+	struct iocb iocb = { .aio_lio_opcode = IOCB_CMD_PREAD,
+			     .aio_buf = (uintptr_t)&byte,
+			     .aio_nbytes = 1 };
+	struct iocb *iocbs[] = { &iocb };
+	aio_context_t context = 0;
+
+	(void)peer;
+	if (ret)
+		return ret;
+	if (syscall(SYS_io_setup, 1, &context))
+		return broken("io_setup");
+	iocb.aio_fildes = (unsigned int)v.fd;
+	return only((int)syscall(SYS_io_submit, context, 1L, iocbs), EINVAL, "io_submit");
+}
+
+static int request_of_later_kernels(int peer)
+{
+	struct kvm_memory_attributes attrs[2] = { { .size = KVM_PAGE } };
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN);
+
+	(void)peer;
+	if (ret)
+		return ret;
+	if (ioctl(v.fd, KVM_SET_MEMORY_ATTRIBUTES, attrs) >= 0 || errno != ENOTTY)
+		return failed("KVM_SET_MEMORY_ATTRIBUTES on an instance"), 0;
+	return only(ioctl(v.fd, KVM_SET_MEMORY_ATTRIBUTES2, attrs), ENOTTY, "attributes");
+}
+
+static int resize(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN);
+
+	(void)peer;
+	return ret ?: only(ftruncate(v.fd, 0), EINVAL, "ftruncate");
+}
+
+static int lease(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN);
+
+	(void)peer;
+	if (ret)
+		return ret;
+	if (fcntl(v.fd, F_ADD_SEALS, 1) >= 0)
+		return failed("a seal"), 0;
+	return only(fcntl(v.fd, F_SETLEASE, F_WRLCK), EINVAL, "F_SETLEASE");
+}
+
+static int handle(int peer)
+{
+	struct {
+		struct file_handle head;
+		char bytes[128];
+	} handle = { .head.handle_bytes = 128 };
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN), mount_id;
+
+	(void)peer;
+	if (ret)
+		return ret;
+	return only(name_to_handle_at(v.fd, "", &handle.head, &mount_id, AT_EMPTY_PATH), EOPNOTSUPP,
+		    "name_to_handle_at");
+}
+
+static int clone_mount(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN);
+
+	(void)peer;
+	if (ret)
+		return ret;
+	return only((int)syscall(SYS_open_tree_nr, v.fd, "",
+				 AT_EMPTY_PATH | OPEN_TREE_CLONE_FLAG | O_CLOEXEC),
+		    EINVAL, "open_tree");
+}
+
+static int loop_device(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN), loop;
+
+	(void)peer;
+	if (ret)
+		return ret;
+	loop = open("/dev/loop0", O_RDWR | O_CLOEXEC);
+	if (loop < 0)
+		return ENDED_ABSENT;
+	return only(ioctl(loop, LOOP_SET_FD, v.fd), EINVAL, "LOOP_SET_FD");
+}
+
+#define AS_A(name)                        \
+	static int name##_as_a(void)      \
+	{                                 \
+		return play(WHO_a, name); \
+	}
+
+AS_A(read_and_write)
+AS_A(read_by_aio)
+AS_A(request_of_later_kernels)
+AS_A(resize)
+AS_A(lease)
+AS_A(handle)
+AS_A(clone_mount)
+AS_A(loop_device)
+
+const struct bypass_case bypass_descriptors[] = {
+	{ .id = "11",
+	  .path = "an fd by SCM_RIGHTS",
+	  .op = GMEM_DO_receive,
+	  .attempt = send_to_x,
+	  EVERYWHERE(STOPPED(ENDED_CUT)) },
+	{ .id = "73",
+	  .path = "the same, with MSG_PEEK",
+	  .op = GMEM_DO_receive,
+	  .attempt = peeked_by_x,
+	  EVERYWHERE(STOPPED(ENDED_CUT)) },
+	{ .id = "12",
+	  .path = "the same, with SO_RIGHTS_NOTRUNC",
+	  .op = GMEM_DO_receive,
+	  .attempt = told_to_x,
+	  LANES(STOPPED(EACCES), STOPPED(EACCES), STOPPED(EACCES), ABSENT) },
+	{ .id = "15",
+	  .path = "open of /proc/A/fd/N",
+	  .op = BYPASS_NO_OP,
+	  .attempt = reopened_fd,
+	  EVERYWHERE(REFUSED(ENXIO)) },
+	{ .id = "16",
+	  .path = "open of /proc/A/map_files/...",
+	  .op = BYPASS_NO_OP,
+	  .attempt = reopened_mapping,
+	  WITH_MMAP(REFUSED(ENXIO)) },
+	{ .id = "63",
+	  .path = "/proc/A/fd/N as a path (O_PATH), then ioctl, fallocate, mmap",
+	  .op = BYPASS_NO_OP,
+	  .attempt = reopened_path,
+	  EVERYWHERE(REFUSED(EBADF)) },
+	{ .id = "78",
+	  .path = "process_madvise(MADV_REMOVE) on A's mapping",
+	  .op = BYPASS_NO_OP,
+	  .attempt = process_madvise_by_x,
+	  WITH_MMAP(REFUSED(EINVAL)) },
+	{ .id = "21",
+	  .path = "a hole by an fd that came over exec",
+	  .op = GMEM_DO_punch,
+	  .attempt = punched_by_x,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "115",
+	  .path = "allocation by an fd that came over exec",
+	  .op = GMEM_DO_punch,
+	  .attempt = allocated_by_x,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "105",
+	  .path = "posix_fadvise(DONTNEED), sync_file_range on such an fd",
+	  .op = BYPASS_NO_OP,
+	  .attempt = advised_by_x,
+	  WITH_MMAP(REFUSED(ENDED_NOTHING)) },
+	{ .id = "106",
+	  .path = "drop_caches by root",
+	  .op = BYPASS_NO_OP,
+	  .attempt = dropped_by_x,
+	  WITH_MMAP(REFUSED(ENDED_NOTHING)) },
+	{ .id = "68",
+	  .path = "A: read, write, splice, sendfile, copy_file_range",
+	  .op = BYPASS_NO_OP,
+	  .attempt = read_and_write_as_a,
+	  EVERYWHERE(REFUSED(EINVAL)) },
+	{ .id = "72",
+	  .path = "A: asynchronous read (io_submit)",
+	  .op = BYPASS_NO_OP,
+	  .attempt = read_by_aio_as_a,
+	  EVERYWHERE(REFUSED(EINVAL)) },
+	{ .id = "56",
+	  .path = "A: attributes by an ioctl on the instance's fd",
+	  .op = BYPASS_NO_OP,
+	  .attempt = request_of_later_kernels_as_a,
+	  EVERYWHERE(REFUSED(ENOTTY)) },
+	{ .id = "102",
+	  .path = "A: ftruncate",
+	  .op = BYPASS_NO_OP,
+	  .attempt = resize_as_a,
+	  EVERYWHERE(REFUSED(EINVAL)) },
+	{ .id = "100",
+	  .path = "A: a seal, a lease",
+	  .op = BYPASS_NO_OP,
+	  .attempt = lease_as_a,
+	  EVERYWHERE(REFUSED(EINVAL)) },
+	{ .id = "79",
+	  .path = "A: name_to_handle_at, to open it by handle",
+	  .op = BYPASS_NO_OP,
+	  .attempt = handle_as_a,
+	  EVERYWHERE(REFUSED(EOPNOTSUPP)) },
+	{ .id = "103",
+	  .path = "A: open_tree(OPEN_TREE_CLONE), to mount it",
+	  .op = BYPASS_NO_OP,
+	  .attempt = clone_mount_as_a,
+	  EVERYWHERE(REFUSED(EINVAL)) },
+	{ .id = "104",
+	  .path = "A: a loop device over it",
+	  .op = BYPASS_NO_OP,
+	  .attempt = loop_device_as_a,
+	  EVERYWHERE(REFUSED(EINVAL)) },
+	{ 0 },
+};

@@ -1,0 +1,667 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Ways to see or change an instance's pages from the host: mappings, and what can be done with one.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/kvm.h"
+#include "bypass.h"
+
+static char *map_new(struct vmm *v, int prot, int *ret)
+{
+	char *mem = NULL;
+
+	*ret = vmm_make(v, VIEW);
+	if (!*ret) {
+		mem = map_instance(v->fd, prot);
+		*ret = mem ? 0 : errno;
+	}
+	return mem;
+}
+
+/* --- 10, 114: an fd that came over exec --- */
+
+static int map_inherited(int peer)
+{
+	char *mem = map_instance(LEFT_INSTANCE, PROT_READ);
+
+	(void)peer;
+	return mem ? touch_read(mem) : errno;
+}
+
+static int leave_to_x(player_fn fn, int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, VIEW);
+
+	return ret ?: leave_open(v.fd, LEFT_INSTANCE) ?: become(WHO_x, fn, peer);
+}
+
+static int leave_then_map(int peer)
+{
+	return leave_to_x(map_inherited, peer);
+}
+
+static int over_exec(void)
+{
+	return play(WHO_a, leave_then_map);
+}
+
+static int map_duplicate(int peer)
+{
+	int fd = fcntl(LEFT_INSTANCE, F_DUPFD_CLOEXEC, 40);
+	char *mem;
+
+	(void)peer;
+	/* In the place of something that it may have. */
+	if (fd < 0 || dup3(fd, 0, 0))
+		return broken("dup3");
+	mem = map_instance(0, PROT_READ);
+	return mem ? touch_read(mem) : errno;
+}
+
+static int leave_then_duplicate(int peer)
+{
+	return leave_to_x(map_duplicate, peer);
+}
+
+static int duplicate(void)
+{
+	return play(WHO_a, leave_then_duplicate);
+}
+
+/* --- 24, 65, 70: more than a grant to read --- */
+
+static int protect(int peer)
+{
+	struct vmm v;
+	int ret;
+	char *mem = map_new(&v, PROT_READ, &ret);
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	ret = result_of(mprotect(mem, INSTANCE_SIZE, PROT_READ | PROT_WRITE));
+	return ret ?: touch_write(mem, 1);
+}
+
+static int protect_by_key(int peer)
+{
+	struct vmm v;
+	int ret;
+	char *mem = map_new(&v, PROT_READ, &ret);
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	/* No key is needed for that: -1 is mprotect() by another number. */
+	ret = result_of(syscall(SYS_pkey_mprotect, mem, INSTANCE_SIZE, PROT_READ | PROT_WRITE, -1));
+	return ret ?: touch_write(mem, 1);
+}
+
+static int write_by_proc(int peer)
+{
+	struct vmm v;
+	int ret, fd;
+	char *mem = map_new(&v, PROT_READ, &ret), byte = 1;
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return broken("/proc/self/mem");
+	if (pwrite(fd, &byte, 1, (off_t)(uintptr_t)mem) < 0)
+		return errno;
+	return mem[0] == 1 ? 0 : ENDED_NOTHING;
+}
+
+static int mprotect_as_x(void)
+{
+	return play(WHO_x, protect);
+}
+
+static int pkey_mprotect_as_x(void)
+{
+	return play(WHO_x, protect_by_key);
+}
+
+static int proc_mem_as_x(void)
+{
+	return play(WHO_x, write_by_proc);
+}
+
+/* --- 25, 26, 67: a mapping turned into another one --- */
+
+static int remap_pages(int peer)
+{
+	struct vmm v;
+	int ret;
+	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+
+	(void)peer;
+	ret = ret ?: touch_read(mem) ?: demote();
+	if (ret)
+		return ret;
+	return result_of(syscall(SYS_remap_file_pages, mem, KVM_PAGE, 0, 1, 0));
+}
+
+static int map_twice(int peer)
+{
+	struct vmm v;
+	int ret;
+	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+
+	(void)peer;
+	ret = ret ?: touch_read(mem) ?: demote();
+	if (ret)
+		return ret;
+	mem = mremap(mem, 0, INSTANCE_SIZE, MREMAP_MAYMOVE);
+	return mem == MAP_FAILED ? errno : touch_read(mem);
+}
+
+static int map_beyond(int peer)
+{
+	struct vmm v;
+	int ret;
+	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	mem = mremap(mem, INSTANCE_SIZE, 2 * INSTANCE_SIZE, MREMAP_MAYMOVE);
+	return mem == MAP_FAILED ? errno : touch_read(mem + INSTANCE_SIZE);
+}
+
+static int remap_file_pages_demoted(void)
+{
+	return play(WHO_a, remap_pages);
+}
+
+static int mremap_demoted(void)
+{
+	return play(WHO_a, map_twice);
+}
+
+static int mremap_beyond(void)
+{
+	return play(WHO_a, map_beyond);
+}
+
+/* --- 27, 110, 47: a mapping that is older than the denial --- */
+
+#define A_MAY_ALL                                      \
+	"subjects: { a: { exe: " BYPASS_DIR "/a } }\n" \
+	"rules: [ { name: a, allow: all, subjects: [a] } ]\n"
+#define NOBODY_MAY "rules: []\n"
+
+static int load_text(const char *policy)
+{
+	struct bypass_case c = { .policy = policy, .op = BYPASS_NO_OP };
+	char *text = stage_policy(&c);
+	int ret = stage_load_flags(text, true, 0);
+
+	free(text);
+	return ret ? failed("load: %s", strerror(-ret)) : 0;
+}
+
+/*
+ * A, with all rights: maps, and touches the first page, there and in a child. Under another policy,
+ * the child touches the page that it is told of.
+ */
+static int map_and_fork(int peer)
+{
+	struct vmm v;
+	uint64_t page;
+	int ret, status;
+	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+	pid_t pid;
+
+	ret = ret ?: touch_write(mem, 'a');
+	if (ret)
+		return ret;
+	pid = fork();
+	if (!pid) {
+		ret = touch_read(mem) ?: tell(peer, 0);
+		_exit(ret ?: hear(peer, &page) ?: touch_read(mem + page * KVM_PAGE));
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return broken("fork");
+	return WEXITSTATUS(status);
+}
+
+/*
+ * Start A under a policy that allows all, take that back, and let it go on with @number. @before:
+ * the counters from then on.
+ */
+static int take_back(player_fn fn, uint64_t number, struct counts *before)
+{
+	int pair[2], ret;
+	uint64_t done;
+	pid_t pid;
+
+	ret = load_text(A_MAY_ALL) ?: socket_pair(pair);
+	if (ret)
+		return ret;
+	pid = player_start(WHO_a, fn, pair[1]);
+	close(pair[1]);
+	if (recv(pair[0], &done, sizeof(done), 0) != sizeof(done))
+		return player_wait(pid) == ENDED_ABSENT ? ENDED_ABSENT : broken("A ended");
+	ret = load_text(NOBODY_MAY);
+	drop_events();
+	counts_read(before);
+	return ret ?: tell(pair[0], number) ?: player_wait(pid);
+}
+
+static int touch_later(uint64_t page)
+{
+	struct counts before;
+	int ret = take_back(map_and_fork, page, &before);
+
+	if (ret == ENDED_SIGBUS && check_ledger(&before, GMEM_DO_fault, 1))
+		return ENDED_BROKEN;
+	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
+	return ret;
+}
+
+static int touched_before(const struct bypass_case *c)
+{
+	(void)c;
+	return touch_later(0);
+}
+
+static int not_touched_before(const struct bypass_case *c)
+{
+	(void)c;
+	return touch_later(1);
+}
+
+static int splice_page(int peer)
+{
+	struct vmm v;
+	uint64_t go;
+	int ret, pipes[2];
+	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+	struct iovec iov = { mem, KVM_PAGE };
+
+	ret = ret ?: touch_write(mem, 'g');
+	if (ret)
+		return ret;
+	if (pipe(pipes) || vmsplice(pipes[1], &iov, 1, 0) != (ssize_t)KVM_PAGE)
+		return broken("vmsplice");
+	munmap(mem, INSTANCE_SIZE);
+	/* A pipe is not an instance: it can be handed on, to whoever. */
+	return send_fd(peer, pipes[0]) ?: hear(peer, &go);
+}
+
+static int read_pipe(int peer)
+{
+	char byte = 0;
+	int fd = recv_fd(peer, 0);
+
+	if (fd < 0)
+		return -fd;
+	return read(fd, &byte, 1) == 1 && byte == 'g' ? 0 : broken("read");
+}
+
+static int spliced(const struct bypass_case *c)
+{
+	int with_a[2], with_x[2], fd, ret;
+	pid_t a, x;
+
+	(void)c;
+	ret = load_text(A_MAY_ALL) ?: socket_pair(with_a) ?: socket_pair(with_x);
+	if (ret)
+		return ret;
+	a = player_start(WHO_a, splice_page, with_a[1]);
+	close(with_a[1]);
+	fd = recv_fd(with_a[0], 0);
+	if (fd < 0)
+		return player_wait(a);
+	ret = load_text(NOBODY_MAY);
+	x = player_start(WHO_x, read_pipe, with_x[1]);
+	ret = ret ?: send_fd(with_x[0], fd) ?: player_wait(x);
+	bypass_is(ret ? BYPASS_refused : BYPASS_possible);
+	return ret;
+}
+
+/* --- 48: memory of another VM --- */
+
+static int memory_of_other_vm(int peer)
+{
+	struct kvm_userspace_memory_region region = { .slot = 1,
+						      .guest_phys_addr = KVM_TEST_GPA,
+						      .memory_size = INSTANCE_SIZE };
+	struct vmm one, two;
+	int ret;
+	char *mem = map_new(&one, PROT_READ | PROT_WRITE, &ret);
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	ret = vmm_open(&two, PLAIN);
+	if (ret)
+		return ret;
+	region.userspace_addr = (uintptr_t)mem;
+	return result_of(ioctl(two.vm, KVM_SET_USER_MEMORY_REGION, &region));
+}
+
+static int other_memory_as_x(void)
+{
+	return play(WHO_x, memory_of_other_vm);
+}
+
+/* --- 55, 69, 71: what the kernel refuses to who may all --- */
+
+static int touch_private(int peer)
+{
+	struct vmm v;
+	int ret = vmm_open(&v, VIEW);
+	char *mem;
+
+	(void)peer;
+	if (ret)
+		return ret;
+	vmm_close(&v);
+	ret = vmm_open(&v, PRIVATE);
+	if (ret == ENDED_ABSENT)
+		ret = vmm_open(&v, PLAIN);
+	if (ret)
+		return ret;
+	/* It can be mapped, and what is mapped is private. */
+	v.fd = kvm_create_instance(v.vm, INSTANCE_SIZE, GUEST_MEMFD_FLAG_MMAP);
+	mem = v.fd < 0 ? NULL : map_instance(v.fd, PROT_READ);
+	return mem ? touch_read(mem) : errno;
+}
+
+static int map_private(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, VIEW);
+	char *mem;
+
+	(void)peer;
+	if (ret)
+		return ret;
+	mem = mmap(NULL, INSTANCE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE, v.fd, 0);
+	return mem == MAP_FAILED ? errno : 0;
+}
+
+static int fault_in_user_space(int peer)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct vmm v;
+	int ret, uffd;
+	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
+		return broken("userfaultfd");
+	range.range.start = (uintptr_t)mem;
+	range.range.len = INSTANCE_SIZE;
+	return result_of(ioctl(uffd, UFFDIO_REGISTER, &range));
+}
+
+static int private_page(void)
+{
+	return play(WHO_a, touch_private);
+}
+
+static int private_mapping(void)
+{
+	return play(WHO_a, map_private);
+}
+
+static int userfaultfd_as_a(void)
+{
+	return play(WHO_a, fault_in_user_space);
+}
+
+/* --- 77: a hole without an fd --- */
+
+static int remove_page(int peer)
+{
+	struct vmm v;
+	int ret;
+	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+
+	(void)peer;
+	ret = ret ?: touch_write(mem, 1) ?: result_of(madvise(mem, KVM_PAGE, MADV_REMOVE));
+	if (ret)
+		return ret;
+	return mem[0] ? failed("the page is still there") : 0;
+}
+
+static int madvise_as_x(void)
+{
+	return play(WHO_x, remove_page);
+}
+
+/* --- 46: a core dump --- */
+
+#define CORES	BYPASS_DIR "/cores"
+#define PATTERN 64 /* bytes */
+
+/* Made when it is wanted, so that it stands in the instance and nowhere else. */
+static unsigned char pattern_byte(unsigned int i)
+{
+	return (unsigned char)(i * 37 + 11);
+}
+
+static int fill_and_crash(int peer)
+{
+	struct vmm v;
+	int ret;
+	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+	volatile char *at = mem;
+
+	if (!mem)
+		return ret;
+	for (unsigned int i = 0; i < PATTERN; i++)
+		at[i] = (char)pattern_byte(i);
+	ret = tell(peer, (uint64_t)getpid());
+	wait_gone(peer);
+	return ret ?: ENDED_NOTHING;
+}
+
+static int widen_and_kill(int peer)
+{
+	char path[64];
+	uint64_t pid;
+	int fd, ret = hear(peer, &pid);
+
+	if (ret)
+		return ENDED_ABSENT;
+	snprintf(path, sizeof(path), "/proc/%d/coredump_filter", (int)pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0x3f", 4) != 4)
+		return errno;
+	close(fd);
+	return kill((pid_t)pid, SIGSEGV) ? errno : 0;
+}
+
+static int find_pattern(const char *path)
+{
+	unsigned char *text;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = ENDED_NOTHING;
+	unsigned int n;
+	off_t at;
+
+	if (fd < 0 || fstat(fd, &st) || !st.st_size)
+		return broken(path);
+	text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (text == MAP_FAILED)
+		return broken(path);
+	for (at = 0; at + PATTERN <= st.st_size && ret; at++) {
+		for (n = 0; n < PATTERN && text[at + n] == pattern_byte(n); n++)
+			;
+		ret = n == PATTERN ? 0 : ENDED_NOTHING;
+	}
+	close(fd);
+	return ret;
+}
+
+/* Both run as the same ordinary user. */
+static int dump_core(void)
+{
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	int pair[2], ret, status;
+	char path[64];
+	pid_t a, x;
+	FILE *f;
+
+	mkdir(CORES, 0777);
+	chmod(CORES, 0777);
+	f = fopen("/proc/sys/kernel/core_pattern", "w");
+	if (!f || fputs(CORES "/%p", f) < 0 || fclose(f) || setrlimit(RLIMIT_CORE, &all))
+		return broken("core_pattern");
+	if (socket_pair(pair))
+		return ENDED_BROKEN;
+	a = player_start_as(OTHER_USER, WHO_a, fill_and_crash, pair[0]);
+	x = player_start_as(OTHER_USER, WHO_x, widen_and_kill, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+	ret = player_wait(x);
+	if (waitpid(a, &status, 0) != a)
+		return broken("waitpid");
+	if (ret)
+		return ret;
+	if (!WIFSIGNALED(status) || !WCOREDUMP(status))
+		return failed("no core was dumped: 0x%x", status);
+	snprintf(path, sizeof(path), CORES "/%d", a);
+	ret = find_pattern(path);
+	unlink(path);
+	rmdir(CORES);
+	return ret;
+}
+
+#define A_AS_ROOT                                                \
+	"subjects: { a: { exe: " BYPASS_DIR "/a, uid: [0] } }\n" \
+	"rules: [ { name: a, allow: all, subjects: [a] } ]\n"
+
+/* Rule for X, which may make instances of its own. */
+#define X_READS "  - { name: x-reads, allow: [mmap], subjects: [x], when: { prot: [read] } }\n"
+
+#define OLD_MAPPINGS                                                                             \
+	"A mapping that is there stays: neither a new policy nor another user or cgroup of the " \
+	"process takes it away."
+#define PINNED \
+	"What was taken out of a mapping (vmsplice, O_DIRECT, buffers of io_uring) outlives it."
+#define DUMPED "On kernels without the patches a core dump can hold pages of a mapping."
+
+const struct bypass_case bypass_mapping[] = {
+	{ .id = "10",
+	  .path = "mmap of an fd that came over exec",
+	  .op = GMEM_DO_mmap,
+	  .attempt = over_exec,
+	  WITH_MMAP(STOPPED(EACCES)) },
+	{ .id = "114",
+	  .path = "the same by a duplicate in another fd's place",
+	  .op = GMEM_DO_mmap,
+	  .attempt = duplicate,
+	  WITH_MMAP(STOPPED(EACCES)) },
+	{ .id = "24",
+	  .path = "mprotect to write what may be read",
+	  .op = GMEM_DO_mmap,
+	  .attempt = mprotect_as_x,
+	  .rules = X_READS,
+	  .x_may = "create, fault",
+	  WITH_MMAP(STOPPED(EACCES)) },
+	{ .id = "65",
+	  .path = "pkey_mprotect to write what may be read",
+	  .op = GMEM_DO_mmap,
+	  .attempt = pkey_mprotect_as_x,
+	  .rules = X_READS,
+	  .x_may = "create, fault",
+	  WITH_MMAP(STOPPED(EACCES)) },
+	{ .id = "70",
+	  .path = "write through /proc/self/mem to what may be read",
+	  .op = BYPASS_NO_OP,
+	  .attempt = proc_mem_as_x,
+	  .rules = X_READS,
+	  .x_may = "create, fault",
+	  WITH_MMAP(REFUSED(EIO)) },
+	{ .id = "25",
+	  .path = "A maps, changes to another user, remap_file_pages",
+	  .op = GMEM_DO_mmap,
+	  .attempt = remap_file_pages_demoted,
+	  .policy = A_AS_ROOT,
+	  WITH_MMAP(STOPPED(EACCES)) },
+	{ .id = "26",
+	  .path = "A maps, changes to another user, mremap makes a second one",
+	  .op = GMEM_DO_fault,
+	  .attempt = mremap_demoted,
+	  .policy = A_AS_ROOT,
+	  LANES(STOPPED(ENDED_SIGBUS), POSSIBLE(OLD_MAPPINGS), POSSIBLE(OLD_MAPPINGS), ABSENT) },
+	{ .id = "67",
+	  .path = "mremap beyond the end of the instance",
+	  .op = BYPASS_NO_OP,
+	  .attempt = mremap_beyond,
+	  WITH_MMAP(REFUSED(ENDED_SIGBUS)) },
+	{ .id = "27",
+	  .path = "a page that was touched before the denial, in a child of A",
+	  .op = BYPASS_NO_OP,
+	  .whole = touched_before,
+	  WITH_MMAP(POSSIBLE(OLD_MAPPINGS)) },
+	{ .id = "110",
+	  .path = "a page that was not, in a mapping that is older",
+	  .op = GMEM_DO_fault,
+	  .whole = not_touched_before,
+	  LANES(STOPPED(ENDED_SIGBUS), POSSIBLE(OLD_MAPPINGS), POSSIBLE(OLD_MAPPINGS), ABSENT) },
+	{ .id = "47",
+	  .path = "a page in a pipe (vmsplice), read by X after the denial",
+	  .op = BYPASS_NO_OP,
+	  .whole = spliced,
+	  WITH_MMAP(POSSIBLE(PINNED)) },
+	{ .id = "48",
+	  .path = "an instance's mapping as the memory of another VM",
+	  .op = GMEM_DO_mmap,
+	  .attempt = other_memory_as_x,
+	  .x_may = "create",
+	  WITH_MMAP(STOPPED(EACCES)) },
+	{ .id = "55",
+	  .path = "A maps private memory and touches it",
+	  .op = BYPASS_NO_OP,
+	  .attempt = private_page,
+	  WITH_MMAP(REFUSED(ENDED_SIGBUS)) },
+	{ .id = "69",
+	  .path = "A maps with MAP_PRIVATE",
+	  .op = BYPASS_NO_OP,
+	  .attempt = private_mapping,
+	  WITH_MMAP(REFUSED(EINVAL)) },
+	{ .id = "71",
+	  .path = "A has its faults served by userfaultfd",
+	  .op = BYPASS_NO_OP,
+	  .attempt = userfaultfd_as_a,
+	  WITH_MMAP(REFUSED(EINVAL)) },
+	{ .id = "77",
+	  .path = "madvise(MADV_REMOVE): a hole without an fd",
+	  .op = GMEM_DO_punch,
+	  .attempt = madvise_as_x,
+	  .x_may = "create, mmap, fault",
+	  WITH_MMAP(STOPPED(EACCES)) },
+	{ .id = "46",
+	  .path = "coredump_filter of A widened by its own user, then SIGSEGV",
+	  .op = BYPASS_NO_OP,
+	  .attempt = dump_core,
+	  LANES(REFUSED(ENDED_NOTHING), POSSIBLE(DUMPED), POSSIBLE(DUMPED), ABSENT) },
+	{ 0 },
+};

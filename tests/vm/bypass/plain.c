@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * False positives: what must go on under a policy that denies everything to everybody but A. By A
+ * what it may, in all the forms that a process has; by X what has nothing to do with guest_memfd.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/kvm.h"
+#include "bypass.h"
+#include "ring.h"
+
+#define MACHINES "/sys/fs/cgroup/machine.slice"
+#define THREADS	 1000
+
+/* --- A --- */
+
+/* All that a VMM can do here, one after the other. */
+static int do_all(int peer)
+{
+	struct vmm v, p;
+	int ret = vmm_make(&v, PLAIN);
+	char *mem;
+
+	(void)peer;
+	ret = ret ?: punch_hole(v.fd);
+	if (ret)
+		return ret;
+	ret = vmm_bind(&v);
+	if (ret && ret != ENDED_ABSENT)
+		return ret;
+	vmm_close(&v);
+	ret = vmm_make(&v, VIEW);
+	if (!ret) {
+		mem = map_instance(v.fd, PROT_READ);
+		if (!mem || mprotect(mem, INSTANCE_SIZE, PROT_READ | PROT_WRITE))
+			return errno;
+		ret = touch_write(mem, 1) ?: result_of(madvise(mem, KVM_PAGE, MADV_REMOVE));
+	}
+	if (ret && ret != ENDED_ABSENT)
+		return ret;
+	ret = vmm_open(&p, PRIVATE);
+	if (!ret)
+		ret = result_of(kvm_convert(p.vm, KVM_TEST_GPA, KVM_PAGE,
+					    KVM_MEMORY_ATTRIBUTE_PRIVATE))
+			      ?: result_of(kvm_convert(p.vm, KVM_TEST_GPA, KVM_PAGE, 0));
+	return ret == ENDED_ABSENT ? 0 : ret;
+}
+
+static void *do_all_in_thread(void *ret)
+{
+	*(int *)ret = do_all(-1);
+	return NULL;
+}
+
+static int in_thread(int peer)
+{
+	int ret = ENDED_BROKEN;
+	pthread_t t;
+
+	(void)peer;
+	if (pthread_create(&t, NULL, do_all_in_thread, &ret) || pthread_join(t, NULL))
+		return broken("pthread_create");
+	return ret;
+}
+
+static int in_grandchild(int peer)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return player_wait(pid);
+	pid = fork();
+	_exit(pid ? player_wait(pid) : in_thread(peer));
+}
+
+static int after_exec(int peer)
+{
+	return become(WHO_a, do_all, peer);
+}
+
+static int in_vfork(int peer)
+{
+	char *argv[] = { "sh", "-c", "exit 7", NULL };
+	int status;
+	pid_t pid;
+
+	/* A helper runs, and A is still A. */
+	if (posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, environ) ||
+	    waitpid(pid, &status, 0) != pid || WEXITSTATUS(status) != 7)
+		return broken("posix_spawn");
+	return do_all(peer);
+}
+
+static int by_ring(int peer)
+{
+	struct io_uring_sqe sqe;
+	struct vmm v;
+	struct ring r;
+	int ret = vmm_make(&v, PLAIN);
+
+	(void)peer;
+	if (ret)
+		return ret;
+	if (ring_open(&r, 0))
+		return broken("io_uring");
+	sqe = ring_punch(v.fd, false);
+	ret = -ring_do(&r, &sqe);
+	/* By a worker, which is a thread that the kernel starts. */
+	sqe.flags |= IOSQE_ASYNC;
+	return ret ?: -ring_do(&r, &sqe);
+}
+
+static int hand_over(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN);
+
+	ret = ret ?: send_fd(peer, v.fd);
+	if (!ret)
+		wait_gone(peer);
+	return ret;
+}
+
+static int take_and_punch(int peer)
+{
+	int fd = recv_fd(peer, 0);
+
+	return fd < 0 ? -fd : punch_hole(fd);
+}
+
+static int duplicates(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN), fd;
+
+	(void)peer;
+	if (ret)
+		return ret;
+	fd = fcntl(v.fd, F_DUPFD_CLOEXEC, 100);
+	close(v.fd);
+	return fd < 0 ? errno : punch_hole(dup2(fd, 101));
+}
+
+/* --- 1000 threads --- */
+
+static atomic_int ready, may_go;
+static atomic_int results[2]; /* went well, did not */
+static int shared_instance;
+
+static void *one_of_many(void *unused)
+{
+	(void)unused;
+	ready++;
+	while (!may_go)
+		usleep(1000);
+	results[!!punch_hole(shared_instance)]++;
+	return NULL;
+}
+
+static long available_kib(void)
+{
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "re");
+	long kib = 0;
+
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "MemAvailable: %ld", &kib) != 1)
+		;
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+/* Nine tenths of what is there. NULL: could not. */
+static void *take_memory(size_t *size)
+{
+	void *mem;
+
+	*size = (size_t)available_kib() * 1024 / 10 * 9;
+	mem = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		   -1, 0);
+	if (mem == MAP_FAILED)
+		return NULL;
+	madvise(mem, *size, MADV_HUGEPAGE);
+	for (size_t at = 0; at < *size; at += KVM_PAGE)
+		((volatile char *)mem)[at] = 1;
+	return mem;
+}
+
+static int many_threads(int peer)
+{
+	pthread_attr_t small;
+	pthread_t threads[THREADS];
+	struct vmm v;
+	size_t size;
+	int ret = vmm_make(&v, PLAIN), n;
+	void *mem;
+
+	(void)peer;
+	if (ret)
+		return ret;
+	shared_instance = v.fd;
+	mem = take_memory(&size);
+	if (!mem)
+		return broken("memory");
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 64 << 10);
+	for (n = 0; n < THREADS; n++) {
+		if (pthread_create(&threads[n], &small, one_of_many, NULL))
+			return broken("pthread_create");
+	}
+	may_go = 1;
+	for (n = 0; n < THREADS; n++)
+		pthread_join(threads[n], NULL);
+	munmap(mem, size);
+	if (results[1])
+		return failed("%d of %d threads were denied", results[1], THREADS), EACCES;
+	return results[0] == THREADS ? 0 : broken("threads");
+}
+
+/* --- after a demotion: what gives something back is never denied --- */
+
+static int give_back(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make_bindable(&v);
+
+	(void)peer;
+	ret = ret ?: vmm_bind(&v) ?: demote();
+	if (ret)
+		return ret;
+	if (kvm_bind(v.vm, BYPASS_SLOT, v.fd, KVM_TEST_GPA, 0, 0))
+		return errno;
+	vmm_close(&v);
+	return 0;
+}
+
+static int unmap_demoted(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, VIEW);
+	char *mem = ret ? NULL : map_instance(v.fd, PROT_READ | PROT_WRITE);
+
+	(void)peer;
+	if (!mem)
+		return ret ?: errno;
+	ret = touch_write(mem, 1) ?: demote();
+	return ret ?: result_of(munmap(mem, INSTANCE_SIZE)) ?: result_of(close(v.fd));
+}
+
+/* --- X, and what is no instance --- */
+
+static int all_of(int fd)
+{
+	char *mem, byte = 'b';
+	int ret;
+
+	if (fd < 0 || ftruncate(fd, INSTANCE_SIZE))
+		return broken("a file");
+	mem = map_instance(fd, PROT_READ);
+	if (!mem || mprotect(mem, INSTANCE_SIZE, PROT_READ | PROT_WRITE))
+		return errno;
+	ret = touch_write(mem, 1) ?: punch_hole(fd);
+	if (ret)
+		return ret;
+	if (madvise(mem, KVM_PAGE, MADV_REMOVE) || pwrite(fd, &byte, 1, 0) != 1 ||
+	    pread(fd, &byte, 1, 0) != 1)
+		return errno;
+	return munmap(mem, INSTANCE_SIZE) || close(fd) ? errno : 0;
+}
+
+static int use_file(int peer)
+{
+	int fd = open("/tmp/bypass-plain", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	(void)peer;
+	unlink("/tmp/bypass-plain");
+	return all_of(fd);
+}
+
+static int use_memfd(int peer)
+{
+	(void)peer;
+	return all_of(memfd_create("plain", MFD_CLOEXEC));
+}
+
+static int use_memfd_of_that_name(int peer)
+{
+	(void)peer;
+	return all_of(memfd_create("[kvm-gmem]", MFD_CLOEXEC));
+}
+
+static int use_file_of_that_name(int peer)
+{
+	int fd = open("/tmp/[kvm-gmem]", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	(void)peer;
+	unlink("/tmp/[kvm-gmem]");
+	return all_of(fd);
+}
+
+/* Files of the same file system that an instance of older kernels is on, sent to X. */
+static int send_anonymous(int peer)
+{
+	int fds[] = { eventfd(1, 0), epoll_create1(0), timerfd_create(CLOCK_MONOTONIC, 0),
+		      (int)syscall(SYS_pidfd_open, getpid(), 0), dup(0) };
+	struct vmm v;
+	struct ring r;
+	int ret = vmm_open(&v, PLAIN);
+
+	/* A ring is not to be sent, but it is used like this. */
+	if (!ret && ring_open(&r, 0))
+		ret = broken("io_uring");
+	for (size_t i = 0; !ret && i < sizeof(fds) / sizeof(fds[0]); i++)
+		ret = send_fd(peer, fds[i]);
+	ret = ret ?: send_fd(peer, v.vm);
+	if (!ret)
+		wait_gone(peer);
+	return ret;
+}
+
+static int take_anonymous(int peer)
+{
+	for (int n = 0; n < 6; n++) {
+		int fd = recv_fd(peer, 0);
+
+		if (fd < 0)
+			return -fd;
+		close(fd);
+	}
+	return 0;
+}
+
+/* An ordinary VM: its memory by both requests, a guest that runs to its first halt, an end. */
+static int run_vm(int peer)
+{
+	static const unsigned char code[] = { 0xb0, 0x2a, 0xe6, 0x10, 0xf4 }; /* out 0x10, hlt */
+	struct kvm_userspace_memory_region region = { .slot = 1, .memory_size = INSTANCE_SIZE };
+	struct kvm_userspace_memory_region2 region2 = { .slot = 2,
+							.guest_phys_addr = 1 << 20,
+							.memory_size = INSTANCE_SIZE };
+	char *mem = mmap(NULL, 2 * INSTANCE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct kvm_regs regs = { .rip = 0x1000, .rflags = 2 };
+	struct kvm_sregs sregs;
+	struct kvm_run *shared;
+	struct vmm v;
+	int vcpu, ret = vmm_open(&v, PLAIN);
+
+	(void)peer;
+	if (ret)
+		return ret;
+	memcpy(mem + 0x1000, code, sizeof(code));
+	region.userspace_addr = (uintptr_t)mem;
+	region2.userspace_addr = (uintptr_t)mem + INSTANCE_SIZE;
+	if (ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, &region) ||
+	    ioctl(v.vm, KVM_SET_USER_MEMORY_REGION2, &region2))
+		return errno;
+	vcpu = ioctl(v.vm, KVM_CREATE_VCPU, 0);
+	shared = mmap(NULL, (size_t)ioctl(v.kvm, KVM_GET_VCPU_MMAP_SIZE, NULL),
+		      PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+	if (vcpu < 0 || shared == MAP_FAILED || ioctl(vcpu, KVM_GET_SREGS, &sregs))
+		return broken("a vCPU");
+	sregs.cs.base = sregs.cs.selector = 0;
+	if (ioctl(vcpu, KVM_SET_SREGS, &sregs) || ioctl(vcpu, KVM_SET_REGS, &regs) ||
+	    ioctl(vcpu, KVM_RUN, NULL))
+		return errno;
+	if (shared->exit_reason != KVM_EXIT_IO)
+		return failed("exit %u", shared->exit_reason);
+	if (ioctl(vcpu, KVM_RUN, NULL) || shared->exit_reason != KVM_EXIT_HLT)
+		return failed("exit %u", shared->exit_reason);
+	region.memory_size = region2.memory_size = 0;
+	if (ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, &region) ||
+	    ioctl(v.vm, KVM_SET_USER_MEMORY_REGION2, &region2))
+		return errno;
+	close(vcpu);
+	vmm_close(&v);
+	return 0;
+}
+
+static int ring_on_file(int peer)
+{
+	int fd = open("/tmp/bypass-plain", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	struct io_uring_sqe sqe = ring_punch(0, true);
+	struct ring r;
+
+	(void)peer;
+	unlink("/tmp/bypass-plain");
+	if (fd < 0 || ftruncate(fd, INSTANCE_SIZE) || ring_open(&r, IORING_SETUP_SQPOLL) ||
+	    ring_files(&r, &fd, 1))
+		return broken("io_uring");
+	return -ring_do(&r, &sqe);
+}
+
+static int shared_memory(int peer)
+{
+	char *mem = mmap(NULL, INSTANCE_SIZE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+	int status;
+
+	(void)peer;
+	if (mem == MAP_FAILED || mprotect(mem, INSTANCE_SIZE, PROT_READ | PROT_WRITE))
+		return errno;
+	pid = fork();
+	if (!pid)
+		_exit(touch_write(mem, 'c') ?: result_of(madvise(mem, KVM_PAGE, MADV_REMOVE)));
+	if (waitpid(pid, &status, 0) != pid)
+		return broken("fork");
+	mem = mremap(mem, INSTANCE_SIZE, 2 * INSTANCE_SIZE, MREMAP_MAYMOVE);
+	return mem == MAP_FAILED ? errno : WEXITSTATUS(status);
+}
+
+/* --- other programs --- */
+
+static int run_program(const char *cmd)
+{
+	char line[512];
+	int status;
+
+	snprintf(line, sizeof(line), "%s >/tmp/bypass-output 2>&1", cmd);
+	status = system(line);
+	if (status && WIFEXITED(status)) {
+		fprintf(stderr, "%s: exit status %d\n", cmd, WEXITSTATUS(status));
+		snprintf(line, sizeof(line), "tail -n 5 /tmp/bypass-output >&2");
+		return system(line) ? EIO : EIO;
+	}
+	unlink("/tmp/bypass-output");
+	return status ? ENDED_KILLED : 0;
+}
+
+static int gmemctl_looks(void)
+{
+	return run_program("build/gmemctl probe && build/gmemctl status && build/gmemctl holders");
+}
+
+static int gmemtop_looks(void)
+{
+	return run_program("build/gmemtop --no-wait --once");
+}
+
+/* A selftest of KVM's that has no use for guest_memfd runs as nobody in particular. */
+static int foreign_program(void)
+{
+	return run_program("/bin/sh -c 'ls /proc/self/fd | cat'");
+}
+
+/* A selftest that lives of guest_memfd, which a policy names. */
+#define SELFTEST BYPASS_DIR "/selftest"
+
+static int selftest(void)
+{
+	const char *kernel = getenv("LAB_KERNEL");
+	char cmd[512];
+
+	snprintf(cmd, sizeof(cmd), "%s/selftests/guest_memfd_test", kernel ?: "");
+	if (!kernel || access(cmd, X_OK))
+		return ENDED_ABSENT;
+	/* Before the policy is loaded, which names the file. */
+	if (access(SELFTEST, X_OK)) {
+		snprintf(cmd, sizeof(cmd), "cp %s/selftests/guest_memfd_test " SELFTEST, kernel);
+		if (system(cmd))
+			return broken("cp");
+	}
+	return run_program(SELFTEST);
+}
+
+/* --- the example of a host --- */
+
+/* As QEMU under libvirt does it: private memory, bound, converted as the guest asks. */
+static int as_vmm(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, PRIVATE);
+
+	(void)peer;
+	ret = ret ?: vmm_bind(&v);
+	if (ret)
+		return ret;
+	ret = result_of(fallocate(v.fd, FALLOC_FL_KEEP_SIZE, 0, INSTANCE_SIZE));
+	for (int n = 0; n < 8 && !ret; n++)
+		ret = result_of(kvm_convert(v.vm, KVM_TEST_GPA, KVM_PAGE,
+					    n % 2 ? 0 : KVM_MEMORY_ATTRIBUTE_PRIVATE));
+	ret = ret ?: punch_hole(v.fd);
+	ret = ret ?: result_of(kvm_bind(v.vm, BYPASS_SLOT, v.fd, KVM_TEST_GPA, 0, 0));
+	vmm_close(&v);
+	return ret;
+}
+
+static int in_slice(int peer)
+{
+	int fd = open(MACHINES "/vm1.scope/cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		return broken(MACHINES);
+	close(fd);
+	if (setresgid(OTHER_USER, OTHER_USER, OTHER_USER) ||
+	    setresuid(OTHER_USER, OTHER_USER, OTHER_USER))
+		return broken("setresuid");
+	return become(WHO_a, as_vmm, peer);
+}
+
+static int example(void)
+{
+	if ((mkdir(MACHINES, 0755) || mkdir(MACHINES "/vm1.scope", 0755)) && errno != EEXIST)
+		return broken(MACHINES);
+	return play(WHO_a, in_slice);
+}
+
+#define PLAYED(who, name)                     \
+	static int name##_played(void)        \
+	{                                     \
+		return play(WHO_##who, name); \
+	}
+
+PLAYED(a, do_all)
+PLAYED(a, in_thread)
+PLAYED(a, in_grandchild)
+PLAYED(a, after_exec)
+PLAYED(a, in_vfork)
+PLAYED(a, by_ring)
+PLAYED(a, duplicates)
+PLAYED(a, many_threads)
+PLAYED(a, give_back)
+PLAYED(a, unmap_demoted)
+PLAYED(x, use_file)
+PLAYED(x, use_memfd)
+PLAYED(x, use_memfd_of_that_name)
+PLAYED(x, use_file_of_that_name)
+PLAYED(x, run_vm)
+PLAYED(x, ring_on_file)
+PLAYED(x, shared_memory)
+
+static int handed_over(void)
+{
+	return play_two(WHO_a, hand_over, WHO_a, take_and_punch);
+}
+
+static int sent_anonymous(void)
+{
+	return play_two(WHO_a, send_anonymous, WHO_x, take_anonymous);
+}
+
+#define A_AS_ROOT                                                \
+	"subjects: { a: { exe: " BYPASS_DIR "/a, uid: [0] } }\n" \
+	"rules: [ { name: a, allow: all, subjects: [a] } ]\n"
+
+/* contrib/policies/cloud-host.yaml, with A for QEMU and an ordinary user for libvirt's. */
+#define CLOUD_HOST                                                                            \
+	"subjects: { vmm: { exe: " BYPASS_DIR "/a, uid: [1002], cgroup: /machine.slice } }\n" \
+	"rules:\n"                                                                            \
+	"  - name: private-instances\n"                                                       \
+	"    allow: [create, bind, punch]\n"                                                  \
+	"    subjects: [vmm]\n"                                                               \
+	"    when: { flags: [], size: \"<= 4TiB\" }\n"                                        \
+	"  - { name: conversions, allow: convert, subjects: [vmm] }\n"
+
+#define FINE(number, what, function) \
+	.id = number, .path = what, .op = BYPASS_NO_OP, .attempt = function
+
+const struct bypass_case bypass_plain[] = {
+	{ FINE("F1", "A: all that a VMM does", do_all_played), EVERYWHERE(ALLOWED) },
+	{ FINE("F2", "A: the same in a thread", in_thread_played), EVERYWHERE(ALLOWED) },
+	{ FINE("F3", "A: in a thread of a child's child", in_grandchild_played),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F4", "A: after exec of itself", after_exec_played), EVERYWHERE(ALLOWED) },
+	{ FINE("F5", "A: after a helper has run", in_vfork_played), EVERYWHERE(ALLOWED) },
+	{ FINE("F6", "A: by io_uring, and by a worker of it", by_ring_played),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F7", "A: from another A by SCM_RIGHTS", handed_over), EVERYWHERE(ALLOWED) },
+	{ FINE("F8", "A: by duplicates of the fd", duplicates_played), EVERYWHERE(ALLOWED) },
+	{ FINE("36", "A: 1000 threads, with nine tenths of memory taken", many_threads_played),
+	  .limit = 120, EVERYWHERE(ALLOWED) },
+	{ FINE("F10", "A, demoted: ends a binding, closes", give_back_played), .policy = A_AS_ROOT,
+	  WITH_MMAP(ALLOWED) },
+	{ FINE("F11", "A, demoted: unmaps, closes", unmap_demoted_played), .policy = A_AS_ROOT,
+	  WITH_MMAP(ALLOWED) },
+	{ FINE("F12", "A as QEMU under libvirt, by the example of a cloud host", example),
+	  .policy = CLOUD_HOST, LANES(ALLOWED, UNLOADABLE, ABSENT, ABSENT) },
+	{ FINE("F13", "KVM's guest_memfd_test, named by the policy", selftest),
+	  .policy = "subjects: { t: { exe: " SELFTEST " } }\n"
+		    "rules: [ { name: t, allow: all, subjects: [t] } ]\n",
+	  WITH_PRIVATE(ALLOWED) },
+	{ FINE("F14", "X: a plain file: all operations", use_file_played), EVERYWHERE(ALLOWED) },
+	{ FINE("F15", "X: a memfd", use_memfd_played), EVERYWHERE(ALLOWED) },
+	{ FINE("F16", "X: a memfd with the name of an instance", use_memfd_of_that_name_played),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F17", "X: a file with the name of an instance", use_file_of_that_name_played),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F18", "X is sent eventfd, epoll, timerfd, pidfd, a VM", sent_anonymous),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F19", "X: an ordinary VM, which runs", run_vm_played), EVERYWHERE(ALLOWED) },
+	{ FINE("F20", "X: io_uring with SQPOLL on a plain file", ring_on_file_played),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F21", "X: shared memory over fork", shared_memory_played), EVERYWHERE(ALLOWED) },
+	{ FINE("F22", "other programs", foreign_program), EVERYWHERE(ALLOWED) },
+	{ FINE("F23", "gmemctl probe, status, holders", gmemctl_looks), EVERYWHERE(ALLOWED) },
+	{ FINE("F24", "gmemtop", gmemtop_looks), EVERYWHERE(ALLOWED) },
+	{ 0 },
+};

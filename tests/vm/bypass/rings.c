@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Ways around a policy through io_uring: rings and fixed files that two processes share. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/kvm.h"
+#include "bypass.h"
+#include "ring.h"
+
+/* Leave a ring, and what is to be known of it, to whom this process becomes. */
+static int leave_ring(const struct ring *r)
+{
+	int fd = memfd_create("params", 0);
+
+	if (fd < 0 || pwrite(fd, &r->params, sizeof(r->params), 0) != sizeof(r->params))
+		return broken("params of a ring");
+	return leave_open(fd, LEFT_PARAMS) ?: leave_open(r->fd, LEFT_RING);
+}
+
+static int take_ring(struct ring *r)
+{
+	memset(r, 0, sizeof(*r));
+	if (pread(LEFT_PARAMS, &r->params, sizeof(r->params), 0) != sizeof(r->params))
+		return broken("params of a ring");
+	r->fd = LEFT_RING;
+	return ring_map(r) ? broken("map a ring") : 0;
+}
+
+/* --- 17, 20: A's ring, driven by X --- */
+
+static int punch_in_ring(int peer)
+{
+	struct io_uring_sqe sqe = ring_punch(0, true);
+	struct ring r;
+	int ret = take_ring(&r);
+
+	(void)peer;
+	ret = ret ?: -ring_do(&r, &sqe);
+	return ret;
+}
+
+/* A: its instance is a fixed file of a ring, which a child has that becomes X. */
+static int share_ring(unsigned int flags)
+{
+	struct vmm v;
+	struct ring r;
+	int ret = vmm_make(&v, PLAIN);
+	pid_t pid;
+
+	if (ret)
+		return ret;
+	if (ring_open(&r, flags) || ring_files(&r, &v.fd, 1))
+		return broken("io_uring");
+	ret = leave_ring(&r);
+	if (ret)
+		return ret;
+	pid = fork();
+	if (!pid) {
+		close(v.fd);
+		_exit(become(WHO_x, punch_in_ring, -1));
+	}
+	return player_wait(pid);
+}
+
+static int share_plain(int peer)
+{
+	(void)peer;
+	return share_ring(0);
+}
+
+static int share_sqpoll(int peer)
+{
+	(void)peer;
+	return share_ring(IORING_SETUP_SQPOLL);
+}
+
+static int fixed_file(void)
+{
+	return play(WHO_a, share_plain);
+}
+
+static int sqpoll(void)
+{
+	return play(WHO_a, share_sqpoll);
+}
+
+/* --- 18, 64: A puts it into X's ring --- */
+
+static int send_to_ring(int peer)
+{
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_MSG_RING,
+				    .fd = LEFT_RING,
+				    .addr = IORING_MSG_SEND_FD,
+				    .addr3 = 0,	       /* which of its own */
+				    .file_index = 1 }; /* the first one there */
+	struct vmm v;
+	struct ring r;
+	int ret = vmm_make(&v, PLAIN);
+
+	(void)peer;
+	if (ret)
+		return ret;
+	if (ring_open(&r, 0) || ring_files(&r, &v.fd, 1))
+		return broken("io_uring");
+	ret = ring_do(&r, &sqe);
+	return ret < 0 ? -ret : 0;
+}
+
+/* X: a ring with an empty place, which a child has that becomes A. */
+static int get_by_ring(struct ring *r)
+{
+	int none = -1, ret;
+	pid_t pid;
+
+	if (ring_open(r, 0) || ring_files(r, &none, 1))
+		return broken("io_uring");
+	ret = leave_ring(r);
+	if (ret)
+		return ret;
+	pid = fork();
+	if (!pid)
+		_exit(become(WHO_a, send_to_ring, -1));
+	ret = player_wait(pid);
+	return ret ? failed("sending: %d", ret) : 0;
+}
+
+static int install(int peer)
+{
+	struct io_uring_sqe sqe = { .opcode = RING_OP_FIXED_FD_INSTALL, .flags = IOSQE_FIXED_FILE };
+	struct ring r;
+	int ret = get_by_ring(&r);
+
+	(void)peer;
+	if (ret)
+		return ret;
+	ret = ring_do(&r, &sqe);
+	return ret < 0 ? -ret : 0;
+}
+
+static int punch_fixed(int peer)
+{
+	struct io_uring_sqe sqe = ring_punch(0, true);
+	struct ring r;
+	int ret = get_by_ring(&r);
+
+	(void)peer;
+	return ret ?: -ring_do(&r, &sqe);
+}
+
+static int installed(void)
+{
+	return play(WHO_x, install);
+}
+
+static int not_installed(void)
+{
+	return play(WHO_x, punch_fixed);
+}
+
+/* --- 101: sent as a ring --- */
+
+static int send_ring(int peer)
+{
+	char control[CMSG_SPACE(sizeof(int))] = "", byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	struct ring r;
+	int pair[2];
+
+	(void)peer;
+	if (ring_open(&r, 0) || socket_pair(pair))
+		return broken("io_uring");
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &r.fd, sizeof(r.fd));
+	return result_of(sendmsg(pair[0], &msg, 0));
+}
+
+static int ring_by_socket(void)
+{
+	return play(WHO_a, send_ring);
+}
+
+/* --- 117: read and written by a ring --- */
+
+static int read_by_ring(int peer)
+{
+	char byte;
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_READ, .len = 1 };
+	struct vmm v;
+	struct ring r;
+	int ret = vmm_make(&v, PLAIN);
+
+	(void)peer;
+	if (ret)
+		return ret;
+	if (ring_open(&r, 0))
+		return broken("io_uring");
+	sqe.fd = v.fd;
+	sqe.addr = (uintptr_t)&byte;
+	ret = ring_do(&r, &sqe);
+	if (ret >= 0)
+		return 0;
+	sqe.opcode = IORING_OP_WRITE;
+	return ring_do(&r, &sqe) >= 0 ? 0 : -ret;
+}
+
+static int ring_read_as_a(void)
+{
+	return play(WHO_a, read_by_ring);
+}
+
+#define SHARED_SQPOLL                                                                          \
+	"With the guard sqpoll on allow, who shares such a ring with a process works as that " \
+	"process."
+
+const struct bypass_case bypass_rings[] = {
+	{ .id = "17",
+	  .path = "io_uring: a fixed file of A's ring, X submits a hole",
+	  .op = GMEM_DO_punch,
+	  .attempt = fixed_file,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "18",
+	  .path = "io_uring: A sends it to X's ring, X installs it",
+	  .op = GMEM_DO_receive,
+	  .attempt = installed,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "64",
+	  .path = "io_uring: A sends it to X's ring, X uses it there",
+	  .op = GMEM_DO_punch,
+	  .attempt = not_installed,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "20",
+	  .path = "io_uring: A's SQPOLL ring driven by X, the guard on allow",
+	  .op = BYPASS_NO_OP,
+	  .attempt = sqpoll,
+	  .head = "guards: { sqpoll: allow }\n",
+	  EVERYWHERE(POSSIBLE(SHARED_SQPOLL)) },
+	{ .id = "101",
+	  .path = "io_uring: a ring by SCM_RIGHTS",
+	  .op = BYPASS_NO_OP,
+	  .attempt = ring_by_socket,
+	  EVERYWHERE(REFUSED(EINVAL)) },
+	{ .id = "117",
+	  .path = "io_uring: A reads and writes it",
+	  .op = BYPASS_NO_OP,
+	  .attempt = ring_read_as_a,
+	  EVERYWHERE(REFUSED(EINVAL)) },
+	{ 0 },
+};
