@@ -82,6 +82,8 @@ HITS_MAP(op_hits, GMEM_DO_MAX);
 HITS_MAP(guard_hits, GMEM_GUARD_MAX);
 STORAGE_MAP(tags, TASK_STORAGE, struct gmem_tag);
 STORAGE_MAP(others, TASK_STORAGE, struct gmem_work); /* of who works for another */
+ARRAY_MAP(locked, 1, struct gmem_lock);
+HASH_MAP(locked_ids, GMEM_LOCK_ENTRIES, struct gmem_locked_key, __u32);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -100,6 +102,7 @@ struct {
 #include "gmem_judge.h"
 #include "gmem_guard.h"
 #include "gmem_identity.h"
+#include "gmem_lock.h"
 
 /* --- what is asked for --- */
 

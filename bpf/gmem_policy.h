@@ -184,7 +184,7 @@ struct gmem_head {
 	__u32 default_deny;    /* operations that are denied where no rule matches: bits */
 	__u32 has_trial;       /* operations that rules in audit mode name: bits */
 	__u32 guards;	       /* that are up: bits of enum gmem_guard */
-	__u32 nr_digests;      /* executables that are named by fs-verity digest */
+	__u32 manager;	       /* subject that alone may change it under lock, plus 1; 0: none */
 	__u32 by[GMEM_BY_MAX]; /* operations for which this dimension matters: bits */
 	__u32 nr_bounds[GMEM_BY_MAX];
 	__u64 bounds[GMEM_BY_MAX][GMEM_MAX_BOUNDS + 1]; /* ascending; the rest is ~0 */

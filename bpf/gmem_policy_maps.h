@@ -9,6 +9,7 @@
 #ifndef GMEM_POLICY_MAPS_H
 #define GMEM_POLICY_MAPS_H
 
+#include "gmem_lock_maps.h"
 #include "gmem_policy.h"
 
 #define GMEM_LAYOUT 2 /* counted up with each change of a map or of what an entry means */
@@ -29,7 +30,29 @@
 	X(journal)          \
 	X(older)            \
 	X(tags)             \
-	X(others)
+	X(others)           \
+	X(locked)           \
+	X(locked_ids)
+
+/* X(name, section, hook): the programs of --lock, all of them or none */
+#define GMEM_LOCK_PROGRAMS(X)                                 \
+	X(lock_map, "lsm/bpf_map", "bpf_map")                 \
+	X(lock_prog, "lsm/bpf_prog", "bpf_prog")              \
+	X(lock_bpf, "lsm/bpf", "bpf")                         \
+	X(lock_load, "lsm/bpf_prog_load", "bpf_prog_load")    \
+	X(lock_unlink, "lsm/inode_unlink", "inode_unlink")    \
+	X(lock_rmdir, "lsm/inode_rmdir", "inode_rmdir")       \
+	X(lock_rename, "lsm/inode_rename", "inode_rename")    \
+	X(lock_create, "lsm/inode_create", "inode_create")    \
+	X(lock_mkdir, "lsm/inode_mkdir", "inode_mkdir")       \
+	X(lock_symlink, "lsm/inode_symlink", "inode_symlink") \
+	X(lock_link, "lsm/inode_link", "inode_link")          \
+	X(lock_setattr, "lsm/inode_setattr", "inode_setattr") \
+	X(lock_open, "lsm/file_open", "file_open")            \
+	X(lock_mount, "lsm/sb_mount", "sb_mount")             \
+	X(lock_move, "lsm/move_mount", "move_mount")          \
+	X(lock_umount, "lsm/sb_umount", "sb_umount")          \
+	X(lock_pivot, "lsm/sb_pivotroot", "sb_pivotroot")
 
 /*
  * X(name, section, hook or NULL): the programs that decide, or keep what decisions need. The name
@@ -53,7 +76,8 @@
 	X(strict_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")             \
 	X(guard_attach, "lsm/ptrace_access_check", "ptrace_access_check")          \
 	X(guard_traceme, "lsm/ptrace_traceme", "ptrace_traceme")                   \
-	X(guard_sqpoll, "lsm/uring_sqpoll", "uring_sqpoll")
+	X(guard_sqpoll, "lsm/uring_sqpoll", "uring_sqpoll")                        \
+	GMEM_LOCK_PROGRAMS(X)
 
 enum gmem_policy_program {
 #define X(name, ...) GMEM_PROG_##name,

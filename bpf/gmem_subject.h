@@ -142,16 +142,15 @@ static __always_inline const struct gmem_set *class_set(__u32 slot, __u32 dimens
 }
 
 /**
- * resolve - which rules are for a task: into s->work->mine
+ * find_subjects - which subjects a task is: into s->work->subjects; into mine the rules for any
  *
  * Return: 0, -1: something is missing.
  */
-static __noinline int resolve(const struct subject *s)
+static __noinline int find_subjects(const struct subject *s)
 {
 	const struct gmem_set *exe, *verity, *uid, *cgroup, *any;
 	const struct gmem_tag *tag = s->tag;
 	struct gmem_work *work = s->work;
-	struct collect c = { .slot = s->slot };
 	__u32 class = 0;
 
 	if (!tag || !work || class_of_cgroup(s, &class))
@@ -168,7 +167,20 @@ static __noinline int resolve(const struct subject *s)
 		work->subjects.w[k] = (exe->w[k] | verity->w[k]) & uid->w[k] & cgroup->w[k];
 		work->mine.w[k] = any->w[k];
 	}
-	c.work = work;
+	return 0;
+}
+
+/**
+ * resolve - which rules are for a task: into s->work->mine
+ *
+ * Return: 0, -1: something is missing.
+ */
+static __noinline int resolve(const struct subject *s)
+{
+	struct collect c = { .slot = s->slot, .work = s->work };
+
+	if (find_subjects(s))
+		return -1;
 	bpf_loop(GMEM_MAX_SUBJECTS + GMEM_SET_WORDS, collect_rules, &c, 0);
 	return c.broken ? -1 : 0;
 }

@@ -31,6 +31,8 @@ static const struct {
 	[MAP_guard_hits] = { sizeof(struct gmem_hits), GMEM_GUARD_MAX },
 	[MAP_journal] = { sizeof(struct gmem_journal), 1 },
 	[MAP_tags] = { sizeof(struct gmem_tag), 0 },
+	[MAP_locked] = { sizeof(struct gmem_lock), 1 },
+	[MAP_locked_ids] = { sizeof(__u32), 0 },
 };
 
 static size_t size_of(enum pinned_map map)

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The lock: what belongs to the policy in force is touched by its manager only, a subject that the
+ * policy names. Included by gmem_policy.bpf.c only.
+ *
+ * Each of these hooks is everybody's path. What is kept stands in the map `locked_ids`; all else is
+ * left alone. Who touches what is kept and is not known to be the manager is denied, whatever the
+ * policy's mode.
+ *
+ * There is no hook for a descriptor of a link. Who opens the pin of one gets a descriptor that can
+ * do nothing: the kernel can neither detach nor update the link of an LSM program.
+ */
+#ifndef GMEM_LOCK_H
+#define GMEM_LOCK_H
+
+#include "gmem_lock_core.h"
+
+/* Is the current task the manager that the policy in force names? In doubt it is not. */
+static __noinline bool is_manager(__u64 word)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct gmem_head *head;
+	struct subject subject;
+	struct gmem_tag *tag;
+	struct gmem_work *work;
+	__u32 slot = GMEM_ACTIVE_SLOT(word), manager;
+
+	head = word ? bpf_map_lookup_elem(&heads, &slot) : NULL;
+	tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	work = bpf_task_storage_get(&others, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!head || !tag || !work)
+		return false;
+	manager = head->manager - 1;
+	if (manager >= GMEM_MAX_SUBJECTS)
+		return false;
+	subject = (struct subject){ .slot = slot,
+				    .uid = euid_of(task, false),
+				    .cgroup = bpf_get_current_cgroup_id(),
+				    .tag = tag,
+				    .task = task,
+				    .work = work };
+	if (find_subjects(&subject) ||
+	    !(work->subjects.w[manager / 64 & (GMEM_SET_WORDS - 1)] >> manager % 64 & 1))
+		return false;
+	/* Replaced meanwhile: then it was another policy's subject. */
+	return *(volatile __u64 *)&head->generation == GMEM_ACTIVE_GENERATION(word);
+}
+
+static __always_inline const struct gmem_lock *lock_held(void)
+{
+	const struct gmem_lock *lock;
+	__u32 zero = 0;
+
+	lock = bpf_map_lookup_elem(&locked, &zero);
+	return lock && *(volatile __u32 *)&lock->on ? lock : NULL;
+}
+
+/* Return: 0 for the manager; else it is counted, told, and -EACCES. */
+static __noinline int lock_refuse(__u64 what)
+{
+	__u32 zero = 0;
+	__u64 *active_word = bpf_map_lookup_elem(&active, &zero), word;
+
+	word = active_word ? *(volatile __u64 *)active_word : 0;
+	if (is_manager(word))
+		return 0;
+	return guard_settle(GMEM_GUARD_lock, word, bpf_get_current_task_btf(), what, true);
+}
+
+static __noinline bool is_kept(__u32 kind, __u64 id, __u32 of)
+{
+	struct gmem_locked_key key = { .id = id, .kind = kind, .of = of };
+
+	return bpf_map_lookup_elem(&locked_ids, &key);
+}
+
+static __always_inline int lock_keep(__u32 kind, __u64 id, __u32 of)
+{
+	if (!lock_held() || !is_kept(kind, id, of))
+		return 0;
+	return lock_refuse(id);
+}
+
+/* --- maps and programs by descriptor --- */
+
+/* By pin or by id: each new descriptor comes by here. */
+SEC("?lsm/bpf_map")
+int BPF_PROG(lock_map, struct bpf_map *map)
+{
+	return lock_keep(GMEM_LOCKED_map, map->id, 0);
+}
+
+SEC("?lsm/bpf_prog")
+int BPF_PROG(lock_prog, struct bpf_prog *prog)
+{
+	return lock_keep(GMEM_LOCKED_program, prog->aux->id, 0);
+}
+
+/* What the system call asks for is the kernel's own copy here: it cannot change any more. */
+SEC("?lsm/bpf")
+int BPF_PROG(lock_bpf, int cmd, void *attr)
+{
+	__u32 id = 0;
+
+	if (cmd != BPF_LINK_GET_FD_BY_ID || bpf_probe_read_kernel(&id, sizeof(id), attr))
+		return 0;
+	return lock_keep(GMEM_LOCKED_link, id, 0);
+}
+
+/*
+ * Programs that would decide what we decide, or what the kernel asks us: one that replaces a
+ * function of ours, and one that returns another value for a function on the way. A plain LSM
+ * program cannot: it may deny, and what denies first is what counts; the verifier keeps it from
+ * returning more than 0, which the kernel takes for an answer too. Not every kernel's does that for
+ * programs of cgroups.
+ */
+SEC("?lsm/bpf_prog_load")
+int BPF_PROG(lock_load, struct bpf_prog *prog)
+{
+	struct bpf_prog_aux *aux = prog->aux;
+	struct bpf_prog *dst = BPF_CORE_READ(aux, dst_prog);
+	__u32 type = prog->type, attach = prog->expected_attach_type;
+
+	if (dst)
+		return lock_keep(GMEM_LOCKED_program, BPF_CORE_READ(dst, aux, id), 0);
+	if (!(type == BPF_PROG_TYPE_TRACING && attach == BPF_MODIFY_RETURN) &&
+	    !(type == BPF_PROG_TYPE_LSM && attach == BPF_LSM_CGROUP))
+		return 0;
+	return lock_keep(GMEM_LOCKED_function, aux->attach_btf_id,
+			 BPF_CORE_READ(aux, attach_btf, id));
+}
+
+/* --- pins, and what keeps them where they are --- */
+
+static __always_inline bool inode_kept(__u32 kind, struct inode *inode)
+{
+	return inode &&
+	       is_kept(kind, BPF_CORE_READ(inode, i_ino), BPF_CORE_READ(inode, i_sb, s_dev));
+}
+
+static __always_inline bool is_pin_dir(struct inode *dir)
+{
+	return BPF_CORE_READ(dir, i_sb, s_magic) == BPF_FS_MAGIC &&
+	       inode_kept(GMEM_LOCKED_dir, dir);
+}
+
+static __always_inline int lock_dir(struct inode *dir)
+{
+	return lock_held() && is_pin_dir(dir) ? lock_refuse(BPF_CORE_READ(dir, i_ino)) : 0;
+}
+
+static __always_inline int lock_way(struct dentry *dentry)
+{
+	struct inode *inode = BPF_CORE_READ((struct dentry___lock *)dentry, d_inode);
+
+	return lock_held() && inode_kept(GMEM_LOCKED_way, inode)
+		       ? lock_refuse(BPF_CORE_READ(inode, i_ino))
+		       : 0;
+}
+
+SEC("?lsm/inode_unlink")
+int BPF_PROG(lock_unlink, struct inode *dir)
+{
+	return lock_dir(dir);
+}
+
+/*
+ * Also by who has nothing mounted there, in a mount namespace of its own: for all the others the
+ * kernel takes down what is mounted on a directory that is removed.
+ */
+SEC("?lsm/inode_rmdir")
+int BPF_PROG(lock_rmdir, struct inode *dir, struct dentry *dentry)
+{
+	return lock_dir(dir) ?: lock_way(dentry);
+}
+
+SEC("?lsm/inode_rename")
+int BPF_PROG(lock_rename, struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir,
+	     struct dentry *new_dentry)
+{
+	return lock_dir(old_dir) ?: lock_dir(new_dir) ?: lock_way(old_dentry) ?: lock_way(new_dentry);
+}
+
+SEC("?lsm/inode_create")
+int BPF_PROG(lock_create, struct inode *dir)
+{
+	return lock_dir(dir);
+}
+
+SEC("?lsm/inode_mkdir")
+int BPF_PROG(lock_mkdir, struct inode *dir)
+{
+	return lock_dir(dir);
+}
+
+SEC("?lsm/inode_symlink")
+int BPF_PROG(lock_symlink, struct inode *dir)
+{
+	return lock_dir(dir);
+}
+
+SEC("?lsm/inode_link")
+int BPF_PROG(lock_link, struct dentry *old_dentry, struct inode *dir)
+{
+	return lock_dir(dir);
+}
+
+/* Owner and mode of pins and their directories; the size of the manager's executable. */
+SEC("?lsm/inode_setattr")
+int BPF_PROG(lock_setattr, void *idmap, struct dentry *dentry, struct iattr *attr)
+{
+	struct dentry___lock *d = (void *)dentry;
+	struct inode *inode = BPF_CORE_READ(d, d_inode);
+
+	if (!lock_held() || !inode)
+		return 0;
+	if (BPF_CORE_READ(attr, ia_valid) & ATTR_SIZE)
+		return inode_kept(GMEM_LOCKED_file, inode)
+			       ? lock_refuse(BPF_CORE_READ(inode, i_ino))
+			       : 0;
+	if (is_pin_dir(inode))
+		return lock_refuse(BPF_CORE_READ(inode, i_ino));
+	return lock_dir(BPF_CORE_READ(d, d_parent, d_inode));
+}
+
+/*
+ * Opened to be written. The executable that the policy takes for the manager stays what it is. And
+ * kernel.ftrace_enabled=0 ends the calls of all programs on functions of the kernel, LSM programs
+ * among them: this file is proc's alone by its name.
+ */
+SEC("?lsm/file_open")
+int BPF_PROG(lock_open, struct file *file)
+{
+	struct file___lock *f = (void *)file;
+	struct inode *inode = f->f_inode;
+	char name[16] = "";
+
+	if (!(f->f_mode & FMODE_WRITE) || !lock_held())
+		return 0;
+	if (inode->i_sb->s_magic != PROC_SUPER_MAGIC)
+		return inode_kept(GMEM_LOCKED_file, inode) ? lock_refuse(inode->i_ino) : 0;
+	bpf_probe_read_kernel_str(name, sizeof(name), f->f_path.dentry->d_name.name);
+	if (bpf_strncmp(name, sizeof(name), "ftrace_enabled"))
+		return 0;
+	return lock_refuse(inode->i_ino);
+}
+
+/* --- mounts: with the last mount of the BPF file system its pins end --- */
+
+#define MAX_MOUNTS  (1 << 18) /* of a tree that is looked through */
+#define MAX_MASTERS 16
+
+/*
+ * Does what happens below a mount happen below one of those on the way too? That is so for the
+ * mount itself, for its peers, and for those that are slaves of these, directly or not.
+ */
+static __noinline bool reaches_way(const struct gmem_lock *lock, struct mount *mount)
+{
+	struct mount *at;
+	int group, i, k;
+
+	if (!lock)
+		return false;
+	group = BPF_CORE_READ(mount, mnt_group_id);
+	for (i = 0; i < GMEM_LOCK_MOUNTS && i < lock->nr_mounts; i++) {
+		at = (struct mount *)lock->mounts[i & (GMEM_LOCK_MOUNTS - 1)];
+		if (at == mount)
+			return true;
+		for (k = 0; group && at && k < MAX_MASTERS; k++) {
+			if (BPF_CORE_READ(at, mnt_group_id) == group)
+				return true;
+			at = BPF_CORE_READ(at, mnt_master);
+		}
+	}
+	return false;
+}
+
+/* Would the end of this mount be one of a mount on the way? */
+static __noinline bool ends_way(const struct gmem_lock *lock, struct mount *mount)
+{
+	struct inode *inode = BPF_CORE_READ(mount, mnt_mountpoint, d_inode);
+
+	return inode_kept(GMEM_LOCKED_way, inode) &&
+	       reaches_way(lock, BPF_CORE_READ(mount, mnt_parent));
+}
+
+/* The way through a tree of mounts, as the kernel's next_mnt() goes it. */
+struct walk {
+	const struct gmem_lock *lock;
+	struct mount *top, *at;
+	__u32 up;
+	__u32 found; /* or it cannot be told */
+	__u32 done;
+	__u32 pad;
+};
+
+static __always_inline struct mount *by_child(struct list_head___lock *entry)
+{
+	return (void *)entry - bpf_core_field_offset(struct mount, mnt_child);
+}
+
+static long walk_step(__u32 i, struct walk *w)
+{
+	struct mount *at = w->at, *parent;
+	struct list_head___lock *next;
+
+	if (!w->up) {
+		next = BPF_CORE_READ(at, mnt_mounts.next);
+		if ((void *)next == (void *)at + bpf_core_field_offset(struct mount, mnt_mounts)) {
+			w->up = 1;
+			return 0;
+		}
+	} else {
+		if (at == w->top) {
+			w->done = 1;
+			return 1;
+		}
+		parent = BPF_CORE_READ(at, mnt_parent);
+		next = BPF_CORE_READ(at, mnt_child.next);
+		if (parent == at)
+			return 1;
+		if ((void *)next ==
+		    (void *)parent + bpf_core_field_offset(struct mount, mnt_mounts)) {
+			w->at = parent;
+			return 0;
+		}
+	}
+	if (!next)
+		return 1;
+	w->up = 0;
+	w->at = by_child(next);
+	if (!ends_way(w->lock, w->at))
+		return 0;
+	w->found = 1;
+	return 1;
+}
+
+/*
+ * A whole tree is taken down at once: is there a mount in it that would take one of ours with it?
+ * It is looked at without the kernel's locks: who puts such a mount into it between this look and
+ * the end is not seen. Where the tree changes under the look the answer is yes.
+ */
+static __noinline bool tree_ends_way(const struct gmem_lock *lock, struct mount *top)
+{
+	struct walk w = { .lock = lock, .top = top, .at = top };
+
+	bpf_loop(MAX_MOUNTS, walk_step, &w, 0);
+	return w.found || !w.done;
+}
+
+static __always_inline bool is_on_way(const struct gmem_lock *lock, struct mount *mount)
+{
+	for (int i = 0; i < GMEM_LOCK_MOUNTS && i < lock->nr_mounts; i++) {
+		if (lock->mounts[i & (GMEM_LOCK_MOUNTS - 1)] == (__u64)mount)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline bool in_own_namespace(const struct gmem_lock *lock)
+{
+	struct task_struct___lock *task = (void *)bpf_get_current_task();
+
+	return (__u64)BPF_CORE_READ(task, nsproxy, mnt_ns) == lock->mount_ns;
+}
+
+/* Something is mounted here: would it hide what is on the way? */
+static __always_inline bool hides_way(const struct gmem_lock *lock, struct path___lock *path)
+{
+	return inode_kept(GMEM_LOCKED_way, BPF_CORE_READ(path, dentry, d_inode)) &&
+	       reaches_way(lock, mount_of(BPF_CORE_READ(path, mnt)));
+}
+
+SEC("?lsm/sb_umount")
+int BPF_PROG(lock_umount, struct vfsmount *mnt, int flags)
+{
+	const struct gmem_lock *lock = lock_held();
+	struct mount *mount = mount_of(mnt);
+
+	if (!lock || !(is_on_way(lock, mount) || ends_way(lock, mount) ||
+		       (flags & MNT_DETACH && tree_ends_way(lock, mount))))
+		return 0;
+	return lock_refuse((__u64)BPF_CORE_READ(mount, mnt_mountpoint, d_inode, i_ino));
+}
+
+/* mount(2) with MS_MOVE names what is moved by a path that is not known here. */
+static __noinline bool may_move_way(const struct gmem_lock *lock)
+{
+	struct mount *mount;
+
+	if (!lock || !in_own_namespace(lock))
+		return false;
+	for (int i = 0; i < GMEM_LOCK_MOUNTS && i < lock->nr_mounts; i++) {
+		mount = (struct mount *)lock->mounts[i & (GMEM_LOCK_MOUNTS - 1)];
+		/* From a shared mount the kernel moves nothing away. */
+		if (!BPF_CORE_READ(mount, mnt_parent, mnt_group_id))
+			return true;
+	}
+	return false;
+}
+
+SEC("?lsm/sb_mount")
+int BPF_PROG(lock_mount, const char *dev_name, const struct path *path, const char *type,
+	     unsigned long flags)
+{
+	const struct gmem_lock *lock = lock_held();
+	struct path___lock *at = (void *)path;
+
+	if (!lock || flags & MS_REMOUNT)
+		return 0;
+	if (!(flags & MS_BIND)) {
+		if (flags & MS_PROPAGATION)
+			return 0;
+		if (flags & MS_MOVE && may_move_way(lock))
+			return lock_refuse(0);
+	}
+	if (!hides_way(lock, at))
+		return 0;
+	return lock_refuse(BPF_CORE_READ(at, dentry, d_inode, i_ino));
+}
+
+/*
+ * The new way to mount, and to make a mount a peer of another (MOVE_MOUNT_SET_GROUP), which is not
+ * told apart here: that could make a tree one that takes ours down after it was looked at.
+ */
+SEC("?lsm/move_mount")
+int BPF_PROG(lock_move, const struct path *from_path, const struct path *to_path)
+{
+	struct path___lock *from = (void *)from_path, *to = (void *)to_path;
+	const struct gmem_lock *lock = lock_held();
+	struct mount *mount;
+
+	if (!lock)
+		return 0;
+	mount = mount_of(BPF_CORE_READ(from, mnt));
+	if (!is_on_way(lock, mount) && !hides_way(lock, to) &&
+	    !(BPF_CORE_READ(to, mnt, mnt_root) == BPF_CORE_READ(to, dentry) &&
+	      reaches_way(lock, mount)))
+		return 0;
+	return lock_refuse(BPF_CORE_READ(to, dentry, d_inode, i_ino));
+}
+
+/* Elsewhere the kernel refuses it where it would be seen here. */
+SEC("?lsm/sb_pivotroot")
+int BPF_PROG(lock_pivot)
+{
+	const struct gmem_lock *lock = lock_held();
+
+	return lock && in_own_namespace(lock) ? lock_refuse(0) : 0;
+}
+
+#endif /* GMEM_LOCK_H */

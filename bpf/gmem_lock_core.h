@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The kernel's types that only the lock looks at, see gmem_core.h. */
+#ifndef GMEM_LOCK_CORE_H
+#define GMEM_LOCK_CORE_H
+
+#include "gmem_core.h"
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct btf {
+	unsigned int id;
+};
+
+struct bpf_prog;
+
+struct bpf_prog_aux {
+	unsigned int id;
+	unsigned int attach_btf_id;
+	struct btf *attach_btf;
+	struct bpf_prog *dst_prog; /* that it is attached to, or replaces */
+	char name[16];
+};
+
+struct bpf_prog {
+	enum bpf_prog_type type;
+	enum bpf_attach_type expected_attach_type;
+	struct bpf_prog_aux *aux;
+};
+
+typedef struct {
+	long long counter;
+} atomic64_t;
+
+struct bpf_map {
+	unsigned int id;
+	atomic64_t refcnt;  /* of all: descriptors, pins, programs */
+	atomic64_t usercnt; /* of descriptors and pins */
+};
+
+struct bpf_link {
+	unsigned int id;
+};
+
+struct vfsmount;
+
+struct dentry___lock {
+	struct dentry___lock *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+};
+
+struct path___lock {
+	struct vfsmount *mnt;
+	struct dentry___lock *dentry;
+};
+
+struct file___lock {
+	struct path___lock f_path;
+	struct inode *f_inode;
+	unsigned int f_mode;
+	void *private_data;
+};
+
+struct vfsmount {
+	struct dentry___lock *mnt_root;
+};
+
+struct list_head___lock {
+	struct list_head___lock *next;
+};
+
+struct mnt_namespace;
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry___lock *mnt_mountpoint;
+	struct vfsmount mnt;
+	struct list_head___lock mnt_mounts;
+	struct list_head___lock mnt_child;
+	struct mount *mnt_master;
+	struct mnt_namespace *mnt_ns;
+	int mnt_group_id; /* 0: not shared */
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+};
+
+struct task_struct___lock {
+	struct nsproxy *nsproxy;
+};
+
+struct iattr {
+	unsigned int ia_valid;
+};
+
+struct bpf_iter__bpf_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+};
+
+struct bpf_iter__bpf_prog {
+	struct bpf_iter_meta *meta;
+	struct bpf_prog *prog;
+};
+
+#pragma clang attribute pop
+
+#define BPF_FS_MAGIC	 0xcafe4a11
+#define PROC_SUPER_MAGIC 0x9fa0
+#define FMODE_WRITE	 2
+#define ATTR_SIZE	 (1 << 3)
+
+/* mount(2), as include/uapi/linux/mount.h has them */
+#define MS_REMOUNT     32
+#define MS_BIND	       4096
+#define MS_MOVE	       8192
+#define MS_PROPAGATION (1UL << 17 | 1UL << 18 | 1UL << 19 | 1UL << 20)
+#define MNT_DETACH     2
+
+static __always_inline struct mount *mount_of(struct vfsmount *mnt)
+{
+	return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+}
+
+#endif /* GMEM_LOCK_CORE_H */
