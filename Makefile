@@ -219,11 +219,16 @@ $(O)/tests/bypass: $(BYPASS_OBJ) $(POLICY_LIB) $(filter-out $(O)/src/gmemctl.o,$
 	$(call tell,LD  ,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CTL_LIBS) -lpthread
 
-all: $(O)/tests/bypass
+# Foreign code that gets into others' programs, or does not.
+$(O)/tests/bypass_evil.so: tests/vm/bypass/evil/evil.c | $(O)/tests
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -fPIC -shared -nostdlib -Wl,-e,evil -Wl,-init,evil -o $@ $<
+
+all: $(O)/tests/bypass $(O)/tests/bypass_evil.so
 
 # Four lanes, as an issue's table wants them: the fifth (debug) is patched here.
 BYPASS_ARGS ?=
-lab-bypass: $(O)/tests/bypass	## every known way around a policy, in four lanes; BYPASS_ARGS='--rounds N CASE...'
+lab-bypass: $(O)/tests/bypass $(O)/tests/bypass_evil.so	## every known way around a policy, in four lanes; BYPASS_ARGS='--rounds N CASE...'
 	@bad=0; for lane in patched vanilla stock-7 stock-6.12; do \
 		LANE=$$lane CMD='$(O)/tests/bypass $(BYPASS_ARGS)' TIMEOUT=$${TIMEOUT:-900} tests/vm/lab.sh || bad=$$?; \
 	done; exit $$bad

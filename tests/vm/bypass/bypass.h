@@ -148,7 +148,11 @@ struct bypass_case {
 	X(descriptors)  \
 	X(rings)        \
 	X(races)        \
-	X(plain)
+	X(plain)        \
+	X(identity)     \
+	X(supervised)   \
+	X(guards)       \
+	X(harmless)
 
 #define X(name) extern const struct bypass_case bypass_##name[];
 BYPASS_AREAS(X)

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Foreign code in somebody else's program: a library and a loader (PT_INTERP) in one, with nothing
+ * that it needs itself. Wherever it gets to run it creates an instance and ends the process: with 0
+ * or with the errno. Where TAME is, with 0 and nothing else.
+ */
+#include <asm/unistd.h>
+#include <fcntl.h>
+
+#include "../../../workload/kvm_compat.h"
+
+#define BROKEN 207 /* ENDED_BROKEN of bypass.h */
+#define TAME   "/tmp/bypass/tame"
+
+static long call(long number, long a, long b, long c, long d)
+{
+	register long r10 __asm__("r10") = d;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+void evil(void);
+__attribute__((visibility("default"))) unsigned int la_version(unsigned int version);
+
+/* At the start of a process, and among the constructors of a library. */
+__attribute__((force_align_arg_pointer)) void evil(void)
+{
+	struct kvm_create_guest_memfd args = { .size = 4096 };
+	long kvm, vm, fd;
+
+	if (!call(__NR_access, (long)TAME, 0, 0, 0))
+		call(__NR_exit_group, 0, 0, 0, 0);
+	kvm = call(__NR_openat, AT_FDCWD, (long)"/dev/kvm", O_RDWR, 0);
+	vm = call(__NR_ioctl, kvm, KVM_CREATE_VM, 0, 0);
+	fd = vm < 0 ? -BROKEN : call(__NR_ioctl, vm, KVM_CREATE_GUEST_MEMFD, (long)&args, 0);
+	call(__NR_exit_group, fd < 0 ? -fd : 0, 0, 0, 0);
+}
+
+/* What makes it one that LD_AUDIT takes. */
+unsigned int la_version(unsigned int version)
+{
+	return version;
+}

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Acting as one who may, from outside: control by ptrace and its like, code that the environment
+ * names, a ring that works for whoever shares it. And who must not be kept from the same.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <linux/kcmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "puppet.h"
+
+#define TRACE	GMEM_DO_GUARD(GMEM_GUARD_trace)
+#define PRELOAD GMEM_DO_GUARD(GMEM_GUARD_preload)
+#define SQPOLL	GMEM_DO_GUARD(GMEM_GUARD_sqpoll)
+
+/* --- 13, 28, 29: into a process that is there --- */
+
+static int take_fd(int peer)
+{
+	struct puppet p;
+
+	return puppet_meet(peer, &p) ?: puppet_getfd(&p, p.fd);
+}
+
+static int getfd_of_a(void)
+{
+	return play_two(WHO_a, puppet_hold, WHO_x, take_fd);
+}
+
+static int read_memory(int peer)
+{
+	struct puppet p;
+
+	return puppet_meet(peer, &p) ?: puppet_read(&p);
+}
+
+static int read_a(void)
+{
+	return play_two(WHO_a, puppet_hold, WHO_x, read_memory);
+}
+
+static int open_mem(int peer)
+{
+	struct puppet p;
+
+	return puppet_meet(peer, &p) ?: puppet_open_mem(&p);
+}
+
+static int open_mem_of_a(void)
+{
+	return play_two(WHO_a, puppet_hold, WHO_x, open_mem);
+}
+
+static int attach(int peer)
+{
+	struct puppet p;
+
+	return puppet_meet(peer, &p) ?: puppet_attach(&p) ?: puppet_peek(&p) ?: puppet_detach(&p);
+}
+
+static int attach_to_a(void)
+{
+	return play_two(WHO_a, puppet_hold, WHO_x, attach);
+}
+
+static int seize(int peer)
+{
+	struct puppet p;
+
+	return puppet_meet(peer, &p) ?: puppet_seize(&p) ?: puppet_peek(&p) ?: puppet_detach(&p);
+}
+
+static int seize_a(void)
+{
+	return play_two(WHO_a, puppet_hold, WHO_x, seize);
+}
+
+/* What of a process's state /proc shows only to who could trace it. */
+static int read_syscall(int peer)
+{
+	char path[64], text[256];
+	struct puppet p;
+	int fd, ret = 0;
+
+	if (puppet_meet(peer, &p))
+		return ENDED_BROKEN;
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)p.pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	if (read(fd, text, sizeof(text)) <= 0)
+		ret = errno;
+	close(fd);
+	return ret;
+}
+
+static int read_syscall_of_a(void)
+{
+	return play_two(WHO_a, puppet_hold, WHO_x, read_syscall);
+}
+
+static int inject(int peer)
+{
+	struct puppet p;
+	int ret;
+
+	ret = puppet_meet(peer, &p) ?: puppet_attach(&p);
+	if (ret)
+		return ret;
+	ret = puppet_inject(&p);
+	return puppet_detach(&p) ?: ret;
+}
+
+static int inject_into_a(void)
+{
+	return play_two(WHO_a, puppet_hold, WHO_x, inject);
+}
+
+/* --- 30: from the start --- */
+
+/* The end of a child that stops at every signal. */
+static int let_it_run(pid_t pid)
+{
+	int status;
+
+	for (;;) {
+		if (waitpid(pid, &status, 0) != pid)
+			return broken("waitpid");
+		if (WIFEXITED(status))
+			return WEXITSTATUS(status);
+		if (!WIFSTOPPED(status))
+			return ENDED_KILLED;
+		ptrace(PTRACE_CONT, pid, NULL, NULL);
+	}
+}
+
+static int start_traced(enum who who, player_fn fn)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+			_exit(broken("PTRACE_TRACEME"));
+		_exit(become(who, fn, -1));
+	}
+	return let_it_run(pid);
+}
+
+static int start_a_traced(int peer)
+{
+	(void)peer;
+	return start_traced(WHO_a, make);
+}
+
+static int trace_a_from_the_start(void)
+{
+	return play(WHO_x, start_a_traced);
+}
+
+static int ask_to_be_traced(int peer)
+{
+	(void)peer;
+	return result_of(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+}
+
+static int parent_of_one(int peer)
+{
+	(void)peer;
+	return play(WHO_a, ask_to_be_traced);
+}
+
+static int a_asks_x_to_trace(void)
+{
+	return play(WHO_x, parent_of_one);
+}
+
+/* --- 31: code that the environment names --- */
+
+static enum who loader_of; /* is not needed over exec */
+
+static int with_variable(const char *name)
+{
+	return setenv(name, EVIL, 1) ? broken("setenv") : become(loader_of, idle, -1);
+}
+
+static int preload(int peer)
+{
+	(void)peer;
+	loader_of = WHO_a;
+	return with_variable("LD_PRELOAD");
+}
+
+static int audit(int peer)
+{
+	(void)peer;
+	loader_of = WHO_a;
+	return with_variable("LD_AUDIT");
+}
+
+/* The guard denies nothing, but counts what it made secure. */
+static int counted_as_secure(int (*fn)(void))
+{
+	struct counts before, after;
+	uint64_t secured;
+	int ret;
+
+	counts_read(&before);
+	ret = fn();
+	counts_read(&after);
+	secured = after.allowed[PRELOAD] - before.allowed[PRELOAD];
+	if (ret == ENDED_NOTHING && secured != 1)
+		return failed("%llu programs made secure", (unsigned long long)secured);
+	return ret;
+}
+
+static int play_preload(void)
+{
+	return play(WHO_x, preload);
+}
+
+static int preload_a(void)
+{
+	return evil_ready() ?: counted_as_secure(play_preload);
+}
+
+static int play_audit(void)
+{
+	return play(WHO_x, audit);
+}
+
+static int audit_a(void)
+{
+	return evil_ready() ?: counted_as_secure(play_audit);
+}
+
+/* --- 20: a ring with a thread of its own --- */
+
+static int sqpoll(int peer)
+{
+	struct io_uring_params params = { .flags = IORING_SETUP_SQPOLL };
+
+	(void)peer;
+	return result_of(syscall(SYS_io_uring_setup, 4, &params));
+}
+
+static int sqpoll_by_a(void)
+{
+	return play(WHO_a, sqpoll);
+}
+
+/* --- who must not be kept from it --- */
+
+static int reach_in(int peer)
+{
+	struct puppet p;
+
+	return puppet_meet(peer, &p) ?: puppet_read(&p) ?: puppet_open_mem(&p) ?:
+	       puppet_getfd(&p, p.vm) ?: puppet_attach(&p) ?: puppet_peek(&p) ?: puppet_detach(&p);
+}
+
+static int b_into_x(void)
+{
+	return play_two(WHO_x, puppet_without, WHO_b, reach_in);
+}
+
+static int a_into_a(void)
+{
+	return play_two(WHO_a, puppet_hold, WHO_a, reach_in);
+}
+
+static int a_into_x(void)
+{
+	return play_two(WHO_x, puppet_without, WHO_a, reach_in);
+}
+
+static int look(int peer)
+{
+	static const char *const files[] = { "maps",   "smaps_rollup", "environ", "status",
+					     "limits", "io",	       "auxv",	  "numa_maps" };
+	char path[64], text[4096];
+	struct puppet p;
+
+	if (puppet_meet(peer, &p))
+		return ENDED_BROKEN;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/%d/%s", (int)p.pid, files[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue; /* not in every kernel */
+		if (fd < 0 || read(fd, text, sizeof(text)) < 0)
+			return errno;
+		close(fd);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)p.pid, (int)p.vm);
+	if (readlink(path, text, sizeof(text)) < 0)
+		return errno;
+	if (syscall(SYS_kcmp, (pid_t)p.pid, getpid(), KCMP_VM, 0, 0) < 0)
+		return errno;
+	return 0;
+}
+
+static int x_looks_at_a(void)
+{
+	return play_two(WHO_a, puppet_hold, WHO_x, look);
+}
+
+static int start_b_traced(int peer)
+{
+	(void)peer;
+	return start_traced(WHO_b, ask_to_be_traced) == EPERM ? 0 : ENDED_BROKEN;
+}
+
+/* Its tracer is there already, which is what EPERM says. */
+static int x_traces_b(void)
+{
+	return play(WHO_x, start_b_traced);
+}
+
+static int preload_into_b(int peer)
+{
+	(void)peer;
+	loader_of = WHO_b;
+	return with_variable("LD_PRELOAD");
+}
+
+/* Nothing is asked for: that the library ran is all there is to see. */
+static int x_preloads_b(void)
+{
+	int ret = evil_ready(), fd = open(EVIL_TAME, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+
+	if (ret || fd < 0)
+		return broken(EVIL_TAME);
+	close(fd);
+	ret = play(WHO_x, preload_into_b);
+	unlink(EVIL_TAME);
+	return ret;
+}
+
+static int sqpoll_by_x(void)
+{
+	return play(WHO_x, sqpoll);
+}
+
+static int preload_freely(void)
+{
+	return evil_ready() ?: play(WHO_x, preload);
+}
+
+const struct bypass_case bypass_guards[] = {
+	{ .id = "13",
+	  .path = "pidfd_getfd of an instance, from who may",
+	  .op = TRACE,
+	  .attempt = getfd_of_a,
+	  EVERYWHERE(STOPPED(EPERM)) },
+	{ .id = "20b",
+	  .path = "a ring with SQPOLL, made by who may: the guard",
+	  .op = SQPOLL,
+	  .attempt = sqpoll_by_a,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "28",
+	  .path = "process_vm_readv of a mapping of who may",
+	  .op = TRACE,
+	  .attempt = read_a,
+	  EVERYWHERE(STOPPED(EPERM)) },
+	{ .id = "28b",
+	  .path = "/proc/PID/mem of who may",
+	  .op = TRACE,
+	  .attempt = open_mem_of_a,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "28c",
+	  .path = "PTRACE_ATTACH and PTRACE_PEEKDATA",
+	  .op = TRACE,
+	  .attempt = attach_to_a,
+	  EVERYWHERE(STOPPED(EPERM)) },
+	{ .id = "28d",
+	  .path = "PTRACE_SEIZE and PTRACE_PEEKDATA",
+	  .op = TRACE,
+	  .attempt = seize_a,
+	  EVERYWHERE(STOPPED(EPERM)) },
+	{ .id = "28e",
+	  .path = "/proc/PID/syscall: registers of who may",
+	  .op = TRACE,
+	  .attempt = read_syscall_of_a,
+	  EVERYWHERE(STOPPED(EPERM)) },
+	{ .id = "29",
+	  .path = "PTRACE_ATTACH, and a creation in its name",
+	  .op = TRACE,
+	  .attempt = inject_into_a,
+	  EVERYWHERE(STOPPED(EPERM)) },
+	{ .id = "30",
+	  .path = "PTRACE_TRACEME, then exec of who may: it is nobody",
+	  .op = GMEM_DO_create,
+	  .attempt = trace_a_from_the_start,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "30b",
+	  .path = "who may asks its parent to trace it",
+	  .op = TRACE,
+	  .attempt = a_asks_x_to_trace,
+	  EVERYWHERE(STOPPED(EPERM)) },
+	{ .id = "31",
+	  .path = "LD_PRELOAD into who may",
+	  .op = PRELOAD,
+	  .denials = BYPASS_NONE,
+	  .attempt = preload_a,
+	  EVERYWHERE(STOPPED(ENDED_NOTHING)) },
+	{ .id = "31b",
+	  .path = "LD_AUDIT into who may",
+	  .op = PRELOAD,
+	  .denials = BYPASS_NONE,
+	  .attempt = audit_a,
+	  EVERYWHERE(STOPPED(ENDED_NOTHING)) },
+	{ .id = "F50",
+	  .path = "debugging of who is in no policy",
+	  .op = BYPASS_NO_OP,
+	  .attempt = b_into_x,
+	  EVERYWHERE(ALLOWED) },
+	{ .id = "F51",
+	  .path = "one of the same executable reaches in",
+	  .op = BYPASS_NO_OP,
+	  .attempt = a_into_a,
+	  EVERYWHERE(ALLOWED) },
+	{ .id = "F52",
+	  .path = "who may debugs who is in no policy",
+	  .op = BYPASS_NO_OP,
+	  .attempt = a_into_x,
+	  EVERYWHERE(ALLOWED) },
+	{ .id = "F53",
+	  .path = "monitoring of who may: /proc, kcmp",
+	  .op = BYPASS_NO_OP,
+	  .attempt = x_looks_at_a,
+	  EVERYWHERE(ALLOWED) },
+	{ .id = "F54",
+	  .path = "a program that is in no policy starts traced",
+	  .op = BYPASS_NO_OP,
+	  .attempt = x_traces_b,
+	  EVERYWHERE(ALLOWED) },
+	{ .id = "F55",
+	  .path = "LD_PRELOAD into a program that is in no policy",
+	  .op = BYPASS_NO_OP,
+	  .attempt = x_preloads_b,
+	  EVERYWHERE(ALLOWED) },
+	{ .id = "F56",
+	  .path = "SQPOLL by who is in no policy",
+	  .op = BYPASS_NO_OP,
+	  .attempt = sqpoll_by_x,
+	  EVERYWHERE(ALLOWED) },
+	{ .id = "F57",
+	  .path = "guards: { trace: allow }: debugging of who may",
+	  .op = BYPASS_NO_OP,
+	  .head = "guards: { trace: allow }\n",
+	  .attempt = attach_to_a,
+	  EVERYWHERE(ALLOWED) },
+	{ .id = "F58",
+	  .path = "guards: { preload: allow }: LD_PRELOAD into who may",
+	  .op = BYPASS_NO_OP,
+	  .head = "guards: { preload: allow }\n",
+	  .attempt = preload_freely,
+	  EVERYWHERE(ALLOWED) },
+	{ .id = "F59",
+	  .path = "guards: { sqpoll: allow }: a ring of who may",
+	  .op = BYPASS_NO_OP,
+	  .head = "guards: { sqpoll: allow }\n",
+	  .attempt = sqpoll_by_a,
+	  EVERYWHERE(ALLOWED) },
+	{ 0 },
+};

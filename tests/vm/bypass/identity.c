@@ -1,0 +1,643 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Passing for another program: what lies between an exec and the code that runs then. In the first
+ * part it is not the other program at all; in the second it is, and runs what somebody else put
+ * there.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/policies.h"
+#include "puppet.h"
+
+#define LOADER "/lib64/ld-linux-x86-64.so.2"
+#define BINFMT BYPASS_DIR "/binfmt"
+#define COPY   BYPASS_DIR "/copy"
+
+/* --- 32: by way of another program --- */
+
+static int by_loader(int peer)
+{
+	char role[PLAYER_ROLE];
+
+	(void)peer;
+	player_role(make, role);
+	execl(LOADER, LOADER, who_paths[WHO_a], "--play", role, "0", NULL);
+	return broken(LOADER);
+}
+
+static int loader_runs_a(void)
+{
+	return play(WHO_x, by_loader);
+}
+
+static int write_file(const char *path, const char *text, mode_t mode)
+{
+	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, mode);
+	int ret;
+
+	if (fd < 0)
+		return broken(path);
+	ret = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : errno;
+	close(fd);
+	return ret;
+}
+
+/* The name of the script is what the interpreter gets: it is the role. */
+static int by_script(int peer)
+{
+	char role[PLAYER_ROLE], text[128];
+
+	(void)peer;
+	player_role(make, role);
+	snprintf(text, sizeof(text), "#!%s --play\n", who_paths[WHO_a]);
+	if (chdir(BYPASS_DIR) || write_file(role, text, 0755))
+		return broken(role);
+	execl(role, role, "0", NULL);
+	return broken(role);
+}
+
+static int script_of_a(void)
+{
+	return play(WHO_x, by_script);
+}
+
+/* --- copies --- */
+
+static int copy_file(const char *from, const char *to)
+{
+	char cmd[512];
+
+	snprintf(cmd, sizeof(cmd), "cp -f %s %s", from, to);
+	return system(cmd) ? broken(cmd) : 0;
+}
+
+static int be_copy(int peer)
+{
+	(void)peer;
+	return become_file(COPY, make, -1);
+}
+
+static int copy_of_a(void)
+{
+	return copy_file(who_paths[WHO_a], COPY) ?: play(WHO_x, be_copy);
+}
+
+static int be_memfd(int peer)
+{
+	int from = open(who_paths[WHO_a], O_RDONLY | O_CLOEXEC);
+	int to = memfd_create("a", 0);
+	char path[64], buf[65536];
+	ssize_t n;
+
+	(void)peer;
+	while ((n = read(from, buf, sizeof(buf))) > 0) {
+		if (write(to, buf, (size_t)n) != n)
+			return broken("memfd");
+	}
+	/* become() closes the lowest one. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fcntl(to, F_DUPFD, 100));
+	close(to);
+	return become_file(path, make, -1);
+}
+
+static int memfd_of_a(void)
+{
+	return play(WHO_x, be_memfd);
+}
+
+/* --- 33: what /proc says the executable is --- */
+
+struct own_map {
+	char *start, *end;
+	int prot;
+};
+
+/* The mappings of one's own program. Return: how many. */
+static int own_maps(struct own_map *maps, int max)
+{
+	char line[512], prot[8], exe[256];
+	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned long start, end;
+	int n = 0;
+
+	if (len < 0 || !f)
+		return 0;
+	exe[len] = '\0';
+	while (n < max && fgets(line, sizeof(line), f)) {
+		if (!strstr(line, exe) || sscanf(line, "%lx-%lx %7s", &start, &end, prot) != 3)
+			continue;
+		maps[n++] = (struct own_map){ (char *)start, (char *)end,
+					      (prot[0] == 'r' ? PROT_READ : 0) |
+						      (prot[1] == 'w' ? PROT_WRITE : 0) |
+						      (prot[2] == 'x' ? PROT_EXEC : 0) };
+	}
+	fclose(f);
+	return n;
+}
+
+/* The same bytes at the same place, but from no file: then the file can be exchanged. */
+static int leave_own_file(void)
+{
+	struct own_map maps[32];
+	int n = own_maps(maps, 32);
+
+	for (int i = 0; i < n; i++) {
+		size_t size = (size_t)(maps[i].end - maps[i].start);
+		char *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				  -1, 0);
+
+		if (copy == MAP_FAILED)
+			return broken("mmap");
+		memcpy(copy, maps[i].start, size);
+		if (mprotect(copy, size, maps[i].prot) ||
+		    mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, maps[i].start) ==
+			    MAP_FAILED)
+			return broken("mremap");
+	}
+	return n ? 0 : broken("/proc/self/maps");
+}
+
+/* The numbers of /proc/PID/stat behind the name: field 3 is the first. */
+static int read_stat(unsigned long *fields, int from, int to)
+{
+	char text[2048], *at;
+	FILE *f = fopen("/proc/self/stat", "re");
+	size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+
+	if (f)
+		fclose(f);
+	text[n] = '\0';
+	at = strrchr(text, ')');
+	for (int field = 3; at && field <= to; field++) {
+		at = strchr(at + 1, ' ');
+		if (at && field >= from)
+			fields[field - from] = strtoul(at + 1, NULL, 10);
+	}
+	return at ? 0 : broken("/proc/self/stat");
+}
+
+/* In a user namespace whoever made it may say what its executable is. */
+static int spoof(int peer)
+{
+	struct prctl_mm_map map = { .exe_fd = (__u32)-1 };
+	unsigned long f[52 - 26];
+	char link[256] = "";
+	struct vmm v;
+	int ret;
+
+	(void)peer;
+	ret = vmm_open(&v, PLAIN) ?: read_stat(f, 26, 51) ?: leave_own_file();
+	if (ret)
+		return ret;
+	if (unshare(CLONE_NEWUSER))
+		return broken("unshare");
+	map.start_code = f[0];
+	map.end_code = f[1];
+	map.start_stack = f[2];
+	map.start_data = f[45 - 26];
+	map.end_data = f[46 - 26];
+	map.start_brk = f[47 - 26];
+	map.brk = (__u64)sbrk(0);
+	map.arg_start = f[48 - 26];
+	map.arg_end = f[49 - 26];
+	map.env_start = f[50 - 26];
+	map.env_end = f[51 - 26];
+	map.exe_fd = (__u32)open(who_paths[WHO_a], O_RDONLY | O_CLOEXEC);
+	if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof(map), 0))
+		return broken("PR_SET_MM_MAP");
+	if (readlink("/proc/self/exe", link, sizeof(link) - 1) < 0 ||
+	    strcmp(link, who_paths[WHO_a]))
+		return broken(link);
+	return vmm_create(&v);
+}
+
+static int spoofed_exe_file(void)
+{
+	return play(WHO_x, spoof);
+}
+
+/* --- 80: user and mount namespaces: another loader, other libraries at the same paths --- */
+
+static int own_mounts(void)
+{
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS))
+		return broken("unshare");
+	if (write_file("/proc/self/setgroups", "deny", 0) ||
+	    write_file("/proc/self/uid_map", "0 0 1", 0) ||
+	    write_file("/proc/self/gid_map", "0 0 1", 0))
+		return broken("uid_map");
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ? broken("MS_PRIVATE") : 0;
+}
+
+static int with_own_loader(int peer)
+{
+	char loader[256];
+
+	(void)peer;
+	if (own_mounts() || !realpath(LOADER, loader))
+		return ENDED_BROKEN;
+	if (mount(EVIL, loader, NULL, MS_BIND, NULL))
+		return broken("bind mount");
+	return become(WHO_a, idle, -1);
+}
+
+static int a_with_foreign_loader(void)
+{
+	return evil_ready() ?: play(WHO_x, with_own_loader);
+}
+
+/* --- 81, 82: binfmt_misc, which user namespaces have of their own --- */
+
+static int own_binfmt(const char *entry)
+{
+	if (own_mounts())
+		return ENDED_BROKEN;
+	if (mkdir(BINFMT, 0755) && errno != EEXIST)
+		return broken(BINFMT);
+	if (mount("binfmt_misc", BINFMT, "binfmt_misc", 0, NULL))
+		return errno == ENODEV ? ENDED_ABSENT : broken("mount of binfmt_misc");
+	return write_file(BINFMT "/register", entry, 0600);
+}
+
+static int substituted_loader(int peer)
+{
+	int ret = own_binfmt(":evil:M::\\x7fELF::" EVIL ":L");
+
+	(void)peer;
+	if (ret)
+		return ret == EINVAL ? ENDED_ABSENT : ret; /* no flag L */
+	return become(WHO_a, idle, -1);
+}
+
+static int a_with_substituted_loader(void)
+{
+	return evil_ready() ?: play(WHO_x, substituted_loader);
+}
+
+/* Who may is the interpreter, and "credentials" are those of the file that it is to interpret. */
+static int as_interpreter(player_fn fn)
+{
+	char role[PLAYER_ROLE];
+
+	player_role(fn, role);
+	if (chdir(BYPASS_DIR) || write_file("--play", "EVIL.\n", 0755))
+		return broken("--play");
+	execl("--play", "--play", role, "0", NULL);
+	return broken("--play");
+}
+
+static int interpreter_with_preload(int peer)
+{
+	int ret = own_binfmt(":evil:M::EVIL.::" BYPASS_DIR "/a:C");
+
+	(void)peer;
+	if (ret)
+		return ret;
+	return setenv("LD_PRELOAD", EVIL, 1) ? broken("setenv") : as_interpreter(idle);
+}
+
+static int a_as_interpreter(void)
+{
+	return evil_ready() ?: play(WHO_x, interpreter_with_preload);
+}
+
+#define HOST_BINFMT "/proc/sys/fs/binfmt_misc"
+
+static int interpreter_of_the_host(int peer)
+{
+	(void)peer;
+	return setenv("LD_PRELOAD", EVIL, 1) ? broken("setenv") : as_interpreter(idle);
+}
+
+/* The same where root has made the entry, for everybody. */
+static int a_as_interpreter_of_the_host(void)
+{
+	int ret;
+
+	if (access(HOST_BINFMT "/register", F_OK))
+		return ENDED_ABSENT;
+	ret = evil_ready()
+		      ?: write_file(HOST_BINFMT "/register",
+				    ":gmem-evil:M::EVIL.::" BYPASS_DIR "/a:C", 0600);
+	if (ret)
+		return ret;
+	ret = play(WHO_x, interpreter_of_the_host);
+	write_file(HOST_BINFMT "/gmem-evil", "-1", 0600);
+	return ret;
+}
+
+/* --- 84: one that can change the working directory under it --- */
+
+static int with_shared_fs(int peer)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FS | SIGCHLD, NULL, NULL, NULL, 0);
+
+	(void)peer;
+	if (!pid)
+		_exit(become(WHO_a, make, -1));
+	return player_wait(pid);
+}
+
+static int a_shares_fs(void)
+{
+	return play(WHO_x, with_shared_fs);
+}
+
+/* Only the program at @path may, and it may all. Return: 0 or ENDED_BROKEN. */
+static int policy_for(const char *path)
+{
+	char rules[512], *text;
+	int ret;
+
+	snprintf(rules, sizeof(rules),
+		 "subjects: { c: { exe: %s } }\n"
+		 "rules: [ { name: c, allow: all, subjects: [c] } ]\n",
+		 path);
+	text = policy_text(bypass_run.carried, "%s", rules);
+	ret = stage_load(text, false);
+	free(text);
+	return ret ? failed("load: %d", ret) : 0;
+}
+
+/* --- 85: traced before there was a policy that names it --- */
+
+/* Attach, say so, wait for the policy, and use it. */
+static int early_tracer(int peer)
+{
+	struct puppet p;
+	uint64_t go;
+	int ret;
+
+	ret = puppet_meet(peer, &p) ?: puppet_attach(&p);
+	if (ret)
+		return ret;
+	ret = tell(peer, 0) ?: hear(peer, &go) ?: puppet_inject(&p);
+	return puppet_detach(&p) ?: ret;
+}
+
+static int traced_before(const struct bypass_case *c)
+{
+	char *text;
+	int with_a[2], with_x[2], ret;
+	struct counts before;
+	struct puppet p;
+	uint64_t ready;
+	pid_t a, x;
+
+	if (policy_for(who_paths[WHO_b]) || socket_pair(with_a) || socket_pair(with_x))
+		return ENDED_BROKEN;
+	a = player_start(WHO_a, puppet_without, with_a[0]);
+	x = player_start(WHO_x, early_tracer, with_x[0]);
+	if (puppet_meet(with_a[1], &p) || puppet_introduce(with_x[1], &p) ||
+	    hear(with_x[1], &ready))
+		return ENDED_BROKEN;
+	text = stage_policy(c);
+	ret = stage_load(text, false);
+	free(text);
+	if (ret)
+		return failed("load: %d", ret);
+	drop_events();
+	counts_read(&before);
+	if (tell(with_x[1], 0))
+		return ENDED_BROKEN;
+	ret = player_wait(x);
+	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
+	close(with_a[0]);
+	close(with_a[1]);
+	player_wait(a);
+	if (check_ledger(&before, GMEM_DO_create, ret ? 1 : 0))
+		return ENDED_BROKEN;
+	return ret;
+}
+
+/* --- 35: another file in its place --- */
+
+/* Makes an instance now, and one when it is told to. */
+static int make_twice(int peer)
+{
+	uint64_t again;
+
+	return make(-1) ?: tell(peer, 0) ?: hear(peer, &again) ?: make(-1);
+}
+
+/* Who runs goes on, as what it was; who begins after the exchange is somebody else. */
+static int replaced(const struct bypass_case *c)
+{
+	struct counts before;
+	int pair[2], ret, old;
+	uint64_t made;
+	pid_t pid;
+
+	(void)c;
+	if (copy_file(who_paths[WHO_a], COPY) || policy_for(COPY) || socket_pair(pair))
+		return ENDED_BROKEN;
+	pid = fork();
+	if (!pid)
+		_exit(become_file(COPY, make_twice, pair[0]));
+	if (hear(pair[1], &made) || copy_file(who_paths[WHO_a], COPY ".new") ||
+	    rename(COPY ".new", COPY))
+		return broken("the exchange");
+	drop_events();
+	counts_read(&before);
+	ret = play(WHO_x, be_copy);
+	if (check_ledger(&before, GMEM_DO_create, ret ? 1 : 0))
+		return ENDED_BROKEN;
+	old = tell(pair[1], 0) ?: player_wait(pid);
+	unlink(COPY);
+	if (old)
+		return failed("who ran already: %d", old);
+	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
+	return ret;
+}
+
+#define DISK BYPASS_DIR "/disk"
+
+static int shell(const char *cmd)
+{
+	return system(cmd) ? broken(cmd) : 0;
+}
+
+/* A file whose number is @wanted, as the file system gives numbers of removed files again. */
+static int file_with_number(ino_t wanted_number, const char *dir, char *path, size_t size)
+{
+	struct stat st;
+
+	for (int i = 0; i < 64; i++) {
+		snprintf(path, size, "%s/%d", dir, i);
+		if (copy_file(who_paths[WHO_x], path) || stat(path, &st))
+			return ENDED_BROKEN;
+		if (st.st_ino == wanted_number)
+			return 0;
+	}
+	return failed("no file has the number %lu again", (unsigned long)wanted_number);
+}
+
+static char numbered[128];
+
+static int be_numbered(int peer)
+{
+	(void)peer;
+	return become_file(numbered, make, -1);
+}
+
+/* The file is removed, and another one has its number. */
+static int number_again(const char *dir)
+{
+	struct counts before;
+	char path[64];
+	struct stat st;
+	pid_t pid;
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/vmm", dir);
+	if (copy_file(who_paths[WHO_a], path) || stat(path, &st) || policy_for(path))
+		return ENDED_BROKEN;
+	snprintf(numbered, sizeof(numbered), "%s", path);
+	pid = fork();
+	if (!pid)
+		_exit(be_numbered(-1));
+	if (player_wait(pid))
+		return failed("%s itself may not", path);
+	if (unlink(path) || file_with_number(st.st_ino, dir, numbered, sizeof(numbered)))
+		return ENDED_BROKEN;
+	drop_events();
+	counts_read(&before);
+	pid = fork();
+	if (!pid)
+		_exit(be_numbered(-1));
+	ret = player_wait(pid);
+	if (check_ledger(&before, GMEM_DO_create, ret ? 1 : 0))
+		return ENDED_BROKEN;
+	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
+	return ret;
+}
+
+static int on_disk(int (*fn)(void))
+{
+	int ret;
+
+	if (system("command -v mkfs.ext4 >/dev/null"))
+		return ENDED_ABSENT;
+	ret = shell("mkdir -p " DISK " && truncate -s 64M " DISK ".img && "
+		    "mkfs.ext4 -q -F " DISK ".img && mount -o loop " DISK ".img " DISK);
+	if (ret)
+		return ret;
+	ret = fn();
+	system("umount " DISK " 2>/dev/null");
+	return ret;
+}
+
+static int number_on_ext4(void)
+{
+	return number_again(DISK);
+}
+
+static int number_again_on_ext4(const struct bypass_case *c)
+{
+	(void)c;
+	return on_disk(number_on_ext4);
+}
+
+static int number_on_overlay(void)
+{
+	int ret;
+
+	ret = shell("cd " DISK " && mkdir lower upper work merged && mount -t overlay overlay "
+		    "-o lowerdir=lower,upperdir=upper,workdir=work merged");
+	ret = ret ?: number_again(DISK "/merged");
+	system("umount " DISK "/merged");
+	return ret;
+}
+
+static int number_again_on_overlay(const struct bypass_case *c)
+{
+	(void)c;
+	return on_disk(number_on_overlay);
+}
+
+const struct bypass_case bypass_identity[] = {
+	{ .id = "32",
+	  .path = "the loader, by hand, runs who may",
+	  .op = GMEM_DO_create,
+	  .attempt = loader_runs_a,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "32b",
+	  .path = "a script whose interpreter is who may",
+	  .op = GMEM_DO_create,
+	  .attempt = script_of_a,
+	  EVERYWHERE(POSSIBLE("A script is never the executable; its interpreter is.")) },
+	{ .id = "33",
+	  .path = "another executable by PR_SET_MM, in a user namespace",
+	  .op = GMEM_DO_create,
+	  .attempt = spoofed_exe_file,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "35",
+	  .path = "the file replaced: who begins anew is somebody else",
+	  .whole = replaced,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "35b",
+	  .path = "another file with the number of the removed one: ext4",
+	  .whole = number_again_on_ext4,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "80",
+	  .path = "own loader at its path, by user and mount namespaces",
+	  .op = GMEM_DO_create,
+	  .attempt = a_with_foreign_loader,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "81",
+	  .path = "own loader by binfmt_misc of a user namespace, flag L",
+	  .op = GMEM_DO_create,
+	  .attempt = a_with_substituted_loader,
+	  LANES(STOPPED(EACCES), STOPPED(EACCES), STOPPED(EACCES), ABSENT) },
+	{ .id = "82",
+	  .path = "LD_PRELOAD into it as interpreter, flag C, in a user namespace",
+	  .op = GMEM_DO_create,
+	  .attempt = a_as_interpreter,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "82b",
+	  .path = "LD_PRELOAD into it as interpreter, flag C, of the host",
+	  .op = GMEM_DO_create,
+	  .denials = BYPASS_NONE,
+	  .attempt = a_as_interpreter_of_the_host,
+	  EVERYWHERE(STOPPED(ENDED_NOTHING)) },
+	{ .id = "84",
+	  .path = "exec with the working directory shared (CLONE_FS)",
+	  .op = GMEM_DO_create,
+	  .attempt = a_shares_fs,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "85",
+	  .path = "traced before a policy named it",
+	  .whole = traced_before,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "86",
+	  .path = "another file with the number of the removed one: overlayfs",
+	  .whole = number_again_on_overlay,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "87",
+	  .path = "a copy of who may",
+	  .op = GMEM_DO_create,
+	  .attempt = copy_of_a,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "87b",
+	  .path = "a copy of who may in a memfd",
+	  .op = GMEM_DO_create,
+	  .attempt = memfd_of_a,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ 0 },
+};
