@@ -67,16 +67,11 @@ struct gmem_hot_inst hot_insts[GMEM_HOT_INSTS];
 const volatile bool use_hot_vms;
 const volatile bool use_hot_insts;
 
+#include "gmem_private.h"
+
 static __always_inline void add(__u64 *counter, __u64 n)
 {
 	__sync_fetch_and_add(counter, n);
-}
-
-static __always_inline __u64 private_pages_of(struct kvm *kvm)
-{
-	if (!bpf_core_field_exists(kvm->stat.generic.private_pages))
-		return GMEM_UNKNOWN;
-	return BPF_CORE_READ(kvm, stat.generic.private_pages);
 }
 
 static __always_inline void identify(struct gmem_vm *vm, struct kvm *kvm, struct task_struct *task)
@@ -513,7 +508,7 @@ static __always_inline void end_vm(struct kvm *kvm)
 	if (!vm)
 		return;
 	fold_hot_vm(vm);
-	vm->private_pages = private_pages_of(kvm);
+	vm->private_pages = private_pages_of(vm, kvm);
 	vm->kvm = 0;
 	if (bpf_map_update_elem(&ended_vms, &vm->id, vm, BPF_ANY))
 		add(&lost[GMEM_LOST_ended_full], 1);

@@ -38,7 +38,7 @@ int dump_vms(struct bpf_iter__bpf_map_elem *ctx)
 	live.pages = vm->private_pages;
 	live.alive = !vm->kvm || is_alive((struct kvm *)vm->kvm, vm->mm);
 	if (vm->kvm && live.alive)
-		live.pages = private_pages_of((struct kvm *)vm->kvm);
+		live.pages = private_pages_of(vm, (struct kvm *)vm->kvm);
 	bpf_seq_write(seq, &live, sizeof(live));
 	if (want_heat)
 		bpf_seq_write(seq, vm, sizeof(*vm));
@@ -163,12 +163,6 @@ static __always_inline bool is_bound_here(struct kvm *kvm, struct inode *inode, 
 __u64 private_mask[GMEM_MAX_BLOCKS];
 __u64 resident_mask[GMEM_MAX_BLOCKS];
 static __u64 leaf[64];
-
-/* How the kernel's trees mark their inner nodes, include/linux/xarray.h. */
-static __always_inline struct xa_node *as_node(__u64 entry)
-{
-	return (entry & 3) == 2 && entry > 4096 ? (struct xa_node *)(entry - 2) : NULL;
-}
 
 /*
  * 1 if this is what a page looks like in the tree, else 0. Without a branch, so that the verifier

@@ -29,7 +29,7 @@
 	X(host_fault, "host faults, done and refused")                                     \
 	X(populate, "population with initial contents (SEV-SNP, TDX)")                     \
 	X(memory_failure, "pages taken away by a memory failure")                          \
-	X(private_pages, "private pages, from KVM's own statistic")                        \
+	X(private_pages, "private pages, whether bound or not")                            \
 	X(vm_end, "the end of VMs")                                                        \
 	X(existing, "VMs and instances older than gmemtop")                                \
 	X(bindings, "what is bound where, from KVM's memslots")                            \
@@ -175,6 +175,7 @@ struct gmem_vm {
 	__u64 first_ns;	     /* CLOCK_MONOTONIC when it was first seen */
 	__u64 cgroup;	     /* id of the VMM's cgroup, 0: unknown */
 	__u64 private_pages; /* GMEM_UNKNOWN: the kernel does not say */
+	__u64 private_at;    /* after which conversions they were counted */
 	__u32 tgid;
 	__u32 type;
 	__u32 hot; /* index into the hot places plus 1, 0: none */
@@ -297,7 +298,7 @@ _Static_assert(sizeof(struct gmem_latency) == 272, "latency");
 _Static_assert(sizeof(struct gmem_errno) == 8, "errno");
 _Static_assert(sizeof(struct gmem_inst_key) == 16, "instance key");
 _Static_assert(sizeof(struct gmem_inst) == 8 * (10 + GMEM_INST_MAX), "instance");
-_Static_assert(sizeof(struct gmem_vm) == 80 + 8 * (GMEM_VM_MAX + GMEM_INST_MAX) + 544 +
+_Static_assert(sizeof(struct gmem_vm) == 88 + 8 * (GMEM_VM_MAX + GMEM_INST_MAX) + 544 +
 						 8 * GMEM_OP_MAX * (GMEM_ERRNOS + 1) +
 						 sizeof(struct gmem_heat),
 	       "VM");

@@ -390,6 +390,23 @@ case_missing()
 	same missing-detail
 }
 
+# What gmemtop counted for want of a statistic has a star.
+case_counted()
+{
+	sed 's/"missing":\[/"private_from":"attributes",&/' "$tmp/frames" >"$tmp/counted"
+	recording=$tmp/counted start 80x24
+	press .
+	sees 'private\* >='
+	sees ' PRIVAT\* '
+	press Enter
+	sees '^private\* '
+	press Escape q
+	start 80x24
+	press .
+	sees 'private >='
+	lacks '\*'
+}
+
 case_resize()
 {
 	start 80x24

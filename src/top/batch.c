@@ -399,6 +399,7 @@ static int print_json(struct batch *batch, const struct features *f, struct mode
 			json_str(json, NULL, fact_names[n]);
 	}
 	json_close(json, ']');
+	json_str(json, "private_from", features_private_from(f));
 	json_open(json, "lost", '{');
 	for (n = 0; n < GMEM_LOST_MAX; n++)
 		json_u64(json, loss_names[n], model->lost[n]);
@@ -437,12 +438,13 @@ static void format(struct value value, char *buf, size_t size)
 	}
 }
 
-static void print_title(const struct column *column)
+static void print_title(const struct column *column, const struct features *features)
 {
 	char title[32];
 	size_t i;
 
-	snprintf(title, sizeof(title), "%s", column->title ? column->title : column->name);
+	snprintf(title, sizeof(title), "%s%s", column->title ? column->title : column->name,
+		 column_mark(column, features));
 	for (i = 0; title[i]; i++)
 		title[i] = (char)toupper((unsigned char)title[i]);
 	printf("%*s", column->width, title);
@@ -461,7 +463,7 @@ static int print_text(struct batch *batch, const struct features *f, const struc
 	for (c = 0; c < batch->nr_columns; c++) {
 		if (c)
 			putchar(' ');
-		print_title(batch->columns[c]);
+		print_title(batch->columns[c], f);
 	}
 	putchar('\n');
 	for (i = 0; i < nr; i++) {

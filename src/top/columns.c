@@ -218,6 +218,13 @@ GETTER(get_private)
 	return vm_private(f, vm);
 }
 
+GETTER(get_private_from)
+{
+	const char *from = features_private_from(f);
+
+	return from && vm->now.private_pages != GMEM_UNKNOWN ? TEXT(from) : NONE;
+}
+
 GETTER(get_size)
 {
 	return NUMBER(vm->size);
@@ -294,6 +301,9 @@ const struct column columns[] = {
 	{ "cgroup", NULL, "cgroup of the VMM", get_cgroup, -30, 0, 0 },
 	{ "state", NULL, "live, or gone since the frame before", get_state, -5, 0, 0 },
 	{ "private_pages", "PRIVATE", "pages that are private", get_private, 9, 0, 0 },
+	{ "private_from", NULL,
+	  "where they come from: KVM's statistic, or counted in its attributes", get_private_from,
+	  -12, 0, 0 },
 	{ "size_pages", "SIZE", "size of all instances in pages", get_size, 9, 0, 0 },
 	{ "resident_pages", "RESIDENT", "pages of instances that are in memory", get_resident, 9, 0,
 	  0 },
@@ -379,6 +389,11 @@ int columns_compare(const struct column *column, const struct features *features
 	if (!order)
 		order = a->now.id < b->now.id ? -1 : a->now.id > b->now.id;
 	return order;
+}
+
+const char *column_mark(const struct column *column, const struct features *features)
+{
+	return column->get == get_private && features->private_counted ? "*" : "";
 }
 
 void columns_print(void)

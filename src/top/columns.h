@@ -76,6 +76,9 @@ const char *vm_type_name(uint32_t type);
 int columns_compare(const struct column *column, const struct features *features,
 		    const struct model_vm *a, const struct model_vm *b);
 
+/* What stands behind its title: "*" where private pages are counted by gmemtop, else "". */
+const char *column_mark(const struct column *column, const struct features *features);
+
 /* Print name and help of every column. */
 void columns_print(void);
 

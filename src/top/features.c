@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <bpf/btf.h>
@@ -11,6 +14,12 @@
 #include "../lib/log.h"
 #include "features.h"
 #include "pagemap.h"
+
+/* From Linux 6.8 on. */
+#ifndef KVM_CAP_MEMORY_ATTRIBUTES
+#define KVM_CAP_MEMORY_ATTRIBUTES 233
+#endif
+#define ATTRIBUTE_PRIVATE (1 << 3) /* KVM_MEMORY_ATTRIBUTE_PRIVATE */
 
 #define TRACEPOINT_PREFIX "btf_trace_"
 #define ATTACHABLE	  "/sys/kernel/tracing/available_filter_functions"
@@ -82,24 +91,47 @@ const char *const fact_texts[GMEM_FACT_MAX] = {
 #undef X
 };
 
-/* What no program at an event brings, but a look at the kernel's own memory. */
+static const char counted[] = "attributes of KVM, counted";
+
+/* Is private the only attribute that a page can have? Then what has one is private. */
+static bool attributes_are_private(void)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC), attributes = 0;
+
+	if (fd >= 0) {
+		attributes = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MEMORY_ATTRIBUTES);
+		close(fd);
+	}
+	return attributes == ATTRIBUTE_PRIVATE;
+}
+
+/* What no program at an event brings, but a look at the kernel's own memory; best first. */
 static const struct {
 	enum gmem_fact fact;
 	const char *from;
 	/* What has to be there: a struct and its member. */
 	const char *members[3][2];
+	/* Why it may not be so in spite of that; NULL: no reason. */
+	bool (*works)(void);
 } looks[] = {
-	{ GMEM_FACT_existing, "iterator", { { NULL } } },
+	{ GMEM_FACT_existing, "iterator", { { NULL } }, NULL },
 	{ GMEM_FACT_private_pages,
 	  "statistic of KVM",
-	  { { "kvm_vm_stat_generic", "private_pages" } } },
+	  { { "kvm_vm_stat_generic", "private_pages" } },
+	  NULL },
+	{ GMEM_FACT_private_pages,
+	  counted,
+	  { { "kvm", "mem_attr_array" }, { "xa_node", "nr_values" } },
+	  attributes_are_private },
 	{ GMEM_FACT_bindings,
 	  "memslots of KVM",
-	  { { "kvm_memslots", "id_hash" }, { "kvm_memory_slot", "gmem" } } },
+	  { { "kvm_memslots", "id_hash" }, { "kvm_memory_slot", "gmem" } },
+	  NULL },
 	{ GMEM_FACT_attributes,
 	  "attributes of KVM",
-	  { { "kvm", "mem_attr_array" }, { "xa_node", "slots" }, { "kvm_memory_slot", "gmem" } } },
-	{ GMEM_FACT_backing, "PAGEMAP_SCAN", { { NULL } } },
+	  { { "kvm", "mem_attr_array" }, { "xa_node", "slots" }, { "kvm_memory_slot", "gmem" } },
+	  NULL },
+	{ GMEM_FACT_backing, "PAGEMAP_SCAN", { { NULL } }, pagemap_works },
 };
 
 #define NR_LOOKS (sizeof(looks) / sizeof(looks[0]))
@@ -107,7 +139,7 @@ static const struct {
 /* Which targets of sources[] this kernel has: one bit per alternative. */
 struct found {
 	uint8_t hook[64][MAX_HOOKS];
-	uint32_t looks; /* facts */
+	uint32_t looks; /* a bit for each of looks[] */
 };
 
 bool is_tracepoint(const struct hook *hook)
@@ -168,7 +200,7 @@ static bool has_member(const struct btf *btf, const char *name, const char *memb
 
 static uint32_t find_looks(const struct btf *btf)
 {
-	uint32_t facts = 0;
+	uint32_t found = 0;
 	unsigned int i, m;
 
 	for (i = 0; i < NR_LOOKS; i++) {
@@ -176,12 +208,10 @@ static uint32_t find_looks(const struct btf *btf)
 			if (!has_member(btf, looks[i].members[m][0], looks[i].members[m][1]))
 				break;
 		}
-		if (m == 3 || !looks[i].members[m][0])
-			facts |= 1U << looks[i].fact;
+		if ((m == 3 || !looks[i].members[m][0]) && (!looks[i].works || looks[i].works()))
+			found |= 1U << i;
 	}
-	if (!pagemap_works())
-		facts &= ~FACT(backing);
-	return facts;
+	return found;
 }
 
 /* Take away what BTF has but no program can be attached to. */
@@ -219,7 +249,14 @@ static void choose(struct features *features, const struct found *found, bool re
 
 	for (f = 0; f < GMEM_FACT_MAX; f++)
 		features->chosen[f] = -1;
-	features->facts = found->looks;
+	for (i = 0; i < NR_LOOKS; i++) {
+		f = looks[i].fact;
+		if (!(found->looks & 1U << i) || features->looked[f])
+			continue;
+		features->looked[f] = looks[i].from;
+		features->facts |= 1U << f;
+	}
+	features->private_counted = features->looked[GMEM_FACT_private_pages] == counted;
 	for (i = 0; i < nr_sources; i++) {
 		source = &sources[i];
 		if (!(source->facts & ~features->facts) || (source->on_request && !redundant))
@@ -293,18 +330,22 @@ const char *features_source(const struct features *features, enum gmem_fact fact
 			    unsigned int size)
 {
 	int i = features->chosen[fact];
-	unsigned int l;
 
 	if (!(features->facts & (1U << fact)))
 		return NULL;
-	for (l = 0; l < NR_LOOKS && i < 0; l++) {
-		if (looks[l].fact == fact)
-			return looks[l].from;
-	}
+	if (i < 0)
+		return features->looked[fact];
 	snprintf(buf, size, "%s %s",
 		 is_tracepoint(&sources[i].hooks[0]) ? "tracepoint" : "function",
 		 features->targets[(unsigned int)i * MAX_HOOKS]);
 	return buf;
+}
+
+const char *features_private_from(const struct features *features)
+{
+	if (!(features->facts & FACT(private_pages)))
+		return NULL;
+	return features->private_counted ? "attributes" : "statistic";
 }
 
 int features_print(const struct features *features, bool as_json)

@@ -47,7 +47,9 @@ struct features {
 	uint32_t facts;		   /* that can be told */
 	int chosen[GMEM_FACT_MAX]; /* index into sources[], -1: none, or not from there */
 	const char **targets;	   /* nr_sources * MAX_HOOKS: what to attach to, NULL: not used */
+	const char *looked[GMEM_FACT_MAX]; /* where a look takes a fact from, NULL: from no look */
 	bool kvm_module;
+	bool private_counted; /* private pages are counted by gmemtop, for want of a statistic */
 };
 
 /* Is KVM there: its module loaded, or built in? */
@@ -73,6 +75,9 @@ bool features_from_function(const struct features *features, enum gmem_fact fact
 /* "tracepoint kvm_gmem_create", "function kvm_gmem_fallocate", or NULL. */
 const char *features_source(const struct features *features, enum gmem_fact fact, char *buf,
 			    unsigned int size);
+
+/* Where private pages come from: "statistic", "attributes" (counted), or NULL: from nowhere. */
+const char *features_private_from(const struct features *features);
 
 /* Print for each fact where it comes from, or that it is missing. */
 int features_print(const struct features *features, bool as_json);

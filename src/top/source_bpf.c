@@ -56,6 +56,8 @@ static int load(struct source_bpf *s, const struct source_options *opts, bool at
 		return -errno;
 	s->skel->rodata->fn_converts = features_from_function(&s->features, GMEM_FACT_convert);
 	s->skel->rodata->fn_binds = features_from_function(&s->features, GMEM_FACT_bind);
+	s->skel->rodata->count_private = s->features.private_counted;
+	s->skel->rodata->sees_conversions = s->features.facts & FACT(convert);
 	s->skel->rodata->use_hot_vms = s->features.facts & FACT(vm_end);
 	s->skel->rodata->use_hot_insts = s->features.facts & FACT(release);
 	bpf_program__set_autoload(s->skel->progs.list_bindings, s->features.facts & FACT(bindings));

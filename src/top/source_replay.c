@@ -318,10 +318,12 @@ static void complete_vm(struct model *model, struct json_object *object)
 		vm->cgroup = strdup(json_object_get_string(cgroup));
 }
 
-static void read_features(struct replay *replay, struct json_object *missing)
+static void read_features(struct replay *replay, struct json_object *frame)
 {
+	struct json_object *missing = member(frame, "missing");
 	struct features *features = &replay->features;
 	unsigned int source;
+	char from[16] = "";
 	const char *name;
 	size_t i;
 	int fact;
@@ -334,6 +336,8 @@ static void read_features(struct replay *replay, struct json_object *missing)
 				features->facts &= ~(1U << fact);
 		}
 	}
+	text(frame, "private_from", from, sizeof(from));
+	features->private_counted = !strcmp(from, "attributes");
 	for (fact = 0; fact < GMEM_FACT_MAX; fact++)
 		features->chosen[fact] = -1;
 	/* The last one is that which does not judge every conversion. */
@@ -373,7 +377,7 @@ static int read_frame(struct replay *replay, struct model *model, struct json_ob
 
 	if (!json_object_is_type(vms, json_type_array))
 		return -EBADMSG;
-	read_features(replay, member(frame, "missing"));
+	read_features(replay, frame);
 	text(frame, "kernel", replay->frames.kernel, sizeof(replay->frames.kernel));
 	replay->frames.time_ns = number(frame, "time_ns");
 	replay->clock_ns += number(frame, "interval_ns");

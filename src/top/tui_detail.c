@@ -83,7 +83,8 @@ static void draw_head(struct area *area)
 	    vm->gone ? "  has ended, these are its last numbers" : "");
 	put(area, 2, 0, STYLE_LABEL, "cgroup");
 	put(area, 2, 7, STYLE_NORMAL, "%s", vm->cgroup ? vm->cgroup : "-");
-	field(area, 3, 0, "private", vm_private(f, vm), UNIT_PAGES);
+	field(area, 3, 0, f->private_counted ? "private*" : "private", vm_private(f, vm),
+	      UNIT_PAGES);
 	field(area, 3, 16, "resident", plain(vm->resident), UNIT_PAGES);
 	field(area, 3, 33, "size", plain(vm->size), UNIT_PAGES);
 	field(area, 3, 46, "instances", plain(vm->nr_instances), UNIT_COUNT);

@@ -11,6 +11,7 @@
 static const char *const words[] = {
 	"",
 	"PRIVATE RESIDENT SIZE: memory that is private, in memory, and at most",
+	"PRIVATE* private*: counted in KVM's attributes, for want of a statistic",
 	"TOPRV/S TOSHR/S: conversions per second; P99: 99 of 100 took less",
 	"GFAULT/S HFAULT/S: guest faults and host faults per second",
 	"- cannot be measured on this kernel; x a VM that has just ended",

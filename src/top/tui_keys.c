@@ -194,7 +194,7 @@ static void sort_by_neighbour(struct tui *tui, unsigned int step)
 	i = i == tui->nr_columns ? 0 : (i + step) % tui->nr_columns;
 	tui->sort = tui->columns[i];
 	snprintf(tui->message, sizeof(tui->message), "sorted by %s",
-		 column_title(tui->sort, title, sizeof(title)));
+		 column_title(tui, tui->sort, title, sizeof(title)));
 }
 
 static void act_sort_left(struct tui *tui)

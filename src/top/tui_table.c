@@ -63,11 +63,17 @@ static const char *title_of(const struct column *column, char *buf, size_t size,
 	return buf;
 }
 
-const char *column_title(const struct column *column, char *buf, size_t size)
+const char *column_title(const struct tui *tui, const struct column *column, char *buf, size_t size)
 {
+	const char *title, *mark = column_mark(column, tui->frames->features);
 	int width;
 
-	return title_of(column, buf, size, &width);
+	title = title_of(column, buf, size, &width);
+	if (!*mark)
+		return title;
+	/* The last letter makes room for it. */
+	snprintf(buf, size, "%.*s%s", width - 1, title, mark);
+	return buf;
 }
 
 static void format_value(const struct tui *tui, const char *name, struct value value, char *buf,
@@ -348,6 +354,7 @@ static void draw_header(const struct tui *tui)
 	uint32_t facts = tui->frames->features->facts;
 	bool rates = tui->model.interval_ns, known = facts & FACT(private_pages);
 	struct totals sum;
+	char name[16];
 	uint64_t p99;
 	int x;
 
@@ -359,8 +366,10 @@ static void draw_header(const struct tui *tui)
 				(unsigned long long)sum.gone) +
 		    2;
 	x = field(tui, 1, x, "instances", true, sum.instances * 100, UNIT_COUNT);
-	x = field(tui, 1, x, known && sum.unknown ? "private >=" : "private", known,
-		  sum.private_pages * 100, UNIT_PAGES);
+	snprintf(name, sizeof(name), "private%s%s",
+		 tui->frames->features->private_counted ? "*" : "",
+		 known && sum.unknown ? " >=" : "");
+	x = field(tui, 1, x, name, known, sum.private_pages * 100, UNIT_PAGES);
 	x = field(tui, 1, x, "resident", true, sum.resident * 100, UNIT_PAGES);
 	x = field(tui, 1, x, "size", true, sum.size * 100, UNIT_PAGES);
 	field(tui, 1, x, "errors", true, sum.errors * 100, UNIT_COUNT);
@@ -458,7 +467,7 @@ static void draw_line(const struct tui *tui, int y, const struct row *row, enum 
 			cell_format(tui, column, row, buf, sizeof(buf));
 		} else {
 			snprintf(buf, sizeof(buf), "%s",
-				 column_title(column, title, sizeof(title)));
+				 column_title(tui, column, title, sizeof(title)));
 			if (column == tui->sort)
 				here = STYLE_SORTED;
 		}
