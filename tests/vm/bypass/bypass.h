@@ -147,6 +147,7 @@ struct bypass_case {
 	X(mapping)      \
 	X(descriptors)  \
 	X(rings)        \
+	X(faults)       \
 	X(races)        \
 	X(plain)        \
 	X(identity)     \

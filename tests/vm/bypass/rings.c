@@ -97,6 +97,7 @@ static int send_to_ring(int peer)
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_MSG_RING,
 				    .fd = LEFT_RING,
 				    .addr = IORING_MSG_SEND_FD,
+				    .msg_ring_flags = IORING_MSG_RING_CQE_SKIP,
 				    .addr3 = 0,	       /* which of its own */
 				    .file_index = 1 }; /* the first one there */
 	struct vmm v;

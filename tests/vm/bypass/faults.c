@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* X may map an instance and not touch it: all the ways to have somebody else touch it. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "../lib/kvm.h"
+#include "bypass.h"
+#include "ring.h"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static char *map_new(int *ret)
+{
+	struct vmm v;
+	char *mem = NULL;
+
+	*ret = vmm_make(&v, VIEW);
+	if (!*ret) {
+		mem = map_instance(v.fd, PROT_READ | PROT_WRITE);
+		*ret = mem ? 0 : errno;
+	}
+	return mem;
+}
+
+static int by_itself(int peer)
+{
+	int ret;
+	char *mem = map_new(&ret);
+
+	(void)peer;
+	return mem ? touch_write(mem, 1) : ret;
+}
+
+static int by_populate(int peer)
+{
+	int ret;
+	char *mem = map_new(&ret);
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	if (!madvise(mem, KVM_PAGE, MADV_POPULATE_READ))
+		return 0;
+	return result_of(madvise(mem, KVM_PAGE, MADV_POPULATE_WRITE));
+}
+
+static int by_map_populate(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, VIEW);
+	unsigned char there = 0;
+	char *mem;
+
+	(void)peer;
+	if (ret)
+		return ret;
+	mem = mmap(NULL, INSTANCE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, v.fd, 0);
+	if (mem == MAP_FAILED)
+		return errno;
+	/* It never fails; the page is there or it is not. */
+	if (mincore(mem, 1, &there))
+		return broken("mincore");
+	return there & 1 ? 0 : ENDED_NOTHING;
+}
+
+static int by_write(int peer)
+{
+	int ret, pipes[2];
+	char *mem = map_new(&ret);
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	return pipe(pipes) ? broken("pipe") : result_of(write(pipes[1], mem, 16));
+}
+
+static int by_vmsplice(int peer)
+{
+	int ret, pipes[2];
+	char *mem = map_new(&ret);
+	struct iovec iov = { mem, KVM_PAGE };
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	return pipe(pipes) ? broken("pipe") : result_of(vmsplice(pipes[1], &iov, 1, 0));
+}
+
+static int by_registered_buffer(int peer)
+{
+	int ret;
+	char *mem = map_new(&ret);
+	struct iovec iov = { mem, KVM_PAGE };
+	struct ring r;
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	if (ring_open(&r, 0))
+		return broken("io_uring");
+	return result_of(syscall(SYS_io_uring_register, r.fd, IORING_REGISTER_BUFFERS, &iov, 1));
+}
+
+static int by_direct_io(int peer)
+{
+	int ret, fd;
+	char *mem = map_new(&ret);
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	fd = open("/tmp/bypass-direct", O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
+	unlink("/tmp/bypass-direct");
+	if (fd < 0)
+		return broken("O_DIRECT");
+	return result_of(write(fd, mem, KVM_PAGE));
+}
+
+static int by_other_pages(int peer)
+{
+	int ret;
+	char *mem = map_new(&ret), byte;
+	struct iovec here = { &byte, 1 }, there = { mem, 1 };
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	return result_of(process_vm_readv(getpid(), &here, 1, &there, 1, 0));
+}
+
+static int by_proc_mem(int peer)
+{
+	int ret, fd;
+	char *mem = map_new(&ret), byte;
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return broken("/proc/self/mem");
+	return result_of(pread(fd, &byte, 1, (off_t)(uintptr_t)mem));
+}
+
+static int by_futex(int peer)
+{
+	int ret;
+	char *mem = map_new(&ret);
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	/* Not the value that is there: it has looked, and does not wait. */
+	ret = result_of(syscall(SYS_futex, mem, FUTEX_WAIT, 1, NULL, NULL, 0));
+	return ret == EAGAIN ? 0 : ret;
+}
+
+/* A guest of another VM, whose memory the mapping is. */
+static int by_guest(int peer)
+{
+	/* mov al, [0x2000]; hlt */
+	static const unsigned char code[] = { 0xa0, 0x00, 0x20, 0xf4 };
+	struct kvm_userspace_memory_region region = { .slot = 1,
+						      .guest_phys_addr = 0x1000,
+						      .memory_size = KVM_PAGE };
+	char *program =
+		mmap(NULL, KVM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct kvm_regs regs = { .rip = 0x1000, .rflags = 2 };
+	struct kvm_sregs sregs;
+	struct kvm_run *shared;
+	struct vmm v;
+	int ret, vcpu;
+	char *mem = map_new(&ret);
+
+	(void)peer;
+	if (!mem)
+		return ret;
+	ret = vmm_open(&v, PLAIN);
+	if (ret)
+		return ret;
+	memcpy(program, code, sizeof(code));
+	region.userspace_addr = (uintptr_t)program;
+	ret = ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, &region);
+	region.slot = 2;
+	region.guest_phys_addr = 0x2000;
+	region.userspace_addr = (uintptr_t)mem;
+	vcpu = ioctl(v.vm, KVM_CREATE_VCPU, 0);
+	if (ret || ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, &region) || vcpu < 0)
+		return broken("a VM");
+	shared = mmap(NULL, (size_t)ioctl(v.kvm, KVM_GET_VCPU_MMAP_SIZE, NULL),
+		      PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+	if (shared == MAP_FAILED || ioctl(vcpu, KVM_GET_SREGS, &sregs))
+		return broken("a vCPU");
+	sregs.cs.base = sregs.cs.selector = sregs.ds.base = sregs.ds.selector = 0;
+	if (ioctl(vcpu, KVM_SET_SREGS, &sregs) || ioctl(vcpu, KVM_SET_REGS, &regs))
+		return broken("a vCPU");
+	if (ioctl(vcpu, KVM_RUN, NULL))
+		return errno;
+	return shared->exit_reason == KVM_EXIT_HLT ? 0 : failed("exit %u", shared->exit_reason);
+}
+
+#define AS_X(name)                        \
+	static int name##_x(void)         \
+	{                                 \
+		return play(WHO_x, name); \
+	}
+
+AS_X(by_itself)
+AS_X(by_populate)
+AS_X(by_map_populate)
+AS_X(by_write)
+AS_X(by_vmsplice)
+AS_X(by_registered_buffer)
+AS_X(by_direct_io)
+AS_X(by_other_pages)
+AS_X(by_proc_mem)
+AS_X(by_futex)
+AS_X(by_guest)
+
+/* The kernel may ask more than once before it gives up. */
+#define TOUCH(number, what, function, ends)                                   \
+	.id = number, .path = what, .op = GMEM_DO_fault, .attempt = function, \
+	.rules = "  - { name: not-touched, deny: [fault], subjects: [x] }\n", \
+	.x_may = "create, mmap", .denials = BYPASS_SOME,                      \
+	LANES(STOPPED(ends), UNLOADABLE, UNLOADABLE, ABSENT)
+
+const struct bypass_case bypass_faults[] = {
+	{ TOUCH("119", "a touch of what may be mapped only", by_itself_x, ENDED_SIGBUS) },
+	{ TOUCH("120", "the same by MADV_POPULATE_READ and _WRITE", by_populate_x, EFAULT) },
+	{ TOUCH("121", "the same by MAP_POPULATE", by_map_populate_x, ENDED_NOTHING) },
+	{ TOUCH("122", "the same by write() of it", by_write_x, EFAULT) },
+	{ TOUCH("123", "the same by vmsplice", by_vmsplice_x, EFAULT) },
+	{ TOUCH("124", "the same by a registered buffer of io_uring", by_registered_buffer_x,
+		EFAULT) },
+	{ TOUCH("125", "the same by direct I/O", by_direct_io_x, EFAULT) },
+	{ TOUCH("126", "the same by process_vm_readv of itself", by_other_pages_x, EFAULT) },
+	{ TOUCH("127", "the same by /proc/self/mem", by_proc_mem_x, EIO) },
+	{ TOUCH("128", "the same by a futex", by_futex_x, EFAULT) },
+	{ TOUCH("129", "the same by the guest of another VM", by_guest_x, EFAULT) },
+	{ 0 },
+};
