@@ -68,6 +68,7 @@ selftests:	## KVM's own selftests in LANE
 	@CMD='tests/vm/selftests.sh run $$LAB_KERNEL/selftests $$LAB_OUT/results' tests/vm/lab.sh
 
 all: $(PROGRAMS)	## build the programs
+	@:
 
 lint:	## shellcheck, clang-format, SPDX lines
 	@tests/lint.sh
@@ -207,6 +208,8 @@ $(POLICY_LIB): $(O)/tests/lib/%.o: tests/vm/lib/%.c | $(O)/tests/lib
 $(O)/tests/policy%test: tests/vm/policy%test.c $(POLICY_LIB) $(filter-out $(O)/src/gmemctl.o,$(CTL_OBJ))
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $^ $(CTL_LIBS) -lpthread
+
+$(O)/tests/policy_random_test: | $(O)/tests/policy_match.skel.h
 
 # The bypass suite is one program of many files.
 BYPASS_OBJ := $(patsubst tests/vm/%.c,$(O)/%.o,$(wildcard tests/vm/bypass/*.c))
