@@ -146,7 +146,7 @@ static __always_inline const struct gmem_set *class_set(__u32 slot, __u32 dimens
  *
  * Return: 0, -1: something is missing.
  */
-static __noinline int find_subjects(const struct subject *s)
+static __always_inline int find_subjects(const struct subject *s)
 {
 	const struct gmem_set *exe, *verity, *uid, *cgroup, *any;
 	const struct gmem_tag *tag = s->tag;
