@@ -15,14 +15,11 @@
 #include "gmem_kvm.h"
 #include "gmem_slots.h"
 #include "gmem_policy_find.h"
+#include "gmem_inflight.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Whose files are to be named. */
-const volatile int self;
-
-/* What is asked for, and whether this kernel's types of KVM are known. */
-const volatile bool want_vms;
+/* This kernel's types of KVM are known. */
 const volatile bool knows_kvm;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -33,6 +30,7 @@ struct kvm_vcpu {
 
 #pragma clang attribute pop
 
+/* Of the one task that the iterator was made for. It is pinned, and outlives who loaded it. */
 SEC("iter/task_file")
 int name_files(struct bpf_iter__task_file *ctx)
 {
@@ -41,7 +39,7 @@ int name_files(struct bpf_iter__task_file *ctx)
 	struct gmem_file_name name = {};
 	struct inode *inode;
 
-	if (!file || !task || task->tgid != self || task->pid != self)
+	if (!file || !task)
 		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
 	name.fd = ctx->fd;
@@ -67,36 +65,54 @@ static bool is_bound_here(struct kvm *kvm, struct inode *inode, struct file *fil
 	return true;
 }
 
-static __always_inline void describe_vm(struct gmem_found *found, struct kvm *kvm,
-					struct task_struct *task)
+static __always_inline void describe_vm(struct gmem_found *found, struct kvm *kvm, __u64 mm)
 {
 	found->kvm = (__u64)kvm;
 	found->mm = (__u64)BPF_CORE_READ(kvm, mm);
 	found->vm_pid = BPF_CORE_READ(kvm, userspace_pid);
 	if (bpf_core_field_exists(kvm->arch.vm_type))
 		found->type = BPF_CORE_READ(kvm, arch.vm_type);
-	found->same_mm = found->mm && found->mm == (__u64)BPF_CORE_READ(task, mm);
+	found->same_mm = found->mm && found->mm == mm;
 }
 
-static __always_inline void describe(struct gmem_found *found, struct task_struct *task,
-				     struct file *file, __u32 how)
+static __always_inline void describe_task(struct gmem_found *found, struct task_struct *task,
+					  __u32 how)
 {
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-
 	found->how = how;
 	found->pid = task->pid;
 	found->tgid = task->tgid;
 	BPF_CORE_READ_STR_INTO(&found->comm, task, comm);
-	if (how == GMEM_HELD_BY_vm)
-		return;
+}
+
+static __always_inline void describe(struct gmem_found *found, struct file *file, __u64 mm)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+
 	found->ino = BPF_CORE_READ(inode, i_ino);
 	found->dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	found->size = BPF_CORE_READ(inode, i_size);
 	found->flags = GMEM_UNKNOWN;
 	if (knows_kvm) {
 		found->flags = flags_of(inode);
-		describe_vm(found, kvm_of(file), task);
+		describe_vm(found, kvm_of(file), mm);
 	}
+}
+
+static __noinline void tell_in_flight(struct socket_walk *walk, struct file *file)
+{
+	describe(&walk->found, file, 0);
+	bpf_seq_write(walk->seq, &walk->found, sizeof(walk->found));
+}
+
+static __always_inline void find_in_flight(struct bpf_iter__task_file *ctx, struct file *file,
+					   struct task_struct *task)
+{
+	struct socket_walk walk = { .seq = ctx->meta->seq };
+
+	walk.found.table = (__u64)task->files;
+	walk.found.at = ctx->fd;
+	describe_task(&walk.found, task, GMEM_HELD_BY_socket);
+	walk_socket(&walk, file);
 }
 
 SEC("iter/task_file")
@@ -106,20 +122,27 @@ int find_fds(struct bpf_iter__task_file *ctx)
 	struct gmem_found found = {};
 	struct file *file = ctx->file;
 	struct kvm_vcpu *vcpu;
+	__u64 mm;
 
 	if (!file || !task)
 		return 0;
+	if (is_socket(file)) {
+		find_in_flight(ctx, file, task);
+		return 0;
+	}
 	found.table = (__u64)task->files;
 	found.at = ctx->fd;
+	mm = (__u64)task->mm;
 	if (is_instance(file)) {
-		describe(&found, task, file, GMEM_HELD_BY_fd);
-	} else if (want_vms && knows_kvm && is_vm(file)) {
-		describe(&found, task, file, GMEM_HELD_BY_vm);
-		describe_vm(&found, file->private_data, task);
-	} else if (want_vms && knows_kvm && is_vcpu(file)) {
+		describe_task(&found, task, GMEM_HELD_BY_fd);
+		describe(&found, file, mm);
+	} else if (knows_kvm && is_vm(file)) {
+		describe_task(&found, task, GMEM_HELD_BY_vm);
+		describe_vm(&found, file->private_data, mm);
+	} else if (knows_kvm && is_vcpu(file)) {
 		vcpu = file->private_data;
-		describe(&found, task, file, GMEM_HELD_BY_vm);
-		describe_vm(&found, BPF_CORE_READ(vcpu, kvm), task);
+		describe_task(&found, task, GMEM_HELD_BY_vm);
+		describe_vm(&found, BPF_CORE_READ(vcpu, kvm), mm);
 	} else {
 		return 0;
 	}
@@ -146,7 +169,8 @@ int find_mappings(struct bpf_iter__task_vma *ctx)
 	found.end = vma->vm_end;
 	found.offset = vma->vm_pgoff << PAGE_SHIFT;
 	found.prot = vma->vm_flags & VM_ACCESS_FLAGS;
-	describe(&found, task, file, GMEM_HELD_BY_mapping);
+	describe_task(&found, task, GMEM_HELD_BY_mapping);
+	describe(&found, file, (__u64)task->mm);
 	bpf_seq_write(ctx->meta->seq, &found, sizeof(found));
 	return 0;
 }

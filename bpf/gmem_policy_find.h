@@ -14,10 +14,11 @@ struct gmem_file_name {
 };
 
 /* X(name, what it is): ways to hold an instance, or a VM */
-#define GMEM_HOLDS(X)                                    \
-	X(fd, "a file descriptor of the instance")       \
-	X(mapping, "a mapping of the instance")          \
-	X(vm, "a file descriptor of a VM, or of a vCPU") \
+#define GMEM_HOLDS(X)                                                   \
+	X(fd, "a file descriptor of the instance")                      \
+	X(mapping, "a mapping of the instance")                         \
+	X(vm, "a file descriptor of a VM, or of a vCPU")                \
+	X(socket, "the instance is under way in a socket that is held") \
 	X(binding, "the instance is memory of a VM that is held")
 
 enum gmem_held_by {

@@ -29,13 +29,8 @@ static const struct {
 } uses[GMEM_HELD_BY_MAX] = {
 	[GMEM_HELD_BY_fd] = { GMEM_DO_mmap, 1 },
 	[GMEM_HELD_BY_mapping] = { GMEM_DO_fault, 1 },
+	[GMEM_HELD_BY_socket] = { GMEM_DO_receive, 0 },
 	[GMEM_HELD_BY_binding] = { GMEM_DO_bind, 0 },
-};
-
-static const char *const how_names[GMEM_HELD_BY_MAX] = {
-#define X(name, ...) #name,
-	GMEM_HOLDS(X)
-#undef X
 };
 
 /* Everything that is known of a holder. */
@@ -213,6 +208,12 @@ static void json_places(struct json *json, const struct view *view)
 	json_open(json, "fds", '[');
 	for (i = 0; i < view->holder->nr; i++) {
 		if (view->holder->places[i].how == GMEM_HELD_BY_fd)
+			json_u64(json, NULL, view->holder->places[i].at);
+	}
+	json_close(json, ']');
+	json_open(json, "sockets", '[');
+	for (i = 0; i < view->holder->nr; i++) {
+		if (view->holder->places[i].how == GMEM_HELD_BY_socket)
 			json_u64(json, NULL, view->holder->places[i].at);
 	}
 	json_close(json, ']');
@@ -423,13 +424,16 @@ static void text_places(const struct view *view, struct text *text)
 
 		switch (place->how) {
 		case GMEM_HELD_BY_fd: append(text, "; ", "fd %llu", place->at); break;
+		case GMEM_HELD_BY_socket:
+			append(text, "; ", "under way in the socket fd %llu", place->at);
+			break;
 		case GMEM_HELD_BY_mapping:
 			append(text, "; ", "mapping 0x%llx-0x%llx %c%c%c", place->at, place->end,
 			       place->prot & 1 ? 'r' : '-', place->prot & 2 ? 'w' : '-',
 			       place->prot & 4 ? 'x' : '-');
 			break;
 		default:
-			append(text, "; ", "%s 0x%llx+%s%s", how_names[place->how], place->at,
+			append(text, "; ", "%s 0x%llx+%s%s", held_by_names[place->how], place->at,
 			       value_size_text(place->end - place->at, size),
 			       place->same_mm ? "" : " (cannot run the VM)");
 		}
@@ -563,13 +567,16 @@ int ctl_holders(const struct ctl_options *opts)
 {
 	struct found_holders found;
 	struct in_force force;
+	struct finder finder;
 	struct held held;
 	int ret;
 
 	ret = in_force_open(&force, opts->pins);
 	if (ret)
 		return ret;
-	ret = find_holders(&found);
+	finder_open(&finder, NULL);
+	ret = find_holders(&finder, &found);
+	finder_close(&finder);
 	if (ret)
 		goto out;
 	ret = holders_group(&found, &held);

@@ -41,7 +41,7 @@ static void json_found(struct json *json, const struct load_report *report)
 		json_u64(json, "size_bytes", found->size);
 		json_u64(json, "pid", found->tgid);
 		json_str(json, "comm", found->comm);
-		json_str(json, "held_by", found->how == GMEM_HELD_BY_fd ? "fd" : "mapping");
+		json_str(json, "held_by", held_by_names[found->how]);
 		json_close(json, '}');
 	}
 	json_close(json, ']');
@@ -86,7 +86,7 @@ static void print_found(const struct load_report *report, bool adopted)
 
 		fprintf(stderr, "  inode %llu, %llu bytes, %s of %s[%u]\n",
 			(unsigned long long)found->ino, (unsigned long long)found->size,
-			found->how == GMEM_HELD_BY_fd ? "fd" : "mapping", found->comm, found->tgid);
+			held_by_names[found->how], found->comm, found->tgid);
 	}
 }
 

@@ -7,37 +7,45 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "../lib/bindings.h"
+#include "../lib/btf_names.h"
 #include "../lib/log.h"
 #include "find.h"
 #include "gmem_policy_find.skel.h"
+#include "holders.h"
+#include "pins.h"
 #include "policy_compile.h"
 
 #define TRIES 3 /* when memslots change while they are read */
+
+const char *const held_by_names[GMEM_HELD_BY_MAX] = {
+#define X(name, ...) #name,
+	GMEM_HOLDS(X)
+#undef X
+};
 
 /*
  * All that an iterator writes, to be freed.
  * @tid: the task to look at, 0: all of them
  * Return: 0 or a negative errno.
  */
-static int read_iterator(struct bpf_program *program, int tid, char **out, size_t *len)
+static int read_iterator(int program, int tid, char **out, size_t *len)
 {
-	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, opts);
 	union bpf_iter_link_info info = { .task.tid = (__u32)tid };
+	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts);
 	size_t have = 0, size = 1 << 16;
-	struct bpf_link *link;
 	char *buf, *more;
+	int link, fd = -1, ret = 0;
 	ssize_t n;
-	int fd, ret = 0;
 
-	opts.link_info = &info;
-	opts.link_info_len = sizeof(info);
+	opts.iter_info = &info;
+	opts.iter_info_len = sizeof(info);
 	buf = malloc(size);
-	link = bpf_program__attach_iter(program, tid ? &opts : NULL);
-	fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+	link = bpf_link_create(program, 0, BPF_TRACE_ITER, tid ? &opts : NULL);
+	if (link >= 0)
+		fd = bpf_iter_create(link);
 	if (!buf || fd < 0)
 		ret = !buf ? -ENOMEM : -errno;
 	while (!ret) {
@@ -60,7 +68,8 @@ static int read_iterator(struct bpf_program *program, int tid, char **out, size_
 	}
 	if (fd >= 0)
 		close(fd);
-	bpf_link__destroy(link);
+	if (link >= 0)
+		close(link);
 	if (ret) {
 		free(buf);
 		return ret;
@@ -70,60 +79,89 @@ static int read_iterator(struct bpf_program *program, int tid, char **out, size_
 	return 0;
 }
 
-/* The types of KVM are the kernel's own, or those of its module once that is there. */
+/* Only KVM's core has this function, and not all that vmlinux knows of a VM is its contents. */
+static void note_kvm(const char *name, void *knows)
+{
+	if (!strcmp(name, "kvm_get_kvm"))
+		*(bool *)knows = true;
+}
+
 static bool knows_kvm(void)
 {
-	struct btf *btf;
-	bool knows;
+	bool knows = false;
 
 	if (!access("/sys/kernel/btf/kvm", R_OK))
 		return true;
-	btf = btf__load_vmlinux_btf();
-	knows = btf && btf__find_by_name_kind(btf, "kvm_memory_slot", BTF_KIND_STRUCT) > 0;
-	btf__free(btf);
+	btf_names(BTF_OF_KERNEL, note_kvm, &knows);
 	return knows;
 }
 
-enum purpose {
-	TO_NAME,
-	TO_FIND_INSTANCES,
-	TO_FIND_HOLDERS,
-};
+/* All of the programs, if that has not been done yet. Return: 0 or a negative errno. */
+static int load_programs(struct finder *finder)
+{
+	struct gmem_policy_find_bpf *skel;
+	int ret;
 
-static int open_finder(struct gmem_policy_find_bpf **skel, enum purpose purpose)
+	if (finder->skel)
+		return 0;
+	skel = gmem_policy_find_bpf__open();
+	if (!skel)
+		return -errno;
+	skel->rodata->knows_kvm = knows_kvm();
+	bpf_program__set_autoload(skel->progs.list_bindings, skel->rodata->knows_kvm);
+	ret = gmem_policy_find_bpf__load(skel);
+	if (ret) {
+		gmem_policy_find_bpf__destroy(skel);
+		return ret;
+	}
+	finder->skel = skel;
+	return 0;
+}
+
+void finder_open(struct finder *finder, const struct pins *pins)
+{
+	finder->skel = NULL;
+	finder->name_files = pins ? pins_finder(pins) : -1;
+}
+
+void finder_close(struct finder *finder)
+{
+	gmem_policy_find_bpf__destroy(finder->skel);
+	if (finder->name_files >= 0)
+		close(finder->name_files);
+	finder->skel = NULL;
+	finder->name_files = -1;
+}
+
+int finder_keep(struct finder *finder, const struct pins *pins)
 {
 	int ret;
 
-	*skel = gmem_policy_find_bpf__open();
-	if (!*skel)
-		return -errno;
-	(*skel)->rodata->self = getpid();
-	(*skel)->rodata->want_vms = purpose == TO_FIND_HOLDERS;
-	(*skel)->rodata->knows_kvm = purpose == TO_FIND_HOLDERS && knows_kvm();
-	bpf_program__set_autoload((*skel)->progs.name_files, purpose == TO_NAME);
-	bpf_program__set_autoload((*skel)->progs.find_fds, purpose != TO_NAME);
-	bpf_program__set_autoload((*skel)->progs.find_mappings, purpose != TO_NAME);
-	bpf_program__set_autoload((*skel)->progs.list_bindings, (*skel)->rodata->knows_kvm);
-	ret = gmem_policy_find_bpf__load(*skel);
-	if (ret) {
-		gmem_policy_find_bpf__destroy(*skel);
-		*skel = NULL;
-	}
+	if (finder->name_files >= 0)
+		return 0;
+	ret = load_programs(finder);
+	if (!ret)
+		ret = pins_add_finder(pins, bpf_program__fd(finder->skel->progs.name_files));
+	if (ret)
+		log_error(ret, NULL, NULL, "pin under %s", pins->dir);
 	return ret;
 }
 
-static int name_fds(const int *fds, size_t nr, struct gmem_identity *identities)
+static int name_fds(struct finder *finder, const int *fds, size_t nr,
+		    struct gmem_identity *identities)
 {
-	struct gmem_policy_find_bpf *skel;
+	int program = finder->name_files, ret = 0;
 	const struct gmem_file_name *name;
 	size_t len = 0, at, i;
 	char *out = NULL;
-	int ret;
 
-	ret = open_finder(&skel, TO_NAME);
-	if (ret)
-		return ret;
-	ret = read_iterator(skel->progs.name_files, getpid(), &out, &len);
+	if (program < 0) {
+		ret = load_programs(finder);
+		if (ret)
+			return ret;
+		program = bpf_program__fd(finder->skel->progs.name_files);
+	}
+	ret = read_iterator(program, getpid(), &out, &len);
 	for (at = 0; !ret && at + sizeof(*name) <= len; at += sizeof(*name)) {
 		name = (const void *)(out + at);
 		for (i = 0; i < nr; i++) {
@@ -132,11 +170,11 @@ static int name_fds(const int *fds, size_t nr, struct gmem_identity *identities)
 		}
 	}
 	free(out);
-	gmem_policy_find_bpf__destroy(skel);
 	return ret;
 }
 
-int find_identities(const struct compiled *compiled, struct gmem_identity *identities)
+int find_identities(struct finder *finder, const struct compiled *compiled,
+		    struct gmem_identity *identities)
 {
 	size_t i, nr = compiled->nr_exes, opened = 0;
 	int *fds, ret = 0;
@@ -164,7 +202,7 @@ int find_identities(const struct compiled *compiled, struct gmem_identity *ident
 		opened++;
 	}
 	if (!ret && opened) {
-		ret = name_fds(fds, nr, identities);
+		ret = name_fds(finder, fds, nr, identities);
 		if (ret)
 			log_error(ret, NULL, "-v shows what the kernel says",
 				  "ask the kernel for the executables");
@@ -215,8 +253,10 @@ static int read_found(struct gmem_policy_find_bpf *skel, struct found_list *foun
 	size_t nr_fds = 0, nr_mappings = 0;
 	int ret;
 
-	ret = read_iterator(skel->progs.find_fds, 0, &fds, &nr_fds);
-	ret = ret ?: read_iterator(skel->progs.find_mappings, 0, &mappings, &nr_mappings);
+	ret = read_iterator(bpf_program__fd(skel->progs.find_fds), 0, &fds, &nr_fds);
+	ret = ret
+		      ?: read_iterator(bpf_program__fd(skel->progs.find_mappings), 0, &mappings,
+				       &nr_mappings);
 	if (ret)
 		goto out;
 	found->list = malloc(nr_fds + nr_mappings + 1);
@@ -232,22 +272,6 @@ static int read_found(struct gmem_policy_find_bpf *skel, struct found_list *foun
 out:
 	free(fds);
 	free(mappings);
-	return ret;
-}
-
-int find_instances(struct found_list *found)
-{
-	struct gmem_policy_find_bpf *skel;
-	int ret;
-
-	memset(found, 0, sizeof(*found));
-	ret = open_finder(&skel, TO_FIND_INSTANCES);
-	if (!ret) {
-		ret = read_found(skel, found);
-		gmem_policy_find_bpf__destroy(skel);
-	}
-	if (ret)
-		log_error(ret, NULL, "-v shows what the kernel says", "look for instances");
 	return ret;
 }
 
@@ -327,19 +351,19 @@ static int read_bindings(struct gmem_policy_find_bpf *skel, struct found_holders
 	return ret;
 }
 
-int find_holders(struct found_holders *holders)
+int find_holders(struct finder *finder, struct found_holders *holders)
 {
 	struct gmem_policy_find_bpf *skel;
 	int ret;
 
 	memset(holders, 0, sizeof(*holders));
-	ret = open_finder(&skel, TO_FIND_HOLDERS);
+	ret = load_programs(finder);
 	if (!ret) {
+		skel = finder->skel;
 		holders->knows_kvm = skel->rodata->knows_kvm;
 		ret = read_found(skel, &holders->found);
 		if (!ret && holders->knows_kvm)
 			ret = read_bindings(skel, holders);
-		gmem_policy_find_bpf__destroy(skel);
 	}
 	if (ret) {
 		holders_free(holders);
@@ -349,6 +373,31 @@ int find_holders(struct found_holders *holders)
 			  "look for who holds instances");
 	}
 	return ret;
+}
+
+int find_instances(struct finder *finder, struct found_list *found)
+{
+	struct found_holders holders;
+	struct held held;
+	size_t i, j;
+	int ret;
+
+	memset(found, 0, sizeof(*found));
+	ret = find_holders(finder, &holders);
+	if (ret)
+		return ret;
+	ret = holders_group(&holders, &held);
+	holders_free(&holders);
+	if (ret)
+		return log_error(ret, NULL, NULL, "look for instances");
+	for (i = 0; i < held.nr; i++) {
+		for (j = 0; j < held.instances[i].nr; j++)
+			found->nr += held.instances[i].holders[j].nr;
+	}
+	found->list = held.places;
+	held.places = NULL;
+	held_free(&held);
+	return 0;
 }
 
 void holders_free(struct found_holders *holders)

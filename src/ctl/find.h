@@ -9,6 +9,26 @@
 #include "../../bpf/gmem_policy_find.h"
 
 struct compiled;
+struct gmem_policy_find_bpf;
+struct pins;
+
+/*
+ * The programs that ask the kernel. To load them takes as long as all the rest of a load: what each
+ * load needs is pinned, and the others are loaded when they are asked for.
+ */
+struct finder {
+	struct gmem_policy_find_bpf *skel; /* NULL: not loaded */
+	int name_files;			   /* fd of the one that is pinned, -1: is not */
+};
+
+/* @pins: where a program may be pinned, or NULL. Nothing is loaded yet, so nothing fails. */
+void finder_open(struct finder *finder, const struct pins *pins);
+void finder_close(struct finder *finder);
+
+/* Pin what the next load needs, unless it is. Return: 0, a negative errno that was explained. */
+int finder_keep(struct finder *finder, const struct pins *pins);
+
+extern const char *const held_by_names[GMEM_HELD_BY_MAX];
 
 struct found_list {
 	struct gmem_found *list; /* by instance; a task can be there more than once */
@@ -24,15 +44,16 @@ struct found_list {
  *
  * Return: 0 or a negative errno that has been explained.
  */
-int find_identities(const struct compiled *compiled, struct gmem_identity *identities);
+int find_identities(struct finder *finder, const struct compiled *compiled,
+		    struct gmem_identity *identities);
 
 /**
  * find_instances - the instances that there are
- * @found: the result, to be freed with found_free()
+ * @found: the result, to be freed with found_free(): every place that holds one, bindings too
  *
  * Return: 0 or a negative errno that has been explained.
  */
-int find_instances(struct found_list *found);
+int find_instances(struct finder *finder, struct found_list *found);
 void found_free(struct found_list *found);
 
 /* A binding, and whose. */
@@ -57,7 +78,7 @@ struct found_holders {
  *
  * Return: 0 or a negative errno that has been explained.
  */
-int find_holders(struct found_holders *holders);
+int find_holders(struct finder *finder, struct found_holders *holders);
 void holders_free(struct found_holders *holders);
 
 #endif /* GMEM_CTL_FIND_H */

@@ -145,8 +145,7 @@ static bool any_older(const struct store *store)
 	return !bpf_map_get_next_key(store->fd[MAP_older], NULL, &key);
 }
 
-/* The operations for which a rule has this condition: bits. */
-static __u32 looks_at(const struct policy *policy, enum policy_condition condition)
+__u32 loader_looks_at(const struct policy *policy, enum policy_condition condition)
 {
 	__u32 ops = 0;
 	size_t i;
@@ -169,8 +168,8 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 		.uid = getuid(),
 		.enforce = opts->enforce,
 		.unmet = report->plan.unmet,
-		.by_flags = looks_at(compiled->policy, POLICY_IF_flags),
-		.by_type = looks_at(compiled->policy, POLICY_IF_vm_type),
+		.by_flags = loader_looks_at(compiled->policy, POLICY_IF_flags),
+		.by_type = loader_looks_at(compiled->policy, POLICY_IF_vm_type),
 		.older = any_older(opened),
 	};
 	unsigned int slot = store_free_slot(store);
@@ -197,6 +196,7 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 		       const struct load_options *opts, struct load_report *report)
 {
 	struct gmem_identity *identities = NULL;
+	struct finder finder;
 	bool any = false;
 	struct store store;
 	int ret;
@@ -213,12 +213,16 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	identities = calloc(compiled->nr_exes + 1, sizeof(*identities));
 	if (!identities)
 		return log_error(-ENOMEM, NULL, NULL, "load the policy");
-	ret = find_identities(compiled, identities);
+	finder_open(&finder, report->first ? NULL : pins);
+	ret = find_identities(&finder, compiled, identities);
 	ret = ret ?: attach_programs(pins, compiled, opts, report);
 	/* A first load that was killed has attached the programs, and no policy has decided yet. */
 	if (!ret && (!any || opts->adopt))
-		ret = find_instances(&report->found);
+		ret = find_instances(&finder, &report->found);
 	if (ret || opts->dry_run)
+		goto out;
+	ret = finder_keep(&finder, pins);
+	if (ret)
 		goto out;
 	ret = store_open(&store, pins);
 	if (ret)
@@ -230,6 +234,7 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	ret = ret ?: put_in_force(&store, compiled, identities, opts, report);
 	store_close(&store);
 out:
+	finder_close(&finder);
 	free(identities);
 	return ret;
 }

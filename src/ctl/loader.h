@@ -10,6 +10,7 @@
 
 #include "find.h"
 #include "hooks.h"
+#include "policy_model.h"
 #include "store.h"
 #include "verify.h"
 
@@ -45,6 +46,9 @@ struct load_report {
  */
 int loader_load(const struct compiled *compiled, const struct load_options *opts,
 		struct load_report *report);
+
+/* The operations for which a rule has this condition: bits, as in struct gmem_slot. */
+__u32 loader_looks_at(const struct policy *policy, enum policy_condition condition);
 void load_report_free(struct load_report *report);
 
 struct loader_status {

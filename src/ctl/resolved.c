@@ -126,17 +126,21 @@ static bool same_file(const struct gmem_identity *a, const struct gmem_identity 
 }
 
 /* As the kernel names what the paths stand for now: stat(2) does not say that everywhere. */
-static int compare_with_now(const struct policy_file *file, struct resolved *list)
+static int compare_with_now(const struct pins *pins, const struct policy_file *file,
+			    struct resolved *list)
 {
 	const struct compiled *compiled = &file->compiled;
 	struct gmem_identity *now;
+	struct finder finder;
 	size_t i, j;
 	bool known;
 
 	now = calloc(compiled->nr_exes + 1, sizeof(*now));
 	if (!now)
 		return -ENOMEM;
-	known = !find_identities(compiled, now);
+	finder_open(&finder, pins);
+	known = !find_identities(&finder, compiled, now);
+	finder_close(&finder);
 	for (i = 0; i < file->policy->nr_subjects; i++) {
 		const char *exe = file->policy->subjects[i].exe;
 
@@ -166,7 +170,7 @@ int resolved_read(const struct store *store, unsigned int slot, const struct pol
 	ret = each(&r, MAP_exes, offsetof(struct gmem_identity, slot), take_exe);
 	ret = ret ?: each(&r, MAP_uids, offsetof(struct gmem_uid_key, slot), take_uid);
 	ret = ret ?: each(&r, MAP_cgroups, offsetof(struct gmem_cgroup_key, slot), take_cgroup);
-	ret = ret ?: compare_with_now(file, r.list);
+	ret = ret ?: compare_with_now(store->pins, file, r.list);
 	if (r.cgroups >= 0)
 		close(r.cgroups);
 	if (ret) {

@@ -10,7 +10,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "../../src/ctl/loader.h"
@@ -426,13 +428,109 @@ static void test_older(void)
 	policy_unload();
 }
 
+/* Send it, and keep none. */
+static void send_away(int socket, int fd)
+{
+	char control[CMSG_SPACE(sizeof(fd))] = "", byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	if (sendmsg(socket, &msg, 0) != 1)
+		give_up("sending an instance");
+	close(fd);
+}
+
+/* Return: the fd, -1: it did not arrive. */
+static int receive_from(int socket)
+{
+	char control[CMSG_SPACE(sizeof(int))] = "", byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *cmsg;
+	int fd;
+
+	if (recvmsg(socket, &msg, 0) != 1)
+		give_up("receiving a message");
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (!cmsg || cmsg->cmsg_type != SCM_RIGHTS)
+		return -1;
+	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+	return fd;
+}
+
+/* A connection that nobody has accepted: @from is its end that there is. */
+static int connect_to_self(int *from)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "/tmp/policy-listener" };
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	*from = socket(AF_UNIX, SOCK_STREAM, 0);
+	unlink(name.sun_path);
+	if (bind(listener, (void *)&name, sizeof(name)) || listen(listener, 4) ||
+	    connect(*from, (void *)&name, sizeof(name)))
+		give_up("connecting to a socket");
+	return listener;
+}
+
+/* Nobody has an fd of these: they are under way when the programs come. */
+static void test_in_flight(void)
+{
+	char *text = policy_text(0, NO_RULES);
+	int kvm = kvm_open(), vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM);
+	int pair[2], from, listener = connect_to_self(&from), i, fd;
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair))
+		give_up("making sockets");
+	for (i = 0; i < 3; i++)
+		send_away(pair[0], create(vm));
+	send_away(from, create(vm));
+	CHECK(!policy_load(text, true, 0), "load");
+	CHECK(policy_report.older == 4, "%u older", policy_report.older);
+	CHECK(receive_from(pair[1]) < 0, "received from a socket");
+	fd = accept(listener, NULL, NULL);
+	CHECK(receive_from(fd) < 0, "received from a new connection");
+	close(fd);
+	CHECK(!policy_load(text, true, POLICY_ADOPT), "adopt");
+	fd = receive_from(pair[1]);
+	CHECK(fd >= 0 && !punch(fd), "adopted");
+	close(fd);
+	/* The one that is still there is an old one no more either, nor is a new one. */
+	send_away(pair[0], create(vm));
+	CHECK(receive_from(pair[1]) >= 0 && receive_from(pair[1]) >= 0, "a new one");
+	close(from);
+	close(listener);
+	close(pair[0]);
+	close(pair[1]);
+	close(vm);
+	close(kvm);
+	free(text);
+	policy_unload();
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
-	{ "life", test_life },	   { "table", test_table },	      { "missing", test_missing },
-	{ "strict", test_strict }, { "conditions", test_conditions }, { "exe", test_exe },
-	{ "cgroup", test_cgroup }, { "older", test_older },
+	{ "life", test_life },
+	{ "table", test_table },
+	{ "missing", test_missing },
+	{ "strict", test_strict },
+	{ "conditions", test_conditions },
+	{ "exe", test_exe },
+	{ "cgroup", test_cgroup },
+	{ "older", test_older },
+	{ "in-flight", test_in_flight },
 };
 
 /* The test as somebody else: --fork, --thread and --exec FILE before --ask REQUEST. */
