@@ -179,7 +179,7 @@ static void set_starving(bool on)
 
 static void set_nth(int nth)
 {
-	char buf[16];
+	char buf[24];
 	int len = snprintf(buf, sizeof(buf), "%d", nth);
 
 	if (pwrite(nth_fd, buf, len, 0) != len)
@@ -189,7 +189,7 @@ static void set_nth(int nth)
 /* Was the failure that set_nth() asked for injected? */
 static bool was_injected(void)
 {
-	char buf[16] = "";
+	char buf[24] = "";
 
 	if (pread(nth_fd, buf, sizeof(buf) - 1, 0) <= 0)
 		give_up("/proc/self/fail-nth");
@@ -246,7 +246,7 @@ static void starve(const struct op *op)
 	long bytes;
 
 	for (bytes = 0; bytes <= MAX_SPACE; bytes = bytes ? bytes * 5 / 4 : 64) {
-		char buf[16];
+		char buf[24];
 		long refs;
 		int r, err, fd;
 
