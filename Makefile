@@ -207,7 +207,7 @@ $(POLICY_LIB): $(O)/tests/lib/%.o: tests/vm/lib/%.c | $(O)/tests/lib
 
 $(O)/tests/policy%test: tests/vm/policy%test.c $(POLICY_LIB) $(filter-out $(O)/src/gmemctl.o,$(CTL_OBJ))
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $^ $(CTL_LIBS) -lpthread
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $(filter %.c %.o,$^) $(CTL_LIBS) -lpthread
 
 $(O)/tests/policy_random_test: | $(O)/tests/policy_match.skel.h
 
