@@ -52,6 +52,8 @@ static const struct opt load_opts[] = {
 	  OPT_FLAG, 0 },
 	{ "accept-default-change", NULL, "the defaults may be others than before",
 	  AT(accept_default_change), OPT_FLAG, 0 },
+	{ "lock", NULL, "until the next boot, only the policy's manager may change anything of it",
+	  AT(lock), OPT_FLAG, 0 },
 	STRICT_IOCTL,
 	PINS,
 	COMMON,

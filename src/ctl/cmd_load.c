@@ -60,6 +60,7 @@ static int print_load_json(const struct policy_file *file, const struct load_rep
 	json_u64(&json, "generation", report->generation);
 	json_str(&json, "mode", mode_name(report->enforce));
 	json_str(&json, "proof", proof_names[report->proof]);
+	json_bool(&json, "locked", report->locked);
 	json_open(&json, "guarantees", '{');
 	for (op = 0; op < GMEM_DO_MAX; op++)
 		json_str(&json, operation_names[op], guarantee_names[report->plan.guarantee[op]]);
@@ -99,9 +100,13 @@ static int print_load(const struct ctl_options *opts, const struct policy_file *
 	if (opts->dry_run)
 		printf("policy %s can be loaded here\n", file->policy->name);
 	else
-		printf("policy %s: %s, %s (generation %llu)\n", file->policy->name,
+		printf("policy %s: %s, %s%s (generation %llu)\n", file->policy->name,
 		       report->enforce ? "enforcing" : "audit only, nothing is denied",
-		       proof_texts[report->proof], (unsigned long long)report->generation);
+		       proof_texts[report->proof],
+		       report->locked
+			       ? "; locked, verified: a child that is not the manager was denied"
+			       : "",
+		       (unsigned long long)report->generation);
 	return 0;
 }
 
@@ -113,6 +118,7 @@ int ctl_load(const struct ctl_options *opts)
 		.strict = opts->strict_ioctl,
 		.adopt = opts->adopt,
 		.accept_default_change = opts->accept_default_change,
+		.lock = opts->lock,
 	};
 	struct load_report report = { 0 };
 	struct policy_file file;

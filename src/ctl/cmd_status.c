@@ -152,6 +152,15 @@ static void print_text(const struct loader_status *status)
 		       status->name, (unsigned long long)GMEM_ACTIVE_GENERATION(status->word),
 		       status->head.nr_rules, when);
 	}
+	if (status->silenced)
+		puts("NOT ENFORCING: kernel.ftrace_enabled is 0, and the kernel calls no programs");
+	if (status->locked)
+		printf("locked until the next boot: only the subject %s may change it\n",
+		       status->manager);
+	else if (status->manager[0])
+		printf("not locked (its manager would be the subject %s)\n", status->manager);
+	else
+		puts("not locked: root may change it");
 	if (status->previous >= 0)
 		printf("before it: policy %s (gmemctl rollback)\n", status->previous_name);
 	printf("events: %llu, of these lost: %llu\n", (unsigned long long)status->journal.events,
@@ -169,12 +178,16 @@ static int print_json(const struct loader_status *status)
 
 	json_open(&json, NULL, '{');
 	json_bool(&json, "loaded", status->loaded);
-	json_bool(&json, "enforcing", active && GMEM_ACTIVE_ENFORCES(status->word));
+	json_bool(&json, "enforcing",
+		  active && GMEM_ACTIVE_ENFORCES(status->word) && !status->silenced);
 	json_str(&json, "mode",
 		 !active			      ? NULL
 		 : GMEM_ACTIVE_ENFORCES(status->word) ? "enforce"
 						      : "audit");
 	json_str(&json, "policy", active ? status->name : NULL);
+	json_bool(&json, "locked", status->locked);
+	json_str(&json, "manager", status->manager[0] ? status->manager : NULL);
+	json_bool(&json, "silenced", status->silenced);
 	json_u64(&json, "generation", GMEM_ACTIVE_GENERATION(status->word));
 	json_u64(&json, "rules", status->head.nr_rules);
 	json_u64(&json, "loaded_seconds", status->how.loaded_s);

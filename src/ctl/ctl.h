@@ -18,7 +18,7 @@ struct ctl_options {
 
 	/* what is in force: load and the like */
 	const char *pins, *mode;
-	bool dry_run, strict_ioctl, adopt, accept_default_change;
+	bool dry_run, strict_ioctl, adopt, accept_default_change, lock;
 	bool source;
 
 	uint64_t count; /* monitor: end after so many, 0: never */

@@ -140,6 +140,10 @@ static void find_rules(const struct in_force *force, const struct gmem_tag *tag,
 	verity = class_set(force, GMEM_CLASS_exe, class_of_exe(force, &tag->verity));
 	uids = class_set(force, GMEM_CLASS_uid, class_in(force, MAP_uids, &key));
 	cgroups = class_set(force, GMEM_CLASS_cgroup, class_of_cgroup(force, cgroup));
+	standing->by[GMEM_CLASS_uid] = *uids;
+	standing->by[GMEM_CLASS_cgroup] = *cgroups;
+	for (i = 0; i < GMEM_SET_WORDS; i++)
+		standing->by[GMEM_CLASS_exe].w[i] = exe->w[i] | verity->w[i];
 	standing->rules = *gmem_set(pool_of(force), GMEM_POOL_ANY);
 	for (i = 0; i < GMEM_SET_WORDS; i++) {
 		__u64 left = (exe->w[i] | verity->w[i]) & uids->w[i] & cgroups->w[i];

@@ -31,10 +31,11 @@ void in_force_close(struct in_force *force);
 
 /* A process as the policy sees it. */
 struct standing {
-	bool tagged;		  /* it has an identity; if not, the rest is empty */
-	struct gmem_identity exe; /* slot 0 */
-	struct gmem_set subjects; /* which it is: bits */
-	struct gmem_set rules;	  /* that are for it */
+	bool tagged;			    /* it has an identity; if not, the rest is empty */
+	struct gmem_identity exe;	    /* slot 0 */
+	struct gmem_set subjects;	    /* which it is: bits */
+	struct gmem_set by[GMEM_CLASS_MAX]; /* subjects that it could be, by each of these alone */
+	struct gmem_set rules;		    /* that are for it */
 };
 
 /**

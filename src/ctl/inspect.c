@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What can be read of a policy in the kernel, see loader.h. Nothing here takes the lock. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 
 #include "../lib/log.h"
 #include "loader.h"
+#include "lock.h"
 
 #define POLL_MS 200
 
@@ -27,6 +29,39 @@ static void read_status(const struct store *store, struct loader_status *status)
 	status->head = store->heads[slot];
 	status->how = store->slots[slot];
 	memcpy(status->name, status->head.name, sizeof(status->name));
+}
+
+/* Without it the kernel calls no programs on its functions. */
+static bool is_silenced(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/ftrace_enabled", "re");
+	int c = file ? fgetc(file) : EOF;
+
+	if (file)
+		fclose(file);
+	return c == '0';
+}
+
+static void name_manager(const struct store *store, struct loader_status *status)
+{
+	struct policy *policy = NULL;
+	struct diags *diags;
+	char *text;
+	size_t len;
+
+	if (!status->word || !status->head.manager ||
+	    store_source(store, GMEM_ACTIVE_SLOT(status->word), &text, &len))
+		return;
+	diags = calloc(1, sizeof(*diags));
+	if (diags && !policy_parse(text, len, "the policy in force", &policy, diags) &&
+	    status->head.manager <= policy->nr_subjects)
+		snprintf(status->manager, sizeof(status->manager), "%s",
+			 policy->subjects[status->head.manager - 1].name);
+	policy_free(policy);
+	if (diags)
+		diags_free(diags);
+	free(diags);
+	free(text);
 }
 
 int loader_status(const char *dir, struct loader_status *status)
@@ -50,7 +85,10 @@ int loader_status(const char *dir, struct loader_status *status)
 		return ret;
 	status->loaded = true;
 	status->programs = pins_programs(&pins);
+	status->silenced = is_silenced();
 	read_status(&store, status);
+	status->locked = lock_is_held(&store);
+	name_manager(&store, status);
 	ret = store_hits(&store, MAP_op_hits, 0, GMEM_DO_MAX, status->ops);
 	ret = ret ?: store_hits(&store, MAP_guard_hits, 0, GMEM_GUARD_MAX, status->guards);
 	store_close(&store);

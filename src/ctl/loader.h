@@ -23,6 +23,7 @@ struct load_options {
 	bool strict;	 /* --strict-ioctl */
 	bool adopt;	 /* instances that there are already are known */
 	bool accept_default_change;
+	bool lock; /* from then on its manager alone may change it */
 };
 
 struct load_report {
@@ -32,6 +33,7 @@ struct load_report {
 	__u64 generation;	 /* 0: dry run */
 	bool enforce;
 	enum proof proof;
+	bool locked;
 	unsigned int tagged; /* tasks that were there already */
 	unsigned int older;  /* instances of which all is denied */
 };
@@ -42,7 +44,8 @@ struct load_report {
  *
  * Return: 0 or a negative errno that has been explained: -EOPNOTSUPP if this kernel cannot carry
  * the policy, -EPERM. After an error the policy before is in force, but for -EPROTO: then
- * the new one is, and a child that it must deny was not denied.
+ * the new one is, and a child that it must deny was not denied. Where it was to be locked and could
+ * not (-EBUSY and others), the new one is in force without a lock: report->generation is set.
  */
 int loader_load(const struct compiled *compiled, const struct load_options *opts,
 		struct load_report *report);
@@ -55,6 +58,9 @@ struct loader_status {
 	bool loaded;   /* programs are attached */
 	__u64 word;    /* what is in force, 0: nothing */
 	char name[64]; /* of the policy */
+	bool locked;   /* until the next boot, by the manager only */
+	char manager[64]; /* the subject, "": none is named */
+	bool silenced;	  /* kernel.ftrace_enabled=0: the kernel calls no programs */
 	int previous;  /* the slot that rollback puts in force, -1: none */
 	char previous_name[64];
 	struct gmem_slot how;

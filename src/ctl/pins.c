@@ -274,6 +274,22 @@ int pins_add_finder(const struct pins *pins, int program_fd)
 	return pin(program_fd, path);
 }
 
+int pins_add_proof(const struct pins *pins, int fd)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/" PINS_PROOF, pins->dir);
+	return pin(fd, path);
+}
+
+void pins_remove_proof(const struct pins *pins)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/" PINS_PROOF, pins->dir);
+	unlink(path);
+}
+
 int pins_remove(const struct pins *pins)
 {
 	struct pins draft = { .lock = -1 };

@@ -65,6 +65,11 @@ int pins_add_program(const struct pins *pins, enum gmem_policy_program program, 
 int pins_add_source(const struct pins *pins, unsigned int slot, int fd);
 int pins_add_finder(const struct pins *pins, int program_fd);
 
+/* A pin that is there to be tried, see verify_lock(). Return: 0, a negative errno. */
+#define PINS_PROOF "proof"
+int pins_add_proof(const struct pins *pins, int fd);
+void pins_remove_proof(const struct pins *pins);
+
 /* Take everything away, so that the programs are detached. Return: 0, a negative errno. */
 int pins_remove(const struct pins *pins);
 

@@ -301,6 +301,7 @@ int policy_compile(const struct policy *policy, struct compiled *compiled, struc
 	head->nr_subjects = (__u32)policy->nr_subjects;
 	head->default_deny = policy->default_deny;
 	head->guards = policy->guards;
+	head->manager = policy->manager;
 	if (policy->name)
 		memcpy(head->name, policy->name, strlen(policy->name));
 	for (by = 0; by < GMEM_BY_MAX; by++) {

@@ -94,6 +94,7 @@ struct policy {
 	__u32 guards;	      /* that are up: bits of enum gmem_guard */
 	__u32 guards_written; /* of all, what the file says itself: up or not */
 	struct place guards_place;
+	__u32 manager; /* subject that may change it under lock, plus 1; 0: none */
 	struct policy_subject *subjects;
 	size_t nr_subjects;
 	struct policy_rule *rules;

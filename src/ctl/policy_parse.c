@@ -388,12 +388,31 @@ static int read_rules(void *context, const struct tree *value, void *into)
 	return ret;
 }
 
+/* Who may change it under lock: by what runs, since a user alone can be anybody who became it. */
+static int read_manager(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy *policy = into;
+	int number;
+
+	if (!tree_is(value, TREE_SCALAR, "manager", reader->diags))
+		return 0;
+	number = read_subject_name(reader, value);
+	if (number < 0)
+		return 0;
+	if (!policy->subjects[number].exe && !policy->subjects[number].has_verity)
+		diag_error(reader->diags, value->place, "give it exe: /usr/sbin/gmemctl, or verity",
+			   "the manager \"%s\" names no executable", value->text);
+	policy->manager = (__u32)number + 1;
+	return 0;
+}
+
 /* Subjects come before the rules that name them, wherever they stand in the file. */
 static const struct tree_key policy_keys[] = {
-	{ "version", read_version, true }, { "name", read_policy_name, true },
-	{ "mode", read_mode, true },	   { "default", read_default, true },
-	{ "guards", read_guards, false },  { "subjects", read_subjects, false },
-	{ "rules", read_rules, true },
+	{ "version", read_version, true },  { "name", read_policy_name, true },
+	{ "mode", read_mode, true },	    { "default", read_default, true },
+	{ "guards", read_guards, false },   { "subjects", read_subjects, false },
+	{ "manager", read_manager, false }, { "rules", read_rules, true },
 };
 
 static struct policy *policy_new(const char *text, size_t len, const char *file)

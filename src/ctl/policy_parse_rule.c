@@ -166,10 +166,9 @@ static int read_deny(void *context, const struct tree *value, void *into)
 	return read_ops(in, value);
 }
 
-static int read_rule_subject(struct reader *reader, const struct tree *word, void *into)
+int read_subject_name(struct reader *reader, const struct tree *word)
 {
 	struct policy *policy = reader->policy;
-	struct policy_rule *rule = into;
 	const char *closest = NULL;
 	char hint[128];
 	int number;
@@ -177,8 +176,7 @@ static int read_rule_subject(struct reader *reader, const struct tree *word, voi
 	number = name_map_find(&reader->subjects, word->text);
 	if (number >= 0) {
 		policy->subjects[number].used = true;
-		rule->subjects[rule->nr_subjects++] = (__u16)number;
-		return 0;
+		return number;
 	}
 	/* Looking for what was meant is dear: not for errors that nobody will see. */
 	if (reader->diags->nr < DIAGS_KEPT)
@@ -187,6 +185,16 @@ static int read_rule_subject(struct reader *reader, const struct tree *word, voi
 		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", closest);
 	diag_error(reader->diags, word->place, closest ? hint : NULL, "there is no subject \"%s\"",
 		   word->text);
+	return -1;
+}
+
+static int read_rule_subject(struct reader *reader, const struct tree *word, void *into)
+{
+	struct policy_rule *rule = into;
+	int number = read_subject_name(reader, word);
+
+	if (number >= 0)
+		rule->subjects[rule->nr_subjects++] = (__u16)number;
 	return 0;
 }
 

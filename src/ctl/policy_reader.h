@@ -16,6 +16,9 @@ struct reader {
 	const char **subject_names; /* for "did you mean" */
 };
 
+/* The number of the subject that a word names, or -1: noted as an error. */
+int read_subject_name(struct reader *reader, const struct tree *word);
+
 /* A name as policies, subjects and rules have. Notes an error and returns NULL if it is none. */
 const char *read_name(struct reader *reader, const struct tree *value, const char *what);
 

@@ -49,6 +49,10 @@ static int open_map(struct store *store, enum pinned_map map)
 	int fd = pins_map(store->pins, map);
 
 	store->fd[map] = fd;
+	if (fd == -EACCES)
+		return log_error(fd, "the policy is locked, and this process is not its manager",
+				 "do it as the manager", "open %s/maps/%s", store->pins->dir,
+				 map_names[map]);
 	if (fd < 0)
 		return log_error(fd, NULL, fd == -EPERM ? "be root" : ADVICE_OTHER,
 				 "open %s/maps/%s", store->pins->dir, map_names[map]);

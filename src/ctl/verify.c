@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,11 +48,12 @@ const char *const proof_texts[PROOF_MAX] = {
 /* What the child saw: 0: it got an instance, an errno, or that there was nothing to ask. */
 #define NOTHING_TO_ASK 200
 
-static int ask(void)
+static int ask(const struct store *store)
 {
 	struct kvm_create_guest_memfd args = { .size = SIZE };
 	int kvm, vm, fd;
 
+	(void)store;
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
 	if (vm < 0)
@@ -60,7 +64,8 @@ static int ask(void)
 	return errno == EACCES ? EACCES : NOTHING_TO_ASK;
 }
 
-static void __attribute__((noreturn)) child(int go)
+static void __attribute__((noreturn))
+child(int go, const struct store *store, int (*try)(const struct store *))
 {
 	char byte;
 
@@ -69,7 +74,7 @@ static void __attribute__((noreturn)) child(int go)
 	/* Not before the parent has taken the identity away. */
 	if (read(go, &byte, 1) != 1)
 		_exit(NOTHING_TO_ASK);
-	_exit(ask());
+	_exit(try(store));
 }
 
 static int forget_identity(const struct store *store, pid_t pid)
@@ -85,8 +90,8 @@ static int forget_identity(const struct store *store, pid_t pid)
 	return ret;
 }
 
-/* Runs the child. Return: its exit status, or a negative errno. */
-static int run_child(const struct store *store)
+/* Runs the child. Return: what @try returned in it, or a negative errno. */
+static int run_child(const struct store *store, int (*try)(const struct store *))
 {
 	int go[2], status = 0, ret;
 	pid_t pid;
@@ -102,7 +107,7 @@ static int run_child(const struct store *store)
 	}
 	if (!pid) {
 		close(go[1]);
-		child(go[0]);
+		child(go[0], store, try);
 	}
 	close(go[0]);
 	ret = forget_identity(store, pid);
@@ -116,6 +121,57 @@ static int run_child(const struct store *store)
 	if (ret)
 		return ret;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
+}
+
+/*
+ * What a stranger tries of a locked policy: a map by its pin and by its number, to take a pin away
+ * and to make one. Return: how many of these were denied, as bits.
+ */
+#define LOCK_TRIES 4
+
+static int try_lock(const struct store *store)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+	char path[PATH_MAX];
+	int denied = 0, fd;
+
+	snprintf(path, sizeof(path), "%s/maps/%s", store->pins->dir, map_names[MAP_active]);
+	fd = bpf_obj_get(path);
+	denied |= (fd < 0 && errno == EACCES) << 0;
+	if (!bpf_obj_get_info_by_fd(store->fd[MAP_active], &info, &len)) {
+		fd = bpf_map_get_fd_by_id(info.id);
+		denied |= (fd < 0 && errno == EACCES) << 1;
+	}
+	snprintf(path, sizeof(path), "%s/" PINS_PROOF, store->pins->dir);
+	denied |= (unlink(path) && errno == EACCES) << 2;
+	snprintf(path, sizeof(path), "%s/maps/" PINS_PROOF, store->pins->dir);
+	denied |= (mkdir(path, 0700) && errno == EACCES) << 3;
+	return denied;
+}
+
+int verify_lock(const struct store *store)
+{
+	struct gmem_hits before, after;
+	int denied = 0, ret;
+
+	ret = store_hits(store, MAP_guard_hits, GMEM_GUARD_lock, 1, &before);
+	if (!ret)
+		ret = pins_add_proof(store->pins, store->fd[MAP_active]);
+	if (!ret) {
+		denied = run_child(store, try_lock);
+		ret = denied < 0 ? denied : 0;
+		pins_remove_proof(store->pins);
+	}
+	if (!ret)
+		ret = store_hits(store, MAP_guard_hits, GMEM_GUARD_lock, 1, &after);
+	if (ret)
+		return log_error(ret, NULL, NULL, "verify the lock with a child");
+	if (denied != (1 << LOCK_TRIES) - 1 ||
+	    after.n[GMEM_VERDICT_denied] < before.n[GMEM_VERDICT_denied] + LOCK_TRIES)
+		return log_error(-EPROTO, "a child that is not the manager was not denied", NULL,
+				 "verify the lock");
+	return 0;
 }
 
 /* Denials of creations, real ones or those of audit mode. */
@@ -137,7 +193,7 @@ int verify(const struct store *store)
 
 	ret = denials(store, enforce, &before);
 	if (!ret)
-		ret = run_child(store);
+		ret = run_child(store, ask);
 	if (ret < 0)
 		return log_error(ret, NULL, NULL, "verify the policy with a child");
 	if (ret == NOTHING_TO_ASK)

@@ -34,4 +34,14 @@ extern const char *const proof_texts[PROOF_MAX];
  */
 int verify(const struct store *store);
 
+/**
+ * verify_lock - see that a lock keeps a stranger out
+ *
+ * A child whose identity is taken away tries to open a map, by its pin and by its number, and to
+ * remove and make something among the pins. It leaves that many denials of the guard `lock`.
+ *
+ * Return: 0, -EPROTO if it could do one of it, or another negative errno; explained.
+ */
+int verify_lock(const struct store *store);
+
 #endif /* GMEM_CTL_VERIFY_H */

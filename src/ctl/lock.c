@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "../lib/cgroup.h"
+#include "../lib/log.h"
+#include "in_force.h"
+#include "lock.h"
+#include "lock_note.h"
+#include "policy_compile.h"
+#include "policy_request.h"
+#include "verify.h"
+
+#define WHY_LOCKED    "the policy is locked until the next boot"
+#define ADVICE_LOCKED "to be without it, reboot with the unit that loads it masked"
+
+/* Guards that hold up the manager: who controls it, or what it loads, would be the manager too. */
+#define GUARDS_OF_LOCK (1U << GMEM_GUARD_trace | 1U << GMEM_GUARD_preload)
+
+static int read_lock(const struct store *store, struct gmem_lock *lock)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(store->fd[MAP_locked], &zero, lock) ? -errno : 0;
+}
+
+static int write_lock(const struct store *store, const struct gmem_lock *lock)
+{
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(store->fd[MAP_locked], &zero, lock, BPF_ANY) ? -errno : 0;
+}
+
+bool lock_is_held(const struct store *store)
+{
+	struct gmem_lock lock;
+
+	return !read_lock(store, &lock) && lock.on;
+}
+
+/* What a policy lacks to be locked, or NULL. */
+static const char *lacks(__u32 manager, __u32 guards, bool enforce)
+{
+	if (!manager)
+		return "the policy names no manager";
+	if (~guards & GUARDS_OF_LOCK)
+		return "the guards trace and preload are not up, and without them nothing keeps "
+		       "its manager";
+	if (!enforce)
+		return "it is to be enforced, and not in audit mode";
+	return NULL;
+}
+
+int lock_allows(const struct store *store, const struct compiled *compiled, bool lock, bool enforce)
+{
+	bool held = store && lock_is_held(store);
+	const char *lack;
+
+	if (held && (!compiled || !lock))
+		return log_error(-EPERM, WHY_LOCKED,
+				 compiled ? "load it with --lock" : ADVICE_LOCKED,
+				 compiled ? "load a policy that is not" : "take the policy away");
+	if (!lock)
+		return 0;
+	lack = lacks(compiled->head.manager, compiled->head.guards, enforce);
+	if (!lack)
+		return 0;
+	return log_error(held ? -EPERM : -EBADMSG, lack, held ? ADVICE_LOCKED : NULL,
+			 held ? "replace a locked policy" : "lock the policy");
+}
+
+int lock_allows_slot(const struct store *store, unsigned int slot, bool enforce, const char *what)
+{
+	const struct gmem_head *head = &store->heads[slot];
+
+	if (!lock_is_held(store) || !lacks(head->manager, head->guards, enforce))
+		return 0;
+	return log_error(-EPERM, WHY_LOCKED, ADVICE_LOCKED, "%s", what);
+}
+
+int lock_plan(const struct hooks *hooks, struct plan *plan)
+{
+	uint64_t missing = PROGS_LOCK & ~(hooks->present & ~hooks->refused);
+	unsigned int program;
+
+	plan->programs |= PROGS_LOCK;
+	if (!missing)
+		return 0;
+	program = (unsigned int)__builtin_ctzll(missing);
+	return log_error(-EOPNOTSUPP,
+			 hooks->refused >> program & 1 ? "the kernel does not take it"
+						       : "the kernel has no such hook",
+			 "load it without --lock", "lock the policy with the hook %s",
+			 program_hooks[program]);
+}
+
+/* What of this process is not the manager's, in words. */
+static const char *differs(const struct standing *standing, unsigned int manager)
+{
+	static const char *const texts[GMEM_CLASS_MAX] = {
+		[GMEM_CLASS_exe] = "it runs another executable",
+		[GMEM_CLASS_uid] = "it is another user's",
+		[GMEM_CLASS_cgroup] = "it is in another cgroup",
+	};
+	unsigned int by;
+
+	if (!standing->tagged)
+		return "it has no identity: is it traced?";
+	for (by = 0; by < GMEM_CLASS_MAX; by++) {
+		if (!set_has(&standing->by[by], manager))
+			return texts[by];
+	}
+	return NULL;
+}
+
+int lock_check_self(const struct store *store, unsigned int slot)
+{
+	struct in_force force = {
+		.loaded = true, .word = 1, .slot = slot, .pins = *store->pins, .store = *store
+	};
+	struct standing standing;
+	struct who_process *who;
+	const char *why;
+	int ret;
+
+	who = malloc(sizeof(*who));
+	if (!who)
+		return log_error(-ENOMEM, NULL, NULL, "look at this process");
+	force.cgroup_root = cgroup_root();
+	ret = who_of_process((unsigned int)getpid(), who);
+	ret = ret
+		      ?: in_force_standing(&force, (unsigned int)getpid(), geteuid(),
+					   *who->cgroup ? who->cgroup : NULL, &standing);
+	if (force.cgroup_root >= 0)
+		close(force.cgroup_root);
+	free(who);
+	if (ret)
+		return log_error(ret, NULL, NULL, "look at this process");
+	why = differs(&standing, store->heads[slot].manager - 1);
+	if (!why)
+		return 0;
+	return log_error(-EPERM, why, "do it as the policy's manager",
+			 "lock the policy: this process is not its manager");
+}
+
+/* The manager must get in again: there is no way back from a lock. */
+static int check_way_in(const struct store *store)
+{
+	int fd = pins_map(store->pins, MAP_active);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? log_error(fd, "the manager itself is locked out", NULL, "lock the policy")
+		      : 0;
+}
+
+static int write_keys(const struct store *store, const struct notes *notes)
+{
+	struct gmem_locked_key key, next;
+	__u32 one = 1;
+	size_t i;
+	int more;
+
+	for (i = 0; i < notes->nr_keys; i++) {
+		if (bpf_map_update_elem(store->fd[MAP_locked_ids], &notes->keys[i], &one, BPF_ANY))
+			return -errno;
+	}
+	/* What is no more: numbers of maps and programs do not come again, inodes might. */
+	more = !bpf_map_get_next_key(store->fd[MAP_locked_ids], NULL, &key);
+	while (more) {
+		more = !bpf_map_get_next_key(store->fd[MAP_locked_ids], &key, &next);
+		for (i = 0; i < notes->nr_keys; i++) {
+			if (!memcmp(&notes->keys[i], &key, sizeof(key)))
+				break;
+		}
+		if (i == notes->nr_keys && bpf_map_delete_elem(store->fd[MAP_locked_ids], &key) &&
+		    errno != ENOENT)
+			return -errno;
+		key = next;
+	}
+	return 0;
+}
+
+static int hold(const struct store *store, const struct notes *notes)
+{
+	struct gmem_lock lock = notes->lock;
+	int ret;
+
+	ret = write_keys(store, notes);
+	lock.on = 1;
+	ret = ret ?: write_lock(store, &lock);
+	return ret ? log_error(ret, NULL, NULL, "put the lock into the kernel") : 0;
+}
+
+int lock_hold(const struct store *store, const struct compiled *compiled,
+	      const struct gmem_identity *identities)
+{
+	struct gmem_policy_census_bpf *skel;
+	struct gmem_lock none = { 0 };
+	bool held = lock_is_held(store);
+	struct notes notes;
+	int ret;
+
+	ret = census_open(&skel);
+	if (ret)
+		return ret;
+	ret = notes_take(&notes, skel, store->pins);
+	ret = ret ?: notes_take_manager(&notes, compiled, identities);
+	ret = ret ?: hold(store, &notes);
+	/* From here on nobody else gets in: now for those who are there already. */
+	if (!ret && !held)
+		ret = census_take(skel, &notes.subject);
+	ret = ret ?: check_way_in(store);
+	ret = ret ?: verify_lock(store);
+	if (ret && !held)
+		write_lock(store, &none);
+	notes_free(&notes);
+	census_close(skel);
+	return ret;
+}
