@@ -31,7 +31,6 @@ static __always_inline void identify_by_digest(struct gmem_tag *tag, struct file
 	struct bpf_dynptr ptr;
 
 	_Static_assert(sizeof(*verity) <= sizeof(tag->work.mine), "the digest needs room");
-	__builtin_memset(&tag->verity, 0, sizeof(tag->verity));
 	if (!has_verity || bpf_dynptr_from_mem(verity, sizeof(*verity), 0, &ptr) ||
 	    bpf_get_fsverity_digest(file, &ptr))
 		return;
@@ -41,9 +40,64 @@ static __always_inline void identify_by_digest(struct gmem_tag *tag, struct file
 	tag->verity.kind = GMEM_BY_VERITY;
 }
 
+struct filters {
+	struct seccomp_filter *at;
+	__u32 answered;
+	__u32 pad;
+};
+
+static long look_at_filter(__u32 i, struct filters *walk)
+{
+	struct seccomp_filter *filter = walk->at;
+
+	if (!filter)
+		return 1;
+	walk->answered = !!BPF_CORE_READ(filter, notif);
+	walk->at = BPF_CORE_READ(filter, prev);
+	return walk->answered;
+}
+
+/* The kernel counts four instructions for each filter, of 32,768 in all. */
+#define MAX_FILTERS 8192
+
+/*
+ * Somebody answers its system calls (seccomp's user notification, which needs no rights): he can
+ * hand it another file than the library that it opens.
+ */
+static __noinline bool is_answered(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task;
+	struct filters walk = {};
+
+	if (!bpf_core_field_exists(t->seccomp.filter))
+		return false;
+	walk.at = BPF_CORE_READ(t, seccomp.filter);
+	if (walk.at)
+		bpf_loop(MAX_FILTERS, look_at_filter, &walk, 0);
+	return walk.answered || walk.at;
+}
+
+/* Who is root in a user namespace of his own chooses the loader and the libraries of a file. */
+static __noinline bool is_in_user_namespace(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task;
+	struct user_namespace *own, *owner;
+
+	own = BPF_CORE_READ(t, real_cred, user_ns);
+	owner = BPF_CORE_READ(t, nsproxy, mnt_ns, user_ns);
+	return !own || !owner || BPF_CORE_READ(own, level) || BPF_CORE_READ(owner, level);
+}
+
+/* Does the file that a task runs say what the task does? */
+static __always_inline bool file_identifies(struct task_struct *task)
+{
+	return !is_in_user_namespace(task) && !is_answered(task);
+}
+
 /*
  * A task begins a program. From mm->exe_file its identity is never taken again: who has a user
- * namespace can change that. In doubt it has no tag: one that is traced runs what its tracer wants.
+ * namespace can change that. One that is traced runs what its tracer wants, and has no tag. Where
+ * only its executable says nothing, it has a tag without: it can be what its user and cgroup are.
  */
 SEC("?lsm.s/bprm_committed_creds")
 int BPF_PROG(tag_exec, struct linux_binprm *bprm)
@@ -62,8 +116,13 @@ int BPF_PROG(tag_exec, struct linux_binprm *bprm)
 	tag->generation = 0;
 	tag->vm_type = GMEM_TYPE_unknown;
 	__builtin_memset(&tag->exe, 0, sizeof(tag->exe));
+	__builtin_memset(&tag->verity, 0, sizeof(tag->verity));
+	/* Who shares its fs_struct says where its relative paths lead. */
+	if (bprm->unsafe & LSM_UNSAFE_SHARE || !file_identifies(task))
+		return 0;
 	identify(&tag->exe, file->f_inode);
 	identify_by_digest(tag, file);
+	/* As early as the loader and libraries look at it, and after the file is certain. */
 	if (guard_preload(tag))
 		bpf_bprm_opts_set(bprm, BPF_F_BPRM_SECUREEXEC);
 	return 0;
@@ -83,8 +142,8 @@ int BPF_PROG(tag_fork, struct task_struct *task, unsigned long clone_flags)
 
 /*
  * Tasks that are older than the programs, once, before a policy is in force: then mm->exe_file is
- * all there is. What is read belongs together if the mm and its file are still the task's
- * afterwards. Writes one byte for each task that got a tag.
+ * all there is, and those that are traced get none. What is read belongs together if the mm and its
+ * file are still the task's afterwards. Writes one byte for each task that got a tag.
  */
 SEC("iter/task")
 int tag_existing(struct bpf_iter__task *ctx)
@@ -101,14 +160,15 @@ int tag_existing(struct bpf_iter__task *ctx)
 		return 0;
 	mm = BPF_CORE_READ(t, mm);
 	tag = bpf_map_lookup_elem(&scratch, &zero);
-	if (!mm || !tag || BPF_CORE_READ(t, flags) & PF_KTHREAD)
+	if (!mm || !tag || BPF_CORE_READ(t, flags) & PF_KTHREAD || BPF_CORE_READ(t, ptrace))
 		return 0;
 	file = BPF_CORE_READ(mm, exe_file);
 	if (!file)
 		return 0;
 	__builtin_memset(tag, 0, sizeof(*tag));
 	tag->vm_type = GMEM_TYPE_unknown;
-	identify(&tag->exe, BPF_CORE_READ(file, f_inode));
+	if (file_identifies(task))
+		identify(&tag->exe, BPF_CORE_READ(file, f_inode));
 	if (BPF_CORE_READ(mm, exe_file) != file || BPF_CORE_READ(t, mm) != mm)
 		return 0;
 	if (bpf_task_storage_get(&tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE))

@@ -26,8 +26,33 @@ typedef struct {
 	unsigned int val;
 } kuid_t;
 
+struct user_namespace {
+	int level; /* 0: the initial one */
+};
+
 struct cred {
 	kuid_t euid;
+	struct user_namespace *user_ns;
+};
+
+struct mnt_namespace___policy {
+	struct user_namespace *user_ns; /* that owns it */
+};
+
+struct nsproxy___policy {
+	struct mnt_namespace___policy *mnt_ns;
+};
+
+struct notification;
+
+struct seccomp_filter {
+	struct seccomp_filter *prev;
+	struct notification *notif; /* somebody answers system calls in the task's place */
+};
+
+/* With another name its member is looked for where it is. */
+struct seccomp___policy {
+	struct seccomp_filter *filter; /* CONFIG_SECCOMP */
 };
 
 struct mm_struct___policy;
@@ -39,6 +64,9 @@ struct task_struct___policy {
 	const struct cred *cred;
 	const struct cred *real_cred;
 	struct css_set *cgroups;
+	unsigned int ptrace; /* somebody traces it */
+	struct nsproxy___policy *nsproxy;
+	struct seccomp___policy seccomp;
 };
 
 struct mm_struct___policy {
@@ -68,6 +96,7 @@ struct bpf_iter__task {
 
 #define KVM_CREATE_GUEST_MEMFD 0xc040aed4
 #define PF_KTHREAD	       0x00200000
+#define LSM_UNSAFE_SHARE       1
 #define LSM_UNSAFE_PTRACE      2
 #define PTRACE_MODE_ATTACH     0x02
 

@@ -94,7 +94,7 @@ struct gmem_slot {
 	__u32 layout;	/* GMEM_LAYOUT */
 	__u32 source_size;
 	__u32 enforce;	/* the mode when it was last in force */
-	__u32 unmet;	/* operations that it restricts and this kernel cannot: bits */
+	__u32 unmet;	/* what it wants and this kernel cannot: bits, also GMEM_DO_GUARD() */
 	__u32 by_flags; /* operations for which a rule looks at the instance's flags: bits */
 	__u32 by_type;	/* the same for the type of the VM */
 	__u32 older;	/* there are instances that are older than the policy */

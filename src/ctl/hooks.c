@@ -308,6 +308,7 @@ static void plan_guards(const struct hooks *hooks, const struct policy *policy, 
 	unsigned int guard;
 
 	plan->guards = policy ? policy->guards : POLICY_GUARDS_ALL;
+	plan->guards_written = policy ? policy->guards_written : 0;
 	for (guard = 0; guard < GMEM_GUARD_MAX; guard++) {
 		if (!(POLICY_GUARDS_ALL >> guard & 1))
 			continue;

@@ -76,6 +76,7 @@ struct plan {
 	uint32_t unmet; /* operations that the policy restricts, and which cannot be: bits */
 	char why[GMEM_DO_MAX][200]; /* for each unmet or impossible operation: the missing hook */
 	uint32_t guards;	    /* that the policy wants: bits of enum gmem_guard */
+	uint32_t guards_written;    /* of all guards, what the policy says itself */
 	uint32_t guards_unmet;	    /* of these, what cannot be */
 	char guard_why[GMEM_GUARD_MAX][200]; /* of each that cannot be, wanted or not */
 };

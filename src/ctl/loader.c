@@ -10,13 +10,31 @@
 #include "../lib/log.h"
 #include "attach.h"
 #include "loader.h"
-#include "lock.h"
 #include "policy_compile.h"
+#include "traced.h"
 
 #define ADVICE_UNMET "load it with --mode audit, or leave the operation to be allowed"
 
 /* A kernel that refuses a program is asked again with one less. */
 #define ATTEMPTS 4
+
+/* Guards that the policy asks for by name are as its rules. */
+static int check_guards(const struct plan *plan, bool enforce)
+{
+	unsigned int guard;
+
+	for (guard = 0; guard < GMEM_GUARD_MAX; guard++) {
+		if (!(plan->guards_unmet >> guard & 1))
+			continue;
+		if (enforce && plan->guards_written >> guard & 1)
+			return log_error(-EOPNOTSUPP, plan->guard_why[guard],
+					 "allow it in the policy, or load with --mode audit",
+					 "have the guard %s", guard_names[guard]);
+		log_note("the guard %s has no effect here: %s", guard_names[guard],
+			 plan->guard_why[guard]);
+	}
+	return 0;
+}
 
 /* What the policy wants and this kernel cannot: an error where it is to be enforced. */
 static int check_plan(const struct plan *plan, bool enforce)
@@ -34,7 +52,7 @@ static int check_plan(const struct plan *plan, bool enforce)
 			log_note("rules for %s have no effect here: %s", operation_names[op],
 				 plan->why[op]);
 	}
-	return ret;
+	return ret ?: check_guards(plan, enforce);
 }
 
 static int attach_programs(const struct pins *pins, const struct compiled *compiled,
@@ -49,8 +67,6 @@ static int attach_programs(const struct pins *pins, const struct compiled *compi
 	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
 		hooks_plan(&hooks, compiled->policy, opts->strict, &report->plan);
 		ret = check_plan(&report->plan, opts->enforce);
-		if (!ret && opts->lock)
-			ret = lock_plan(&hooks, &report->plan);
 		if (ret)
 			return ret;
 		if (report->first)
@@ -97,8 +113,7 @@ static int check_before(const struct pins *pins, const struct compiled *compiled
 	if (ret)
 		return ret;
 	*any = store_active(&store);
-	ret = lock_allows(&store, compiled, opts->lock, opts->enforce);
-	if (!ret && !opts->accept_default_change)
+	if (!opts->accept_default_change)
 		ret = check_defaults(&store, compiled);
 	store_close(&store);
 	return ret;
@@ -171,7 +186,8 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 		.strict = opts->strict,
 		.uid = getuid(),
 		.enforce = opts->enforce,
-		.unmet = report->plan.unmet,
+		.unmet = report->plan.unmet |
+			 (report->plan.guards_unmet & report->plan.guards_written) << GMEM_DO_MAX,
 		.by_flags = loader_looks_at(compiled->policy, POLICY_IF_flags),
 		.by_type = loader_looks_at(compiled->policy, POLICY_IF_vm_type),
 		.older = any_older(opened),
@@ -181,13 +197,14 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 	int ret;
 
 	ret = store_fill(store, slot, generation, compiled, identities, &how);
-	if (!ret && opts->lock)
-		ret = lock_check_self(store, slot);
 	if (ret)
 		return ret;
 	store_activate(store, slot, generation, opts->enforce);
 	report->generation = generation;
 	report->enforce = opts->enforce;
+	ret = traced_forget(store);
+	if (ret)
+		return ret;
 	ret = verify(store);
 	if (ret < 0)
 		return ret;
@@ -195,11 +212,7 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 	if (report->proof == PROOF_allowed)
 		return log_error(-EPROTO, "a child without identity was not denied",
 				 "is bpf among the LSMs (lsm= at boot)?", "verify the policy");
-	if (!opts->lock)
-		return 0;
-	ret = lock_hold(store, compiled, identities);
-	report->locked = !ret;
-	return ret;
+	return 0;
 }
 
 static int load_locked(const struct pins *pins, const struct compiled *compiled,
@@ -215,12 +228,11 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	if (ret < 0)
 		return log_error(ret, NULL, "be root", "look at %s", pins->dir);
 	report->first = !ret;
-	if (report->first)
-		ret = lock_allows(NULL, compiled, opts->lock, opts->enforce);
-	else
+	if (!report->first) {
 		ret = check_before(pins, compiled, opts, &any);
-	if (ret)
-		return ret;
+		if (ret)
+			return ret;
+	}
 	identities = calloc(compiled->nr_exes + 1, sizeof(*identities));
 	if (!identities)
 		return log_error(-ENOMEM, NULL, NULL, "load the policy");
@@ -307,7 +319,9 @@ static int check_enforceable(const struct store *store, unsigned int slot)
 		return 0;
 	return log_error(-EOPNOTSUPP, "no hook of this kernel sees what its rules look at",
 			 "gmemctl load --mode enforce says which hook is missing",
-			 "enforce the rules for %s", operation_names[__builtin_ctz(unmet)]);
+			 "enforce %s %s",
+			 unmet & OPS_ALL ? "the rules for" : "the guard",
+			 subject_of_event((uint32_t)__builtin_ctz(unmet)));
 }
 
 int loader_set_mode(const char *dir, bool enforce, enum proof *proof)
@@ -323,14 +337,15 @@ int loader_set_mode(const char *dir, bool enforce, enum proof *proof)
 		return ret;
 	ret = need_active(&store);
 	slot = GMEM_ACTIVE_SLOT(store_active(&store));
-	if (!ret)
-		ret = lock_allows_slot(&store, slot, enforce, "set the mode audit");
 	if (!ret && enforce)
 		ret = check_enforceable(&store, slot);
 	if (ret)
 		goto out;
 	store.slots[slot].enforce = enforce;
 	store_set_mode(&store, enforce);
+	ret = traced_forget(&store);
+	if (ret)
+		goto out;
 	ret = verify(&store);
 	if (ret < 0)
 		goto out;
@@ -357,14 +372,9 @@ int loader_rollback(const char *dir, __u64 *generation)
 	if (slot < 0) {
 		ret = log_error(-ENOENT, "there was no policy before this one", NULL, "roll back");
 	} else {
-		ret = lock_allows_slot(&store, (unsigned int)slot, store.slots[slot].enforce,
-				       "roll back to a policy that cannot be locked");
-		if (!ret && lock_is_held(&store))
-			ret = lock_check_self(&store, (unsigned int)slot);
-	}
-	if (!ret) {
 		*generation = store_next_generation(&store);
 		store_activate(&store, (unsigned int)slot, *generation, store.slots[slot].enforce);
+		ret = traced_forget(&store);
 	}
 	end(&pins, &store);
 	return ret;
@@ -385,18 +395,11 @@ int loader_unload(const char *dir)
 				"unload from %s", pins.dir);
 		goto out;
 	}
-	ret = store_open(&store, &pins);
-	if (!ret) {
-		ret = lock_allows(&store, NULL, false, false);
-		if (!ret)
-			store_deactivate(&store);
+	/* What another version has left can be taken away too: without this step. */
+	if (!store_open(&store, &pins)) {
+		store_deactivate(&store);
 		store_close(&store);
-		if (ret)
-			goto out;
 	}
-	/* What another version has left can be taken away too; what is locked shows itself to none. */
-	if (ret == -EACCES)
-		goto out;
 	ret = pins_remove(&pins);
 	if (ret)
 		log_error(ret, NULL, "be root", "remove %s", pins.dir);
