@@ -77,6 +77,16 @@ static const struct {
 	  "6:1: \"guards\" is there twice, first in line 5" },
 	{ HEAD "guards: { trace: deny }\nsubjects: { s: { uid: 1 } }\nrules: []\n",
 	  "5:1: guards have no effect" },
+	/* manager */
+	{ HEAD "subjects: { ctl: { exe: /bin/sh } }\nmanager: clt\nrules: []\n",
+	  "6:10: there is no subject \"clt\"; did you mean \"ctl\"?" },
+	{ HEAD "subjects: { ctl: { uid: 1 } }\nmanager: ctl\nrules: []\n",
+	  "6:10: the manager \"ctl\" names no executable" },
+	{ HEAD "subjects: { ctl: { exe: /bin/sh } }\nmanager: [ctl]\nrules: []\n",
+	  "manager must be a word, this is a list" },
+	{ HEAD "manager: any\nrules: []\n", "5:10: there is no subject \"any\"" },
+	{ HEAD "subjects: { ctl: { exe: /bin/sh } }\nmanager: ctl\nmanager: ctl\nrules: []\n",
+	  "7:1: \"manager\" is there twice, first in line 6" },
 	/* subjects */
 	{ HEAD "subjects: { a: { exe: qemu } }\n", "5:23: exe must be a path that begins" },
 	{ HEAD "subjects: { a: { uid: [] } }\n", "5:23: uid is empty" },
