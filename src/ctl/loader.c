@@ -10,6 +10,7 @@
 #include "../lib/log.h"
 #include "attach.h"
 #include "loader.h"
+#include "lock.h"
 #include "policy_compile.h"
 #include "traced.h"
 
@@ -67,6 +68,8 @@ static int attach_programs(const struct pins *pins, const struct compiled *compi
 	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
 		hooks_plan(&hooks, compiled->policy, opts->strict, &report->plan);
 		ret = check_plan(&report->plan, opts->enforce);
+		if (!ret && opts->lock)
+			ret = lock_plan(&hooks, &report->plan);
 		if (ret)
 			return ret;
 		if (report->first)
@@ -113,7 +116,8 @@ static int check_before(const struct pins *pins, const struct compiled *compiled
 	if (ret)
 		return ret;
 	*any = store_active(&store);
-	if (!opts->accept_default_change)
+	ret = lock_allows(&store, compiled, opts->lock, opts->enforce);
+	if (!ret && !opts->accept_default_change)
 		ret = check_defaults(&store, compiled);
 	store_close(&store);
 	return ret;
@@ -197,6 +201,8 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 	int ret;
 
 	ret = store_fill(store, slot, generation, compiled, identities, &how);
+	if (!ret && opts->lock)
+		ret = lock_check_self(store, slot);
 	if (ret)
 		return ret;
 	store_activate(store, slot, generation, opts->enforce);
@@ -212,7 +218,11 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 	if (report->proof == PROOF_allowed)
 		return log_error(-EPROTO, "a child without identity was not denied",
 				 "is bpf among the LSMs (lsm= at boot)?", "verify the policy");
-	return 0;
+	if (!opts->lock)
+		return 0;
+	ret = lock_hold(store, compiled, identities);
+	report->locked = !ret;
+	return ret;
 }
 
 static int load_locked(const struct pins *pins, const struct compiled *compiled,
@@ -228,11 +238,12 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	if (ret < 0)
 		return log_error(ret, NULL, "be root", "look at %s", pins->dir);
 	report->first = !ret;
-	if (!report->first) {
+	if (report->first)
+		ret = lock_allows(NULL, compiled, opts->lock, opts->enforce);
+	else
 		ret = check_before(pins, compiled, opts, &any);
-		if (ret)
-			return ret;
-	}
+	if (ret)
+		return ret;
 	identities = calloc(compiled->nr_exes + 1, sizeof(*identities));
 	if (!identities)
 		return log_error(-ENOMEM, NULL, NULL, "load the policy");
@@ -337,6 +348,8 @@ int loader_set_mode(const char *dir, bool enforce, enum proof *proof)
 		return ret;
 	ret = need_active(&store);
 	slot = GMEM_ACTIVE_SLOT(store_active(&store));
+	if (!ret)
+		ret = lock_allows_slot(&store, slot, enforce, "set the mode audit");
 	if (!ret && enforce)
 		ret = check_enforceable(&store, slot);
 	if (ret)
@@ -372,6 +385,12 @@ int loader_rollback(const char *dir, __u64 *generation)
 	if (slot < 0) {
 		ret = log_error(-ENOENT, "there was no policy before this one", NULL, "roll back");
 	} else {
+		ret = lock_allows_slot(&store, (unsigned int)slot, store.slots[slot].enforce,
+				       "roll back to a policy that cannot be locked");
+		if (!ret && lock_is_held(&store))
+			ret = lock_check_self(&store, (unsigned int)slot);
+	}
+	if (!ret) {
 		*generation = store_next_generation(&store);
 		store_activate(&store, (unsigned int)slot, *generation, store.slots[slot].enforce);
 		ret = traced_forget(&store);
@@ -395,11 +414,18 @@ int loader_unload(const char *dir)
 				"unload from %s", pins.dir);
 		goto out;
 	}
-	/* What another version has left can be taken away too: without this step. */
-	if (!store_open(&store, &pins)) {
-		store_deactivate(&store);
+	ret = store_open(&store, &pins);
+	if (!ret) {
+		ret = lock_allows(&store, NULL, false, false);
+		if (!ret)
+			store_deactivate(&store);
 		store_close(&store);
+		if (ret)
+			goto out;
 	}
+	/* What another version has left can be taken away too; what is locked shows itself to none. */
+	if (ret == -EACCES)
+		goto out;
 	ret = pins_remove(&pins);
 	if (ret)
 		log_error(ret, NULL, "be root", "remove %s", pins.dir);
