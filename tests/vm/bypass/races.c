@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +20,22 @@
 #include "bypass.h"
 
 #define SWEEP 64 /* lengths of a pause between two changes */
+#define MEET  64 /* times the rounds, until the two threads have met */
 
 static atomic_bool enough;
+
+/*
+ * Two threads take turns on one CPU: at each yield, and in the middle of a request when its time is
+ * up. On two CPUs they would need the luck to run at the same time, which emulators do not have.
+ */
+static int on_one_cpu(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	return sched_setaffinity(0, sizeof(one), &one) ? broken("sched_setaffinity") : 0;
+}
 
 static void pause_for(unsigned int n)
 {
@@ -39,6 +54,8 @@ static void *flip_flags(void *unused)
 		wanted_instance.flags ^= GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED;
 		atomic_thread_fence(memory_order_seq_cst);
 		pause_for(n / 16 % SWEEP);
+		if (n % 5 == 0)
+			sched_yield();
 	}
 	return NULL;
 }
@@ -49,26 +66,34 @@ static void *flip_flags(void *unused)
  */
 static int create_flipping(int peer)
 {
-	int ret, fd, kept_off = ENDED_NOTHING, mapped = 0;
+	int ret, fd, kept_off = ENDED_NOTHING, mapped = 0, plain = 0;
 	struct vmm v;
 	pthread_t t;
 	char *mem;
 
 	(void)peer;
-	ret = vmm_open(&v, VIEW);
+	ret = vmm_open(&v, VIEW) ?: on_one_cpu();
 	if (ret)
 		return ret;
 	if (pthread_create(&t, NULL, flip_flags, NULL))
 		return broken("pthread_create");
-	for (unsigned long n = 0; n < bypass_run.rounds; n++) {
+	/* Until there was one of each kind, at least. */
+	for (unsigned long n = 0;
+	     n < bypass_run.rounds ||
+	     (n < MEET * bypass_run.rounds && (!plain || (!mapped && kept_off == ENDED_NOTHING)));
+	     n++) {
 		pause_for((unsigned int)(n % SWEEP));
+		if (n % 2)
+			sched_yield();
 		fd = ioctl(v.vm, KVM_CREATE_GUEST_MEMFD, &wanted_instance);
 		if (fd < 0) {
 			kept_off = errno;
 			continue;
 		}
 		mem = map_instance(fd, PROT_READ);
-		if (!mem && errno != ENODEV)
+		if (!mem && errno == ENODEV)
+			plain++;
+		else if (!mem)
 			kept_off = errno;
 		if (mem) {
 			mapped++;
@@ -78,6 +103,8 @@ static int create_flipping(int peer)
 	}
 	enough = true;
 	pthread_join(t, NULL);
+	if (bypass_run.verbose)
+		fprintf(stderr, "%d plain, %d mapped, errno %d\n", plain, mapped, kept_off);
 	return mapped ? 0 : kept_off;
 }
 
@@ -89,14 +116,17 @@ static int flags_race(void)
 /* --- 66: the rights of a place where the mapping comes and goes --- */
 
 static char *place;
-static atomic_ulong granted;
+static atomic_ulong granted, refusals;
 
 static void *protect_all_the_time(void *unused)
 {
 	(void)unused;
 	while (!enough) {
-		if (mprotect(place, INSTANCE_SIZE, PROT_READ | PROT_WRITE))
+		if (mprotect(place, INSTANCE_SIZE, PROT_READ | PROT_WRITE)) {
+			refusals++;
+			sched_yield();
 			continue;
+		}
 		granted++;
 		/* Whatever is there now. */
 		touch_write(place, 'x');
@@ -117,16 +147,25 @@ static int protect_swapping(int peer)
 	place = map_instance(v.fd, PROT_READ);
 	if (!place)
 		return errno;
-	if (pthread_create(&t, NULL, protect_all_the_time, NULL))
+	if (on_one_cpu() || pthread_create(&t, NULL, protect_all_the_time, NULL))
 		return broken("pthread_create");
-	for (unsigned long n = 0; n < bypass_run.rounds; n++) {
+	for (unsigned long n = 0;
+	     n < bypass_run.rounds || (n < MEET * bypass_run.rounds && (!granted || !refusals));
+	     n++) {
+		/* Without a policy nothing is refused: it is enough that it was written. */
+		if (n >= bypass_run.rounds && place[0] == 'x')
+			break;
 		if (mmap(place, INSTANCE_SIZE, PROT_READ, fixed, -1, 0) == MAP_FAILED)
 			return broken("mmap of memory");
 		pause_for((unsigned int)(n % SWEEP));
+		if (n % 2)
+			sched_yield();
 		if (mmap(place, INSTANCE_SIZE, PROT_READ, MAP_FIXED | MAP_SHARED, v.fd, 0) ==
 		    MAP_FAILED)
 			return broken("mmap of the instance");
 		pause_for((unsigned int)(n / SWEEP % SWEEP));
+		if (n % 3)
+			sched_yield();
 	}
 	enough = true;
 	pthread_join(t, NULL);
