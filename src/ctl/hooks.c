@@ -195,6 +195,7 @@ int hooks_probe(struct hooks *hooks)
 static void wanted(const struct policy *policy, unsigned int op, bool *restricted, uint32_t *conds)
 {
 	const struct policy_rule *rule;
+	unsigned int c;
 	size_t i;
 
 	*restricted = policy && policy->default_deny >> op & 1;
@@ -205,6 +206,11 @@ static void wanted(const struct policy *policy, unsigned int op, bool *restricte
 			continue;
 		*restricted |= rule->deny;
 		*conds |= rule->conditions;
+	}
+	/* What means nothing for the operation is not looked at for it. */
+	for (c = 0; c < POLICY_IF_MAX; c++) {
+		if (!(condition_ops[c] >> op & 1))
+			*conds &= ~(1U << c);
 	}
 }
 

@@ -175,7 +175,7 @@ __u32 loader_looks_at(const struct policy *policy, enum policy_condition conditi
 
 	for (i = 0; i < policy->nr_rules; i++) {
 		if (policy->rules[i].conditions >> condition & 1)
-			ops |= policy->rules[i].ops;
+			ops |= policy->rules[i].ops & condition_ops[condition];
 	}
 	return ops;
 }

@@ -73,6 +73,19 @@ static void test_vanilla(void **state)
 	assert_int_equal(plan.guarantee[GMEM_DO_fault], GUARANTEE_impossible);
 }
 
+/* Conversions have no size, so that a rule for them and others is whole without it. */
+static void test_condition_of_others(void **state)
+{
+	struct plan plan =
+		plan_for(&patched,
+			 CLOSED "rules: [ { name: yes, allow: [create, convert], subjects: any, "
+				"when: { size: \"<= 1GiB\", flags: [] } } ]\n",
+			 false);
+
+	(void)state;
+	assert_int_equal(plan.unmet, 0);
+}
+
 static void test_deny_rule_restricts(void **state)
 {
 	struct plan plan = plan_for(
@@ -155,7 +168,7 @@ int main(void)
 		cmocka_unit_test(test_patched), cmocka_unit_test(test_vanilla),
 		cmocka_unit_test(test_strict),	cmocka_unit_test(test_conditions),
 		cmocka_unit_test(test_no_mmap), cmocka_unit_test(test_deny_rule_restricts),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_condition_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
