@@ -24,7 +24,7 @@
 	X(unbind, "bindings that ended")                                                   \
 	X(allocate, "allocations and punched holes")                                       \
 	X(mmap, "host mappings")                                                           \
-	X(guest_fault, "guest faults")                                                     \
+	X(guest_fault, "guest faults: KVM took a page from an instance")                   \
 	X(first_touch, "guest faults that used a page for the first time")                 \
 	X(host_fault, "host faults, done and refused")                                     \
 	X(populate, "population with initial contents (SEV-SNP, TDX)")                     \
@@ -57,7 +57,7 @@
 
 /* X(name, fact, what it counts): per instance, and summed per VM */
 #define GMEM_INST_COUNTERS(X)                                                    \
-	X(guest_faults, guest_fault, "guest faults")                             \
+	X(guest_faults, guest_fault, "guest faults (KVM took a page)")           \
 	X(first_touches, first_touch, "guest faults that used a page first")     \
 	X(host_faults, host_fault, "host faults")                                \
 	X(host_faults_refused, host_fault, "host faults that ended in a signal") \

@@ -132,7 +132,8 @@ void cell_format(const struct tui *tui, const struct column *column, const struc
 int table_lines(const struct tui *tui);
 
 /* Title and width of a column in the table. */
-const char *column_title(const struct tui *tui, const struct column *column, char *buf, size_t size);
+const char *column_title(const struct tui *tui, const struct column *column, char *buf,
+			 size_t size);
 
 /* --- tui_keys.c --- */
 
