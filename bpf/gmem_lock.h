@@ -46,6 +46,26 @@ static __noinline bool is_manager(__u64 word)
 	return *(volatile __u64 *)&head->generation == GMEM_ACTIVE_GENERATION(word);
 }
 
+/* Does a task run the executable of the manager, whoever it is otherwise? */
+static __noinline bool runs_manager(struct task_struct *task, __u64 word)
+{
+	__u32 slot = GMEM_ACTIVE_SLOT(word), manager, at;
+	const struct gmem_set *exe, *verity;
+	const struct gmem_head *head;
+	struct gmem_tag *tag;
+
+	head = bpf_map_lookup_elem(&heads, &slot);
+	tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	if (!head || !tag)
+		return false;
+	manager = head->manager - 1;
+	exe = class_set(slot, GMEM_CLASS_exe, class_of_key(&tag->exe, slot));
+	verity = class_set(slot, GMEM_CLASS_exe, class_of_key(&tag->verity, slot));
+	at = manager / 64 & (GMEM_SET_WORDS - 1);
+	return manager < GMEM_MAX_SUBJECTS && exe && verity &&
+	       (exe->w[at] | verity->w[at]) >> manager % 64 & 1;
+}
+
 static __always_inline const struct gmem_lock *lock_held(void)
 {
 	const struct gmem_lock *lock;
@@ -245,32 +265,86 @@ int BPF_PROG(lock_open, struct file *file)
 	return lock_refuse(inode->i_ino);
 }
 
+/*
+ * What the manager runs is its executable, the loader and libraries: those that there were when it
+ * was locked, and no others that somebody has put in their place or before them.
+ */
+SEC("?lsm/mmap_file")
+int BPF_PROG(lock_code, struct file *file, unsigned long reqprot, unsigned long prot)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 zero = 0;
+	__u64 there = 0, *active_word, word;
+	struct inode *inode;
+
+	if (!(prot & PROT_EXEC) || !lock_held())
+		return 0;
+	/* Anonymous memory has no file, and older verifiers take a plain compare away. */
+	bpf_get_func_arg(ctx, 0, &there);
+	active_word = bpf_map_lookup_elem(&active, &zero);
+	if (!there || !file || !active_word)
+		return 0;
+	word = *(volatile __u64 *)active_word;
+	inode = file->f_inode;
+	if (!word || !runs_manager(task, word) || inode_kept(GMEM_LOCKED_file, inode))
+		return 0;
+	return guard_settle(GMEM_GUARD_lock, word, task, inode->i_ino, true);
+}
+
 /* --- mounts: with the last mount of the BPF file system its pins end --- */
 
 #define MAX_MOUNTS  (1 << 18) /* of a tree that is looked through */
-#define MAX_MASTERS 16
+#define MAX_MASTERS (1 << 18) /* mounts that are slaves of each other */
+
+/* From a mount to its master, to the master of that, and so on, until one is in the group. */
+struct ascent {
+	struct mount *at;
+	int group;
+	__u32 found;
+	__u32 done;
+};
+
+static long ascend(__u32 i, struct ascent *a)
+{
+	struct mount *at = a->at;
+
+	if (!at) {
+		a->done = 1;
+		return 1;
+	}
+	if (BPF_CORE_READ(at, mnt_group_id) == a->group) {
+		a->found = 1;
+		return 1;
+	}
+	a->at = BPF_CORE_READ(at, mnt_master);
+	return 0;
+}
 
 /*
  * Does what happens below a mount happen below one of those on the way too? That is so for the
- * mount itself, for its peers, and for those that are slaves of these, directly or not.
+ * mount itself, for its peers, and for those that are slaves of these, directly or not. It is asked
+ * of the mounts as they are now: propagation can be changed without a hook (mount_setattr).
  */
 static __noinline bool reaches_way(const struct gmem_lock *lock, struct mount *mount)
 {
-	struct mount *at;
-	int group, i, k;
+	struct ascent a = {};
+	__u64 at;
+	int i;
 
 	if (!lock)
 		return false;
-	group = BPF_CORE_READ(mount, mnt_group_id);
+	a.group = BPF_CORE_READ(mount, mnt_group_id);
 	for (i = 0; i < GMEM_LOCK_MOUNTS && i < lock->nr_mounts; i++) {
-		at = (struct mount *)lock->mounts[i & (GMEM_LOCK_MOUNTS - 1)];
-		if (at == mount)
+		at = lock->mounts[i & (GMEM_LOCK_MOUNTS - 1)];
+		if (at == (__u64)mount)
 			return true;
-		for (k = 0; group && at && k < MAX_MASTERS; k++) {
-			if (BPF_CORE_READ(at, mnt_group_id) == group)
-				return true;
-			at = BPF_CORE_READ(at, mnt_master);
-		}
+		if (!a.group)
+			continue;
+		a.at = (struct mount *)at;
+		a.done = 0;
+		bpf_loop(MAX_MASTERS, ascend, &a, 0);
+		if (a.found || !a.done)
+			return true;
 	}
 	return false;
 }

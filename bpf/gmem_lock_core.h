@@ -43,6 +43,12 @@ struct bpf_link {
 
 struct vfsmount;
 
+struct inode___lock {
+	struct {
+		int counter;
+	} i_writecount;
+};
+
 struct dentry___lock {
 	struct dentry___lock *d_parent;
 	struct qstr d_name;
@@ -109,6 +115,7 @@ struct bpf_iter__bpf_prog {
 #define BPF_FS_MAGIC	 0xcafe4a11
 #define PROC_SUPER_MAGIC 0x9fa0
 #define FMODE_WRITE	 2
+#define PROT_EXEC	 4
 #define ATTR_SIZE	 (1 << 3)
 
 /* mount(2), as include/uapi/linux/mount.h has them */

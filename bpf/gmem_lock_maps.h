@@ -15,7 +15,7 @@
 	X(link, "link", "its id")                                              \
 	X(dir, "directory of pins: nothing is made or removed in it", "inode") \
 	X(way, "directory on the way to the pins: stays where it is", "inode") \
-	X(file, "executable of the manager: not written to", "inode")          \
+	X(file, "file that the manager runs code of: not written to", "inode") \
 	X(function, "kernel function that decisions pass through", "BTF id")
 
 enum gmem_locked_kind {

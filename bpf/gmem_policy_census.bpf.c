@@ -165,6 +165,7 @@ int name_dirs(struct bpf_iter__task_file *ctx)
 	dir->fd = ctx->fd;
 	dir->ino = BPF_CORE_READ(inode, i_ino);
 	dir->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	dir->writers = BPF_CORE_READ((struct inode___lock *)inode, i_writecount.counter);
 	mount = mount_of(BPF_CORE_READ(file, f_path.mnt));
 	dir->mount_ns = (__u64)BPF_CORE_READ(mount, mnt_ns);
 	dir->nr_mounts = GMEM_LOCK_MOUNTS + 1;

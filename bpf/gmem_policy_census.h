@@ -52,8 +52,10 @@ struct gmem_census_mount {
 	__u32 pad;
 };
 
-/* A directory that gmemctl has open: which it is to the kernel, and in which mounts it lies. */
+/* A directory or file that gmemctl has open: which it is to the kernel, and in which mounts it
+ * lies. */
 struct gmem_census_dir {
+	__s64 writers; /* of a file: who has it open for writing */
 	__u64 ino;
 	__u64 mount_ns;
 	__u32 dev;
@@ -66,6 +68,6 @@ struct gmem_census_dir {
 _Static_assert(sizeof(struct gmem_census_map) == 24, "map");
 _Static_assert(sizeof(struct gmem_census_prog) == 40, "program");
 _Static_assert(sizeof(struct gmem_census_file) == 48, "file");
-_Static_assert(sizeof(struct gmem_census_dir) == 32 + 24 * GMEM_LOCK_MOUNTS, "directory");
+_Static_assert(sizeof(struct gmem_census_dir) == 40 + 24 * GMEM_LOCK_MOUNTS, "directory");
 
 #endif /* GMEM_POLICY_CENSUS_H */

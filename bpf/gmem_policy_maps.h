@@ -49,6 +49,7 @@
 	X(lock_link, "lsm/inode_link", "inode_link")          \
 	X(lock_setattr, "lsm/inode_setattr", "inode_setattr") \
 	X(lock_open, "lsm/file_open", "file_open")            \
+	X(lock_code, "lsm/mmap_file", "mmap_file")            \
 	X(lock_mount, "lsm/sb_mount", "sb_mount")             \
 	X(lock_move, "lsm/move_mount", "move_mount")          \
 	X(lock_umount, "lsm/sb_umount", "sb_umount")          \

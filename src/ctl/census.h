@@ -34,7 +34,7 @@ int census_open(struct gmem_policy_census_bpf **skel);
 void census_close(struct gmem_policy_census_bpf *skel);
 
 /**
- * census_dirs - directories as the kernel knows them
+ * census_dirs - directories, and files, as the kernel knows them
  * @fds: open descriptors of this process (O_PATH will do)
  * @dirs: the result, in the same order
  *

@@ -169,7 +169,7 @@ static int write_keys(const struct store *store, const struct notes *notes)
 		if (bpf_map_update_elem(store->fd[MAP_locked_ids], &notes->keys[i], &one, BPF_ANY))
 			return -errno;
 	}
-	/* What is no more: numbers of maps and programs do not come again, inodes might. */
+	/* What is no more; but a file whose code the manager has had it may have again. */
 	more = !bpf_map_get_next_key(store->fd[MAP_locked_ids], NULL, &key);
 	while (more) {
 		more = !bpf_map_get_next_key(store->fd[MAP_locked_ids], &key, &next);
@@ -177,8 +177,8 @@ static int write_keys(const struct store *store, const struct notes *notes)
 			if (!memcmp(&notes->keys[i], &key, sizeof(key)))
 				break;
 		}
-		if (i == notes->nr_keys && bpf_map_delete_elem(store->fd[MAP_locked_ids], &key) &&
-		    errno != ENOENT)
+		if (i == notes->nr_keys && key.kind != GMEM_LOCKED_file &&
+		    bpf_map_delete_elem(store->fd[MAP_locked_ids], &key) && errno != ENOENT)
 			return -errno;
 		key = next;
 	}

@@ -20,7 +20,7 @@
 #define MAX_PROGRAMS  256
 #define MAX_MAPS      256
 #define MAX_FUNCTIONS (2 * GMEM_PROG_MAX)
-#define MAX_DIRS      64
+#define MAX_PLACES    128
 
 static int note(struct notes *notes, enum gmem_locked_kind kind, __u64 id, __u32 of)
 {
@@ -146,32 +146,32 @@ static int note_pin(struct notes *notes, const char *path, const char *name)
 	return ret;
 }
 
-/* Directories, by their names; they are looked at when all are known. */
-struct dirs {
-	char *paths[MAX_DIRS];
-	bool pins[MAX_DIRS]; /* it holds pins */
+/* Directories and files, by their names; they are looked at when all are known. */
+struct places {
+	char *paths[MAX_PLACES];
+	enum gmem_locked_kind kinds[MAX_PLACES]; /* way, dir (which is on the way too) or file */
 	size_t nr;
 };
 
-static int add_dir(struct dirs *dirs, const char *path, bool pins)
+static int add_place(struct places *places, const char *path, enum gmem_locked_kind kind)
 {
-	if (dirs->nr == MAX_DIRS)
+	if (places->nr == MAX_PLACES)
 		return -E2BIG;
-	dirs->paths[dirs->nr] = strdup(path);
-	if (!dirs->paths[dirs->nr])
+	places->paths[places->nr] = strdup(path);
+	if (!places->paths[places->nr])
 		return -ENOMEM;
-	dirs->pins[dirs->nr++] = pins;
+	places->kinds[places->nr++] = kind;
 	return 0;
 }
 
-static int note_pins(struct notes *notes, const char *path, struct dirs *dirs)
+static int note_pins(struct notes *notes, const char *path, struct places *places)
 {
 	char below[PATH_MAX];
 	struct dirent *entry;
 	DIR *dir;
 	int ret;
 
-	ret = add_dir(dirs, path, true);
+	ret = add_place(places, path, GMEM_LOCKED_dir);
 	if (ret)
 		return ret;
 	dir = opendir(path);
@@ -181,7 +181,7 @@ static int note_pins(struct notes *notes, const char *path, struct dirs *dirs)
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
 		snprintf(below, sizeof(below), "%s/%s", path, entry->d_name);
-		ret = entry->d_type == DT_DIR ? note_pins(notes, below, dirs)
+		ret = entry->d_type == DT_DIR ? note_pins(notes, below, places)
 					      : note_pin(notes, below, entry->d_name);
 	}
 	closedir(dir);
@@ -191,18 +191,18 @@ static int note_pins(struct notes *notes, const char *path, struct dirs *dirs)
 /* --- where they are --- */
 
 /* All that is above @path, from the root on. */
-static int add_ways(struct dirs *dirs, const char *path)
+static int add_ways(struct places *places, const char *path)
 {
 	char way[PATH_MAX];
 	size_t i;
 	int ret;
 
-	ret = add_dir(dirs, "/", false);
+	ret = add_place(places, "/", GMEM_LOCKED_way);
 	for (i = 1; path[i] && !ret; i++) {
 		if (path[i] != '/')
 			continue;
 		snprintf(way, sizeof(way), "%.*s", (int)i, path);
-		ret = add_dir(dirs, way, false);
+		ret = add_place(places, way, GMEM_LOCKED_way);
 	}
 	return ret;
 }
@@ -228,33 +228,65 @@ static int note_mounts(struct notes *notes, const struct gmem_census_dir *dir)
 	return ret;
 }
 
-static int note_dirs(struct notes *notes, struct gmem_policy_census_bpf *skel,
-		     const struct dirs *dirs)
+/* What this process runs code of: whoever is the manager later has no more than that. */
+static int add_code(struct places *places)
+{
+	char line[PATH_MAX + 128], exec, *path, *end;
+	FILE *file = fopen("/proc/self/maps", "re");
+	int ret = 0;
+
+	if (!file)
+		return -errno;
+	while (!ret && fgets(line, sizeof(line), file)) {
+		path = strchr(line, '/');
+		end = strchr(line, '\n');
+		if (!path || !end || sscanf(line, "%*s %*2c%c", &exec) != 1 || exec != 'x')
+			continue;
+		*end = '\0';
+		ret = add_place(places, path, GMEM_LOCKED_file);
+	}
+	fclose(file);
+	return ret;
+}
+
+static int note_place(struct notes *notes, const struct gmem_census_dir *place,
+		      enum gmem_locked_kind kind, const char *path)
+{
+	int ret;
+
+	ret = note(notes, kind, place->ino, place->dev);
+	if (!ret && kind == GMEM_LOCKED_dir)
+		ret = note(notes, GMEM_LOCKED_way, place->ino, place->dev);
+	if (!ret && kind != GMEM_LOCKED_file)
+		ret = note_mounts(notes, place);
+	if (!ret && kind == GMEM_LOCKED_file && place->writers > 0)
+		return log_error(-EBUSY, "somebody has it open for writing", NULL,
+				 "lock %s, which the manager runs", path);
+	return ret ? log_error(ret, ret == -E2BIG ? "there are too many mounts above it" : NULL,
+			       NULL, "lock %s", path)
+		   : 0;
+}
+
+static int note_places(struct notes *notes, struct gmem_policy_census_bpf *skel,
+		       const struct places *places)
 {
 	struct gmem_census_dir *known;
-	int fds[MAX_DIRS], ret = 0;
+	int fds[MAX_PLACES], ret = 0;
 	size_t i, opened = 0;
 
-	known = calloc(dirs->nr, sizeof(*known));
+	known = calloc(places->nr, sizeof(*known));
 	if (!known)
 		return log_error(-ENOMEM, NULL, NULL, "lock the policy");
-	for (; opened < dirs->nr && !ret; opened += !ret) {
-		fds[opened] = open(dirs->paths[opened], O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (; opened < places->nr && !ret; opened += !ret) {
+		fds[opened] = open(places->paths[opened], O_PATH | O_CLOEXEC);
 		if (fds[opened] < 0)
-			ret = log_error(-errno, NULL, NULL, "open %s", dirs->paths[opened]);
+			ret = log_error(-errno, NULL, NULL, "open %s", places->paths[opened]);
 	}
-	ret = ret ?: census_dirs(skel, fds, dirs->nr, known);
+	ret = ret ?: census_dirs(skel, fds, places->nr, known);
 	while (opened--)
 		close(fds[opened]);
-	for (i = 0; i < dirs->nr && !ret; i++) {
-		ret = note(notes, GMEM_LOCKED_way, known[i].ino, known[i].dev);
-		if (!ret && dirs->pins[i])
-			ret = note(notes, GMEM_LOCKED_dir, known[i].ino, known[i].dev);
-		ret = ret ?: note_mounts(notes, &known[i]);
-		if (ret)
-			log_error(ret, ret == -E2BIG ? "there are too many mounts above it" : NULL,
-				  NULL, "lock %s", dirs->paths[i]);
-	}
+	for (i = 0; i < places->nr && !ret; i++)
+		ret = note_place(notes, &known[i], places->kinds[i], places->paths[i]);
 	free(known);
 	return ret;
 }
@@ -334,7 +366,7 @@ static int note_functions(struct notes *notes)
 
 int notes_take(struct notes *notes, struct gmem_policy_census_bpf *skel, const struct pins *pins)
 {
-	struct dirs dirs = { .nr = 0 };
+	struct places places = { .nr = 0 };
 	char path[PATH_MAX];
 	int ret = 0;
 	size_t i;
@@ -350,18 +382,19 @@ int notes_take(struct notes *notes, struct gmem_policy_census_bpf *skel, const s
 		return log_error(-ENOMEM, NULL, NULL, "lock the policy");
 	if (!realpath(pins->dir, path))
 		ret = -errno;
-	ret = ret ?: note_pins(notes, path, &dirs);
-	ret = ret ?: add_ways(&dirs, path);
+	ret = ret ?: note_pins(notes, path, &places);
+	ret = ret ?: add_ways(&places, path);
+	ret = ret ?: add_code(&places);
 	if (ret)
 		log_error(ret, NULL, NULL, "note what is pinned in %s", pins->dir);
-	ret = ret ?: note_dirs(notes, skel, &dirs);
+	ret = ret ?: note_places(notes, skel, &places);
 	if (!ret) {
 		ret = note_functions(notes);
 		if (ret)
 			log_error(ret, NULL, NULL, "note the kernel's functions");
 	}
-	for (i = 0; i < dirs.nr; i++)
-		free(dirs.paths[i]);
+	for (i = 0; i < places.nr; i++)
+		free(places.paths[i]);
 	return ret;
 }
 
