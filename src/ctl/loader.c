@@ -203,8 +203,10 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 	ret = store_fill(store, slot, generation, compiled, identities, &how);
 	if (!ret && opts->lock)
 		ret = lock_check_self(store, slot);
-	if (ret)
+	if (ret) {
+		store_drop(store, slot);
 		return ret;
+	}
 	store_activate(store, slot, generation, opts->enforce);
 	report->generation = generation;
 	report->enforce = opts->enforce;

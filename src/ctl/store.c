@@ -347,6 +347,11 @@ void store_set_mode(struct store *store, bool enforce)
 	__atomic_store_n(store->active, (word & ~1ULL) | enforce, __ATOMIC_SEQ_CST);
 }
 
+void store_drop(struct store *store, unsigned int slot)
+{
+	set_generation(store, slot, 0);
+}
+
 void store_deactivate(struct store *store)
 {
 	__atomic_store_n(store->active, 0, __ATOMIC_SEQ_CST);

@@ -57,6 +57,8 @@ int store_fill(struct store *store, unsigned int slot, __u64 generation,
 void store_activate(struct store *store, unsigned int slot, __u64 generation, bool enforce);
 /* Change the mode of what is in force. */
 void store_set_mode(struct store *store, bool enforce);
+/* What a slot was filled with comes to nothing, and nobody can roll back to it. */
+void store_drop(struct store *store, unsigned int slot);
 /* Nothing is in force any more: everything is allowed. */
 void store_deactivate(struct store *store);
 

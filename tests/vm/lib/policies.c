@@ -43,6 +43,7 @@ int policy_load(const char *text, bool enforce, unsigned int flags)
 		.strict = flags & POLICY_STRICT,
 		.adopt = flags & POLICY_ADOPT,
 		.accept_default_change = !(flags & POLICY_SAME_DEFAULT),
+		.lock = flags & POLICY_LOCK,
 	};
 	struct policy_file file;
 	int ret;

@@ -12,6 +12,7 @@
 #define POLICY_ADOPT	    2
 #define POLICY_DRY_RUN	    4
 #define POLICY_SAME_DEFAULT 8 /* refuse it if the defaults change */
+#define POLICY_LOCK	    16
 
 /* What the last load said. */
 extern struct load_report policy_report;
