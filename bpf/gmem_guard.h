@@ -39,7 +39,7 @@ static __noinline __u32 class_of_key(const struct gmem_identity *identity, __u32
 	key = *identity;
 	key.slot = slot;
 	class = bpf_map_lookup_elem(&exes, &key);
-	return class ? *class : 0;
+	return class ? GMEM_CLASS(*class) : 0;
 }
 
 /**

@@ -9,13 +9,7 @@
 #ifndef GMEM_IDENTITY_H
 #define GMEM_IDENTITY_H
 
-static __always_inline void identify(struct gmem_identity *id, struct inode *inode)
-{
-	id->kind = GMEM_BY_INODE;
-	id->ino = BPF_CORE_READ(inode, i_ino);
-	id->dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	id->generation = BPF_CORE_READ((struct inode___policy *)inode, i_generation);
-}
+#include "gmem_identify.h"
 
 /* The kernel's struct fsverity_digest. */
 struct verity_digest {

@@ -157,6 +157,10 @@ enum gmem_interval_dimension {
 	X(uid, "user")                               \
 	X(cgroup, "innermost cgroup that a subject names")
 
+/* The map of executables says with the class whether the file is one that was replaced since. */
+#define GMEM_CLASS(value) ((value)&0xffff)
+#define GMEM_EXE_REPLACED (1U << 31)
+
 enum gmem_class_dimension {
 #define X(name, ...) GMEM_CLASS_##name,
 	GMEM_CLASSES(X)
@@ -213,6 +217,7 @@ struct gmem_identity {
 			__u64 ino;
 			__u32 dev; /* the kernel's dev_t: major << 20 | minor */
 			__u32 generation;
+			__u64 changed; /* where the file system has no generation: when */
 		};
 		struct {
 			__u32 algorithm;

@@ -74,10 +74,6 @@ struct mm_struct___policy {
 	struct file *exe_file;
 };
 
-struct inode___policy {
-	unsigned int i_generation;
-};
-
 struct vm_area_struct___policy {
 	struct mm_struct___policy *vm_mm;
 };

@@ -15,6 +15,7 @@
 #include "gmem_kvm.h"
 #include "gmem_slots.h"
 #include "gmem_policy_find.h"
+#include "gmem_identify.h"
 #include "gmem_inflight.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -43,10 +44,7 @@ int name_files(struct bpf_iter__task_file *ctx)
 		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
 	name.fd = ctx->fd;
-	name.identity.kind = GMEM_BY_INODE;
-	name.identity.ino = BPF_CORE_READ(inode, i_ino);
-	name.identity.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	name.identity.generation = BPF_CORE_READ((struct inode___policy *)inode, i_generation);
+	identify(&name.identity, inode);
 	bpf_seq_write(ctx->meta->seq, &name, sizeof(name));
 	return 0;
 }

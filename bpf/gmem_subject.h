@@ -130,7 +130,7 @@ static __noinline int class_of_exe(struct gmem_work *work, __u32 slot,
 	work->key = *identity;
 	work->key.slot = slot;
 	class = bpf_map_lookup_elem(&exes, &work->key);
-	return class ? *class : 0;
+	return class ? GMEM_CLASS(*class) : 0;
 }
 
 static __always_inline const struct gmem_set *class_set(__u32 slot, __u32 dimension, __u32 class)

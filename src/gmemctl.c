@@ -70,6 +70,12 @@ static const struct opt pins_opts[] = {
 	COMMON,
 };
 
+static const struct opt refresh_opts[] = {
+	{ "forget", NULL, "files that were replaced count no more", AT(forget), OPT_FLAG, 0 },
+	PINS,
+	COMMON,
+};
+
 static const struct opt show_opts[] = {
 	{ "source", NULL, "the text alone, as it was loaded", AT(source), OPT_FLAG, 0 },
 	PINS,
@@ -146,6 +152,8 @@ static const struct command commands[] = {
 	{ "monitor", "", "denials as they happen", monitor_opts, ctl_monitor },
 	{ "holders", "", "who holds which instance, and could read guest memory now", pins_opts,
 	  ctl_holders },
+	{ "refresh", "", "look executables up again, after an upgrade replaced them", refresh_opts,
+	  ctl_refresh },
 	{ "set-mode", "enforce|audit", "change the mode of what is in force", mode_opts,
 	  ctl_set_mode },
 	{ "rollback", "", "put the policy before in force again", pins_opts, ctl_rollback },

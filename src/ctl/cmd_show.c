@@ -201,6 +201,9 @@ static void print_subject(struct libscols_table *table, const struct policy_subj
 			 resolved->exe_now == RESOLVED_same ? "" : ", ",
 			 resolved->exe_now == RESOLVED_same ? ""
 							    : resolved_texts[resolved->exe_now]);
+		if (resolved->replaced)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text),
+				 ", and %zu that it was", resolved->replaced);
 		add_subject_line(table, subject->name, "exe", subject->exe, text);
 	}
 	if (subject->has_verity)
@@ -255,6 +258,7 @@ static void json_subjects(struct json *json, const struct policy *policy,
 			 list[i].exe.kind == GMEM_BY_INODE ? inode_text(&list[i].exe, inode)
 							   : NULL);
 		json_str(json, "exe_now", subject->exe ? resolved_names[list[i].exe_now] : NULL);
+		json_u64(json, "exe_replaced", list[i].replaced);
 		json_str(json, "verity",
 			 subject->has_verity ? value_digest_text(&subject->verity, digest) : NULL);
 		json_open(json, "users", '[');

@@ -20,6 +20,7 @@ struct ctl_options {
 	const char *pins, *mode;
 	bool dry_run, strict_ioctl, adopt, accept_default_change, lock;
 	bool source;
+	bool forget;
 
 	uint64_t count; /* monitor: end after so many, 0: never */
 
@@ -42,6 +43,7 @@ int ctl_status(const struct ctl_options *opts);
 int ctl_show(const struct ctl_options *opts);
 int ctl_monitor(const struct ctl_options *opts);
 int ctl_holders(const struct ctl_options *opts);
+int ctl_refresh(const struct ctl_options *opts);
 int ctl_set_mode(const struct ctl_options *opts);
 int ctl_rollback(const struct ctl_options *opts);
 int ctl_unload(const struct ctl_options *opts);

@@ -94,7 +94,7 @@ static __u32 class_of_exe(const struct in_force *force, const struct gmem_identi
 	if (!identity->kind)
 		return 0;
 	key.slot = force->slot;
-	return class_in(force, MAP_exes, &key);
+	return GMEM_CLASS(class_in(force, MAP_exes, &key));
 }
 
 /* The innermost one that a subject names, from the cgroup up to the root. */

@@ -51,8 +51,12 @@ static int take_exe(struct reading *r, const void *key, __u32 class)
 	for (i = 0; i < r->policy->nr_subjects; i++) {
 		const struct policy_subject *subject = &r->policy->subjects[i];
 
-		if ((exe->kind == GMEM_BY_INODE ? subject->exe != NULL : subject->has_verity) &&
-		    is_in(r, GMEM_CLASS_exe, class, i))
+		if ((exe->kind == GMEM_BY_INODE ? !subject->exe : !subject->has_verity) ||
+		    !is_in(r, GMEM_CLASS_exe, GMEM_CLASS(class), i))
+			continue;
+		if (class & GMEM_EXE_REPLACED)
+			r->list[i].replaced++;
+		else
 			r->list[i].exe = *exe;
 	}
 	return 0;
@@ -122,7 +126,7 @@ static int each(struct reading *r, enum pinned_map map, size_t slot_at,
 static bool same_file(const struct gmem_identity *a, const struct gmem_identity *b)
 {
 	return a->kind == b->kind && a->ino == b->ino && a->dev == b->dev &&
-	       a->generation == b->generation;
+	       a->generation == b->generation && a->changed == b->changed;
 }
 
 /* As the kernel names what the paths stand for now: stat(2) does not say that everywhere. */

@@ -7,10 +7,10 @@
 #include "store.h"
 
 /* X(name, in words): what a file's name stands for now */
-#define RESOLVED_STATES(X)                                               \
-	X(same, "the same file")                                         \
-	X(other, "another file stands there now: load the policy again") \
-	X(missing, "there is no file now")                               \
+#define RESOLVED_STATES(X)                                         \
+	X(same, "the same file")                                   \
+	X(other, "another file stands there now: gmemctl refresh") \
+	X(missing, "there is no file now")                         \
 	X(unknown, "what stands there now cannot be told")
 
 enum resolved_state {
@@ -26,7 +26,8 @@ extern const char *const resolved_texts[RESOLVED_MAX];
 struct resolved {
 	struct gmem_identity exe; /* kind 0: the kernel has none */
 	enum resolved_state exe_now;
-	__u64 cgroup; /* its id, 0: the kernel has none */
+	size_t replaced; /* files that it was before, and that still count */
+	__u64 cgroup;	 /* its id, 0: the kernel has none */
 	bool cgroup_gone;
 	__u32 *uids;
 	size_t nr_uids;

@@ -308,6 +308,15 @@ static int fill_source(struct store *store, unsigned int slot, const struct poli
 	return ret;
 }
 
+int store_empty(struct store *store, unsigned int slot)
+{
+	int ret;
+
+	set_generation(store, slot, 0);
+	ret = clear_slot(store, slot);
+	return ret ?: zero_hits(store, slot);
+}
+
 int store_fill(struct store *store, unsigned int slot, __u64 generation,
 	       const struct compiled *compiled, const struct gmem_identity *identities,
 	       const struct gmem_slot *how)
@@ -315,9 +324,7 @@ int store_fill(struct store *store, unsigned int slot, __u64 generation,
 	struct gmem_head *head = &store->heads[slot];
 	int ret;
 
-	set_generation(store, slot, 0);
-	ret = clear_slot(store, slot);
-	ret = ret ?: zero_hits(store, slot);
+	ret = store_empty(store, slot);
 	ret = ret ?: fill_classes(store, slot, compiled, identities);
 	ret = ret ?: fill_source(store, slot, compiled->policy);
 	if (ret)

@@ -41,6 +41,9 @@ int store_previous(const struct store *store);
 unsigned int store_free_slot(const struct store *store);
 __u64 store_next_generation(const struct store *store);
 
+/* Take everything out of a slot that is not in use. Return: 0 or a negative errno. */
+int store_empty(struct store *store, unsigned int slot);
+
 /**
  * store_fill - put a policy into a slot that is not in use
  * @identities: of compiled->exes, as the kernel knows them; kind 0: cannot be told

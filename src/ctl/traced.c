@@ -52,7 +52,7 @@ static __u32 class_of(const struct search *search, const struct gmem_identity *i
 	key.slot = search->slot;
 	if (!key.kind || bpf_map_lookup_elem(search->store->fd[MAP_exes], &key, &class))
 		return 0;
-	return class;
+	return GMEM_CLASS(class);
 }
 
 /* Return: whether the task has a tag, in which the policy names something. */

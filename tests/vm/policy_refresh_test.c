@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * gmemctl refresh: an executable is replaced as a package manager does it, by another file of its
+ * name. What runs goes on, what begins is recognised after the refresh and not before. Runs as root
+ * in each lane.
+ *
+ *   policy_refresh_test [CASE...]
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "../../src/ctl/loader.h"
+#include "../../src/ctl/policy_compile.h"
+#include "../../src/ctl/refresh.h"
+#include "../../src/lib/log.h"
+#include "lib/policies.h"
+#include "lib/requests.h"
+#include "lib/wanted.h"
+#include "test.h"
+
+#define DIR    "/tmp/refresh"
+#define VMM    DIR "/vmm"
+#define OLD    DIR "/vmm-old"
+#define AGENT  DIR "/agent"
+#define CGROUP "/sys/fs/cgroup/refresh"
+
+/* The player: waits until standard input ends, which is a pipe, and creates. */
+static int play(void)
+{
+	char byte;
+
+	while (read(0, &byte, 1) > 0)
+		;
+	return request(REQUEST_create);
+}
+
+struct player {
+	pid_t pid;
+	int in; /* its standard input */
+};
+
+static struct player begin(const char *exe)
+{
+	char link[64], name[PATH_MAX] = "";
+	struct player player;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		give_up("making a pipe");
+	player.pid = fork();
+	if (!player.pid) {
+		dup2(ends[0], 0);
+		execl(exe, exe, "--play", NULL);
+		_exit(ASKED_NOT);
+	}
+	player.in = ends[1];
+	close(ends[0]);
+	snprintf(link, sizeof(link), "/proc/%d/exe", player.pid);
+	for (int i = 0; i < 1000 && strcmp(name, exe); i++) {
+		memset(name, 0, sizeof(name));
+		if (readlink(link, name, sizeof(name) - 1) < 0)
+			give_up(link);
+		usleep(5000);
+	}
+	return player;
+}
+
+/* Return: what it could create. */
+static int end(struct player *player)
+{
+	int status;
+
+	close(player->in);
+	if (waitpid(player->pid, &status, 0) != player->pid || !WIFEXITED(status))
+		return ASKED_NOT;
+	return WEXITSTATUS(status);
+}
+
+static int run(const char *exe)
+{
+	struct player player = begin(exe);
+
+	return end(&player);
+}
+
+/* As package managers do: another file gets the name. */
+static void install(const char *exe)
+{
+	char cmd[256];
+
+	mkdir(DIR, 0755);
+	snprintf(cmd, sizeof(cmd), "cp /proc/%d/exe %s.new && mv -f %s.new %s", getpid(), exe, exe,
+		 exe);
+	if (system(cmd))
+		give_up(cmd);
+}
+
+static void load(const char *rest)
+{
+	char *text = policy_text(1U << GMEM_DO_create, "%s", rest);
+
+	if (policy_load(text, true, 0))
+		give_up("loading a policy");
+	free(text);
+}
+
+#define ONE_SUBJECT                                     \
+	"subjects: { vmm: { exe: " VMM ", uid: 0 } }\n" \
+	"rules: [ { name: vmm, allow: [create], subjects: [vmm] } ]\n"
+
+/* What one refresh says. */
+static struct refresh_report report;
+
+static int refresh(bool forget)
+{
+	refresh_report_free(&report);
+	return loader_refresh(NULL, forget, &report);
+}
+
+static __u64 generation(void)
+{
+	struct loader_status status;
+
+	policy_status(&status);
+	return GMEM_ACTIVE_GENERATION(status.word);
+}
+
+static void test_upgrade(void)
+{
+	struct player first, second;
+	struct loader_status status;
+	enum proof proof;
+	__u64 before;
+
+	install(VMM);
+	load(ONE_SUBJECT);
+	first = begin(VMM);
+	second = begin(VMM);
+	before = generation();
+	CHECK(!refresh(false) && !report.changed, "nothing to do");
+	CHECK(report.subjects[0].state == REFRESH_same, "%u", report.subjects[0].state);
+	CHECK(generation() == before && report.generation == before, "nothing was done");
+	install(VMM);
+	CHECK(run(VMM) == EACCES, "a new one before the refresh");
+	CHECK(!refresh(false) && report.changed, "refresh");
+	CHECK(report.subjects[0].state == REFRESH_replaced, "%u", report.subjects[0].state);
+	CHECK(report.subjects[0].kept == 1 && !report.forgotten, "%zu kept, %zu forgotten",
+	      report.subjects[0].kept, report.forgotten);
+	CHECK(report.subjects[0].before.ino != report.subjects[0].now.ino, "the same inode");
+	CHECK(report.proof == PROOF_denied && report.enforce, "%s", proof_names[report.proof]);
+	CHECK(generation() == report.generation && report.generation > before, "generation %llu",
+	      report.generation);
+	CHECK(run(VMM) == 0, "a new one after it");
+	CHECK(end(&first) == 0, "an old one goes on");
+	CHECK(!refresh(false) && !report.changed && report.subjects[0].kept == 1, "again");
+	CHECK(!refresh(true) && report.changed, "forget");
+	CHECK(!report.subjects[0].kept && report.forgotten == 1, "%zu kept, %zu forgotten",
+	      report.subjects[0].kept, report.forgotten);
+	CHECK(end(&second) == EACCES, "an old one is forgotten");
+	CHECK(run(VMM) == 0, "a new one is not");
+	CHECK(!refresh(true) && !report.changed, "forget again");
+	/* The mode is kept. */
+	CHECK(!loader_set_mode(NULL, false, &proof), "audit");
+	install(VMM);
+	CHECK(!refresh(false) && report.changed && !report.enforce, "in audit mode");
+	policy_status(&status);
+	CHECK(!GMEM_ACTIVE_ENFORCES(status.word), "still in audit mode");
+	policy_unload();
+	CHECK(refresh(false) == -ENOENT, "without a policy");
+}
+
+/* Back is where it was: the old file alone counts. */
+static void test_rollback(void)
+{
+	struct player old;
+	__u64 back;
+
+	install(VMM);
+	load(ONE_SUBJECT);
+	old = begin(VMM);
+	install(VMM);
+	CHECK(!refresh(true) && report.changed && run(VMM) == 0, "refresh");
+	CHECK(!loader_rollback(NULL, &back) && run(VMM) == EACCES, "rolled back");
+	CHECK(end(&old) == 0, "the old one");
+	policy_unload();
+}
+
+/* Whoever keeps a link to a replaced file can run it until it is forgotten. */
+static void test_link(void)
+{
+	install(VMM);
+	unlink(OLD);
+	load(ONE_SUBJECT);
+	if (link(VMM, OLD))
+		give_up("linking");
+	install(VMM);
+	CHECK(run(OLD) == 0, "the file that was named");
+	CHECK(!refresh(false) && run(OLD) == 0 && run(VMM) == 0, "both count");
+	CHECK(!refresh(true) && run(OLD) == EACCES && run(VMM) == 0, "one counts");
+	policy_unload();
+	unlink(OLD);
+}
+
+/* Removed, and installed later. */
+static void test_missing(void)
+{
+	struct player old;
+
+	install(VMM);
+	load(ONE_SUBJECT);
+	old = begin(VMM);
+	if (rename(VMM, OLD))
+		give_up("renaming");
+	CHECK(!refresh(false) && !report.changed, "it is missing");
+	CHECK(report.subjects[0].state == REFRESH_missing, "%u", report.subjects[0].state);
+	CHECK(run(OLD) == 0, "it is where it was moved to");
+	install(VMM);
+	CHECK(!refresh(false) && report.changed && report.subjects[0].kept == 1, "it is back");
+	CHECK(run(VMM) == 0, "the new one");
+	unlink(VMM);
+	CHECK(!refresh(true) && report.changed && report.forgotten == 2, "%zu forgotten",
+	      report.forgotten);
+	CHECK(end(&old) == EACCES && run(OLD) == EACCES, "nobody");
+	policy_unload();
+	unlink(OLD);
+}
+
+/* Two names of one file become two files, and one again: each is who it is named as. */
+static void test_classes(void)
+{
+	struct player both;
+
+	install(VMM);
+	unlink(AGENT);
+	if (link(VMM, AGENT))
+		give_up("linking");
+	load("subjects: { vmm: { exe: " VMM " }, agent: { exe: " AGENT " }, user: { uid: 0 } }\n"
+	     "rules:\n"
+	     "  - { name: vmm, allow: [create], subjects: [vmm] }\n"
+	     "  - { name: rest, allow: [punch], subjects: [agent, user] }\n");
+	CHECK(run(AGENT) == 0, "by its other name");
+	both = begin(VMM);
+	install(AGENT);
+	CHECK(!refresh(false) && report.changed, "two files");
+	CHECK(report.subjects[0].state == REFRESH_same &&
+		      report.subjects[1].state == REFRESH_replaced,
+	      "%u %u", report.subjects[0].state, report.subjects[1].state);
+	CHECK(run(VMM) == 0, "one");
+	CHECK(run(AGENT) == EACCES, "the other");
+	CHECK(end(&both) == 0, "what was both");
+	unlink(AGENT);
+	if (link(VMM, AGENT))
+		give_up("linking");
+	CHECK(!refresh(true) && report.changed && report.forgotten == 1, "one file again");
+	CHECK(run(AGENT) == 0, "by its other name again");
+	policy_unload();
+	unlink(AGENT);
+}
+
+/* What is in the kernel of users and cgroups stays there. */
+static void test_others(void)
+{
+	char *const rest = "subjects: { vmm: { exe: " VMM
+			   ", cgroup: /refresh }, nobody: { uid: 1 } }\n"
+			   "rules: [ { name: vmm, allow: [create], subjects: [vmm, nobody] } ]\n";
+
+	install(VMM);
+	if (mkdir(CGROUP, 0755))
+		give_up(CGROUP);
+	load(rest);
+	install(VMM);
+	CHECK(!refresh(false) && report.changed, "refresh");
+	CHECK(!report.subjects[0].cgroup_differs && !report.subjects[1].users_differ, "the same");
+	CHECK(run(VMM) == EACCES, "outside of the cgroup");
+	CHECK(request_as(1, REQUEST_create) == 0, "the user");
+	CHECK(request_as(2, REQUEST_create) == EACCES, "another user");
+	if (rmdir(CGROUP) || mkdir(CGROUP, 0755))
+		give_up(CGROUP);
+	install(VMM);
+	CHECK(!refresh(true) && report.changed && report.subjects[0].cgroup_differs,
+	      "another cgroup of that name");
+	rmdir(CGROUP);
+	policy_unload();
+}
+
+/* Many upgrades without a restart. */
+static void test_many(void)
+{
+	struct player first;
+
+	install(VMM);
+	load(ONE_SUBJECT);
+	first = begin(VMM);
+	for (int i = 1; i <= 20; i++) {
+		install(VMM);
+		CHECK(!refresh(false) && report.subjects[0].kept == (size_t)i, "%zu kept",
+		      report.subjects[0].kept);
+	}
+	CHECK(run(VMM) == 0 && end(&first) == 0, "the last one and the first one");
+	CHECK(!refresh(true) && report.forgotten == 20, "%zu forgotten", report.forgotten);
+	policy_unload();
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	{ "upgrade", test_upgrade }, { "rollback", test_rollback }, { "link", test_link },
+	{ "missing", test_missing }, { "classes", test_classes },   { "others", test_others },
+	{ "many", test_many },
+};
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "--play"))
+		return play();
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	log_setup("policy_refresh_test", false, getenv("VERBOSE") ? 1 : 0);
+	policy_unload();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int before = failures;
+
+		if (!wanted(cases[i].name, argv + 1))
+			continue;
+		cases[i].run();
+		printf("%s: %s\n", cases[i].name, failures == before ? "ok" : "FAILED");
+	}
+	refresh_report_free(&report);
+	printf("refresh: %d checks, %d failed\n", checks, failures);
+	return failures ? 1 : 0;
+}
