@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,9 @@ const char *const policy_operation_names[GMEM_DO_MAX] = {
 #undef X
 };
 
+/* It is locked, and each more question would be one more denial in its log. */
+static bool locked_out;
+
 /* A map of the layout that is known here, or -1. */
 static int open_map(const char *path, size_t value, __u32 entries)
 {
@@ -29,8 +33,10 @@ static int open_map(const char *path, size_t value, __u32 entries)
 	int fd;
 
 	fd = bpf_obj_get(path);
-	if (fd < 0)
+	if (fd < 0) {
+		locked_out = errno == EACCES;
 		return -1;
+	}
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size != value ||
 	    info.max_entries != entries) {
 		close(fd);
@@ -66,6 +72,8 @@ void policy_counts_read(struct policy_counts *counts)
 	int active, hits;
 
 	memset(counts, 0, sizeof(*counts));
+	if (locked_out)
+		return;
 	active = open_map(MAPS "active", sizeof(word), 1);
 	if (active < 0)
 		return;
