@@ -236,9 +236,8 @@ static int op_bind(struct ctx *ctx, const struct op *op)
 	if (op->has_fd && op->fd == -2)
 		other = open("/dev/null", O_RDWR | O_CLOEXEC);
 	region.guest_memfd = op->has_fd ? (op->fd == -2 ? (u32)other : (u32)op->fd) : (u32)inst->fd;
-	shared = mmap(NULL, region.memory_size, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (shared == MAP_FAILED)
+	shared = backing_map(region.memory_size);
+	if (!shared)
 		return -errno;
 	region.userspace_addr = (uintptr_t)shared;
 	ret = ioctl(ctx->vm->fd, KVM_SET_USER_MEMORY_REGION2, &region) ? -errno : 0;
@@ -254,7 +253,7 @@ static int op_bind(struct ctx *ctx, const struct op *op)
 		       (unsigned long long)region.guest_memfd_offset, ret);
 	}
 	if (ret) {
-		munmap(shared, region.memory_size);
+		backing_unmap(shared, region.memory_size);
 		return ret;
 	}
 	slot->id = region.slot;
@@ -289,7 +288,7 @@ static int op_unbind(struct ctx *ctx, const struct op *op)
 		       slot->id, (unsigned long long)slot->gpa, (unsigned long long)slot->size,
 		       (unsigned long long)slot->offset, ctx->vm->inst[slot->inst].number);
 	}
-	munmap(slot->shared, slot->size);
+	backing_unmap(slot->shared, slot->size);
 	shadow_unbound(ctx->vm, slot);
 	return 0;
 }

@@ -61,6 +61,35 @@ int kvm_check(void)
 	return ret;
 }
 
+/**
+ * backing_map - private memory of the VMM for a memslot
+ * @size: bytes
+ *
+ * With a page around it that nobody may touch, or else the kernel makes one mapping of what belongs
+ * to neighbours: to split that by an munmap is an invalidation up to 2 MiB to both sides of the
+ * cut, which takes pages out of the page tables of VMs that have nothing to do with it.
+ *
+ * Return: the memory, for backing_unmap(), or NULL with errno.
+ */
+void *backing_map(u64 size)
+{
+	u8 *at = mmap(NULL, size + 2 * PAGE_SIZE, PROT_NONE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		return NULL;
+	if (mprotect(at + PAGE_SIZE, size, PROT_READ | PROT_WRITE)) {
+		munmap(at, size + 2 * PAGE_SIZE);
+		return NULL;
+	}
+	return at + PAGE_SIZE;
+}
+
+void backing_unmap(void *memory, u64 size)
+{
+	munmap((u8 *)memory - PAGE_SIZE, size + 2 * PAGE_SIZE);
+}
+
 static int set_slot(struct vm *vm, u32 id, u64 gpa, u64 size, void *memory)
 {
 	struct kvm_userspace_memory_region region = {
@@ -229,9 +258,8 @@ int vm_create(struct vm *vm)
 	vm->created = true;
 	vm->system =
 		mmap(NULL, SYSTEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	vm->plain = mmap(NULL, PLAIN_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (vm->system == MAP_FAILED || vm->plain == MAP_FAILED) {
+	vm->plain = backing_map(PLAIN_SIZE);
+	if (vm->system == MAP_FAILED || !vm->plain) {
 		ret = -errno;
 		goto out_close;
 	}

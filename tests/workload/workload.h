@@ -251,6 +251,8 @@ void scenario_help(FILE *out);
 /* vm.c */
 int kvm_check(void);
 int vm_create(struct vm *vm);
+void *backing_map(u64 size);
+void backing_unmap(void *memory, u64 size);
 void vm_close(struct vm *vm);
 int vcpu_run(struct ctx *ctx);
 int vcpu_submit(struct vcpu *vcpu, int (*job)(struct vcpu *vcpu, void *arg), void *arg);
