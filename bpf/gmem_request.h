@@ -62,15 +62,16 @@ static __always_inline struct request *begin_request(__u32 kind)
 	return r;
 }
 
-static __always_inline void begin_convert(__u64 gfn, __u64 pages, __u64 attributes)
+/* @asked: what the kernel itself says that was asked for; else it is still to be read. */
+static __always_inline void begin_convert(bool asked, __u64 start, __u64 end, __u64 attributes)
 {
 	struct request *r = begin_request(REQUEST_CONVERT);
 
 	if (!r)
 		return;
 	r->judged = 0;
-	r->gfn = gfn;
-	r->pages = pages;
+	r->gfn = start;
+	r->pages = asked ? end - start : GMEM_UNKNOWN;
 	r->attributes = attributes;
 	r->start_ns = bpf_ktime_get_ns();
 }
@@ -86,8 +87,9 @@ static __always_inline void judge_request(bool redundant)
 	r->judged = 1;
 }
 
-static __always_inline void begin_bind(struct kvm *kvm, struct file *file, __u64 pages)
+static __always_inline void begin_bind(struct kvm *kvm, struct kvm_memory_slot *slot, __u64 offset)
 {
+	struct file *file = slot->gmem.file;
 	struct request *r;
 
 	if (!get_inst(kvm, file->f_inode))
@@ -96,7 +98,7 @@ static __always_inline void begin_bind(struct kvm *kvm, struct file *file, __u64
 	if (!r)
 		return;
 	inst_key(&r->inst, file->f_inode);
-	r->pages = pages;
+	r->pages = slot->npages;
 }
 
 /* A conversion that failed, or was not followed: what it asked for is in the VMM's memory. */
@@ -120,11 +122,10 @@ static __noinline int end_unasked(struct kvm *kvm, int pid, unsigned long arg, l
 	return 0;
 }
 
-static __always_inline void end_convert(struct file *filp, unsigned long arg, long ret)
+static __always_inline void end_convert(void *ctx, struct kvm *kvm, unsigned long arg, long ret)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct request *r = request_of(task, REQUEST_CONVERT);
-	struct kvm *kvm = filp->private_data;
 	__u64 ns, changed = GMEM_UNKNOWN;
 	__u32 direction;
 
@@ -145,10 +146,9 @@ static __always_inline void end_convert(struct file *filp, unsigned long arg, lo
 	r->task = 0;
 }
 
-static __always_inline void end_bind(struct file *filp, unsigned long arg, long ret)
+static __always_inline void end_bind(void *ctx, struct kvm *kvm, unsigned long arg, long ret)
 {
 	struct request *r = request_of(bpf_get_current_task_btf(), REQUEST_BIND);
-	struct kvm *kvm = filp->private_data;
 	struct region_abi region;
 	struct gmem_inst *inst;
 

@@ -17,6 +17,7 @@
 #include "gmem_trace.h"
 #include "gmem_count.h"
 #include "gmem_request.h"
+#include "gmem_request_at.h"
 #include "gmem_read.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -168,53 +169,6 @@ int BPF_PROG(tp_populate, struct kvm *kvm, struct inode *inode, unsigned long lo
 }
 
 /* --- KVM's own functions --- */
-
-/* Requests to a VM: gmem_request.h. */
-SEC("?fexit")
-int BPF_PROG(fn_ioctl_done, struct file *filp, unsigned int cmd, unsigned long arg, long ret)
-{
-	if (cmd == KVM_SET_MEMORY_ATTRIBUTES && fn_converts)
-		end_convert(filp, arg, ret);
-	else if (cmd == KVM_SET_USER_MEMORY_REGION2 && fn_binds)
-		end_bind(filp, arg, ret);
-	return 0;
-}
-
-/* A conversion begins: a tracepoint of newer kernels, which knows neither the VM nor the result. */
-SEC("?tp_btf/kvm_vm_set_mem_attributes")
-int BPF_PROG(tp_asked, unsigned long long start, unsigned long long end, unsigned long attributes)
-{
-	begin_convert(start, end - start, attributes);
-	return 0;
-}
-
-/* The same where there is no such tracepoint. */
-SEC("?fentry")
-int BPF_PROG(fn_ioctl, struct file *filp, unsigned int cmd)
-{
-	if (cmd == KVM_SET_MEMORY_ATTRIBUTES)
-		begin_convert(0, GMEM_UNKNOWN, 0);
-	return 0;
-}
-
-/* Does the range have these attributes already? KVM asks once per conversion that is well-formed. */
-SEC("?fexit")
-int BPF_PROG(fn_range_has, struct kvm *kvm, unsigned long long start, unsigned long long end,
-	     unsigned long mask, unsigned long attrs, unsigned char ret)
-{
-	/* A bool is the lowest byte, the rest of the register is anything. */
-	judge_request(ret & 1);
-	return 0;
-}
-
-SEC("?fexit")
-int BPF_PROG(fn_bound, struct kvm *kvm, struct kvm_memory_slot *slot, unsigned int fd,
-	     unsigned long long offset, int ret)
-{
-	if (!ret)
-		begin_bind(kvm, slot->gmem.file, slot->npages);
-	return 0;
-}
 
 SEC("?fexit")
 int BPF_PROG(fn_create, struct kvm *kvm, struct kvm_create_guest_memfd *args, int ret)
