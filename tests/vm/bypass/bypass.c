@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../../../src/ctl/hooks.h"
@@ -279,8 +280,17 @@ static bool print_line(const struct bypass_case *c, const struct verdict *v)
 	return good;
 }
 
+static long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 static int run(char **names)
 {
+	long start;
 	static int bare[1024];
 	unsigned int nr = 0, bad = 0, n = 0, absent = 0;
 	struct verdict v;
@@ -289,8 +299,13 @@ static int run(char **names)
 	{
 		if (n == sizeof(bare) / sizeof(bare[0]))
 			abort();
-		if (c->attempt && wanted(c->id, names))
+		start = now_ms();
+		if (c->attempt && wanted(c->id, names)) {
 			bare[n] = apart(c, attempt);
+			if (bypass_run.verbose)
+				fprintf(stderr, "%s: %ld ms without a policy\n", c->id,
+					now_ms() - start);
+		}
 		n++;
 	}
 	printf("%-4s %-62s %-10s %-18s %-18s\n", "No.", "Path", "Lane", "Expected", "Got");
@@ -301,7 +316,10 @@ static int run(char **names)
 
 		if (!wanted(c->id, names))
 			continue;
+		start = now_ms();
 		v = c->whole ? run_whole(c) : judge(c, without);
+		if (bypass_run.verbose)
+			fprintf(stderr, "%s: %ld ms\n", c->id, now_ms() - start);
 		nr++;
 		absent += v.outcome == BYPASS_absent;
 		bad += !print_line(c, &v);

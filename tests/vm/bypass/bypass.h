@@ -139,7 +139,7 @@ struct bypass_case {
 	unsigned int limit; /* seconds, 0: BYPASS_LIMIT */
 };
 
-#define BYPASS_LIMIT 30
+#define BYPASS_LIMIT 120
 
 /* The tables end with an entry without id. */
 #define BYPASS_AREAS(X) \

@@ -69,8 +69,10 @@ static int take_told(int peer)
 	struct cmsghdr *cmsg;
 	int one = 1, fd;
 
-	if (setsockopt(peer, SOL_SOCKET, SO_RIGHTS_NOTRUNC, &one, sizeof(one)))
+	if (setsockopt(peer, SOL_SOCKET, SO_RIGHTS_NOTRUNC, &one, sizeof(one))) {
+		recv_fd(peer, 0);
 		return ENDED_ABSENT;
+	}
 	if (recvmsg(peer, &msg, 0) != 1)
 		return broken("recvmsg");
 	cmsg = CMSG_FIRSTHDR(&msg);
