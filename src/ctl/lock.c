@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -117,6 +118,23 @@ static const char *differs(const struct standing *standing, unsigned int manager
 	return NULL;
 }
 
+/*
+ * The mounts that hold the pins are kept, in the namespace of who locks it: one that ends with a
+ * unit or a container would take them with it.
+ */
+static int check_namespace(void)
+{
+	struct stat own, first;
+
+	if (stat("/proc/self/ns/mnt", &own) || stat("/proc/1/ns/mnt", &first))
+		return log_error(-errno, NULL, NULL, "look at the mount namespace");
+	if (own.st_dev == first.st_dev && own.st_ino == first.st_ino)
+		return 0;
+	return log_error(-EPERM, "it is in another mount namespace than process 1",
+			 "in a unit, leave out what gives it one (PrivateMounts=, ProtectSystem=)",
+			 "lock the policy");
+}
+
 int lock_check_self(const struct store *store, unsigned int slot)
 {
 	struct in_force force = {
@@ -127,6 +145,9 @@ int lock_check_self(const struct store *store, unsigned int slot)
 	const char *why;
 	int ret;
 
+	ret = check_namespace();
+	if (ret)
+		return ret;
 	who = malloc(sizeof(*who));
 	if (!who)
 		return log_error(-ENOMEM, NULL, NULL, "look at this process");

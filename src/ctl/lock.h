@@ -41,7 +41,7 @@ int lock_allows_slot(const struct store *store, unsigned int slot, bool enforce,
 int lock_plan(const struct hooks *hooks, struct plan *plan);
 
 /**
- * lock_check_self - is this process the manager of the policy in a slot?
+ * lock_check_self - is this process the manager of the policy in a slot, and may it lock here?
  *
  * Return: 0; -EPERM if it is not, with what differs; another negative errno. Explained.
  */

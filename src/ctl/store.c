@@ -285,6 +285,7 @@ static int fill_classes(struct store *store, unsigned int slot, const struct com
 
 static int fill_source(struct store *store, unsigned int slot, const struct policy *policy)
 {
+	DECLARE_LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_RDONLY_PROG);
 	size_t len = policy ? policy->source_len : 0;
 	__u32 zero = 0;
 	char *text;
@@ -296,9 +297,10 @@ static int fill_source(struct store *store, unsigned int slot, const struct poli
 		return -ENOMEM;
 	if (len)
 		memcpy(text, policy->source, len);
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "source", sizeof(zero), (__u32)len + 1, 1, NULL);
+	/* Nobody writes to it again, also not who gets hold of it before a lock knows of it. */
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "source", sizeof(zero), (__u32)len + 1, 1, &opts);
 	ret = fd < 0 ? -errno : 0;
-	if (!ret && bpf_map_update_elem(fd, &zero, text, BPF_ANY))
+	if (!ret && (bpf_map_update_elem(fd, &zero, text, BPF_ANY) || bpf_map_freeze(fd)))
 		ret = -errno;
 	if (!ret)
 		ret = pins_add_source(store->pins, slot, fd);
