@@ -2,7 +2,7 @@
 /*
  * gmemctl refresh: an executable is replaced as a package manager does it, by another file of its
  * name. What runs goes on, what begins is recognised after the refresh and not before. Runs as root
- * in each lane.
+ * in each lane, once in each boot: the last case leaves a locked policy.
  *
  *   policy_refresh_test [CASE...]
  */
@@ -120,6 +120,20 @@ static int refresh(bool forget)
 {
 	refresh_report_free(&report);
 	return loader_refresh(NULL, forget, &report);
+}
+
+/* Return: 0, another number: it could not. */
+static int refresh_by(const char *exe)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		execl(exe, exe, "--refresh", NULL);
+		_exit(ASKED_NOT);
+	}
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status)
+								    : ASKED_NOT;
 }
 
 static __u64 generation(void)
@@ -306,19 +320,82 @@ static void test_many(void)
 	policy_unload();
 }
 
+/* A removed file's number is given again: on ext4 to the next one. The generation is another. */
+static void test_number(void)
+{
+	static const char image[] = "/tmp/refresh.img", disk[] = "/tmp/refresh-disk";
+	static const char exe[] = "/tmp/refresh-disk/vmm";
+	struct stat old, new;
+	char cmd[512];
+
+	if (system("command -v mkfs.ext4 >/dev/null")) {
+		printf("number: skipped, there is no mkfs.ext4 (Debian: e2fsprogs)\n");
+		return;
+	}
+	snprintf(cmd, sizeof(cmd),
+		 "modprobe -qa loop ext4; truncate -s 64M %s && mkfs.ext4 -q -F %s && mkdir -p %s "
+		 "&& mount -t ext4 $(losetup -f --show %s) %s && cp /proc/%d/exe %s",
+		 image, image, disk, image, disk, getpid(), exe);
+	if (system(cmd) || stat(exe, &old))
+		give_up(cmd);
+	load("subjects: { vmm: { exe: /tmp/refresh-disk/vmm } }\n"
+	     "rules: [ { name: vmm, allow: [create], subjects: [vmm] } ]\n");
+	CHECK(run(exe) == 0, "the file");
+	snprintf(cmd, sizeof(cmd), "rm %s && cp /proc/%d/exe %s", exe, getpid(), exe);
+	if (system(cmd) || stat(exe, &new))
+		give_up(cmd);
+	CHECK(old.st_ino == new.st_ino, "another number: %lu and %lu", old.st_ino, new.st_ino);
+	CHECK(run(exe) == EACCES, "another file of its number");
+	CHECK(!refresh(true) && report.changed && report.forgotten == 1, "refresh");
+	CHECK(report.subjects[0].before.ino == report.subjects[0].now.ino, "another number");
+	CHECK(run(exe) == 0, "the other file");
+	policy_unload();
+	if (umount(disk))
+		give_up("umount");
+}
+
+/* Under lock the manager alone refreshes, and it is still locked. */
+static void test_locked(void)
+{
+	struct loader_status status;
+	char self[PATH_MAX] = "";
+	char *text;
+
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+		give_up("/proc/self/exe");
+	install(VMM);
+	text = policy_text(1U << GMEM_DO_create,
+			   "subjects: { vmm: { exe: " VMM " }, me: { exe: %s } }\n"
+			   "manager: me\n"
+			   "rules: [ { name: vmm, allow: [create], subjects: [vmm] } ]\n",
+			   self);
+	CHECK(!policy_load(text, true, POLICY_LOCK), "lock");
+	free(text);
+	install(VMM);
+	CHECK(refresh_by(VMM) != 0 && run(VMM) == EACCES, "by another");
+	CHECK(!refresh(false) && report.changed && run(VMM) == 0, "by the manager");
+	policy_status(&status);
+	CHECK(status.locked, "not locked any more");
+	install(VMM);
+	CHECK(refresh_by(VMM) != 0 && run(VMM) == EACCES, "by another, after that");
+	CHECK(refresh_by(self) == 0 && run(VMM) == 0, "by the manager started anew");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
 } cases[] = {
 	{ "upgrade", test_upgrade }, { "rollback", test_rollback }, { "link", test_link },
 	{ "missing", test_missing }, { "classes", test_classes },   { "others", test_others },
-	{ "many", test_many },
+	{ "many", test_many },	     { "number", test_number },	    { "locked", test_locked },
 };
 
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "--play"))
 		return play();
+	if (argc > 1 && !strcmp(argv[1], "--refresh"))
+		return refresh(false) ? 1 : 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_setup("policy_refresh_test", false, getenv("VERBOSE") ? 1 : 0);
 	policy_unload();
