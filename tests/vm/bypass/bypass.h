@@ -153,7 +153,10 @@ struct bypass_case {
 	X(identity)     \
 	X(supervised)   \
 	X(guards)       \
-	X(harmless)
+	X(harmless)     \
+	X(lock_early)   \
+	X(lock_objects) \
+	X(lock_mounts)
 
 #define X(name) extern const struct bypass_case bypass_##name[];
 BYPASS_AREAS(X)
@@ -169,6 +172,7 @@ extern struct bypass_run {
 	bool verbose;
 	unsigned int
 		carried; /* operations that this kernel can deny, without --strict-ioctl: bits */
+	int bare;	 /* what the case's attempt returned without a policy, if it has one */
 } bypass_run;
 
 /* --- players (stage.c) --- */

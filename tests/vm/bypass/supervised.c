@@ -42,12 +42,12 @@ static int filter(unsigned int with, unsigned int flags)
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
 }
 
-static int answer(int listener, const struct seccomp_notif *call)
+/* The loader looks whether /etc/ld.so.preload is there, before it opens anything: it is. */
+static int answer(int listener, const struct seccomp_notif *call, bool listed)
 {
 	struct seccomp_notif_resp reply = { .id = call->id };
 
-	/* The loader looks whether /etc/ld.so.preload is there: it is. */
-	if (call->data.nr != SYS_access)
+	if (listed || call->data.nr != SYS_access)
 		reply.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply);
 }
@@ -73,7 +73,7 @@ static int supervise(int listener, pid_t pid)
 		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call))
 			break;
 		if (listed || call.data.nr != SYS_openat) {
-			answer(listener, &call);
+			answer(listener, &call, listed);
 			continue;
 		}
 		listed = true;

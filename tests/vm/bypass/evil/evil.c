@@ -2,15 +2,19 @@
 /*
  * Foreign code in somebody else's program: a library and a loader (PT_INTERP) in one, with nothing
  * that it needs itself. Wherever it gets to run it creates an instance and ends the process: with 0
- * or with the errno. Where TAME is, with 0 and nothing else.
+ * or with the errno. Where TAME is, with 0 and nothing else; where OPENS is, it opens the policy's
+ * map instead.
  */
 #include <asm/unistd.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 
 #include "../../../workload/kvm_compat.h"
 
 #define BROKEN 207 /* ENDED_BROKEN of bypass.h */
 #define TAME   "/tmp/bypass/tame"
+#define OPENS  "/tmp/bypass/opens"
+#define PIN    "/sys/fs/bpf/gmem/maps/active"
 
 static long call(long number, long a, long b, long c, long d)
 {
@@ -35,6 +39,16 @@ __attribute__((force_align_arg_pointer)) void evil(void)
 
 	if (!call(__NR_access, (long)TAME, 0, 0, 0))
 		call(__NR_exit_group, 0, 0, 0, 0);
+	if (!call(__NR_access, (long)OPENS, 0, 0, 0)) {
+		/* The beginning of union bpf_attr, as BPF_OBJ_GET wants it. */
+		struct {
+			__u64 pathname;
+			__u64 rest;
+		} attr = { .pathname = (__u64)PIN };
+
+		fd = call(__NR_bpf, BPF_OBJ_GET, (long)&attr, sizeof(attr), 0);
+		call(__NR_exit_group, fd < 0 ? -fd : 0, 0, 0, 0);
+	}
 	kvm = call(__NR_openat, AT_FDCWD, (long)"/dev/kvm", O_RDWR, 0);
 	vm = call(__NR_ioctl, kvm, KVM_CREATE_VM, 0, 0);
 	fd = vm < 0 ? -BROKEN : call(__NR_ioctl, vm, KVM_CREATE_GUEST_MEMFD, (long)&args, 0);

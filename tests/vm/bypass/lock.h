@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Cases of the lock. A lock lasts until the kernel ends, so these are the last cases of a run: all
+ * attempts are made without it first, on a policy that is not locked.
+ */
+#ifndef BYPASS_LOCK_H
+#define BYPASS_LOCK_H
+
+#include "bypass.h"
+
+#define PINS	   "/sys/fs/bpf/gmem"
+#define ACTIVE_PIN PINS "/maps/active"
+#define GMEMCTL	   BYPASS_DIR "/gmemctl" /* the manager */
+
+#define LOCK GMEM_DO_GUARD(GMEM_GUARD_lock)
+
+/* Run the manager: as a format of its arguments. Return: its exit status, ENDED_BROKEN. */
+int gmemctl(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Write @text to the file of policies that are locked. */
+#define LOCK_POLICY BYPASS_DIR "/locked.yaml"
+int lock_write_policy(const char *head, const char *rules);
+/* The usual one: A may all, the manager is GMEMCTL. */
+int lock_usual_policy(const char *head);
+
+/* A policy that is not locked, in force. Return: 0 or ENDED_BROKEN. */
+int lock_load_unlocked(void);
+
+/* For attempts: @go on a policy in force, locked or not; what it broke is mended where it can be. */
+int lock_try(int (*go)(void));
+/* The judgement of cases that have one. */
+int lock_judge(const struct bypass_case *c);
+
+bool lock_is_on(void);
+void lock_is_on_now(void);
+
+/* Is X allowed what the policy denies it? Return: 0: it is; ENDED_NOTHING. */
+int lock_policy_is_off(void);
+
+/* Store 0 as what is in force: no policy. Return: 0 or an errno. */
+int lock_switch_off(int active_fd);
+
+/* A load takes seconds, and more where the machine has other things to do. */
+#define LOCK_LIMIT 200
+
+#define LOCK_CASE(number, what, fn, ...)                                                    \
+	{                                                                                   \
+		.id = number, .path = what, .op = LOCK, .attempt = fn, .whole = lock_judge, \
+		.limit = LOCK_LIMIT, __VA_ARGS__                                            \
+	}
+
+#endif

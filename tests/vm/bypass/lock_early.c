@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who has something of the policy when the lock comes keeps it: then there must be no lock. And
+ * what must hold without a lock: enforcement while gmemctl works, is killed, or cannot attach.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "lock.h"
+#include "puppet.h"
+
+/* --- 90: held when the lock comes --- */
+
+/*
+ * Lock while something is held. Where that is refused @use is not tried; where it is not, the lock
+ * is there, and what is held shows what it is worth.
+ */
+static int lock_while(int (*use)(void))
+{
+	int ret;
+
+	if (bypass_run.falsify) {
+		ret = use();
+		bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
+		return ret;
+	}
+	if (lock_is_on())
+		return failed("locked already: this case comes before the lock");
+	ret = gmemctl("load --lock %s", LOCK_POLICY);
+	if (ret) {
+		bypass_is(BYPASS_stopped);
+		return EBUSY;
+	}
+	lock_is_on_now();
+	ret = use();
+	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
+	return ret;
+}
+
+static volatile __u64 *held_word;
+
+static int use_word(void)
+{
+	__u64 word = *held_word;
+	int ret;
+
+	*held_word = 0;
+	ret = lock_policy_is_off();
+	*held_word = word;
+	return ret;
+}
+
+/* No descriptor is left: only the mapping. */
+static int held_mapping(const struct bypass_case *c)
+{
+	int fd;
+
+	(void)c;
+	if (lock_load_unlocked())
+		return ENDED_BROKEN;
+	fd = bpf_obj_get(ACTIVE_PIN);
+	held_word = fd < 0 ? MAP_FAILED
+			   : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (held_word == MAP_FAILED)
+		return broken("mmap of the map");
+	close(fd);
+	return lock_while(use_word);
+}
+
+static int held_fd;
+
+static int use_fd(void)
+{
+	return lock_switch_off(held_fd);
+}
+
+static int held_descriptor(const struct bypass_case *c)
+{
+	(void)c;
+	if (lock_load_unlocked())
+		return ENDED_BROKEN;
+	held_fd = bpf_obj_get(ACTIVE_PIN);
+	return held_fd < 0 ? broken(ACTIVE_PIN) : lock_while(use_fd);
+}
+
+static int held_socket[2];
+
+static int use_socket(void)
+{
+	held_fd = recv_fd(held_socket[0], 0);
+	return held_fd < 0 ? ENDED_NOTHING : use_fd();
+}
+
+/* No process has it: it is under way. */
+static int held_in_socket(const struct bypass_case *c)
+{
+	int fd;
+
+	(void)c;
+	if (lock_load_unlocked() || socket_pair(held_socket))
+		return ENDED_BROKEN;
+	fd = bpf_obj_get(ACTIVE_PIN);
+	if (fd < 0 || send_fd(held_socket[1], fd))
+		return broken(ACTIVE_PIN);
+	close(fd);
+	return lock_while(use_socket);
+}
+
+/* A program that stores 0 into the map when it is run. */
+static int switching_program(int map)
+{
+	const struct bpf_insn code[] = {
+		{ .code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_10, .off = -4 },
+		{ .code = BPF_LD | BPF_IMM | BPF_DW,
+		  .dst_reg = BPF_REG_1,
+		  .src_reg = BPF_PSEUDO_MAP_FD,
+		  .imm = map },
+		{ 0 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_10 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -4 },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_map_lookup_elem },
+		{ .code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = BPF_REG_0, .off = 1 },
+		{ .code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+
+	return bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "own", "GPL", code,
+			     sizeof(code) / sizeof(code[0]), NULL);
+}
+
+static int use_program(void)
+{
+	char packet[64] = "";
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet));
+
+	return bpf_prog_test_run_opts(held_fd, &run) ? broken("running it") : lock_policy_is_off();
+}
+
+static int held_by_program(const struct bypass_case *c)
+{
+	int map;
+
+	(void)c;
+	if (lock_load_unlocked())
+		return ENDED_BROKEN;
+	map = bpf_obj_get(ACTIVE_PIN);
+	held_fd = map < 0 ? -1 : switching_program(map);
+	if (held_fd < 0)
+		return broken("a program with the map");
+	close(map);
+	return lock_while(use_program);
+}
+
+static int use_outer(void)
+{
+	__u32 zero = 0, id;
+
+	if (bpf_map_lookup_elem(held_fd, &zero, &id))
+		return broken("the outer map");
+	/* Only its number: what a program finds in it is the map itself. */
+	return 0;
+}
+
+static int held_in_map(const struct bypass_case *c)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+	__u32 zero = 0;
+	int map;
+
+	(void)c;
+	if (lock_load_unlocked())
+		return ENDED_BROKEN;
+	map = bpf_obj_get(ACTIVE_PIN);
+	opts.inner_map_fd = (__u32)map;
+	held_fd = map < 0 ? -1
+			  : bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "outer", 4, 4, 1, &opts);
+	if (held_fd < 0 || bpf_map_update_elem(held_fd, &zero, &map, BPF_ANY))
+		return broken("a map with the map in it");
+	close(map);
+	return lock_while(use_outer);
+}
+
+/* --- 43: gmemctl itself --- */
+
+/* Waits for its standard input, which does not come. */
+static pid_t start_gmemctl(int *input)
+{
+	int pipe_fds[2];
+	pid_t pid;
+
+	if (gmemctl("--help") || pipe2(pipe_fds, O_CLOEXEC))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		/* It does not like what it reads in the end. */
+		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 2);
+		dup2(pipe_fds[0], 0);
+		execl(GMEMCTL, GMEMCTL, "check", "-", NULL);
+		_exit(ENDED_BROKEN);
+	}
+	close(pipe_fds[0]);
+	*input = pipe_fds[1];
+	return pid;
+}
+
+/* Has it become gmemctl yet? */
+static int wait_for_exec(pid_t pid)
+{
+	char path[64], exe[256];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	for (int i = 0; i < 1000; i++) {
+		len = readlink(path, exe, sizeof(exe) - 1);
+		exe[len < 0 ? 0 : len] = '\0';
+		if (!strcmp(exe, GMEMCTL))
+			return 0;
+		usleep(10000);
+	}
+	return failed("gmemctl does not start");
+}
+
+static int attach_to_one(int peer)
+{
+	struct puppet p;
+	int ret;
+
+	ret = puppet_meet(peer, &p) ?: puppet_attach(&p);
+	return ret ?: puppet_detach(&p);
+}
+
+static int attach_to_gmemctl(void)
+{
+	struct puppet p = { 0 };
+	int input = -1, pair[2], ret;
+	pid_t pid, x;
+
+	pid = start_gmemctl(&input);
+	if (pid < 0 || wait_for_exec(pid) || socket_pair(pair))
+		return broken(GMEMCTL);
+	p.pid = (uint64_t)pid;
+	x = player_start(WHO_x, attach_to_one, pair[0]);
+	ret = puppet_introduce(pair[1], &p) ?: player_wait(x);
+	close(input);
+	waitpid(pid, NULL, 0);
+	return ret;
+}
+
+/* --- 44: while gmemctl loads, and is killed --- */
+
+static int try_until_told(int peer)
+{
+	uint64_t attempts = 0, got_in = 0;
+	struct vmm v;
+	char byte;
+
+	if (vmm_open(&v, PLAIN))
+		return ENDED_BROKEN;
+	while (recv(peer, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0) {
+		attempts++;
+		got_in += vmm_create(&v) != EACCES;
+	}
+	if (!attempts || recv(peer, &byte, 1, 0) < 0 || tell(peer, attempts))
+		return broken("the end of the attempts");
+	return got_in ? 0 : EACCES;
+}
+
+#define LOADS 24
+
+/* Every other one is killed, later and later. */
+static int load_and_kill(void)
+{
+	for (int i = 0; i < LOADS; i++) {
+		pid_t pid;
+
+		if (i % 2) {
+			if (gmemctl("load %s", LOCK_POLICY))
+				return failed("gmemctl load");
+			continue;
+		}
+		pid = fork();
+		if (!pid) {
+			int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+			dup2(null, 1);
+			dup2(null, 2);
+			execl(GMEMCTL, GMEMCTL, "load", LOCK_POLICY, NULL);
+			_exit(ENDED_BROKEN);
+		}
+		usleep((useconds_t)i * 20000);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	return 0;
+}
+
+static int uninterrupted(const struct bypass_case *c)
+{
+	struct counts before, after;
+	uint64_t attempts = 0;
+	int pair[2], ret;
+	char byte = 0;
+	pid_t x;
+
+	(void)c;
+	if ((!bypass_run.falsify && lock_load_unlocked()) || socket_pair(pair))
+		return ENDED_BROKEN;
+	counts_read(&before);
+	x = player_start(WHO_x, try_until_told, pair[0]);
+	ret = bypass_run.falsify ? 0 : load_and_kill();
+	if (send(pair[1], &byte, 1, MSG_NOSIGNAL) != 1 || hear(pair[1], &attempts))
+		return broken("the end of the attempts");
+	ret = player_wait(x) ?: ret;
+	counts_read(&after);
+	bypass_is(ret == EACCES ? BYPASS_stopped : BYPASS_possible);
+	if (ret == EACCES &&
+	    after.denied[GMEM_DO_create] - before.denied[GMEM_DO_create] < attempts)
+		return failed("%llu attempts, fewer denials", (unsigned long long)attempts);
+	gmemctl("unload");
+	return ret;
+}
+
+/* --- 53: it cannot be attached --- */
+
+/* As many as the kernel calls at one place. */
+#define ENOUGH 38
+
+static int crowd(int *links, int *program)
+{
+	const struct bpf_insn code[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_LSM_MAC);
+	int n;
+
+	opts.attach_btf_id = (__u32)libbpf_find_vmlinux_btf_id("file_receive", BPF_LSM_MAC);
+	for (n = 0; n < ENOUGH; n++) {
+		program[n] = bpf_prog_load(BPF_PROG_TYPE_LSM, "own", "GPL", code, 2, &opts);
+		links[n] = program[n] < 0 ? -1 : bpf_raw_tracepoint_open(NULL, program[n]);
+		if (links[n] < 0)
+			break;
+	}
+	return n;
+}
+
+/* A load that cannot attach all says so, and leaves nothing. */
+static int crowded_out(const struct bypass_case *c)
+{
+	int links[ENOUGH], programs[ENOUGH], n, ret;
+
+	(void)c;
+	gmemctl("unload");
+	if (lock_usual_policy(""))
+		return ENDED_BROKEN;
+	n = crowd(links, programs);
+	if (!n)
+		return broken("LSM programs");
+	ret = bypass_run.falsify ? 0 : gmemctl("load %s", LOCK_POLICY);
+	for (int i = 0; i < n; i++) {
+		close(links[i]);
+		close(programs[i]);
+	}
+	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
+	if (ret && !access(PINS, F_OK))
+		return failed("something is left in " PINS);
+	if (ret && lock_policy_is_off())
+		return failed("something still denies");
+	if (!bypass_run.falsify && (gmemctl("load %s", LOCK_POLICY) || gmemctl("unload")))
+		return failed("it does not load afterwards either");
+	return ret ? E2BIG : 0;
+}
+
+const struct bypass_case bypass_lock_early[] = {
+	{ .id = "43",
+	  .path = "PTRACE_ATTACH to gmemctl, which the policy names",
+	  .op = GMEM_DO_GUARD(GMEM_GUARD_trace),
+	  .policy = "subjects:\n"
+		    "  m: { exe: " GMEMCTL " }\n"
+		    "rules:\n"
+		    "  - { name: m, allow: create, subjects: [m] }\n",
+	  .attempt = attach_to_gmemctl,
+	  EVERYWHERE(STOPPED(EPERM)) },
+	{ .id = "44",
+	  .path = "attempts all the time while gmemctl loads and is killed",
+	  .whole = uninterrupted,
+	  .limit = LOCK_LIMIT,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "53",
+	  .path = "a hook that takes no more programs: no half of a policy",
+	  .whole = crowded_out,
+	  .limit = LOCK_LIMIT,
+	  EVERYWHERE(STOPPED(E2BIG)) },
+	{ .id = "90",
+	  .path = "a map of the policy mapped before the lock, without a descriptor",
+	  .whole = held_mapping,
+	  .limit = LOCK_LIMIT,
+	  EVERYWHERE(STOPPED(EBUSY)) },
+	{ .id = "90b",
+	  .path = "a descriptor of a map, held before the lock",
+	  .whole = held_descriptor,
+	  .limit = LOCK_LIMIT,
+	  EVERYWHERE(STOPPED(EBUSY)) },
+	{ .id = "90c",
+	  .path = "the same, under way in a socket",
+	  .whole = held_in_socket,
+	  .limit = LOCK_LIMIT,
+	  EVERYWHERE(STOPPED(EBUSY)) },
+	{ .id = "90d",
+	  .path = "a program of another that has a map of the policy",
+	  .whole = held_by_program,
+	  .limit = LOCK_LIMIT,
+	  EVERYWHERE(STOPPED(EBUSY)) },
+	{ .id = "90e",
+	  .path = "a map of maps that has one of the policy",
+	  .whole = held_in_map,
+	  .limit = LOCK_LIMIT,
+	  EVERYWHERE(STOPPED(EBUSY)) },
+	{ 0 },
+};
