@@ -372,7 +372,39 @@ static __noinline int judge_anew(struct task_struct *task, struct question *q)
 }
 
 /*
- * The same for the current task. What it was allowed before, under the same policy and as the same,
+ * An instance that is made while the programs are there and no policy is: the first one is being
+ * loaded. It is as old as those that were there before, unless the policy has come meanwhile: then
+ * that decides. Who loads looks whether any are noted after filling a slot and before putting it in
+ * force: either it sees this note, or its slot is marked here, or the policy is seen.
+ */
+static __noinline int note_early(struct task_struct *task, struct question *q)
+{
+	struct gmem_older_key key = {};
+	__u64 *active_word;
+	__u32 one = 1, slot;
+	struct gmem_slot *how;
+
+	if (!q)
+		return 0;
+	key.ino = q->ino;
+	key.dev = q->dev;
+	bpf_map_update_elem(&older, &key, &one, BPF_ANY);
+	for (slot = 0; slot < GMEM_SLOTS; slot++) {
+		__u32 at = slot;
+
+		how = bpf_map_lookup_elem(&slots, &at);
+		if (how)
+			__sync_lock_test_and_set(&how->older, 1);
+	}
+	slot = 0;
+	active_word = bpf_map_lookup_elem(&active, &slot);
+	if (!active_word || !*(volatile __u64 *)active_word)
+		return 0;
+	return judge_anew(task, q);
+}
+
+/*
+ * As judge_anew(), for the current task. What it was allowed before, under the same policy and as the same,
  * it is allowed again: such a decision was made wholly by this policy, and nothing else is read.
  */
 static __always_inline int judge(struct question *q)
@@ -388,7 +420,7 @@ static __always_inline int judge(struct question *q)
 		return 0;
 	word = *(volatile __u64 *)active_word;
 	if (!word)
-		return 0;
+		return q->fresh ? note_early(task, q) : 0;
 	tag = bpf_task_storage_get(&tags, task, NULL, 0);
 	if (!tag || tag->generation != GMEM_ACTIVE_GENERATION(word) || !(tag->plain >> op & 1))
 		return judge_anew(task, q);

@@ -99,7 +99,8 @@ struct gmem_slot {
 	__u32 by_flags; /* operations for which a rule looks at the instance's flags: bits */
 	__u32 by_type;	/* the same for the type of the VM */
 	__u32 older;	/* there are instances that are older than the policy */
-	__u32 pad;
+	__u32 kernel;	/* what else was found in the kernel: bits, see src/ctl/hooks.c */
+	__u64 present;	/* programs whose hook the kernel has: bits; 0: was not asked */
 };
 
 /* The event log: what went into it, and what was lost. */
@@ -152,7 +153,7 @@ struct gmem_older_key {
 #define GMEM_MAX_OLDER 65536
 #define GMEM_MAX_UIDS  4096 /* different users in a policy */
 
-_Static_assert(sizeof(struct gmem_slot) == 48, "slot");
+_Static_assert(sizeof(struct gmem_slot) == 56, "slot");
 _Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 32 + 8 * GMEM_DO_MAX +
 						  sizeof(struct gmem_work),
 	       "tag");

@@ -19,6 +19,9 @@
 #endif
 #define GMEM_FLAG_MMAP 1 /* GUEST_MEMFD_FLAG_MMAP */
 
+/* Is there where KVM is a module, and loaded. */
+#define BTF_OF_KVM "/sys/kernel/btf/kvm"
+
 #define LSMS "/sys/kernel/security/lsm"
 #define STUB "bpf_lsm_" /* each hook has a function of this name, for programs to be attached to */
 
@@ -167,19 +170,11 @@ static void note_name(const char *name, void *data)
 	}
 }
 
-int hooks_probe(struct hooks *hooks)
+/* What a kernel is without its types. Return: 0 or a negative errno that has been explained. */
+static int ask_system(struct hooks *hooks)
 {
-	int ret;
-
-	memset(hooks, 0, sizeof(*hooks));
 	ask_kvm(hooks);
-	ret = btf_names(BTF_OF_KERNEL, note_name, hooks);
-	if (ret == -ENOENT)
-		return log_error(-EOPNOTSUPP, "no type information (" BTF_OF_KERNEL ")",
-				 "use a kernel with CONFIG_DEBUG_INFO_BTF", "look at the kernel");
-	if (ret)
-		return log_error(ret, NULL, NULL, "read " BTF_OF_KERNEL);
-	if (!access("/sys/kernel/btf/kvm", R_OK))
+	if (!access(BTF_OF_KVM, R_OK))
 		hooks->knows_kvm = true;
 	read_lsms(hooks);
 	if (!(hooks->present & PROG(tag_exec)))
@@ -189,6 +184,45 @@ int hooks_probe(struct hooks *hooks)
 		return log_error(-EOPNOTSUPP, "bpf is not among the LSMs in " LSMS,
 				 "boot with lsm=...,bpf", "look at the kernel");
 	return 0;
+}
+
+int hooks_probe(struct hooks *hooks)
+{
+	int ret;
+
+	memset(hooks, 0, sizeof(*hooks));
+	ret = btf_names(BTF_OF_KERNEL, note_name, hooks);
+	if (ret == -ENOENT)
+		return log_error(-EOPNOTSUPP, "no type information (" BTF_OF_KERNEL ")",
+				 "use a kernel with CONFIG_DEBUG_INFO_BTF", "look at the kernel");
+	if (ret)
+		return log_error(ret, NULL, NULL, "read " BTF_OF_KERNEL);
+	return ask_system(hooks);
+}
+
+/* In struct gmem_slot.kernel */
+#define FOUND_VERITY	    1
+#define FOUND_TASK_FROM_PID 2
+#define FOUND_KVM	    4
+
+void hooks_remember(const struct hooks *hooks, struct gmem_slot *slot)
+{
+	slot->present = hooks->present;
+	slot->kernel = (hooks->has_verity ? FOUND_VERITY : 0) |
+		       (hooks->has_task_from_pid ? FOUND_TASK_FROM_PID : 0) |
+		       (hooks->knows_kvm && access(BTF_OF_KVM, R_OK) ? FOUND_KVM : 0);
+}
+
+int hooks_recall(struct hooks *hooks, const struct gmem_slot *slot)
+{
+	if (!slot->present)
+		return hooks_probe(hooks);
+	memset(hooks, 0, sizeof(*hooks));
+	hooks->present = slot->present;
+	hooks->has_verity = slot->kernel & FOUND_VERITY;
+	hooks->has_task_from_pid = slot->kernel & FOUND_TASK_FROM_PID;
+	hooks->knows_kvm = slot->kernel & FOUND_KVM;
+	return ask_system(hooks);
 }
 
 /* What the policy asks of an operation: whether anything is denied, and by what. */

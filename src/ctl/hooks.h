@@ -88,6 +88,13 @@ struct plan {
  */
 int hooks_probe(struct hooks *hooks);
 
+/*
+ * What was found is kept with the policy that is loaded, and is true until the kernel is another
+ * one: then nothing is pinned any more. Returns as hooks_probe().
+ */
+void hooks_remember(const struct hooks *hooks, struct gmem_slot *slot);
+int hooks_recall(struct hooks *hooks, const struct gmem_slot *slot);
+
 /**
  * hooks_plan - which programs, and what they guarantee
  * @policy: the policy, NULL: any

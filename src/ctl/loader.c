@@ -59,24 +59,21 @@ static int check_plan(const struct plan *plan, bool enforce)
 static int attach_programs(const struct pins *pins, const struct compiled *compiled,
 			   const struct load_options *opts, struct load_report *report)
 {
-	struct hooks hooks;
 	int ret, attempt;
 
-	ret = hooks_probe(&hooks);
-	if (ret)
-		return ret;
 	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
-		hooks_plan(&hooks, compiled->policy, opts->strict, &report->plan);
+		hooks_plan(&report->hooks, compiled->policy, opts->strict, &report->plan);
 		ret = check_plan(&report->plan, opts->enforce);
 		if (!ret && opts->lock)
-			ret = lock_plan(&hooks, &report->plan);
+			ret = lock_plan(&report->hooks, &report->plan);
 		if (ret)
 			return ret;
 		if (report->first)
-			ret = attach_first(pins, &hooks, report->plan.programs, opts->dry_run,
-					   &report->tagged);
+			ret = attach_first(pins, &report->hooks, report->plan.programs,
+					   opts->dry_run, &report->tagged);
 		else
-			ret = attach_more(pins, &hooks, report->plan.programs, opts->dry_run);
+			ret = attach_more(pins, &report->hooks, report->plan.programs,
+					  opts->dry_run);
 		if (ret != -EAGAIN)
 			return ret;
 	}
@@ -105,9 +102,11 @@ static int check_defaults(const struct store *store, const struct compiled *comp
 	return 0;
 }
 
-/* What is in force before: may it be replaced, and is there anything at all? */
+/*
+ * What is in force before: may it be replaced, and is there anything at all? @how: it was loaded
+ */
 static int check_before(const struct pins *pins, const struct compiled *compiled,
-			const struct load_options *opts, bool *any)
+			const struct load_options *opts, bool *any, struct gmem_slot *how)
 {
 	struct store store;
 	int ret = 0;
@@ -116,6 +115,8 @@ static int check_before(const struct pins *pins, const struct compiled *compiled
 	if (ret)
 		return ret;
 	*any = store_active(&store);
+	if (*any)
+		*how = store.slots[GMEM_ACTIVE_SLOT(store_active(&store))];
 	ret = lock_allows(&store, compiled, opts->lock, opts->enforce);
 	if (!ret && !opts->accept_default_change)
 		ret = check_defaults(&store, compiled);
@@ -138,7 +139,10 @@ static int adopt(const struct store *store)
 	return 0;
 }
 
-/* What is there before the first policy is not known to belong to it. */
+/*
+ * What is there before the first policy is not known to belong to it. What is made from now on
+ * until that is in force, the programs note themselves.
+ */
 static int note_older(const struct store *store, struct load_report *report)
 {
 	struct gmem_older_key key = { 0 };
@@ -159,6 +163,19 @@ static int note_older(const struct store *store, struct load_report *report)
 					 "note the instances that there are");
 	}
 	return 0;
+}
+
+/* Those that were noted before can be gone; who is not will be found. */
+static int take_stock(struct finder *finder, const struct store *store, bool take_in,
+		      struct load_report *report)
+{
+	int ret;
+
+	ret = adopt(store);
+	ret = ret ?: find_instances(finder, &report->found);
+	if (!ret && !take_in)
+		ret = note_older(store, report);
+	return ret;
 }
 
 static bool any_older(const struct store *store)
@@ -194,13 +211,16 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 			 (report->plan.guards_unmet & report->plan.guards_written) << GMEM_DO_MAX,
 		.by_flags = loader_looks_at(compiled->policy, POLICY_IF_flags),
 		.by_type = loader_looks_at(compiled->policy, POLICY_IF_vm_type),
-		.older = any_older(opened),
 	};
 	unsigned int slot = store_free_slot(store);
 	__u64 generation = store_next_generation(store);
 	int ret;
 
+	hooks_remember(&report->hooks, &how);
 	ret = store_fill(store, slot, generation, compiled, identities, &how);
+	/* In this order, see note_early() in bpf/gmem_judge.h: who notes one sets this afterwards. */
+	if (!ret && any_older(opened))
+		__atomic_store_n(&store->slots[slot].older, 1, __ATOMIC_SEQ_CST);
 	if (!ret && opts->lock)
 		ret = lock_check_self(store, slot);
 	if (ret) {
@@ -231,6 +251,7 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 		       const struct load_options *opts, struct load_report *report)
 {
 	struct gmem_identity *identities = NULL;
+	struct gmem_slot before = { 0 };
 	struct finder finder;
 	bool any = false;
 	struct store store;
@@ -243,7 +264,8 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	if (report->first)
 		ret = lock_allows(NULL, compiled, opts->lock, opts->enforce);
 	else
-		ret = check_before(pins, compiled, opts, &any);
+		ret = check_before(pins, compiled, opts, &any, &before);
+	ret = ret ?: hooks_recall(&report->hooks, &before);
 	if (ret)
 		return ret;
 	identities = calloc(compiled->nr_exes + 1, sizeof(*identities));
@@ -252,8 +274,7 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	finder_open(&finder, report->first ? NULL : pins);
 	ret = find_identities(&finder, compiled, identities);
 	ret = ret ?: attach_programs(pins, compiled, opts, report);
-	/* A first load that was killed has attached the programs, and no policy has decided yet. */
-	if (!ret && (!any || opts->adopt))
+	if (!ret && opts->dry_run && (!any || opts->adopt))
 		ret = find_instances(&finder, &report->found);
 	if (ret || opts->dry_run)
 		goto out;
@@ -263,11 +284,12 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	ret = store_open(&store, pins);
 	if (ret)
 		goto out;
-	if (opts->adopt)
-		ret = adopt(&store);
-	else if (!any)
-		ret = note_older(&store, report);
+	/* A first load that was killed has attached the programs, and no policy has decided yet. */
+	if (!any || opts->adopt)
+		ret = take_stock(&finder, &store, opts->adopt, report);
 	ret = ret ?: put_in_force(&store, compiled, identities, opts, report);
+	if (!ret && opts->adopt)
+		ret = adopt(&store);
 	store_close(&store);
 out:
 	finder_close(&finder);
@@ -331,8 +353,7 @@ static int check_enforceable(const struct store *store, unsigned int slot)
 	if (!unmet)
 		return 0;
 	return log_error(-EOPNOTSUPP, "no hook of this kernel sees what its rules look at",
-			 "gmemctl load --mode enforce says which hook is missing",
-			 "enforce %s %s",
+			 "gmemctl load --mode enforce says which hook is missing", "enforce %s %s",
 			 unmet & OPS_ALL ? "the rules for" : "the guard",
 			 subject_of_event((uint32_t)__builtin_ctz(unmet)));
 }
@@ -425,7 +446,8 @@ int loader_unload(const char *dir)
 		if (ret)
 			goto out;
 	}
-	/* What another version has left can be taken away too; what is locked shows itself to none. */
+	/* What another version has left can be taken away too; what is locked shows itself to none.
+	 */
 	if (ret == -EACCES)
 		goto out;
 	ret = pins_remove(&pins);

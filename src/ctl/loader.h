@@ -27,6 +27,7 @@ struct load_options {
 };
 
 struct load_report {
+	struct hooks hooks;
 	struct plan plan;
 	struct found_list found; /* instances that are older than the programs */
 	bool first;		 /* the programs were attached now */
@@ -55,13 +56,13 @@ __u32 loader_looks_at(const struct policy *policy, enum policy_condition conditi
 void load_report_free(struct load_report *report);
 
 struct loader_status {
-	bool loaded;   /* programs are attached */
-	__u64 word;    /* what is in force, 0: nothing */
-	char name[64]; /* of the policy */
-	bool locked;   /* until the next boot, by the manager only */
+	bool loaded;	  /* programs are attached */
+	__u64 word;	  /* what is in force, 0: nothing */
+	char name[64];	  /* of the policy */
+	bool locked;	  /* until the next boot, by the manager only */
 	char manager[64]; /* the subject, "": none is named */
 	bool silenced;	  /* kernel.ftrace_enabled=0: the kernel calls no programs */
-	int previous;  /* the slot that rollback puts in force, -1: none */
+	int previous;	  /* the slot that rollback puts in force, -1: none */
 	char previous_name[64];
 	struct gmem_slot how;
 	uint64_t programs; /* attached: bits of enum gmem_policy_program */

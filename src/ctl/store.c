@@ -190,24 +190,59 @@ __u64 store_next_generation(const struct store *store)
 	return last + 1;
 }
 
+/* So many entries of a hash are asked for at once, for a start. */
+#define CHUNK 1024
+
+/* Of these keys those of the slot, in front. Return: how many. */
+static __u32 keys_of_slot(char *keys, __u32 nr, size_t key_size, size_t slot_at, __u32 slot)
+{
+	__u32 i, of, found = 0;
+
+	for (i = 0; i < nr; i++) {
+		memcpy(&of, keys + i * key_size + slot_at, sizeof(of));
+		if (of == slot)
+			memmove(keys + found++ * key_size, keys + i * key_size, key_size);
+	}
+	return found;
+}
+
 /* Keys of all three hashes differ, but for where their slot stands. */
 static int clear_hash(struct store *store, enum pinned_map map, size_t key_size, size_t slot_at,
 		      __u32 slot)
 {
-	char key[sizeof(struct gmem_identity)], next[sizeof(struct gmem_identity)];
-	int fd = store->fd[map], more;
-	__u32 of;
+	DECLARE_LIBBPF_OPTS(bpf_map_batch_opts, opts);
+	__u32 room = CHUNK, nr, place, *at = NULL, *values = NULL;
+	int fd = store->fd[map], ret = 0;
+	char *keys = NULL;
 
-	more = !bpf_map_get_next_key(fd, NULL, key);
-	while (more) {
-		/* After the deletion nothing could be asked about this key. */
-		more = !bpf_map_get_next_key(fd, key, next);
-		memcpy(&of, key + slot_at, sizeof(of));
-		if (of == slot && bpf_map_delete_elem(fd, key) && errno != ENOENT)
-			return -errno;
-		memcpy(key, next, key_size);
+	while (!ret) {
+		free(keys);
+		free(values);
+		keys = calloc(room, key_size);
+		values = calloc(room, sizeof(*values));
+		if (!keys || !values) {
+			ret = -ENOMEM;
+			break;
+		}
+		nr = room;
+		ret = bpf_map_lookup_batch(fd, at, &place, keys, values, &nr, &opts) ? -errno : 0;
+		/* What is in one place of the hash has no room: once more. */
+		if (ret == -ENOSPC) {
+			room *= 2;
+			ret = 0;
+			continue;
+		}
+		/* Then this was the last of it. */
+		if (ret && ret != -ENOENT)
+			break;
+		nr = keys_of_slot(keys, nr, key_size, slot_at, slot);
+		if (nr && bpf_map_delete_batch(fd, keys, &nr, &opts) && errno != ENOENT)
+			ret = -errno;
+		at = &place;
 	}
-	return 0;
+	free(keys);
+	free(values);
+	return ret == -ENOENT ? 0 : ret;
 }
 
 static int clear_slot(struct store *store, unsigned int slot)
@@ -234,53 +269,109 @@ static struct gmem_hits *per_cpu(int *nr)
 
 static int zero_hits(struct store *store, unsigned int slot)
 {
+	DECLARE_LIBBPF_OPTS(bpf_map_batch_opts, opts);
+	int cpus = libbpf_num_possible_cpus(), ret = 0;
+	__u32 i, nr = GMEM_RULE_MAX, *indices;
 	struct gmem_hits *zeros;
-	int nr, ret = 0;
-	__u32 i, index;
 
-	zeros = per_cpu(&nr);
-	if (!zeros)
-		return -ENOMEM;
-	for (i = 0; i < GMEM_RULE_MAX && !ret; i++) {
-		index = slot * GMEM_RULE_MAX + i;
-		if (bpf_map_update_elem(store->fd[MAP_rule_hits], &index, zeros, BPF_ANY))
-			ret = -errno;
-	}
+	indices = calloc(nr, sizeof(*indices));
+	zeros = cpus > 0 ? calloc((size_t)cpus * nr, sizeof(*zeros)) : NULL;
+	for (i = 0; indices && i < nr; i++)
+		indices[i] = slot * GMEM_RULE_MAX + i;
+	if (!indices || !zeros)
+		ret = -ENOMEM;
+	else if (bpf_map_update_batch(store->fd[MAP_rule_hits], indices, zeros, &nr, &opts))
+		ret = -errno;
+	free(indices);
 	free(zeros);
 	return ret;
 }
 
-static int put(struct store *store, enum pinned_map map, const void *key, __u32 class)
+/* The classes of one dimension, on their way into the kernel all at once. */
+struct classes {
+	char *keys;
+	__u32 *values;
+	__u32 nr;
+	size_t key_size;
+};
+
+static int classes_begin(struct classes *classes, size_t room, size_t key_size)
 {
-	return bpf_map_update_elem(store->fd[map], key, &class, BPF_ANY) ? -errno : 0;
+	classes->nr = 0;
+	classes->key_size = key_size;
+	classes->keys = calloc(room + 1, key_size);
+	classes->values = calloc(room + 1, sizeof(*classes->values));
+	return classes->keys && classes->values ? 0 : -ENOMEM;
 }
 
-static int fill_classes(struct store *store, unsigned int slot, const struct compiled *compiled,
-			const struct gmem_identity *identities)
+static void classes_add(struct classes *classes, const void *key, __u32 class)
 {
-	struct gmem_cgroup_key cgroup = { .slot = slot };
-	struct gmem_uid_key uid = { .slot = slot };
+	memcpy(classes->keys + classes->nr * classes->key_size, key, classes->key_size);
+	classes->values[classes->nr++] = class;
+}
+
+/* @ret: what became of it so far. */
+static int classes_end(struct classes *classes, struct store *store, enum pinned_map map, int ret)
+{
+	DECLARE_LIBBPF_OPTS(bpf_map_batch_opts, opts);
+
+	if (!ret && classes->nr &&
+	    bpf_map_update_batch(store->fd[map], classes->keys, classes->values, &classes->nr,
+				 &opts))
+		ret = -errno;
+	free(classes->keys);
+	free(classes->values);
+	return ret;
+}
+
+static int fill_exes(struct store *store, unsigned int slot, const struct compiled *compiled,
+		     const struct gmem_identity *identities)
+{
+	struct classes classes;
 	struct gmem_identity exe;
 	size_t i;
-	int ret = 0;
+	int ret;
 
+	ret = classes_begin(&classes, compiled->nr_exes, sizeof(exe));
 	for (i = 0; i < compiled->nr_exes && !ret; i++) {
 		exe = identities[i];
 		exe.slot = slot;
 		if (exe.kind)
-			ret = put(store, MAP_exes, &exe, compiled->exes[i].class);
+			classes_add(&classes, &exe, compiled->exes[i].class);
 	}
+	return classes_end(&classes, store, MAP_exes, ret);
+}
+
+static int fill_uids(struct store *store, unsigned int slot, const struct compiled *compiled)
+{
+	struct gmem_uid_key uid = { .slot = slot };
+	struct classes classes;
+	size_t i;
+	int ret;
+
+	ret = classes_begin(&classes, compiled->nr_uids, sizeof(uid));
 	for (i = 0; i < compiled->nr_uids && !ret; i++) {
 		uid.uid = compiled->uids[i].uid;
 		if (compiled->uids[i].known)
-			ret = put(store, MAP_uids, &uid, compiled->uids[i].class);
+			classes_add(&classes, &uid, compiled->uids[i].class);
 	}
+	return classes_end(&classes, store, MAP_uids, ret);
+}
+
+static int fill_cgroups(struct store *store, unsigned int slot, const struct compiled *compiled)
+{
+	struct gmem_cgroup_key cgroup = { .slot = slot };
+	struct classes classes;
+	size_t i;
+	int ret;
+
+	ret = classes_begin(&classes, compiled->nr_cgroups, sizeof(cgroup));
 	for (i = 0; i < compiled->nr_cgroups && !ret; i++) {
 		cgroup.id = compiled->cgroups[i].id;
 		if (compiled->cgroups[i].known)
-			ret = put(store, MAP_cgroups, &cgroup, compiled->cgroups[i].class);
+			classes_add(&classes, &cgroup, compiled->cgroups[i].class);
 	}
-	return ret;
+	return classes_end(&classes, store, MAP_cgroups, ret);
 }
 
 static int fill_source(struct store *store, unsigned int slot, const struct policy *policy)
@@ -327,7 +418,9 @@ int store_fill(struct store *store, unsigned int slot, __u64 generation,
 	int ret;
 
 	ret = store_empty(store, slot);
-	ret = ret ?: fill_classes(store, slot, compiled, identities);
+	ret = ret ?: fill_exes(store, slot, compiled, identities);
+	ret = ret ?: fill_uids(store, slot, compiled);
+	ret = ret ?: fill_cgroups(store, slot, compiled);
 	ret = ret ?: fill_source(store, slot, compiled->policy);
 	if (ret)
 		return log_error(ret, NULL, NULL, "put the policy into the kernel");

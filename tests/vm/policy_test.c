@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -518,6 +519,78 @@ static void test_in_flight(void)
 	policy_unload();
 }
 
+#define MEANWHILE 8000
+
+static struct {
+	int vm;
+	volatile bool stop;
+	unsigned int nr;
+	int fds[MEANWHILE];
+} meanwhile;
+
+static void *create_meanwhile(void *unused)
+{
+	(void)unused;
+	while (!meanwhile.stop && meanwhile.nr < MEANWHILE) {
+		meanwhile.fds[meanwhile.nr++] = create(meanwhile.vm);
+		usleep(400);
+	}
+	return NULL;
+}
+
+/* As after a first load that was killed: programs, and nothing in force. */
+static void leave_programs(const char *text)
+{
+	struct store store;
+	struct pins pins;
+
+	CHECK(!policy_load(text, true, 0), "load");
+	if (pins_open(&pins, NULL, true) || store_open(&store, &pins))
+		give_up("opening what is loaded");
+	store_deactivate(&store);
+	store_close(&store);
+	pins_close(&pins);
+}
+
+/* Instances that are made while the first policy comes: it has decided of one, or it is older. */
+static void test_meanwhile(void)
+{
+	struct rlimit limit = { 2 * MEANWHILE, 2 * MEANWHILE };
+	unsigned int i, usable = 0, mixed = 0;
+	char *text = policy_text(0, NO_RULES);
+	struct loader_status status, before;
+	int kvm = kvm_open();
+	pthread_t thread;
+	__u64 allowed;
+
+	leave_programs(text);
+	policy_status(&before);
+	meanwhile.vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM);
+	if (setrlimit(RLIMIT_NOFILE, &limit) ||
+	    pthread_create(&thread, NULL, create_meanwhile, NULL))
+		give_up("creating instances in a thread");
+	CHECK(!policy_load(text, true, 0), "load");
+	usleep(30000);
+	meanwhile.stop = true;
+	pthread_join(thread, NULL);
+	policy_status(&status);
+	for (i = 0; i < meanwhile.nr; i++) {
+		mixed += usable && punch(meanwhile.fds[i]);
+		usable += !punch(meanwhile.fds[i]);
+		close(meanwhile.fds[i]);
+	}
+	printf("meanwhile: %u instances, %u after the policy\n", meanwhile.nr, usable);
+	CHECK(usable && usable < meanwhile.nr && meanwhile.nr < MEANWHILE, "not meanwhile");
+	CHECK(!mixed, "%u older ones behind new ones", mixed);
+	allowed = status.ops[GMEM_DO_create].n[GMEM_VERDICT_allowed] -
+		  before.ops[GMEM_DO_create].n[GMEM_VERDICT_allowed];
+	CHECK(usable == allowed, "%u can be used, %llu were allowed", usable, allowed);
+	close(meanwhile.vm);
+	close(kvm);
+	free(text);
+	policy_unload();
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -531,6 +604,7 @@ static const struct {
 	{ "cgroup", test_cgroup },
 	{ "older", test_older },
 	{ "in-flight", test_in_flight },
+	{ "meanwhile", test_meanwhile },
 };
 
 /* The test as somebody else: --fork, --thread and --exec FILE before --ask REQUEST. */
