@@ -3,6 +3,9 @@
 #
 # selftests.sh run DIRECTORY RESULTS [NAME...]
 #   in the VM: KVM's own selftests of the lane's source, but for those that are named
+# selftests.sh denied DIRECTORY [NAME...]
+#   in the VM, under a policy that denies every creation: each of them must fail at its first instance,
+#   by EACCES, but for those that are named
 # selftests.sh compare BEFORE AFTER   what passes in BEFORE must pass in AFTER
 # RESULTS has one line per test: NAME pass|fail|skip.
 set -eu
@@ -64,6 +67,33 @@ run()
 	return $bad
 }
 
+denied()
+{
+	local dir=$1 name program args status said n=0 bad=0
+
+	shift
+	said=$(mktemp)
+	while read -r name program args; do
+		[ -x "$dir/$program" ] || continue
+		case " $* " in
+		*" $name "*) continue ;;
+		esac
+		status=0
+		# shellcheck disable=SC2086	# words
+		"$dir/$program" $args </dev/null >"$said" 2>&1 || status=$?
+		n=$((n + 1))
+		# KVM's tests take EACCES for a missing right of the user, and skip.
+		[ $status = 0 ] || ! grep -q 'errno=13 - Permission denied' "$said" || continue
+		say "$program $args: exit status $status, wanted is a creation that fails by EACCES"
+		tail -n 5 "$said"
+		bad=1
+	done < <(table)
+	rm -f "$said"
+	echo "$n tests were denied"
+	[ $n -ge 4 ] || die 1 "only $n tests ran"
+	return $bad
+}
+
 compare()
 {
 	local name result after bad=0 n=0
@@ -84,6 +114,7 @@ compare()
 
 case ${1:-} in
 run) run "${@:2}" ;;
+denied) denied "${@:2}" ;;
 compare) compare "$2" "$3" ;;
-*) die 2 "usage: selftests.sh run DIRECTORY RESULTS [NAME...] | compare BEFORE AFTER" ;;
+*) die 2 "usage: selftests.sh run DIRECTORY RESULTS [NAME...] | denied DIRECTORY [NAME...] | compare BEFORE AFTER" ;;
 esac
