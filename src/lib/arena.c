@@ -4,7 +4,8 @@
 
 #include "arena.h"
 
-#define BLOCK 65536
+/* Large enough that malloc() takes it from the kernel, zeroed already. */
+#define BLOCK 262144
 #define ALIGN _Alignof(max_align_t)
 
 struct arena_block {

@@ -82,7 +82,7 @@ policy()
 	for ((i = 1; i < n; i++)); do
 		printf '  - { name: r%d, deny: all, subjects: [s%d], when: { size: ">= %dMiB", range: "%dGiB+1GiB", ' \
 			$i $i $((i % 1000)) $((i % 1000))
-		printf '%s, %s, prot: [exec], flags: [mmap] } }\n' "$types" "$directions"
+		printf '%s, %s, prot: [exec] } }\n' "$types" "$directions"
 	done
 	printf '  - { name: bench, allow: %s, subjects: [bench]' "$all"
 	if [ -z "${2:-}" ]; then
