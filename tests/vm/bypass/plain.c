@@ -4,6 +4,7 @@
  * what it may, in all the forms that a process has; by X what has nothing to do with guest_memfd.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -196,43 +197,72 @@ static int many_threads(int peer)
 	return results[0] == THREADS ? 0 : broken("threads");
 }
 
-/* The first number of a line of a file of /proc that begins with @name. */
-static long number_in(const char *path, const char *name)
-{
-	char line[128];
-	FILE *f = fopen(path, "re");
-	long n = -1;
+#define SHORT	    "/sys/fs/cgroup/bypass-short"
+#define SHORT_BYTES (64 << 20)
 
-	while (f && n < 0 && fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, name, strlen(name)))
-			n = strtol(line + strlen(name), NULL, 10);
+static int write_line(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+
+	ret = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : broken(path);
+	close(fd);
+	return ret;
+}
+
+/* Read libraries until the cache of what was read has taken all that there is. */
+static int fill_with_cache(void)
+{
+	static char buf[256 << 10];
+	const char *name = "/usr/lib/x86_64-linux-gnu";
+	DIR *dir = opendir(name);
+	struct dirent *entry;
+	long sum = 0;
+	ssize_t n;
+	int fd;
+
+	if (!dir)
+		return broken(name);
+	while (sum < SHORT_BYTES && (entry = readdir(dir))) {
+		fd = entry->d_type == DT_REG ? openat(dirfd(dir), entry->d_name, O_RDONLY) : -1;
+		while (fd >= 0 && sum < SHORT_BYTES && (n = read(fd, buf, sizeof(buf))) > 0)
+			sum += n;
+		close(fd);
 	}
-	if (f)
-		fclose(f);
-	return n;
+	closedir(dir);
+	return sum < SHORT_BYTES ? failed("%ld bytes of libraries are too few", sum) : 0;
 }
 
-#define RESERVE "/proc/sys/vm/min_free_kbytes"
-
-static int set_reserve(long kib)
+/*
+ * The threads need two thirds of the memory that the cgroup has, and the cache has all of it: for
+ * each thread something must be found that can go.
+ */
+static int short_of_memory(int peer)
 {
-	FILE *f = fopen(RESERVE, "we");
+	int ret = write_line(SHORT "/cgroup.procs", "0") ?: fill_with_cache();
+	char events[256] = "", *max;
+	ssize_t n;
+	int fd;
 
-	if (!f || fprintf(f, "%ld", kib) < 0 || fclose(f))
-		return broken(RESERVE);
-	return 0;
+	ret = ret ?: many_threads(peer);
+	fd = open(SHORT "/memory.events", O_RDONLY | O_CLOEXEC);
+	n = read(fd, events, sizeof(events) - 1);
+	max = strstr(events, "\nmax ");
+	close(fd);
+	if (n < 0 || !max || !strtol(max + 5, NULL, 10))
+		return failed("memory was never short");
+	return ret;
 }
 
-/* The kernel keeps all but a quarter GiB back, and looks for memory all the time. */
 static int many_threads_without_memory(void)
 {
-	long reserve = number_in(RESERVE, ""), free_kib = number_in("/proc/meminfo", "MemFree:");
-	int ret;
+	char max[32];
 
-	if (reserve < 0 || free_kib < 1 << 20)
-		return broken("memory");
-	ret = set_reserve(free_kib - (256 << 10)) ?: play(WHO_a, many_threads);
-	return set_reserve(reserve) ?: ret;
+	snprintf(max, sizeof(max), "%d", SHORT_BYTES);
+	if (mkdir(SHORT, 0755) && errno != EEXIST)
+		return broken(SHORT);
+	return write_line("/sys/fs/cgroup/cgroup.subtree_control", "+memory") ?:
+	       write_line(SHORT "/memory.max", max) ?:
+	       play(WHO_a, short_of_memory);
 }
 
 /* --- after a demotion: what gives something back is never denied --- */
