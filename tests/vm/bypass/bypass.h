@@ -154,6 +154,7 @@ struct bypass_case {
 	X(supervised)   \
 	X(guards)       \
 	X(harmless)     \
+	X(limits)       \
 	X(lock_early)   \
 	X(lock_objects) \
 	X(lock_mounts)

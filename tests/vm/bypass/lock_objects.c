@@ -577,6 +577,30 @@ static int manager_in_own_mounts(void)
 	return lock_try(go_foreign_manager);
 }
 
+/* --- 95: the manager does what it is told --- */
+
+static int go_other_policy(void)
+{
+	int ret;
+
+	if (lock_write_policy("", "manager: m\n"
+				  "subjects: { m: { exe: " GMEMCTL " } }\n"
+				  "rules: [ { name: all, allow: all, subjects: any } ]\n"))
+		return ENDED_BROKEN;
+	ret = gmemctl("load %s --accept-default-change %s", lock_is_on() ? "--lock" : "",
+		      LOCK_POLICY);
+	ret = ret ? failed("gmemctl load: %d", ret) : lock_policy_is_off();
+	if (lock_usual_policy("") ||
+	    gmemctl("load %s %s", lock_is_on() ? "--lock" : "", LOCK_POLICY))
+		return failed("gmemctl load");
+	return ret;
+}
+
+static int other_policy(void)
+{
+	return lock_try(go_other_policy);
+}
+
 /* --- what must go on --- */
 
 static int go_own_objects(void)
@@ -682,6 +706,10 @@ const struct bypass_case bypass_lock_objects[] = {
 		  REFUSED_AS_STOPPED),
 	LOCK_CASE("94", "lock: the manager with another loader, in a mount namespace",
 		  manager_in_own_mounts, REFUSED_AS_STOPPED),
+	LOCK_CASE("95", "lock: a policy that allows all, loaded by the manager", other_policy,
+		  .denials = BYPASS_SOME,
+		  EVERYWHERE(POSSIBLE("Who starts the manager's executable is the manager, and may "
+				      "load another policy, which is locked too."))),
 	LOCK_CASE("F83", "lock: maps, programs and links of others", own_objects,
 		  EVERYWHERE(ALLOWED)),
 	LOCK_CASE("F84", "lock: pins of others beside the policy's", own_pins, EVERYWHERE(ALLOWED)),
