@@ -37,6 +37,38 @@ struct private_walk {
 	__u64 done;
 };
 
+/*
+ * The first page behind an empty slot of a node. Without a branch, so that the verifier need not
+ * follow 2^64 ways through the node.
+ */
+static __always_inline __u64 next_used(const struct xa_node *known, __u64 index, __u32 shift)
+{
+	__u64 at = index >> shift, used = 0, entry, negative;
+	__u32 slot;
+
+	for (slot = 0; slot < 64; slot++) {
+		entry = (__u64)known->slots[slot];
+		/* For the verifier the entry is a pointer, its negative a number. */
+		negative = -entry;
+		barrier_var(negative);
+		entry = -negative;
+		/* Or the compiler makes it a branch again. */
+		barrier_var(entry);
+		used |= (entry | negative) >> 63 << slot;
+	}
+	used = used >> (at & 63) & ~1ULL;
+	if (!used)
+		return ((at | 63) + 1) << shift;
+	/* Halves that are empty; clang has nothing for it. */
+	for (slot = 32; slot; slot >>= 1) {
+		if (used << (64 - slot))
+			continue;
+		used >>= slot;
+		at += slot;
+	}
+	return at << shift;
+}
+
 /* Return: 1 at the end, else 0. */
 static long count_node(__u32 i, struct private_walk *walk)
 {
@@ -52,7 +84,7 @@ static long count_node(__u32 i, struct private_walk *walk)
 			goto done;
 		node = as_node(entry);
 		if (!node) {
-			walk->index = ((walk->index >> (shift & 63)) + 1) << (shift & 63);
+			walk->index = next_used(known, walk->index, shift & 63);
 			return 0;
 		}
 		known = NODE(node);
