@@ -73,7 +73,7 @@ all: $(PROGRAMS)	## build the programs
 lint:	## shellcheck, clang-format, SPDX lines
 	@tests/lint.sh
 
-bench: all	## what the patches and gmemtop cost in guest instructions, beside the bounds; JSON=1
+bench: all	## what the patches, gmemtop and policies cost in guest instructions, beside the bounds; JSON=1
 	@tests/bench/bench.sh $(if $(JSON),--json)
 
 check-patches:	## is every patch of the series fit to be sent?
