@@ -19,7 +19,6 @@
 #include "ctl.h"
 #include "denial_names.h"
 #include "hooks.h"
-#include "policy_value.h"
 
 #define POLL_MS 100
 /* Until what is missing is looked for again: an event that has its number comes in this time. */
@@ -335,23 +334,23 @@ static void catch_signals(void)
 
 static int read_op(const char *text, int *op)
 {
-	const char *const *names, *near;
+	const char *names[GMEM_DO_GUARD(GMEM_GUARD_MAX)], *near;
 	char hint[64] = "";
-	size_t nr;
+	int i;
 
 	*op = -1;
-	if (!text)
-		return 0;
-	for (*op = 0; *op < GMEM_DO_GUARD(GMEM_GUARD_MAX); (*op)++) {
-		if (!strcmp(subject_of_event((__u32)*op), text))
-			return 0;
+	for (i = 0; text && i < GMEM_DO_GUARD(GMEM_GUARD_MAX); i++) {
+		names[i] = subject_of_event((__u32)i);
+		if (!strcmp(names[i], text))
+			*op = i;
 	}
-	names = value_names(VALUE_OPERATION, &nr);
-	near = closest_name(text, names, nr);
+	if (!text || *op >= 0)
+		return 0;
+	near = closest_name(text, names, GMEM_DO_GUARD(GMEM_GUARD_MAX));
 	if (near)
 		snprintf(hint, sizeof(hint), "did you mean %s?", near);
-	return log_error(-EINVAL, "there is no such operation", *hint ? hint : NULL, "--op %s",
-			 text);
+	return log_error(-EINVAL, "there is no such operation or guard", *hint ? hint : NULL,
+			 "--op %s", text);
 }
 
 int ctl_monitor(const struct ctl_options *opts)
