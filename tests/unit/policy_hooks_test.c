@@ -162,13 +162,44 @@ static void test_refused(void **state)
 	assert_non_null(strstr(plan.why[GMEM_DO_mmap], "file_mprotect"));
 }
 
+/* A guard is attached where it is up; one that the kernel lacks is told, with its hook. */
+static void test_guards(void **state)
+{
+	struct hooks hooks = patched;
+	struct plan plan;
+
+	(void)state;
+	plan = plan_for(&hooks, OPEN NO_RULES, false);
+	assert_int_equal(plan.guards, POLICY_GUARDS_ALL);
+	assert_int_equal(plan.guards_unmet, 0);
+	assert_true(plan.programs & PROG(guard_attach) && plan.programs & PROG(guard_traceme) &&
+		    plan.programs & PROG(guard_sqpoll));
+	plan = plan_for(&hooks, OPEN "guards: { trace: allow }\n" NO_RULES, false);
+	assert_false(plan.programs & (PROG(guard_attach) | PROG(guard_traceme)));
+	assert_true(plan.programs & PROG(guard_sqpoll));
+	hooks.present &= ~PROG(guard_sqpoll);
+	plan = plan_for(&hooks, OPEN NO_RULES, false);
+	assert_int_equal(plan.guards_unmet, 1 << GMEM_GUARD_sqpoll);
+	assert_int_equal(plan.guards_written, 0);
+	assert_non_null(strstr(plan.guard_why[GMEM_GUARD_sqpoll], "uring_sqpoll"));
+	plan = plan_for(&hooks, OPEN "guards: { sqpoll: deny }\n" NO_RULES, false);
+	assert_int_equal(plan.guards_unmet & plan.guards_written, 1 << GMEM_GUARD_sqpoll);
+	plan = plan_for(&hooks, OPEN "guards: { sqpoll: allow }\n" NO_RULES, false);
+	assert_int_equal(plan.guards_unmet, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_patched), cmocka_unit_test(test_vanilla),
-		cmocka_unit_test(test_strict),	cmocka_unit_test(test_conditions),
-		cmocka_unit_test(test_no_mmap), cmocka_unit_test(test_deny_rule_restricts),
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_condition_of_others),
+		cmocka_unit_test(test_patched),
+		cmocka_unit_test(test_vanilla),
+		cmocka_unit_test(test_strict),
+		cmocka_unit_test(test_conditions),
+		cmocka_unit_test(test_no_mmap),
+		cmocka_unit_test(test_deny_rule_restricts),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_guards),
+		cmocka_unit_test(test_condition_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
