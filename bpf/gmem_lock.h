@@ -244,9 +244,9 @@ int BPF_PROG(lock_setattr, void *idmap, struct dentry *dentry, struct iattr *att
 }
 
 /*
- * Opened to be written. The executable that the policy takes for the manager stays what it is. And
- * kernel.ftrace_enabled=0 ends the calls of all programs on functions of the kernel, LSM programs
- * among them: this file is proc's alone by its name.
+ * Opened to be written. The files that the manager runs stay what they are. And where the kernel
+ * still heeds kernel.ftrace_enabled=0 (newer ones refuse it), it ends the calls of all programs on
+ * its functions, LSM programs among them. This file is proc's alone by its name.
  */
 SEC("?lsm/file_open")
 int BPF_PROG(lock_open, struct file *file)

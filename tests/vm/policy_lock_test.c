@@ -288,6 +288,32 @@ static void test_manager(void)
 	CHECK(status.locked && GMEM_ACTIVE_GENERATION(status.word) == generation, "rolled back");
 }
 
+static bool write_sysctl(const char *text)
+{
+	int fd = open("/proc/sys/kernel/ftrace_enabled", O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, 1) == 1;
+
+	close(fd);
+	return done;
+}
+
+/* Without a lock: where the kernel stops calling programs, status says so, and a load fails. */
+static void test_silenced(const char *text)
+{
+	struct loader_status status;
+	bool heeds = write_sysctl("0");
+
+	policy_status(&status);
+	CHECK(status.silenced == heeds && !status.locked, "%d, the kernel heeds it: %d",
+	      status.silenced, heeds);
+	CHECK(policy_load(text, true, 0) == (heeds ? -EPROTO : 0), "load");
+	if (heeds && !write_sysctl("1"))
+		give_up("kernel.ftrace_enabled");
+	policy_status(&status);
+	CHECK(!status.silenced, "again");
+	printf("kernel.ftrace_enabled=0 %s\n", heeds ? "silences programs" : "is refused");
+}
+
 /* Nobody controls the manager, not even root. */
 static void test_trace(void)
 {
@@ -342,6 +368,7 @@ int main(int argc, char **argv)
 	/* So that there is something without a manager to roll back to. */
 	text = policy_text(1U << GMEM_DO_create | 1U << GMEM_DO_receive, "rules: []\n");
 	CHECK(!policy_load(text, true, 0), "load");
+	test_silenced(text);
 	test_holders();
 	CHECK(!policy_load(text, true, 0), "load");
 	free(text);
