@@ -464,10 +464,10 @@ static int go_ftrace_at(const char *path)
 
 	if (fd < 0)
 		return errno;
-	ret = write(fd, "0\n", 2) == 2 ? 0 : errno;
+	ret = pwrite(fd, "0\n", 2, 0) == 2 ? 0 : errno;
 	if (!ret)
 		ret = lock_policy_is_off();
-	if (write(fd, "1\n", 2) != 2)
+	if (pwrite(fd, "1\n", 2, 0) != 2)
 		ret = ret ?: broken(path);
 	close(fd);
 	return ret;
