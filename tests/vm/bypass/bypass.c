@@ -2,7 +2,7 @@
 /*
  * The bypass suite, see bypass.h. Runs as root in the lab.
  *
- *   bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] [CASE...]
+ *   bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] [--area A | --no-area A] [CASE...]
  *   bypass --list
  *
  * One line for each case; the exit status is 6 if one is not as expected. First all paths are gone
@@ -52,6 +52,23 @@ static const struct bypass_case *const areas[] = {
 };
 
 #define AREAS (sizeof(areas) / sizeof(areas[0]))
+
+static const char *const area_names[] = {
+#define X(name) #name,
+	BYPASS_AREAS(X)
+#undef X
+};
+
+/* Areas whose names begin so, or do not: NULL: all. */
+static const char *only_area, *no_area;
+
+static bool area_wanted(size_t area)
+{
+	const char *name = area_names[area];
+
+	return (!only_area || !strncmp(name, only_area, strlen(only_area))) &&
+	       (!no_area || strncmp(name, no_area, strlen(no_area)));
+}
 
 #define each_case(c)                                \
 	for (size_t area = 0; area < AREAS; area++) \
@@ -312,7 +329,7 @@ static int run(char **names)
 		if (n == sizeof(bare) / sizeof(bare[0]))
 			abort();
 		start = now_ms();
-		if (c->attempt && wanted(c->id, names)) {
+		if (c->attempt && area_wanted(area) && wanted(c->id, names)) {
 			bare[n] = apart(c, attempt);
 			if (bypass_run.verbose)
 				fprintf(stderr, "%s: %ld ms without a policy\n", c->id,
@@ -326,7 +343,7 @@ static int run(char **names)
 	{
 		int without = bare[n++];
 
-		if (!wanted(c->id, names))
+		if (!area_wanted(area) || !wanted(c->id, names))
 			continue;
 		bypass_run.bare = without;
 		start = now_ms();
@@ -386,7 +403,7 @@ static int probe(void)
 static int usage(void)
 {
 	fprintf(stderr, "usage: bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] "
-			"[CASE...] | --list\n");
+			"[--area A | --no-area A] [CASE...] | --list\n");
 	return GMEM_EXIT_USAGE;
 }
 
@@ -398,6 +415,8 @@ int main(int argc, char **argv)
 		{ "falsify", no_argument, NULL, 'f' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "list", no_argument, NULL, 'L' },
+		{ "area", required_argument, NULL, 'a' },
+		{ "no-area", required_argument, NULL, 'n' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *lane = getenv("LANE") ?: "patched";
@@ -409,6 +428,8 @@ int main(int argc, char **argv)
 		case 'l': lane = optarg; break;
 		case 'r': bypass_run.rounds = strtoul(optarg, NULL, 10); break;
 		case 'f': bypass_run.falsify = true; break;
+		case 'a': only_area = optarg; break;
+		case 'n': no_area = optarg; break;
 		case 'v': bypass_run.verbose = true; break;
 		case 'L': each_case(c) printf("%s\t%s\n", c->id, c->path); return 0;
 		default: return usage();
