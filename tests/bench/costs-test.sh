@@ -57,7 +57,7 @@ policies()
 {
 	lane patched 7070 7370
 	printf '%s 1 1 %s\n' policy_any.convert "$1" policy_1.convert 10000 policy_1024.convert "$2" \
-		idle.read_file 1000 empty_lsm.read_file 1100 policy_any.read_file "$3" \
+		idle.read_file 1000 empty_lsm.read_file 1100 policy_1024.read_file "$3" \
 		load.first_1024 90000000 load.later_1024 "$4" >>"$tmp/patched"
 }
 policies 7470 10500 1430 50000000

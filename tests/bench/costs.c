@@ -380,13 +380,13 @@ static void print_files(bool text, struct json_object *list)
 	const struct bound *b;
 	size_t i;
 
-	if (text && !isnan(get(PATCHED, "policy_any", files[0].name)))
+	if (text && !isnan(get(PATCHED, "policy_1024", files[0].name)))
 		printf("\n%-26s %8s %8s %8s %6s %14s\n", "what is no instance", "alone", "empty",
 		       "policy", "times", "bound     ");
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
 		alone = get(PATCHED, "idle", files[i].name);
 		empty = get(PATCHED, "empty_lsm", files[i].name);
-		policy = get(PATCHED, "policy_any", files[i].name);
+		policy = get(PATCHED, "policy_1024", files[i].name);
 		if (isnan(policy))
 			continue;
 		b = judge(files[i].name, "a policy over empty LSM programs", policy / empty,

@@ -103,11 +103,11 @@ measure_policies()
 	for n in 1 1024; do
 		"$tests/bench_run" "load.first_$n" build/gmemctl load "$dir/$n"
 		"$tests/bench_run" "load.later_$n" build/gmemctl load "$dir/$n"
-		measure "policy_$n" "${decided[@]}"
+		measure "policy_$n" "${decided[@]}" "${files[@]}"
 		build/gmemctl unload >&2
 	done
 	build/gmemctl load "$dir/any" >&2
-	measure policy_any "${decided[@]}" "${files[@]}"
+	measure policy_any "${decided[@]}"
 	build/gmemctl unload >&2
 	operations=("${files[@]}")
 	watched empty_lsm "$tests/bench_floor_lsm"
