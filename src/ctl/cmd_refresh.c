@@ -56,7 +56,7 @@ static void print_text(const struct refresh_report *report)
 	for (i = 0; i < policy->nr_subjects; i++)
 		print_subject(&policy->subjects[i], &report->subjects[i]);
 	if (report->forgotten)
-		printf("%zu file%s count%s no more: processes that run them have no identity\n",
+		printf("%zu file%s count%s no more: processes that run them are not recognised\n",
 		       report->forgotten, plural(report->forgotten),
 		       report->forgotten == 1 ? "s" : "");
 	if (!report->changed)
