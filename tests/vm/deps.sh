@@ -10,7 +10,7 @@ packages='gcc make git bash pkg-config ca-certificates
 	flex bison bc libelf-dev libssl-dev rsync cpio xz-utils zstd kmod ccache patch perl python3
 	busybox-static qemu-system-x86 seabios libcap-dev libnuma-dev uuid-dev libncurses-dev gcc-aarch64-linux-gnu
 	clang llvm libbpf-dev libjson-c-dev libfyaml-dev libsmartcols-dev libmicrohttpd-dev libsystemd-dev
-	libcmocka-dev libclang-rt-dev scdoc secilc strace tmux shellcheck clang-format'
+	libcmocka-dev libclang-rt-dev scdoc secilc e2fsprogs strace tmux shellcheck clang-format'
 
 # make bench compares with it, and says so where it is missing: no reason to fail.
 optional=bpftrace
