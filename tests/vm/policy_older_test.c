@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Instances that are older than the first policy: held, under way in sockets, or made while it is
+ * loaded. Everything is denied of them until they are adopted. Runs as root in any lane.
+ *
+ *   policy_older_test [CASE...]
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "../../src/lib/log.h"
+#include "lib/kvm.h"
+#include "lib/policies.h"
+#include "lib/wanted.h"
+#include "test.h"
+
+#define NO_RULES "rules: []\n"
+
+static int create(int vm)
+{
+	int fd = kvm_create_instance(vm, 4 * KVM_PAGE, 0);
+
+	if (fd < 0)
+		give_up("creating an instance");
+	return fd;
+}
+
+static int punch(int fd)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, KVM_PAGE) ? errno : 0;
+}
+
+/* An instance that is older than the programs. */
+static void test_older(void)
+{
+	char *text = policy_text(0, NO_RULES);
+	int kvm = kvm_open(), vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM), fd, old;
+
+	old = create(vm);
+	CHECK(!policy_load(text, true, 0), "load");
+	CHECK(policy_report.found.nr == 1, "%zu found", policy_report.found.nr);
+	CHECK(policy_report.older == 1, "%u older", policy_report.older);
+	fd = create(vm);
+	CHECK(!punch(fd), "a new one");
+	CHECK(punch(old) == EACCES, "an old one");
+	CHECK(!policy_load(text, true, POLICY_ADOPT), "adopt");
+	CHECK(!policy_report.older, "%u older", policy_report.older);
+	CHECK(!punch(old), "adopted");
+	close(fd);
+	close(old);
+	close(vm);
+	close(kvm);
+	free(text);
+	policy_unload();
+}
+
+/* Send it, and keep none. */
+static void send_away(int socket, int fd)
+{
+	char control[CMSG_SPACE(sizeof(fd))] = "", byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	if (sendmsg(socket, &msg, 0) != 1)
+		give_up("sending an instance");
+	close(fd);
+}
+
+/* Return: the fd, -1: it did not arrive. */
+static int receive_from(int socket)
+{
+	char control[CMSG_SPACE(sizeof(int))] = "", byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *cmsg;
+	int fd;
+
+	if (recvmsg(socket, &msg, 0) != 1)
+		give_up("receiving a message");
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (!cmsg || cmsg->cmsg_type != SCM_RIGHTS)
+		return -1;
+	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+	return fd;
+}
+
+/* A connection that nobody has accepted: @from is its end that there is. */
+static int connect_to_self(int *from)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "/tmp/policy-listener" };
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	*from = socket(AF_UNIX, SOCK_STREAM, 0);
+	unlink(name.sun_path);
+	if (bind(listener, (void *)&name, sizeof(name)) || listen(listener, 4) ||
+	    connect(*from, (void *)&name, sizeof(name)))
+		give_up("connecting to a socket");
+	return listener;
+}
+
+/* Nobody has an fd of these: they are under way when the programs come. */
+static void test_in_flight(void)
+{
+	char *text = policy_text(0, NO_RULES);
+	int kvm = kvm_open(), vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM);
+	int pair[2], from, listener = connect_to_self(&from), i, fd;
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair))
+		give_up("making sockets");
+	for (i = 0; i < 3; i++)
+		send_away(pair[0], create(vm));
+	send_away(from, create(vm));
+	CHECK(!policy_load(text, true, 0), "load");
+	CHECK(policy_report.older == 4, "%u older", policy_report.older);
+	CHECK(receive_from(pair[1]) < 0, "received from a socket");
+	fd = accept(listener, NULL, NULL);
+	CHECK(receive_from(fd) < 0, "received from a new connection");
+	close(fd);
+	CHECK(!policy_load(text, true, POLICY_ADOPT), "adopt");
+	fd = receive_from(pair[1]);
+	CHECK(fd >= 0 && !punch(fd), "adopted");
+	close(fd);
+	/* The one that is still there is an old one no more either, nor is a new one. */
+	send_away(pair[0], create(vm));
+	CHECK(receive_from(pair[1]) >= 0 && receive_from(pair[1]) >= 0, "a new one");
+	close(from);
+	close(listener);
+	close(pair[0]);
+	close(pair[1]);
+	close(vm);
+	close(kvm);
+	free(text);
+	policy_unload();
+}
+
+#define MEANWHILE 8000
+
+static struct {
+	int vm;
+	volatile bool stop;
+	unsigned int nr;
+	int fds[MEANWHILE];
+} meanwhile;
+
+static void *create_meanwhile(void *unused)
+{
+	(void)unused;
+	while (!meanwhile.stop && meanwhile.nr < MEANWHILE) {
+		meanwhile.fds[meanwhile.nr++] = create(meanwhile.vm);
+		usleep(400);
+	}
+	return NULL;
+}
+
+/* As after a first load that was killed: programs, and nothing in force. */
+static void leave_programs(const char *text)
+{
+	struct store store;
+	struct pins pins;
+
+	CHECK(!policy_load(text, true, 0), "load");
+	if (pins_open(&pins, NULL, true) || store_open(&store, &pins))
+		give_up("opening what is loaded");
+	store_deactivate(&store);
+	store_close(&store);
+	pins_close(&pins);
+}
+
+/* Instances that are made while the first policy comes: it has decided of one, or it is older. */
+static void test_meanwhile(void)
+{
+	struct rlimit limit = { 2 * MEANWHILE, 2 * MEANWHILE };
+	unsigned int i, usable = 0, mixed = 0;
+	char *text = policy_text(0, NO_RULES);
+	struct loader_status status, before;
+	int kvm = kvm_open();
+	pthread_t thread;
+	__u64 allowed;
+
+	leave_programs(text);
+	policy_status(&before);
+	meanwhile.vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM);
+	if (setrlimit(RLIMIT_NOFILE, &limit) ||
+	    pthread_create(&thread, NULL, create_meanwhile, NULL))
+		give_up("creating instances in a thread");
+	CHECK(!policy_load(text, true, 0), "load");
+	usleep(30000);
+	meanwhile.stop = true;
+	pthread_join(thread, NULL);
+	policy_status(&status);
+	for (i = 0; i < meanwhile.nr; i++) {
+		mixed += usable && punch(meanwhile.fds[i]);
+		usable += !punch(meanwhile.fds[i]);
+		close(meanwhile.fds[i]);
+	}
+	printf("meanwhile: %u instances, %u after the policy\n", meanwhile.nr, usable);
+	CHECK(usable && usable < meanwhile.nr && meanwhile.nr < MEANWHILE, "not meanwhile");
+	CHECK(!mixed, "%u older ones behind new ones", mixed);
+	allowed = status.ops[GMEM_DO_create].n[GMEM_VERDICT_allowed] -
+		  before.ops[GMEM_DO_create].n[GMEM_VERDICT_allowed];
+	CHECK(usable == allowed, "%u can be used, %llu were allowed", usable, allowed);
+	close(meanwhile.vm);
+	close(kvm);
+	free(text);
+	policy_unload();
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	{ "older", test_older },
+	{ "in-flight", test_in_flight },
+	{ "meanwhile", test_meanwhile },
+};
+
+int main(int argc, char **argv)
+{
+	(void)argc;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	log_setup("policy_older_test", false, getenv("VERBOSE") ? 1 : 0);
+	policy_unload();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int before = failures;
+
+		if (!wanted(cases[i].name, argv + 1))
+			continue;
+		cases[i].run();
+		printf("%s: %s\n", cases[i].name, failures == before ? "ok" : "FAILED");
+	}
+	printf("older: %d checks, %d failed\n", checks, failures);
+	return failures ? 1 : 0;
+}
