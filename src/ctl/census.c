@@ -50,9 +50,9 @@ void census_close(struct gmem_policy_census_bpf *skel)
 	gmem_policy_census_bpf__destroy(skel);
 }
 
-static int ask(const struct bpf_program *program, int tid, void **out, size_t *len)
+static int ask(const struct bpf_program *program, int tid, char **out, size_t *len)
 {
-	int ret = iterate(program, tid, out, len);
+	int ret = iterate(bpf_program__fd(program), tid, out, len);
 
 	return ret ? log_error(ret, NULL, "-v shows what the kernel says", "ask the kernel with %s",
 			       bpf_program__name(program))
@@ -64,12 +64,12 @@ int census_dirs(struct gmem_policy_census_bpf *skel, const int *fds, size_t nr,
 {
 	const struct gmem_census_dir *seen;
 	size_t len = 0, at, i, found = 0;
-	void *out = NULL;
+	char *out = NULL;
 	int ret;
 
 	ret = ask(skel->progs.name_dirs, getpid(), &out, &len);
 	for (at = 0; !ret && at + sizeof(*seen) <= len; at += sizeof(*seen)) {
-		seen = (const void *)((char *)out + at);
+		seen = (const void *)(out + at);
 		for (i = 0; i < nr; i++) {
 			if (fds[i] != (int)seen->fd)
 				continue;
@@ -113,7 +113,7 @@ struct files {
 
 static int list_files(struct gmem_policy_census_bpf *skel, struct files *files)
 {
-	void *fds = NULL, *mappings = NULL, *all;
+	char *fds = NULL, *mappings = NULL, *all;
 	size_t nr_fds = 0, nr_mappings = 0;
 	int ret;
 
@@ -125,8 +125,8 @@ static int list_files(struct gmem_policy_census_bpf *skel, struct files *files)
 	if (ret) {
 		free(fds);
 	} else {
-		memcpy((char *)all + nr_fds, mappings, nr_mappings);
-		files->list = all;
+		memcpy(all + nr_fds, mappings, nr_mappings);
+		files->list = (void *)all;
 		files->nr = (nr_fds + nr_mappings) / sizeof(*files->list);
 	}
 	free(mappings);
@@ -209,12 +209,12 @@ static int check_users(const struct gmem_census_prog *prog, const struct census_
 static int check_progs(struct gmem_policy_census_bpf *skel, const struct census_subject *subject)
 {
 	const struct gmem_census_prog *prog;
-	void *out = NULL;
+	char *out = NULL;
 	size_t len = 0;
 	int ret, one;
 
 	ret = ask(skel->progs.list_progs, 0, &out, &len);
-	for (prog = out; !ret && (char *)(prog + 1) <= (char *)out + len; prog++) {
+	for (prog = (const void *)out; !ret && (const char *)(prog + 1) <= out + len; prog++) {
 		if (is_among(prog->id, subject->programs, subject->nr_programs))
 			continue;
 		one = check_users(prog, subject);
@@ -247,14 +247,15 @@ static int unexplained(struct gmem_policy_census_bpf *skel, const struct files *
 {
 	const struct gmem_census_map *seen;
 	const struct census_map *map;
-	void *out = NULL;
+	char *out = NULL;
 	size_t len = 0;
 	__s64 known;
 	int ret;
 
 	*which = NULL;
 	ret = ask(skel->progs.list_maps, 0, &out, &len);
-	for (seen = out; !ret && !*which && (char *)(seen + 1) <= (char *)out + len; seen++) {
+	for (seen = (const void *)out; !ret && !*which && (const char *)(seen + 1) <= out + len;
+	     seen++) {
 		map = map_of(subject, seen->id);
 		if (!map)
 			continue;

@@ -14,6 +14,7 @@
 #include "../lib/log.h"
 #include "find.h"
 #include "gmem_policy_find.skel.h"
+#include "iterate.h"
 #include "holders.h"
 #include "pins.h"
 #include "policy_compile.h"
@@ -25,59 +26,6 @@ const char *const held_by_names[GMEM_HELD_BY_MAX] = {
 	GMEM_HOLDS(X)
 #undef X
 };
-
-/*
- * All that an iterator writes, to be freed.
- * @tid: the task to look at, 0: all of them
- * Return: 0 or a negative errno.
- */
-static int read_iterator(int program, int tid, char **out, size_t *len)
-{
-	union bpf_iter_link_info info = { .task.tid = (__u32)tid };
-	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts);
-	size_t have = 0, size = 1 << 16;
-	char *buf, *more;
-	int link, fd = -1, ret = 0;
-	ssize_t n;
-
-	opts.iter_info = &info;
-	opts.iter_info_len = sizeof(info);
-	buf = malloc(size);
-	link = bpf_link_create(program, 0, BPF_TRACE_ITER, tid ? &opts : NULL);
-	if (link >= 0)
-		fd = bpf_iter_create(link);
-	if (!buf || fd < 0)
-		ret = !buf ? -ENOMEM : -errno;
-	while (!ret) {
-		n = read(fd, buf + have, size - have);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (n <= 0) {
-			ret = n < 0 ? -errno : 0;
-			break;
-		}
-		have += (size_t)n;
-		if (have < size)
-			continue;
-		size *= 2;
-		more = realloc(buf, size);
-		if (!more)
-			ret = -ENOMEM;
-		else
-			buf = more;
-	}
-	if (fd >= 0)
-		close(fd);
-	if (link >= 0)
-		close(link);
-	if (ret) {
-		free(buf);
-		return ret;
-	}
-	*out = buf;
-	*len = have;
-	return 0;
-}
 
 /* Only KVM's core has this function, and not all that vmlinux knows of a VM is its contents. */
 static void note_kvm(const char *name, void *knows)
@@ -161,7 +109,7 @@ static int name_fds(struct finder *finder, const int *fds, size_t nr,
 			return ret;
 		program = bpf_program__fd(finder->skel->progs.name_files);
 	}
-	ret = read_iterator(program, getpid(), &out, &len);
+	ret = iterate(program, getpid(), &out, &len);
 	for (at = 0; !ret && at + sizeof(*name) <= len; at += sizeof(*name)) {
 		name = (const void *)(out + at);
 		for (i = 0; i < nr; i++) {
@@ -253,10 +201,10 @@ static int read_found(struct gmem_policy_find_bpf *skel, struct found_list *foun
 	size_t nr_fds = 0, nr_mappings = 0;
 	int ret;
 
-	ret = read_iterator(bpf_program__fd(skel->progs.find_fds), 0, &fds, &nr_fds);
+	ret = iterate(bpf_program__fd(skel->progs.find_fds), 0, &fds, &nr_fds);
 	ret = ret
-		      ?: read_iterator(bpf_program__fd(skel->progs.find_mappings), 0, &mappings,
-				       &nr_mappings);
+		      ?: iterate(bpf_program__fd(skel->progs.find_mappings), 0, &mappings,
+				 &nr_mappings);
 	if (ret)
 		goto out;
 	found->list = malloc(nr_fds + nr_mappings + 1);

@@ -4,12 +4,11 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 
 #include "iterate.h"
 
 /* All of a descriptor. Return: 0 or a negative errno; then there is nothing to be freed. */
-static int read_all(int fd, void **out, size_t *len)
+static int read_all(int fd, char **out, size_t *len)
 {
 	size_t have = 0, size = 1 << 16;
 	char *buf = malloc(size), *more;
@@ -40,22 +39,21 @@ static int read_all(int fd, void **out, size_t *len)
 	return -ENOMEM;
 }
 
-int iterate(const struct bpf_program *program, int tid, void **out, size_t *len)
+int iterate(int program, int tid, char **out, size_t *len)
 {
-	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, opts);
 	union bpf_iter_link_info info = { .task.tid = (__u32)tid };
-	struct bpf_link *link;
-	int fd, ret;
+	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts);
+	int link, fd, ret;
 
-	opts.link_info = &info;
-	opts.link_info_len = sizeof(info);
-	link = bpf_program__attach_iter(program, tid ? &opts : NULL);
-	if (!link)
+	opts.iter_info = &info;
+	opts.iter_info_len = sizeof(info);
+	link = bpf_link_create(program, 0, BPF_TRACE_ITER, tid ? &opts : NULL);
+	if (link < 0)
 		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
+	fd = bpf_iter_create(link);
 	ret = fd < 0 ? -errno : read_all(fd, out, len);
 	if (fd >= 0)
 		close(fd);
-	bpf_link__destroy(link);
+	close(link);
 	return ret;
 }
