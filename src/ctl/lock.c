@@ -232,9 +232,11 @@ int lock_hold(const struct store *store, const struct compiled *compiled,
 	ret = notes_take(&notes, skel, store->pins);
 	ret = ret ?: notes_take_manager(&notes, compiled, identities);
 	ret = ret ?: hold(store, &notes);
-	/* From here on nobody else gets in: now for those who are there already. */
-	if (!ret && !held)
-		ret = census_take(skel, &notes.subject);
+	/*
+	 * From here on nobody else gets in: now for those who are there already. Under a lock that
+	 * was held too: who held it may have been killed before it got as far as that.
+	 */
+	ret = ret ?: census_take(skel, &notes.subject);
 	ret = ret ?: check_way_in(store);
 	ret = ret ?: verify_lock(store);
 	if (ret && !held)

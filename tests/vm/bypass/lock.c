@@ -227,6 +227,8 @@ int lock_judge(const struct bypass_case *c)
 	struct account before, after;
 	int bare = bypass_run.bare, ret;
 
+	if (bare == ENDED_NOTHING)
+		return failed("%s: it comes to nothing without the lock", c->id);
 	if (bare == ENDED_ABSENT || bare == ENDED_BROKEN || bare == ENDED_KILLED)
 		return bare;
 	if (bypass_run.falsify) {
@@ -249,8 +251,8 @@ int lock_judge(const struct bypass_case *c)
 		bypass_is(bare		    ? BYPASS_refused
 			  : c->id[0] == 'F' ? BYPASS_allowed
 					    : BYPASS_possible);
-	else if (!bare || ret == EACCES)
-		bypass_is(BYPASS_stopped);
+	else if (!bare || (bare < ENDED_SIGBUS && ret == EACCES))
+		bypass_is(BYPASS_stopped); /* where the kernel refuses it too, the lock is first */
 	if (c->denials != BYPASS_SOME && (ret == EACCES) == (after.refused == before.refused))
 		return failed("%s: %lld refused", c->id,
 			      (long long)(after.refused - before.refused));

@@ -20,6 +20,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../../../bpf/gmem_lock_maps.h"
 #include "lock.h"
 #include "puppet.h"
 
@@ -193,6 +194,47 @@ static int held_in_map(const struct bypass_case *c)
 		return broken("a map with the map in it");
 	close(map);
 	return lock_while(use_outer);
+}
+
+/* --- 98: gmemctl is killed as soon as there is a lock, before it has looked who is inside --- */
+
+static int killed_locking(const struct bypass_case *c)
+{
+	volatile struct gmem_lock *lock;
+	pid_t pid;
+	int fd, ret;
+
+	(void)c;
+	if (bypass_run.falsify) {
+		bypass_is(BYPASS_possible);
+		return 0;
+	}
+	if (lock_is_on())
+		return failed("locked already: this case comes before the lock");
+	if (lock_load_unlocked())
+		return ENDED_BROKEN;
+	fd = bpf_obj_get(PINS "/maps/locked");
+	lock = fd < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (lock == MAP_FAILED)
+		return broken("mmap of the map");
+	close(fd);
+	pid = fork();
+	if (!pid) {
+		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 1);
+		dup2(1, 2);
+		execl(GMEMCTL, GMEMCTL, "load", "--lock", LOCK_POLICY, NULL);
+		_exit(ENDED_BROKEN);
+	}
+	while (!lock->on && !waitpid(pid, NULL, WNOHANG))
+		;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	/* Once more: it must find who is inside, whatever there was before. */
+	ret = gmemctl("load --lock %s", LOCK_POLICY);
+	if (lock->on)
+		lock_is_on_now();
+	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
+	return ret ? EBUSY : 0;
 }
 
 /* --- 43: gmemctl itself --- */
@@ -429,6 +471,11 @@ const struct bypass_case bypass_lock_early[] = {
 	{ .id = "90e",
 	  .path = "a map of maps that has one of the policy",
 	  .whole = held_in_map,
+	  .limit = LOCK_LIMIT,
+	  EVERYWHERE(STOPPED(EBUSY)) },
+	{ .id = "98",
+	  .path = "a mapping, and gmemctl killed as soon as it has locked",
+	  .whole = killed_locking,
 	  .limit = LOCK_LIMIT,
 	  EVERYWHERE(STOPPED(EBUSY)) },
 	{ 0 },

@@ -62,7 +62,8 @@ static int own_map(void)
 	return bpf_map_create(BPF_MAP_TYPE_ARRAY, "own", 4, 8, 1, NULL);
 }
 
-#define OWN_PIN "/sys/fs/bpf/gmem-other"
+#define OWN_PIN	  "/sys/fs/bpf/gmem-other"
+#define SAVED_PIN "/sys/fs/bpf/gmem-saved"
 
 static int go_exchange(void)
 {
@@ -72,6 +73,8 @@ static int go_exchange(void)
 	if (map < 0 || bpf_obj_pin(map, OWN_PIN))
 		return broken(OWN_PIN);
 	ret = result_of(renameat2(AT_FDCWD, OWN_PIN, AT_FDCWD, ACTIVE_PIN, RENAME_EXCHANGE));
+	if (!ret && renameat2(AT_FDCWD, OWN_PIN, AT_FDCWD, ACTIVE_PIN, RENAME_EXCHANGE))
+		ret = broken("exchanging them again");
 	unlink(OWN_PIN);
 	close(map);
 	return ret;
@@ -89,7 +92,13 @@ static int go_rename_over(void)
 	unlink(OWN_PIN);
 	if (map < 0 || bpf_obj_pin(map, OWN_PIN))
 		return broken(OWN_PIN);
+	if (link(ACTIVE_PIN, SAVED_PIN))
+		return broken(SAVED_PIN);
 	ret = result_of(rename(OWN_PIN, ACTIVE_PIN));
+	if (ret)
+		unlink(SAVED_PIN);
+	else if (rename(SAVED_PIN, ACTIVE_PIN))
+		ret = broken(SAVED_PIN);
 	unlink(OWN_PIN);
 	close(map);
 	return ret;
@@ -102,7 +111,9 @@ static int rename_over_pin(void)
 
 static int go_chmod(void)
 {
-	return result_of(chmod(PINS "/maps", 0777));
+	int ret = result_of(chmod(PINS "/maps", 0777));
+
+	return ret ?: result_of(chmod(PINS "/maps", 0700));
 }
 
 static int chmod_pins(void)
@@ -112,7 +123,9 @@ static int chmod_pins(void)
 
 static int go_chown(void)
 {
-	return result_of(chown(ACTIVE_PIN, OTHER_USER, OTHER_USER));
+	int ret = result_of(chown(ACTIVE_PIN, OTHER_USER, OTHER_USER));
+
+	return ret ?: result_of(chown(ACTIVE_PIN, 0, 0));
 }
 
 static int chown_pin(void)
@@ -128,7 +141,7 @@ static int go_pin_there(void)
 		return broken("bpf_map_create");
 	ret = bpf_obj_pin(map, PINS "/maps/foreign") ? errno : 0;
 	close(map);
-	return ret;
+	return ret ?: result_of(unlink(PINS "/maps/foreign"));
 }
 
 static int pin_there(void)
@@ -138,7 +151,7 @@ static int pin_there(void)
 
 static int go_mkdir_there(void)
 {
-	return result_of(mkdir(PINS "/foreign", 0700));
+	return result_of(mkdir(PINS "/foreign", 0700)) ?: result_of(rmdir(PINS "/foreign"));
 }
 
 static int mkdir_there(void)
