@@ -25,10 +25,10 @@
 #include "../../src/ctl/loader.h"
 #include "../../src/ctl/policy_compile.h"
 #include "../../src/lib/log.h"
+#include "lib/cases.h"
 #include "lib/kvm.h"
 #include "lib/policies.h"
 #include "lib/requests.h"
-#include "lib/wanted.h"
 #include "test.h"
 
 #define PLAIN "/tmp/guard-plain" /* named by no policy */
@@ -629,10 +629,7 @@ static void test_traced_in_audit(void)
 	policy_unload();
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
+static const struct test_case cases[] = {
 	{ "trace", test_trace },
 	{ "traceme", test_traceme },
 	{ "preload", test_preload },
@@ -654,14 +651,5 @@ int main(int argc, char **argv)
 	CHECK(!plan.guards_unmet, "this kernel lacks guards: %x", plan.guards_unmet);
 	policy_unload();
 	make_players();
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		int before = failures;
-
-		if (!wanted(cases[i].name, argv + 1))
-			continue;
-		cases[i].run();
-		printf("%s: %s\n", cases[i].name, failures == before ? "ok" : "FAILED");
-	}
-	printf("guards: %d checks, %d failed\n", checks, failures);
-	return failures ? 1 : 0;
+	return run_cases("guards", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
 }

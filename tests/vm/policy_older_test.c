@@ -13,9 +13,9 @@
 #include <sys/un.h>
 
 #include "../../src/lib/log.h"
+#include "lib/cases.h"
 #include "lib/kvm.h"
 #include "lib/policies.h"
-#include "lib/wanted.h"
 #include "test.h"
 
 #define NO_RULES "rules: []\n"
@@ -220,10 +220,7 @@ static void test_meanwhile(void)
 	policy_unload();
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
+static const struct test_case cases[] = {
 	{ "older", test_older },
 	{ "in-flight", test_in_flight },
 	{ "meanwhile", test_meanwhile },
@@ -235,14 +232,5 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_setup("policy_older_test", false, getenv("VERBOSE") ? 1 : 0);
 	policy_unload();
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		int before = failures;
-
-		if (!wanted(cases[i].name, argv + 1))
-			continue;
-		cases[i].run();
-		printf("%s: %s\n", cases[i].name, failures == before ? "ok" : "FAILED");
-	}
-	printf("older: %d checks, %d failed\n", checks, failures);
-	return failures ? 1 : 0;
+	return run_cases("older", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
 }

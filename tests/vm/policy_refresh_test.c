@@ -18,9 +18,9 @@
 #include "../../src/ctl/policy_compile.h"
 #include "../../src/ctl/refresh.h"
 #include "../../src/lib/log.h"
+#include "lib/cases.h"
 #include "lib/policies.h"
 #include "lib/requests.h"
-#include "lib/wanted.h"
 #include "test.h"
 
 #define DIR    "/tmp/refresh"
@@ -381,10 +381,7 @@ static void test_locked(void)
 	CHECK(refresh_by(self) == 0 && run(VMM) == 0, "by the manager started anew");
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
+static const struct test_case cases[] = {
 	{ "upgrade", test_upgrade }, { "rollback", test_rollback }, { "link", test_link },
 	{ "missing", test_missing }, { "classes", test_classes },   { "others", test_others },
 	{ "many", test_many },	     { "number", test_number },	    { "locked", test_locked },
@@ -392,6 +389,8 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	int ret;
+
 	if (argc > 1 && !strcmp(argv[1], "--play"))
 		return play();
 	if (argc > 1 && !strcmp(argv[1], "--refresh"))
@@ -399,15 +398,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_setup("policy_refresh_test", false, getenv("VERBOSE") ? 1 : 0);
 	policy_unload();
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		int before = failures;
-
-		if (!wanted(cases[i].name, argv + 1))
-			continue;
-		cases[i].run();
-		printf("%s: %s\n", cases[i].name, failures == before ? "ok" : "FAILED");
-	}
+	ret = run_cases("refresh", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
 	refresh_report_free(&report);
-	printf("refresh: %d checks, %d failed\n", checks, failures);
-	return failures ? 1 : 0;
+	return ret;
 }

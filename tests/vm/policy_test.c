@@ -16,10 +16,10 @@
 #include "../../src/ctl/loader.h"
 #include "../../src/ctl/policy_compile.h"
 #include "../../src/lib/log.h"
+#include "lib/cases.h"
 #include "lib/kvm.h"
 #include "lib/policies.h"
 #include "lib/requests.h"
-#include "lib/wanted.h"
 #include "test.h"
 
 #define NO_RULES "rules: []\n"
@@ -388,10 +388,7 @@ static void test_life(void)
 	free(allow);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
+static const struct test_case cases[] = {
 	{ "life", test_life },	   { "table", test_table },	      { "missing", test_missing },
 	{ "strict", test_strict }, { "conditions", test_conditions }, { "exe", test_exe },
 	{ "cgroup", test_cgroup },
@@ -447,14 +444,5 @@ int main(int argc, char **argv)
 		return 1;
 	hooks_plan(&hooks, NULL, false, &plan);
 	policy_unload();
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		int before = failures;
-
-		if (!wanted(cases[i].name, argv + 1))
-			continue;
-		cases[i].run();
-		printf("%s: %s\n", cases[i].name, failures == before ? "ok" : "FAILED");
-	}
-	printf("policy: %d checks, %d failed\n", checks, failures);
-	return failures ? 1 : 0;
+	return run_cases("policy", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
 }

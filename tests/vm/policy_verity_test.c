@@ -20,9 +20,9 @@
 #include "../../src/ctl/policy_compile.h"
 #include "../../src/ctl/policy_value.h"
 #include "../../src/lib/log.h"
+#include "lib/cases.h"
 #include "lib/policies.h"
 #include "lib/requests.h"
-#include "lib/wanted.h"
 #include "test.h"
 
 #define IMAGE "/tmp/verity.img"
@@ -222,10 +222,7 @@ static void test_offline(void)
 	policy_unload();
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
+static const struct test_case cases[] = {
 	{ "sha256", test_sha256 },
 	{ "sha512", test_sha512 },
 	{ "guarded", test_guarded },
@@ -234,6 +231,8 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	int ret;
+
 	if (argc > 1 && !strcmp(argv[1], "--create"))
 		return request(REQUEST_create);
 	if (argc > 1 && !strcmp(argv[1], "--traceme"))
@@ -246,15 +245,7 @@ int main(int argc, char **argv)
 	}
 	policy_unload();
 	make_disk();
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		int before = failures;
-
-		if (!wanted(cases[i].name, argv + 1))
-			continue;
-		cases[i].run();
-		printf("%s: %s\n", cases[i].name, failures == before ? "ok" : "FAILED");
-	}
+	ret = run_cases("verity", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
 	shell("umount " DIR);
-	printf("verity: %d checks, %d failed\n", checks, failures);
-	return failures ? 1 : 0;
+	return ret;
 }
