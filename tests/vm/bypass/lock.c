@@ -98,6 +98,19 @@ int lock_policy_is_off(void)
 	return ret == EACCES ? ENDED_NOTHING : ret;
 }
 
+int lock_policy_ends(void)
+{
+	int ret = ENDED_NOTHING;
+
+	/* The kernel lets go of programs later than of their pins. */
+	for (int i = 0; i < 100 && ret == ENDED_NOTHING; i++) {
+		ret = lock_policy_is_off();
+		if (ret == ENDED_NOTHING)
+			usleep(100000);
+	}
+	return ret;
+}
+
 int lock_switch_off(int active_fd)
 {
 	__u64 word, none = 0;

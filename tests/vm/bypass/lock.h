@@ -36,6 +36,8 @@ void lock_is_on_now(void);
 
 /* Is X allowed what the policy denies it? Return: 0: it is; ENDED_NOTHING. */
 int lock_policy_is_off(void);
+/* The same of one whose last pin is gone: waits for it. */
+int lock_policy_ends(void);
 
 /* Store 0 as what is in force: no policy. Return: 0 or an errno. */
 int lock_switch_off(int active_fd);

@@ -30,7 +30,7 @@ static int propagation(unsigned long flags)
 
 static int end_of(const char *path)
 {
-	return umount2(path, MNT_DETACH) ? errno : lock_policy_is_off();
+	return umount2(path, MNT_DETACH) ? errno : lock_policy_ends();
 }
 
 static int go_umount(void)
@@ -78,7 +78,7 @@ static int shared_umount(int (*fn)(void))
 {
 	int ret = propagation(MS_SHARED);
 
-	ret = ret ?: in_namespace(fn) ?: lock_policy_is_off();
+	ret = ret ?: in_namespace(fn) ?: lock_policy_ends();
 	propagation(MS_PRIVATE);
 	return ret;
 }
@@ -111,7 +111,7 @@ static int go_setattr(void)
 
 	if (syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)))
 		return broken("mount_setattr");
-	ret = in_namespace(umount_here) ?: lock_policy_is_off();
+	ret = in_namespace(umount_here) ?: lock_policy_ends();
 	propagation(MS_PRIVATE);
 	return ret;
 }
@@ -155,7 +155,7 @@ static int go_masters(void)
 		}
 		ret = hear(pairs[n][1], &there) ?: propagation(MS_SLAVE);
 	}
-	ret = ret ?: tell(pairs[0][1], 0) ?: player_wait(pids[0]) ?: lock_policy_is_off();
+	ret = ret ?: tell(pairs[0][1], 0) ?: player_wait(pids[0]) ?: lock_policy_ends();
 	for (int i = 1; i < n; i++)
 		kill(pids[i], SIGKILL);
 	propagation(MS_PRIVATE);
@@ -175,7 +175,7 @@ static int go_copy(void)
 	mkdir(ELSEWHERE, 0755);
 	if (ret || mount("/sys", ELSEWHERE, NULL, MS_BIND | MS_REC, NULL))
 		return broken("bind mount");
-	ret = umount2(ELSEWHERE "/fs/bpf", MNT_DETACH) ? errno : lock_policy_is_off();
+	ret = umount2(ELSEWHERE "/fs/bpf", MNT_DETACH) ? errno : lock_policy_ends();
 	propagation(MS_PRIVATE);
 	umount2(ELSEWHERE, MNT_DETACH);
 	return ret;

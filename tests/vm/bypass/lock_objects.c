@@ -39,7 +39,7 @@ static int go_unlink(void)
 	first_error = 0;
 	if (nftw(PINS, remove_one, 16, FTW_DEPTH | FTW_PHYS))
 		return broken("nftw");
-	return first_error ?: lock_policy_is_off();
+	return first_error ?: lock_policy_ends();
 }
 
 static int unlink_pins(void)
