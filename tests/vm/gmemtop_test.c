@@ -38,6 +38,7 @@
 #define WATCHERS      2
 #define PATIENCE_S    30
 #define KILLS	      20
+#define MISSED_TRIES  3
 
 extern char **environ;
 
@@ -137,6 +138,7 @@ struct watcher {
 	FILE *out;
 	struct json_object *vms[4096];
 	size_t nr_vms, frames;
+	bool missed; /* by its own account */
 };
 
 struct verdict {
@@ -225,6 +227,8 @@ static bool watch(struct watcher *w)
 		keep(w, json_object_array_get_idx(vms, i));
 	json_object_object_foreach(member(frame, "lost"), reason, count)
 	{
+		if (json_object_get_int64(count) && !strcmp(reason, "missed"))
+			w->missed = true;
 		if (json_object_get_int64(count))
 			printf("  gmemtop lost %s: %s\n", reason, json_object_get_string(count));
 	}
@@ -443,7 +447,8 @@ static void compare_existing(struct verdict *v, const struct watcher *w, size_t 
 	}
 }
 
-static bool run_case(const struct test_case *c, struct watcher *watchers)
+/* Return: whether all is equal; *missed: gmemtop says that the kernel left a program out. */
+static bool run_case(const struct test_case *c, struct watcher *watchers, bool *missed)
 {
 	char args[512], *argv[MAX_ARGS] = { WORKLOAD, "-j" }, *save, *word, *s, *line = NULL;
 	struct json_object *report = NULL, *list = NULL, *tmp;
@@ -462,6 +467,8 @@ static bool run_case(const struct test_case *c, struct watcher *watchers)
 			*s = *s == '_' ? ' ' : *s;
 		argv[argc++] = word;
 	}
+	for (i = 0; i < WATCHERS; i++)
+		watchers[i].missed = false;
 	pid = start(argv, &in, &out);
 	if (c->middle) {
 		/* It says when everything is set up, and waits. */
@@ -498,6 +505,7 @@ out:
 				break;
 		}
 		compare(&v, &first[i], list, c->middle);
+		*missed |= first[i].missed;
 	}
 	if (c->middle && !watcher_stop(&late))
 		differs(&v, "gmemtop did not end well");
@@ -508,6 +516,25 @@ out:
 	json_object_put(report);
 	free(line);
 	return !v.failed;
+}
+
+/*
+ * Kernels that preempt leave a program out now and then, and gmemtop says so: what it shows then is
+ * a lower bound, and what is equal is to be seen without. Where it says nothing there is no second
+ * try.
+ */
+static bool passes(const struct test_case *c, struct watcher *watchers)
+{
+	bool missed = true, equal = false;
+	int tries;
+
+	for (tries = 0; tries < MISSED_TRIES && missed && !equal; tries++) {
+		if (tries)
+			printf("%s again: programs were left out\n", c->name);
+		missed = false;
+		equal = run_case(c, watchers, &missed);
+	}
+	return equal;
 }
 
 static size_t nr_programs(void)
@@ -586,7 +613,7 @@ int main(int argc, char **argv)
 			continue;
 		if ((cases[i].needs == SW && !convert) || (cases[i].needs == BIND && !bind))
 			skipped++;
-		else if (run_case(&cases[i], watchers))
+		else if (passes(&cases[i], watchers))
 			passed++;
 		else
 			failed++;
