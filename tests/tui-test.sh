@@ -128,8 +128,9 @@ start()
 	# What kills gmemtop before it could ask for it must not end this shell too.
 	trap : INT HUP TERM
 	before=\$(stty -g)
-	env TERM=screen-256color ${env[*]} $program ${source[*]} $(printf '%q ' "$@") 2>$tmp/err &
-	echo \$! >$tmp/pid
+	# A shell of its own, without that trap, says who it is.
+	sh -c 'echo \$\$ >$tmp/pid; exec "\$@"' sh \\
+		env TERM=screen-256color ${env[*]} $program ${source[*]} $(printf '%q ' "$@") 2>$tmp/err &
 	fg >/dev/null
 	echo "status \$?" | tee $tmp/status
 	[ "\$(stty -g)" = "\$before" ] && echo restored
