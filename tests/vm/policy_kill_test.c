@@ -143,7 +143,7 @@ int main(int argc, char **argv)
 	CHECK(!drafts() && access("/sys/fs/bpf/gmem", F_OK), "pins are left");
 	printf("kill: %d rounds, %d killed in time, then the old one %d times, the new one %d\n",
 	       rounds, killed, old, new);
-	CHECK(killed > rounds / 2 && old && new, "not at random moments");
+	CHECK(killed > rounds / 4 && old && new, "not at random moments");
 	printf("kill: %d checks, %d failed\n", checks, failures);
 	return failures ? 1 : 0;
 }
