@@ -8,11 +8,11 @@
 #ifndef GMEM_INFLIGHT_H
 #define GMEM_INFLIGHT_H
 
-#define SOCKFS_MAGIC  0x534f434b
-#define AF_UNIX	      1
-#define TCP_LISTEN    10 /* of all kinds of sockets */
-#define MAX_QUEUE     65536
-#define MAX_FDS 255 /* of a message: SCM_MAX_FD is below */
+#define SOCKFS_MAGIC 0x534f434b
+#define AF_UNIX	     1
+#define TCP_LISTEN   10 /* of all kinds of sockets */
+#define MAX_QUEUE    65536
+#define MAX_FDS	     255 /* of a message: SCM_MAX_FD is below */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

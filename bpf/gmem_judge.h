@@ -404,8 +404,9 @@ static __noinline int note_early(struct task_struct *task, struct question *q)
 }
 
 /*
- * As judge_anew(), for the current task. What it was allowed before, under the same policy and as the same,
- * it is allowed again: such a decision was made wholly by this policy, and nothing else is read.
+ * As judge_anew(), for the current task. What it was allowed before, under the same policy and as
+ * the same, it is allowed again: such a decision was made wholly by this policy, and nothing else
+ * is read.
  */
 static __always_inline int judge(struct question *q)
 {

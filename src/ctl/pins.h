@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The directory in the BPF file system that holds what is in force: maps/NAME, links/PROGRAM,
- * source-SLOT, the policy's text, and name-files, a program that loads need. What was begun and not finished has another name, and is swept
- * away by the next one who comes.
+ * source-SLOT, the policy's text, and name-files, a program that loads need. What was begun and not
+ * finished has another name, and is swept away by the next one who comes.
  */
 #ifndef GMEM_CTL_PINS_H
 #define GMEM_CTL_PINS_H
