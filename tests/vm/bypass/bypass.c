@@ -147,9 +147,22 @@ static int apart(const struct bypass_case *c, int (*fn)(const struct bypass_case
 	return ENDED_KILLED;
 }
 
-static int attempt(const struct bypass_case *c)
+static bool has_attempt(const struct bypass_case *c)
 {
-	return c->attempt();
+	return c->attempt || c->act.fn;
+}
+
+int bypass_attempt(const struct bypass_case *c)
+{
+	int ret = c->prepare ? c->prepare() : 0;
+
+	if (ret)
+		return ret;
+	if (c->attempt)
+		return c->attempt();
+	if (!c->react.fn)
+		return play(c->act.who, c->act.fn);
+	return play_two(c->act.who, c->act.fn, c->react.who, c->react.fn);
 }
 
 static int whole(const struct bypass_case *c)
@@ -186,7 +199,7 @@ static struct verdict judge(const struct bypass_case *c, int bare)
 	}
 	drop_events();
 	counts_read(&before);
-	v.code = apart(c, attempt);
+	v.code = apart(c, bypass_attempt);
 	if (v.code == bare) {
 		if (!bare)
 			v.outcome = expected_of(c)->outcome == BYPASS_allowed ? BYPASS_allowed
@@ -329,8 +342,8 @@ static int run(char **names)
 		if (n == sizeof(bare) / sizeof(bare[0]))
 			abort();
 		start = now_ms();
-		if (c->attempt && area_wanted(area) && wanted(c->id, names)) {
-			bare[n] = apart(c, attempt);
+		if (has_attempt(c) && area_wanted(area) && wanted(c->id, names)) {
+			bare[n] = apart(c, bypass_attempt);
 			if (bypass_run.verbose)
 				fprintf(stderr, "%s: %ld ms without a policy\n", c->id,
 					now_ms() - start);

@@ -113,6 +113,16 @@ enum bypass_code {
 #define BYPASS_SOME  (-1) /* denials: one at least */
 #define BYPASS_NONE  (-2) /* denials: none, it came to nothing otherwise */
 
+enum who { WHO_a, WHO_x, WHO_b, WHO_MAX };
+
+/* What a player does; @peer is a socket (-1: none). Return: its exit status. */
+typedef int (*player_fn)(int peer);
+
+struct bypass_player {
+	enum who who;
+	player_fn fn;
+};
+
 struct bypass_case {
 	const char
 		*id; /* as in docs/threat-model.md: a number, F and a number for false positives */
@@ -120,9 +130,13 @@ struct bypass_case {
 	struct bypass_expected expected[LANE_MAX];
 	/*
 	 * Go the path, once: without a policy, and under it. The frame loads the policy, counts,
-	 * reads the events and judges. Return: 0: it worked, an errno, a code.
+	 * reads the events and judges. Return: 0: it worked, an errno, a code. Mostly that is what
+	 * a player does, or two that a socket connects: PLAYER(), PLAYERS().
 	 */
 	int (*attempt)(void);
+	struct bypass_player act, react;
+	/* Before each attempt: what it needs. Return: 0, or else there is none, as if it ended so. */
+	int (*prepare)(void);
 	/* What a stop must have counted and told: an operation, or GMEM_DO_MAX + a guard. */
 	int op;
 	int denials;	    /* how many of it; 0: one if it is stopped, else none */
@@ -140,6 +154,10 @@ struct bypass_case {
 };
 
 #define BYPASS_LIMIT 120
+
+/* Who goes the path: x, a or b, and what it does; two: the second one's socket is the other's. */
+#define PLAYER(who, fn)		    .act = { WHO_##who, fn }
+#define PLAYERS(who, fn, who2, fn2) .act = { WHO_##who, fn }, .react = { WHO_##who2, fn2 }
 
 /* The tables end with an entry without id. */
 #define BYPASS_AREAS(X) \
@@ -178,8 +196,6 @@ extern struct bypass_run {
 
 /* --- players (stage.c) --- */
 
-enum who { WHO_a, WHO_x, WHO_b, WHO_MAX };
-
 /* Where the copies are: for policies and for exec. */
 #define BYPASS_DIR "/tmp/bypass"
 extern const char *const who_paths[WHO_MAX];
@@ -191,11 +207,10 @@ void stage_remove(void);
 /**
  * play - be somebody else
  * @who: the program that plays
- * @fn: what it does; @peer is a socket (-1: none), and what it returns is its exit status
+ * @fn: what it does
  *
  * Return: what @fn returned, ENDED_KILLED.
  */
-typedef int (*player_fn)(int peer);
 int play(enum who who, player_fn fn);
 /* The same as another user, who can open /dev/kvm as well. */
 int play_as(uid_t uid, enum who who, player_fn fn);
@@ -336,6 +351,9 @@ void stage_forget(void);
  */
 int check_ledger(const struct counts *before, int op, int n);
 void drop_events(void);
+
+/* Go a case's path here. Return: how that ended. */
+int bypass_attempt(const struct bypass_case *c);
 
 /* For whole(): the outcome. */
 void bypass_is(enum bypass_outcome outcome);

@@ -38,11 +38,6 @@ static int create(int peer)
 	return ret;
 }
 
-static int create_as_x(void)
-{
-	return play(WHO_x, create);
-}
-
 /* --- 2, 3, 60: the entry for 32-bit programs --- */
 
 #define IA32_ioctl 54
@@ -101,11 +96,6 @@ static int create32(int peer)
 	return result32(ioctl32(v.vm, KVM_CREATE_GUEST_MEMFD, args));
 }
 
-static int create32_as_x(void)
-{
-	return play(WHO_x, create32);
-}
-
 static int bind32(int peer)
 {
 	struct kvm_userspace_memory_region2 *region = low_memory();
@@ -128,11 +118,6 @@ static int bind32(int peer)
 	return ret == EINVAL ? ENDED_ABSENT : ret;
 }
 
-static int bind32_as_x(void)
-{
-	return play(WHO_x, bind32);
-}
-
 static int convert32(int peer)
 {
 	struct kvm_memory_attributes *attrs = low_memory();
@@ -148,11 +133,6 @@ static int convert32(int peer)
 	return result32(ioctl32(v.vm, KVM_SET_MEMORY_ATTRIBUTES, attrs));
 }
 
-static int convert32_as_x(void)
-{
-	return play(WHO_x, convert32);
-}
-
 /* --- 6, 62, 74, 23, 116: rights that were there, and are not any more --- */
 
 static int bind_demoted(int peer)
@@ -162,11 +142,6 @@ static int bind_demoted(int peer)
 
 	(void)peer;
 	return ret ?: demote() ?: vmm_bind(&v);
-}
-
-static int create_then_demote(void)
-{
-	return play(WHO_a, bind_demoted);
 }
 
 #define ALLOWED_CGROUP "/sys/fs/cgroup/bypass"
@@ -192,11 +167,9 @@ static int bind_elsewhere(int peer)
 	return ret ?: enter("/sys/fs/cgroup") ?: vmm_bind(&v);
 }
 
-static int create_then_leave(void)
+static int cgroup_ready(void)
 {
-	if (mkdir(ALLOWED_CGROUP, 0755) && errno != EEXIST)
-		return broken(ALLOWED_CGROUP);
-	return play(WHO_a, bind_elsewhere);
+	return mkdir(ALLOWED_CGROUP, 0755) && errno != EEXIST ? broken(ALLOWED_CGROUP) : 0;
 }
 
 static int bind_again_demoted(int peer)
@@ -212,11 +185,6 @@ static int bind_again_demoted(int peer)
 	if (kvm_bind(v.vm, BYPASS_SLOT, v.fd, KVM_TEST_GPA, 0, 0))
 		return errno == EACCES ? EACCES : broken("ending a binding");
 	return vmm_bind(&v);
-}
-
-static int bind_demote_bind(void)
-{
-	return play(WHO_a, bind_again_demoted);
 }
 
 /* A task that shares the memory of A, and has its own credentials. */
@@ -265,16 +233,6 @@ static int bind_by_sibling(int peer)
 	return vmm_make_bindable(&shared_vm) ?: sibling(sibling_bind);
 }
 
-static int sibling_converts(void)
-{
-	return play(WHO_a, convert_by_sibling);
-}
-
-static int sibling_binds(void)
-{
-	return play(WHO_a, bind_by_sibling);
-}
-
 /* --- 8, 54, 76: somebody else's VM --- */
 
 static int use_vm_of_parent(int peer)
@@ -292,11 +250,6 @@ static int use_vm_of_parent(int peer)
 	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
 		return broken("fork");
 	return WEXITSTATUS(status);
-}
-
-static int inherited_vm(void)
-{
-	return play(WHO_a, use_vm_of_parent);
 }
 
 static int use_vcpu(int peer)
@@ -323,11 +276,6 @@ static int leave_vcpu(int peer)
 	return leave_open(vcpu, LEFT_VCPU) ?: become(WHO_x, use_vcpu, peer);
 }
 
-static int inherited_vcpu(void)
-{
-	return play(WHO_a, leave_vcpu);
-}
-
 static int give_vm(int peer)
 {
 	struct vmm v;
@@ -348,11 +296,6 @@ static int convert_received(int peer)
 	return result_of(kvm_convert(vm, KVM_TEST_GPA, KVM_PAGE, 0));
 }
 
-static int received_vm(void)
-{
-	return play_two(WHO_a, give_vm, WHO_x, convert_received);
-}
-
 /* --- 9, 75: what KVM itself keeps apart --- */
 
 static int bind_to_other(int peer)
@@ -366,11 +309,6 @@ static int bind_to_other(int peer)
 	if (ret)
 		return ret;
 	return result_of(kvm_bind(two.vm, BYPASS_SLOT, one.fd, KVM_TEST_GPA, INSTANCE_SIZE, 0));
-}
-
-static int other_vm(void)
-{
-	return play(WHO_a, bind_to_other);
 }
 
 static int change_binding(int peer)
@@ -398,11 +336,6 @@ static int change_binding(int peer)
 		return errno;
 	region.flags = 0;
 	return result_of(ioctl(v.vm, KVM_SET_USER_MEMORY_REGION2, &region));
-}
-
-static int changed_slot(void)
-{
-	return play(WHO_a, change_binding);
 }
 
 /* --- 39: root of a user namespace --- */
@@ -538,37 +471,38 @@ const struct bypass_case bypass_creation[] = {
 	{ .id = "1",
 	  .path = "KVM_CREATE_GUEST_MEMFD on a VM of its own",
 	  .op = GMEM_DO_create,
-	  .attempt = create_as_x,
+	  PLAYER(x, create),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "2",
 	  .path = "creation through the 32-bit entry (int 0x80)",
 	  .op = GMEM_DO_create,
-	  .attempt = create32_as_x,
+	  PLAYER(x, create32),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "3",
 	  .path = "binding through the 32-bit entry",
 	  .op = GMEM_DO_bind,
-	  .attempt = bind32_as_x,
+	  PLAYER(x, bind32),
 	  .x_may = "create",
 	  .strict = true,
 	  WITH_MMAP(STOPPED(EACCES)) },
 	{ .id = "60",
 	  .path = "conversion through the 32-bit entry",
 	  .op = GMEM_DO_convert,
-	  .attempt = convert32_as_x,
+	  PLAYER(x, convert32),
 	  .strict = true,
 	  WITH_PRIVATE(STOPPED(EACCES)) },
 	{ .id = "6",
 	  .path = "A creates, changes to another user, binds",
 	  .op = GMEM_DO_bind,
-	  .attempt = create_then_demote,
+	  PLAYER(a, bind_demoted),
 	  .policy = A_AS_ROOT,
 	  .strict = true,
 	  WITH_MMAP(STOPPED(EACCES)) },
 	{ .id = "62",
 	  .path = "A creates, leaves the cgroup that may, binds",
 	  .op = GMEM_DO_bind,
-	  .attempt = create_then_leave,
+	  .prepare = cgroup_ready,
+	  PLAYER(a, bind_elsewhere),
 	  .policy = "subjects: { a: { exe: " BYPASS_DIR "/a, cgroup: /bypass } }\n"
 		    "rules: [ { name: a, allow: all, subjects: [a] } ]\n",
 	  .strict = true,
@@ -576,48 +510,48 @@ const struct bypass_case bypass_creation[] = {
 	{ .id = "74",
 	  .path = "A binds, changes to another user, ends it and binds again",
 	  .op = GMEM_DO_bind,
-	  .attempt = bind_demote_bind,
+	  PLAYER(a, bind_again_demoted),
 	  .policy = A_AS_ROOT,
 	  .strict = true,
 	  LANES(STOPPED(EACCES), STOPPED(EACCES), STOPPED(EACCES), ABSENT) },
 	{ .id = "23",
 	  .path = "conversion by a task that shares A's memory, as another user",
 	  .op = GMEM_DO_convert,
-	  .attempt = sibling_converts,
+	  PLAYER(a, convert_by_sibling),
 	  .policy = A_AS_ROOT,
 	  .strict = true,
 	  WITH_PRIVATE(STOPPED(EACCES)) },
 	{ .id = "116",
 	  .path = "binding by a task that shares A's memory, as another user",
 	  .op = GMEM_DO_bind,
-	  .attempt = sibling_binds,
+	  PLAYER(a, bind_by_sibling),
 	  .policy = A_AS_ROOT,
 	  .strict = true,
 	  WITH_MMAP(STOPPED(EACCES)) },
 	{ .id = "8",
 	  .path = "a VM's fd in a child of A",
 	  .op = BYPASS_NO_OP,
-	  .attempt = inherited_vm,
+	  PLAYER(a, use_vm_of_parent),
 	  EVERYWHERE(REFUSED(EIO)) },
 	{ .id = "54",
 	  .path = "a vCPU's fd that came over exec: KVM_PRE_FAULT_MEMORY, KVM_RUN",
 	  .op = BYPASS_NO_OP,
-	  .attempt = inherited_vcpu,
+	  PLAYER(a, leave_vcpu),
 	  EVERYWHERE(REFUSED(EIO)) },
 	{ .id = "76",
 	  .path = "a VM's fd by SCM_RIGHTS, then conversion",
 	  .op = BYPASS_NO_OP,
-	  .attempt = received_vm,
+	  PLAYERS(a, give_vm, x, convert_received),
 	  EVERYWHERE(REFUSED(EIO)) },
 	{ .id = "9",
 	  .path = "A binds an instance of one VM to another VM",
 	  .op = BYPASS_NO_OP,
-	  .attempt = other_vm,
+	  PLAYER(a, bind_to_other),
 	  WITH_MMAP(REFUSED(EINVAL)) },
 	{ .id = "75",
 	  .path = "a binding moved, made read-only, made ordinary",
 	  .op = BYPASS_NO_OP,
-	  .attempt = changed_slot,
+	  PLAYER(a, change_binding),
 	  WITH_MMAP(REFUSED(EINVAL)) },
 	{ .id = "39",
 	  .path = "creation as root of a user namespace",

@@ -82,21 +82,6 @@ static int take_told(int peer)
 	return fd < 0 ? -fd : 0;
 }
 
-static int send_to_x(void)
-{
-	return play_two(WHO_a, give, WHO_x, take);
-}
-
-static int peeked_by_x(void)
-{
-	return play_two(WHO_a, give, WHO_x, peek);
-}
-
-static int told_to_x(void)
-{
-	return play_two(WHO_a, give, WHO_x, take_told);
-}
-
 /* --- 15, 16, 63, 79: opened anew --- */
 
 /* A tells what it is, which fd the instance is, and where it is mapped (0: not). */
@@ -176,21 +161,6 @@ static int reopen_path(int peer)
 	return map_instance(fd, PROT_READ) ? 0 : errno;
 }
 
-static int reopened_fd(void)
-{
-	return play_two(WHO_a, have_one, WHO_x, reopen);
-}
-
-static int reopened_mapping(void)
-{
-	return play_two(WHO_a, have_one, WHO_x, reopen_mapping);
-}
-
-static int reopened_path(void)
-{
-	return play_two(WHO_a, have_one, WHO_x, reopen_path);
-}
-
 static int advise_other(int peer)
 {
 	struct other a;
@@ -204,11 +174,6 @@ static int advise_other(int peer)
 		return ret ?: broken("pidfd_open");
 	iov.iov_base = (void *)(uintptr_t)a.mem;
 	return result_of(syscall(SYS_process_madvise_nr, pidfd, &iov, 1UL, MADV_REMOVE, 0));
-}
-
-static int process_madvise_by_x(void)
-{
-	return play_two(WHO_a, have_one, WHO_x, advise_other);
 }
 
 /* --- 21, 115: an fd that came over exec --- */
@@ -292,26 +257,6 @@ static int leave_then_advise(int peer)
 static int leave_then_drop(int peer)
 {
 	return leave_written_to_x(drop_caches, peer);
-}
-
-static int punched_by_x(void)
-{
-	return play(WHO_a, leave_then_punch);
-}
-
-static int allocated_by_x(void)
-{
-	return play(WHO_a, leave_then_allocate);
-}
-
-static int advised_by_x(void)
-{
-	return play(WHO_a, leave_then_advise);
-}
-
-static int dropped_by_x(void)
-{
-	return play(WHO_a, leave_then_drop);
 }
 
 /* --- what an instance's fd is not good for, by who may all --- */
@@ -452,116 +397,101 @@ static int loop_device(int peer)
 	return only(ioctl(loop, LOOP_SET_FD, v.fd), EINVAL, "LOOP_SET_FD");
 }
 
-#define AS_A(name)                        \
-	static int name##_as_a(void)      \
-	{                                 \
-		return play(WHO_a, name); \
-	}
-
-AS_A(read_and_write)
-AS_A(read_by_aio)
-AS_A(request_of_later_kernels)
-AS_A(resize)
-AS_A(seal)
-AS_A(handle)
-AS_A(clone_mount)
-AS_A(loop_device)
-
 const struct bypass_case bypass_descriptors[] = {
 	{ .id = "11",
 	  .path = "an fd by SCM_RIGHTS",
 	  .op = GMEM_DO_receive,
-	  .attempt = send_to_x,
+	  PLAYERS(a, give, x, take),
 	  EVERYWHERE(STOPPED(ENDED_CUT)) },
 	{ .id = "73",
 	  .path = "the same, with MSG_PEEK",
 	  .op = GMEM_DO_receive,
-	  .attempt = peeked_by_x,
+	  PLAYERS(a, give, x, peek),
 	  EVERYWHERE(STOPPED(ENDED_CUT)) },
 	{ .id = "12",
 	  .path = "the same, with SO_RIGHTS_NOTRUNC",
 	  .op = GMEM_DO_receive,
-	  .attempt = told_to_x,
+	  PLAYERS(a, give, x, take_told),
 	  LANES(STOPPED(EACCES), STOPPED(EACCES), STOPPED(EACCES), ABSENT) },
 	{ .id = "15",
 	  .path = "open of /proc/A/fd/N",
 	  .op = BYPASS_NO_OP,
-	  .attempt = reopened_fd,
+	  PLAYERS(a, have_one, x, reopen),
 	  EVERYWHERE(REFUSED(ENXIO)) },
 	{ .id = "16",
 	  .path = "open of /proc/A/map_files/...",
 	  .op = BYPASS_NO_OP,
-	  .attempt = reopened_mapping,
+	  PLAYERS(a, have_one, x, reopen_mapping),
 	  WITH_MMAP(REFUSED(ENXIO)) },
 	{ .id = "63",
 	  .path = "/proc/A/fd/N as a path (O_PATH), then ioctl, fallocate, mmap",
 	  .op = BYPASS_NO_OP,
-	  .attempt = reopened_path,
+	  PLAYERS(a, have_one, x, reopen_path),
 	  EVERYWHERE(REFUSED(EBADF)) },
 	{ .id = "78",
 	  .path = "process_madvise(MADV_REMOVE) on A's mapping",
 	  .op = BYPASS_NO_OP,
-	  .attempt = process_madvise_by_x,
+	  PLAYERS(a, have_one, x, advise_other),
 	  WITH_MMAP(REFUSED(EINVAL)) },
 	{ .id = "21",
 	  .path = "a hole by an fd that came over exec",
 	  .op = GMEM_DO_punch,
-	  .attempt = punched_by_x,
+	  PLAYER(a, leave_then_punch),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "115",
 	  .path = "allocation by an fd that came over exec",
 	  .op = GMEM_DO_punch,
-	  .attempt = allocated_by_x,
+	  PLAYER(a, leave_then_allocate),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "105",
 	  .path = "posix_fadvise(DONTNEED), sync_file_range on such an fd",
 	  .op = BYPASS_NO_OP,
-	  .attempt = advised_by_x,
+	  PLAYER(a, leave_then_advise),
 	  WITH_MMAP(REFUSED(ENDED_NOTHING)) },
 	{ .id = "106",
 	  .path = "drop_caches by root",
 	  .op = BYPASS_NO_OP,
-	  .attempt = dropped_by_x,
+	  PLAYER(a, leave_then_drop),
 	  WITH_MMAP(REFUSED(ENDED_NOTHING)) },
 	{ .id = "68",
 	  .path = "A: read, write, splice, sendfile, copy_file_range",
 	  .op = BYPASS_NO_OP,
-	  .attempt = read_and_write_as_a,
+	  PLAYER(a, read_and_write),
 	  EVERYWHERE(REFUSED(EINVAL)) },
 	{ .id = "72",
 	  .path = "A: asynchronous read (io_submit)",
 	  .op = BYPASS_NO_OP,
-	  .attempt = read_by_aio_as_a,
+	  PLAYER(a, read_by_aio),
 	  EVERYWHERE(REFUSED(EINVAL)) },
 	{ .id = "56",
 	  .path = "A: attributes by an ioctl on the instance's fd",
 	  .op = BYPASS_NO_OP,
-	  .attempt = request_of_later_kernels_as_a,
+	  PLAYER(a, request_of_later_kernels),
 	  EVERYWHERE(REFUSED(ENOTTY)) },
 	{ .id = "102",
 	  .path = "A: ftruncate",
 	  .op = BYPASS_NO_OP,
-	  .attempt = resize_as_a,
+	  PLAYER(a, resize),
 	  EVERYWHERE(REFUSED(EINVAL)) },
 	{ .id = "100",
 	  .path = "A: a seal",
 	  .op = BYPASS_NO_OP,
-	  .attempt = seal_as_a,
+	  PLAYER(a, seal),
 	  EVERYWHERE(REFUSED(EINVAL)) },
 	{ .id = "79",
 	  .path = "A: name_to_handle_at, to open it by handle",
 	  .op = BYPASS_NO_OP,
-	  .attempt = handle_as_a,
+	  PLAYER(a, handle),
 	  EVERYWHERE(REFUSED(EOPNOTSUPP)) },
 	{ .id = "103",
 	  .path = "A: open_tree(OPEN_TREE_CLONE), to mount it",
 	  .op = BYPASS_NO_OP,
-	  .attempt = clone_mount_as_a,
+	  PLAYER(a, clone_mount),
 	  EVERYWHERE(REFUSED(EINVAL)) },
 	{ .id = "104",
 	  .path = "A: a loop device over it",
 	  .op = BYPASS_NO_OP,
-	  .attempt = loop_device_as_a,
+	  PLAYER(a, loop_device),
 	  EVERYWHERE(REFUSED(EINVAL)) },
 	{ 0 },
 };

@@ -208,43 +208,25 @@ static int by_guest(int peer)
 	return shared->exit_reason == KVM_EXIT_HLT ? 0 : failed("exit %u", shared->exit_reason);
 }
 
-#define AS_X(name)                        \
-	static int name##_x(void)         \
-	{                                 \
-		return play(WHO_x, name); \
-	}
-
-AS_X(by_itself)
-AS_X(by_populate)
-AS_X(by_map_populate)
-AS_X(by_write)
-AS_X(by_vmsplice)
-AS_X(by_registered_buffer)
-AS_X(by_direct_io)
-AS_X(by_other_pages)
-AS_X(by_proc_mem)
-AS_X(by_futex)
-AS_X(by_guest)
-
 /* The kernel may ask more than once before it gives up. */
 #define TOUCH(number, what, function, ends)                                   \
-	.id = number, .path = what, .op = GMEM_DO_fault, .attempt = function, \
+	.id = number, .path = what, .op = GMEM_DO_fault, PLAYER(x, function), \
 	.rules = "  - { name: not-touched, deny: [fault], subjects: [x] }\n", \
 	.x_may = "create, mmap", .denials = BYPASS_SOME,                      \
 	LANES(STOPPED(ends), UNLOADABLE, UNLOADABLE, ABSENT)
 
 const struct bypass_case bypass_faults[] = {
-	{ TOUCH("119", "a touch of what may be mapped only", by_itself_x, ENDED_SIGBUS) },
-	{ TOUCH("120", "the same by MADV_POPULATE_READ and _WRITE", by_populate_x, EFAULT) },
-	{ TOUCH("121", "the same by MAP_POPULATE", by_map_populate_x, ENDED_NOTHING) },
-	{ TOUCH("122", "the same by write() of it", by_write_x, EFAULT) },
-	{ TOUCH("123", "the same by vmsplice", by_vmsplice_x, EFAULT) },
-	{ TOUCH("124", "the same by a registered buffer of io_uring", by_registered_buffer_x,
+	{ TOUCH("119", "a touch of what may be mapped only", by_itself, ENDED_SIGBUS) },
+	{ TOUCH("120", "the same by MADV_POPULATE_READ and _WRITE", by_populate, EFAULT) },
+	{ TOUCH("121", "the same by MAP_POPULATE", by_map_populate, ENDED_NOTHING) },
+	{ TOUCH("122", "the same by write() of it", by_write, EFAULT) },
+	{ TOUCH("123", "the same by vmsplice", by_vmsplice, EFAULT) },
+	{ TOUCH("124", "the same by a registered buffer of io_uring", by_registered_buffer,
 		EFAULT) },
-	{ TOUCH("125", "the same by direct I/O", by_direct_io_x, EFAULT) },
-	{ TOUCH("126", "the same by process_vm_readv of itself", by_other_pages_x, EFAULT) },
-	{ TOUCH("127", "the same by /proc/self/mem", by_proc_mem_x, EIO) },
-	{ TOUCH("128", "the same by a futex", by_futex_x, EFAULT) },
-	{ TOUCH("129", "the same by the guest of another VM", by_guest_x, EFAULT) },
+	{ TOUCH("125", "the same by direct I/O", by_direct_io, EFAULT) },
+	{ TOUCH("126", "the same by process_vm_readv of itself", by_other_pages, EFAULT) },
+	{ TOUCH("127", "the same by /proc/self/mem", by_proc_mem, EIO) },
+	{ TOUCH("128", "the same by a futex", by_futex, EFAULT) },
+	{ TOUCH("129", "the same by the guest of another VM", by_guest, EFAULT) },
 	{ 0 },
 };

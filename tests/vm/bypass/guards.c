@@ -31,21 +31,11 @@ static int take_fd(int peer)
 	return puppet_meet(peer, &p) ?: puppet_getfd(&p, p.fd);
 }
 
-static int getfd_of_a(void)
-{
-	return play_two(WHO_a, puppet_hold, WHO_x, take_fd);
-}
-
 static int read_memory(int peer)
 {
 	struct puppet p;
 
 	return puppet_meet(peer, &p) ?: puppet_read(&p);
-}
-
-static int read_a(void)
-{
-	return play_two(WHO_a, puppet_hold, WHO_x, read_memory);
 }
 
 static int open_mem(int peer)
@@ -55,11 +45,6 @@ static int open_mem(int peer)
 	return puppet_meet(peer, &p) ?: puppet_open_mem(&p);
 }
 
-static int open_mem_of_a(void)
-{
-	return play_two(WHO_a, puppet_hold, WHO_x, open_mem);
-}
-
 static int attach(int peer)
 {
 	struct puppet p;
@@ -67,21 +52,11 @@ static int attach(int peer)
 	return puppet_meet(peer, &p) ?: puppet_attach(&p) ?: puppet_peek(&p) ?: puppet_detach(&p);
 }
 
-static int attach_to_a(void)
-{
-	return play_two(WHO_a, puppet_hold, WHO_x, attach);
-}
-
 static int seize(int peer)
 {
 	struct puppet p;
 
 	return puppet_meet(peer, &p) ?: puppet_seize(&p) ?: puppet_peek(&p) ?: puppet_detach(&p);
-}
-
-static int seize_a(void)
-{
-	return play_two(WHO_a, puppet_hold, WHO_x, seize);
 }
 
 /* What of a process's state /proc shows only to who could trace it. */
@@ -103,11 +78,6 @@ static int read_syscall(int peer)
 	return ret;
 }
 
-static int read_syscall_of_a(void)
-{
-	return play_two(WHO_a, puppet_hold, WHO_x, read_syscall);
-}
-
 static int inject(int peer)
 {
 	struct puppet p;
@@ -118,11 +88,6 @@ static int inject(int peer)
 		return ret;
 	ret = puppet_inject(&p);
 	return puppet_detach(&p) ?: ret;
-}
-
-static int inject_into_a(void)
-{
-	return play_two(WHO_a, puppet_hold, WHO_x, inject);
 }
 
 /* --- 30: from the start --- */
@@ -161,11 +126,6 @@ static int start_a_traced(int peer)
 	return start_traced(WHO_a, make);
 }
 
-static int trace_a_from_the_start(void)
-{
-	return play(WHO_x, start_a_traced);
-}
-
 static int ask_to_be_traced(int peer)
 {
 	(void)peer;
@@ -176,11 +136,6 @@ static int parent_of_one(int peer)
 {
 	(void)peer;
 	return play(WHO_a, ask_to_be_traced);
-}
-
-static int a_asks_x_to_trace(void)
-{
-	return play(WHO_x, parent_of_one);
 }
 
 /* --- 31: code that the environment names --- */
@@ -252,11 +207,6 @@ static int sqpoll(int peer)
 	return result_of(syscall(SYS_io_uring_setup, 4, &params));
 }
 
-static int sqpoll_by_a(void)
-{
-	return play(WHO_a, sqpoll);
-}
-
 /* --- who must not be kept from it --- */
 
 static int reach_in(int peer)
@@ -265,21 +215,6 @@ static int reach_in(int peer)
 
 	return puppet_meet(peer, &p) ?: puppet_read(&p) ?: puppet_open_mem(&p) ?:
 	       puppet_getfd(&p, p.vm) ?: puppet_attach(&p) ?: puppet_peek(&p) ?: puppet_detach(&p);
-}
-
-static int b_into_x(void)
-{
-	return play_two(WHO_x, puppet_without, WHO_b, reach_in);
-}
-
-static int a_into_a(void)
-{
-	return play_two(WHO_a, puppet_hold, WHO_a, reach_in);
-}
-
-static int a_into_x(void)
-{
-	return play_two(WHO_x, puppet_without, WHO_a, reach_in);
 }
 
 static int look(int peer)
@@ -310,11 +245,6 @@ static int look(int peer)
 	return 0;
 }
 
-static int x_looks_at_a(void)
-{
-	return play_two(WHO_a, puppet_hold, WHO_x, look);
-}
-
 static int start_b_traced(int peer)
 {
 	(void)peer;
@@ -322,11 +252,6 @@ static int start_b_traced(int peer)
 }
 
 /* Its tracer is there already, which is what EPERM says. */
-static int x_traces_b(void)
-{
-	return play(WHO_x, start_b_traced);
-}
-
 static int preload_into_b(int peer)
 {
 	(void)peer;
@@ -347,66 +272,56 @@ static int x_preloads_b(void)
 	return ret;
 }
 
-static int sqpoll_by_x(void)
-{
-	return play(WHO_x, sqpoll);
-}
-
-static int preload_freely(void)
-{
-	return evil_ready() ?: play(WHO_x, preload);
-}
-
 const struct bypass_case bypass_guards[] = {
 	{ .id = "13",
 	  .path = "pidfd_getfd of an instance, from who may",
 	  .op = TRACE,
-	  .attempt = getfd_of_a,
+	  PLAYERS(a, puppet_hold, x, take_fd),
 	  EVERYWHERE(STOPPED(EPERM)) },
 	{ .id = "20b",
 	  .path = "a ring with SQPOLL, made by who may: the guard",
 	  .op = SQPOLL,
-	  .attempt = sqpoll_by_a,
+	  PLAYER(a, sqpoll),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "28",
 	  .path = "process_vm_readv of a mapping of who may",
 	  .op = TRACE,
-	  .attempt = read_a,
+	  PLAYERS(a, puppet_hold, x, read_memory),
 	  EVERYWHERE(STOPPED(EPERM)) },
 	{ .id = "28b",
 	  .path = "/proc/PID/mem of who may",
 	  .op = TRACE,
-	  .attempt = open_mem_of_a,
+	  PLAYERS(a, puppet_hold, x, open_mem),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "28c",
 	  .path = "PTRACE_ATTACH and PTRACE_PEEKDATA",
 	  .op = TRACE,
-	  .attempt = attach_to_a,
+	  PLAYERS(a, puppet_hold, x, attach),
 	  EVERYWHERE(STOPPED(EPERM)) },
 	{ .id = "28d",
 	  .path = "PTRACE_SEIZE and PTRACE_PEEKDATA",
 	  .op = TRACE,
-	  .attempt = seize_a,
+	  PLAYERS(a, puppet_hold, x, seize),
 	  EVERYWHERE(STOPPED(EPERM)) },
 	{ .id = "28e",
 	  .path = "/proc/PID/syscall: registers of who may",
 	  .op = TRACE,
-	  .attempt = read_syscall_of_a,
+	  PLAYERS(a, puppet_hold, x, read_syscall),
 	  EVERYWHERE(STOPPED(EPERM)) },
 	{ .id = "29",
 	  .path = "PTRACE_ATTACH, and a creation in its name",
 	  .op = TRACE,
-	  .attempt = inject_into_a,
+	  PLAYERS(a, puppet_hold, x, inject),
 	  EVERYWHERE(STOPPED(EPERM)) },
 	{ .id = "30",
 	  .path = "PTRACE_TRACEME, then exec of who may: it is nobody",
 	  .op = GMEM_DO_create,
-	  .attempt = trace_a_from_the_start,
+	  PLAYER(x, start_a_traced),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "30b",
 	  .path = "who may asks its parent to trace it",
 	  .op = TRACE,
-	  .attempt = a_asks_x_to_trace,
+	  PLAYER(x, parent_of_one),
 	  EVERYWHERE(STOPPED(EPERM)) },
 	{ .id = "31",
 	  .path = "LD_PRELOAD into who may",
@@ -423,27 +338,27 @@ const struct bypass_case bypass_guards[] = {
 	{ .id = "F50",
 	  .path = "debugging of who is in no policy",
 	  .op = BYPASS_NO_OP,
-	  .attempt = b_into_x,
+	  PLAYERS(x, puppet_without, b, reach_in),
 	  EVERYWHERE(ALLOWED) },
 	{ .id = "F51",
 	  .path = "one of the same executable reaches in",
 	  .op = BYPASS_NO_OP,
-	  .attempt = a_into_a,
+	  PLAYERS(a, puppet_hold, a, reach_in),
 	  EVERYWHERE(ALLOWED) },
 	{ .id = "F52",
 	  .path = "who may debugs who is in no policy",
 	  .op = BYPASS_NO_OP,
-	  .attempt = a_into_x,
+	  PLAYERS(x, puppet_without, a, reach_in),
 	  EVERYWHERE(ALLOWED) },
 	{ .id = "F53",
 	  .path = "monitoring of who may: /proc, kcmp",
 	  .op = BYPASS_NO_OP,
-	  .attempt = x_looks_at_a,
+	  PLAYERS(a, puppet_hold, x, look),
 	  EVERYWHERE(ALLOWED) },
 	{ .id = "F54",
 	  .path = "a program that is in no policy starts traced",
 	  .op = BYPASS_NO_OP,
-	  .attempt = x_traces_b,
+	  PLAYER(x, start_b_traced),
 	  EVERYWHERE(ALLOWED) },
 	{ .id = "F55",
 	  .path = "LD_PRELOAD into a program that is in no policy",
@@ -453,25 +368,26 @@ const struct bypass_case bypass_guards[] = {
 	{ .id = "F56",
 	  .path = "SQPOLL by who is in no policy",
 	  .op = BYPASS_NO_OP,
-	  .attempt = sqpoll_by_x,
+	  PLAYER(x, sqpoll),
 	  EVERYWHERE(ALLOWED) },
 	{ .id = "F57",
 	  .path = "guards: { trace: allow }: debugging of who may",
 	  .op = BYPASS_NO_OP,
 	  .head = "guards: { trace: allow }\n",
-	  .attempt = attach_to_a,
+	  PLAYERS(a, puppet_hold, x, attach),
 	  EVERYWHERE(ALLOWED) },
 	{ .id = "F58",
 	  .path = "guards: { preload: allow }: LD_PRELOAD into who may",
 	  .op = BYPASS_NO_OP,
 	  .head = "guards: { preload: allow }\n",
-	  .attempt = preload_freely,
+	  .prepare = evil_ready,
+	  PLAYER(x, preload),
 	  EVERYWHERE(ALLOWED) },
 	{ .id = "F59",
 	  .path = "guards: { sqpoll: allow }: a ring of who may",
 	  .op = BYPASS_NO_OP,
 	  .head = "guards: { sqpoll: allow }\n",
-	  .attempt = sqpoll_by_a,
+	  PLAYER(a, sqpoll),
 	  EVERYWHERE(ALLOWED) },
 	{ 0 },
 };

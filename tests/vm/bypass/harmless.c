@@ -34,11 +34,6 @@ static int by_descriptor(int peer)
 	return become_file(path, make, -1);
 }
 
-static int a_by_descriptor(void)
-{
-	return play(WHO_x, by_descriptor);
-}
-
 static int by_other_name(int peer)
 {
 	(void)peer;
@@ -92,11 +87,6 @@ static int in_namespaces(int peer)
 	return play(WHO_a, make);
 }
 
-static int a_in_namespaces(void)
-{
-	return play(WHO_x, in_namespaces);
-}
-
 /* --- F65 to F67: who executes --- */
 
 static void *execute(void *unused)
@@ -116,11 +106,6 @@ static int in_thread(int peer)
 	return ENDED_BROKEN; /* the thread is the process now */
 }
 
-static int a_by_thread(void)
-{
-	return play(WHO_x, in_thread);
-}
-
 static int spawn(int peer)
 {
 	char role[PLAYER_ROLE];
@@ -132,16 +117,6 @@ static int spawn(int peer)
 	if (posix_spawn(&pid, argv[0], NULL, NULL, argv, environ))
 		return broken("posix_spawn");
 	return player_wait(pid);
-}
-
-static int a_by_spawn(void)
-{
-	return play(WHO_x, spawn);
-}
-
-static int spawn_by_a(void)
-{
-	return play(WHO_a, spawn);
 }
 
 /* --- F68: what it does itself --- */
@@ -159,11 +134,6 @@ static int leave_user_namespace(int peer)
 	return vmm_create(&v);
 }
 
-static int a_in_own_user_namespace(void)
-{
-	return play(WHO_a, leave_user_namespace);
-}
-
 static int undumpable(int peer)
 {
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
@@ -171,25 +141,24 @@ static int undumpable(int peer)
 	return make(peer);
 }
 
-static int a_undumpable(void)
-{
-	return play(WHO_a, undumpable);
-}
-
-#define FALSE_POSITIVE(number, what, fn)                                                           \
-	{                                                                                          \
-		.id = number, .path = what, .op = BYPASS_NO_OP, .attempt = fn, EVERYWHERE(ALLOWED) \
+#define FALSE_POSITIVE(number, what, ...)                                                        \
+	{                                                                                        \
+		.id = number, .path = what, .op = BYPASS_NO_OP, EVERYWHERE(ALLOWED), __VA_ARGS__ \
 	}
 
 const struct bypass_case bypass_harmless[] = {
-	FALSE_POSITIVE("F61", "who may, executed by a descriptor (O_PATH)", a_by_descriptor),
-	FALSE_POSITIVE("F62", "who may, by a hard link: the same file", a_by_link),
-	FALSE_POSITIVE("F63", "who may, by a bind mount in root's namespace", a_by_bind_mount),
-	FALSE_POSITIVE("F64", "who may in pid, net, ipc, uts, cgroup namespaces", a_in_namespaces),
-	FALSE_POSITIVE("F65", "who may, executed by a thread", a_by_thread),
-	FALSE_POSITIVE("F66", "who may by posix_spawn", a_by_spawn),
-	FALSE_POSITIVE("F67", "who may by posix_spawn, from the same", spawn_by_a),
-	FALSE_POSITIVE("F68", "who may makes itself a user namespace", a_in_own_user_namespace),
-	FALSE_POSITIVE("F69", "who may makes itself undumpable", a_undumpable),
+	FALSE_POSITIVE("F61", "who may, executed by a descriptor (O_PATH)",
+		       PLAYER(x, by_descriptor)),
+	FALSE_POSITIVE("F62", "who may, by a hard link: the same file", .attempt = a_by_link),
+	FALSE_POSITIVE("F63", "who may, by a bind mount in root's namespace",
+		       .attempt = a_by_bind_mount),
+	FALSE_POSITIVE("F64", "who may in pid, net, ipc, uts, cgroup namespaces",
+		       PLAYER(x, in_namespaces)),
+	FALSE_POSITIVE("F65", "who may, executed by a thread", PLAYER(x, in_thread)),
+	FALSE_POSITIVE("F66", "who may by posix_spawn", PLAYER(x, spawn)),
+	FALSE_POSITIVE("F67", "who may by posix_spawn, from the same", PLAYER(a, spawn)),
+	FALSE_POSITIVE("F68", "who may makes itself a user namespace",
+		       PLAYER(a, leave_user_namespace)),
+	FALSE_POSITIVE("F69", "who may makes itself undumpable", PLAYER(a, undumpable)),
 	{ 0 },
 };

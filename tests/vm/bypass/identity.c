@@ -40,11 +40,6 @@ static int by_loader(int peer)
 	return broken(LOADER);
 }
 
-static int loader_runs_a(void)
-{
-	return play(WHO_x, by_loader);
-}
-
 static int write_file(const char *path, const char *text, mode_t mode)
 {
 	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, mode);
@@ -71,11 +66,6 @@ static int by_script(int peer)
 	return broken(role);
 }
 
-static int script_of_a(void)
-{
-	return play(WHO_x, by_script);
-}
-
 /* --- copies --- */
 
 static int copy_file(const char *from, const char *to)
@@ -92,9 +82,9 @@ static int be_copy(int peer)
 	return become_file(COPY, make, -1);
 }
 
-static int copy_of_a(void)
+static int copy_ready(void)
 {
-	return copy_file(who_paths[WHO_a], COPY) ?: play(WHO_x, be_copy);
+	return copy_file(who_paths[WHO_a], COPY);
 }
 
 static int be_memfd(int peer)
@@ -113,11 +103,6 @@ static int be_memfd(int peer)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fcntl(to, F_DUPFD, 100));
 	close(to);
 	return become_file(path, make, -1);
-}
-
-static int memfd_of_a(void)
-{
-	return play(WHO_x, be_memfd);
 }
 
 /* --- 33: what /proc says the executable is --- */
@@ -227,11 +212,6 @@ static int spoof(int peer)
 	return vmm_create(&v);
 }
 
-static int spoofed_exe_file(void)
-{
-	return play(WHO_x, spoof);
-}
-
 /* --- 80: user and mount namespaces: another loader, other libraries at the same paths --- */
 
 static int own_mounts(void)
@@ -257,11 +237,6 @@ static int with_own_loader(int peer)
 	return become(WHO_a, idle, -1);
 }
 
-static int a_with_foreign_loader(void)
-{
-	return evil_ready() ?: play(WHO_x, with_own_loader);
-}
-
 /* --- 81, 82: binfmt_misc, which user namespaces have of their own --- */
 
 static int own_binfmt(const char *entry)
@@ -285,11 +260,6 @@ static int substituted_loader(int peer)
 	return become(WHO_a, idle, -1);
 }
 
-static int a_with_substituted_loader(void)
-{
-	return evil_ready() ?: play(WHO_x, substituted_loader);
-}
-
 /* Who may is the interpreter, and "credentials" are those of the file that it is to interpret. */
 static int as_interpreter(player_fn fn)
 {
@@ -310,11 +280,6 @@ static int interpreter_with_preload(int peer)
 	if (ret)
 		return ret;
 	return setenv("LD_PRELOAD", EVIL, 1) ? broken("setenv") : as_interpreter(idle);
-}
-
-static int a_as_interpreter(void)
-{
-	return evil_ready() ?: play(WHO_x, interpreter_with_preload);
 }
 
 #define HOST_BINFMT "/proc/sys/fs/binfmt_misc"
@@ -352,11 +317,6 @@ static int with_shared_fs(int peer)
 	if (!pid)
 		_exit(become(WHO_a, make, -1));
 	return player_wait(pid);
-}
-
-static int a_shares_fs(void)
-{
-	return play(WHO_x, with_shared_fs);
 }
 
 /* Only the program at @path may, and it may all. Return: 0 or ENDED_BROKEN. */
@@ -578,17 +538,17 @@ const struct bypass_case bypass_identity[] = {
 	{ .id = "32",
 	  .path = "the loader, by hand, runs who may",
 	  .op = GMEM_DO_create,
-	  .attempt = loader_runs_a,
+	  PLAYER(x, by_loader),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "32b",
 	  .path = "a script whose interpreter is who may",
 	  .op = GMEM_DO_create,
-	  .attempt = script_of_a,
+	  PLAYER(x, by_script),
 	  EVERYWHERE(POSSIBLE("A script is never the executable; its interpreter is.")) },
 	{ .id = "33",
 	  .path = "another executable by PR_SET_MM, in a user namespace",
 	  .op = GMEM_DO_create,
-	  .attempt = spoofed_exe_file,
+	  PLAYER(x, spoof),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "35",
 	  .path = "the file replaced: who begins anew is somebody else",
@@ -601,17 +561,20 @@ const struct bypass_case bypass_identity[] = {
 	{ .id = "80",
 	  .path = "own loader at its path, by user and mount namespaces",
 	  .op = GMEM_DO_create,
-	  .attempt = a_with_foreign_loader,
+	  .prepare = evil_ready,
+	  PLAYER(x, with_own_loader),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "81",
 	  .path = "own loader by binfmt_misc of a user namespace, flag L",
 	  .op = GMEM_DO_create,
-	  .attempt = a_with_substituted_loader,
+	  .prepare = evil_ready,
+	  PLAYER(x, substituted_loader),
 	  LANES(STOPPED(EACCES), STOPPED(EACCES), STOPPED(EACCES), ABSENT) },
 	{ .id = "82",
 	  .path = "LD_PRELOAD into it as interpreter, flag C, in a user namespace",
 	  .op = GMEM_DO_create,
-	  .attempt = a_as_interpreter,
+	  .prepare = evil_ready,
+	  PLAYER(x, interpreter_with_preload),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "82b",
 	  .path = "LD_PRELOAD into it as interpreter, flag C, of the host",
@@ -622,7 +585,7 @@ const struct bypass_case bypass_identity[] = {
 	{ .id = "84",
 	  .path = "exec with the working directory shared (CLONE_FS)",
 	  .op = GMEM_DO_create,
-	  .attempt = a_shares_fs,
+	  PLAYER(x, with_shared_fs),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "85",
 	  .path = "traced before a policy named it",
@@ -635,12 +598,13 @@ const struct bypass_case bypass_identity[] = {
 	{ .id = "87",
 	  .path = "a copy of who may",
 	  .op = GMEM_DO_create,
-	  .attempt = copy_of_a,
+	  .prepare = copy_ready,
+	  PLAYER(x, be_copy),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "87b",
 	  .path = "a copy of who may in a memfd",
 	  .op = GMEM_DO_create,
-	  .attempt = memfd_of_a,
+	  PLAYER(x, be_memfd),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ 0 },
 };

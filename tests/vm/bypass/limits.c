@@ -66,16 +66,6 @@ static int group_ready(void)
 }
 
 /* Who may write to cgroup.procs is who may. */
-static int move_itself(void)
-{
-	return group_ready() ?: play(WHO_x, make_in_group);
-}
-
-static int below(void)
-{
-	return group_ready() ?: play(WHO_x, make_below_group);
-}
-
 /* Another one of the same name. */
 static int made_again(const struct bypass_case *c)
 {
@@ -146,6 +136,7 @@ static int read_direct(uint64_t address, char *byte)
 	return ret;
 }
 
+/* In the process of A, to know where its page is: what matters is that it is there to be read. */
 static int see_direct(int peer)
 {
 	struct vmm v;
@@ -165,18 +156,13 @@ static int see_direct(int peer)
 	return read_direct(address, &byte) ?: byte == PUPPET_SECRET ? 0 : ENDED_NOTHING;
 }
 
-/* In the process of A, to know where its page is: what matters is that it is there to be read. */
-static int kcore(void)
-{
-	return play(WHO_a, see_direct);
-}
-
 const struct bypass_case bypass_limits[] = {
 	{ .id = "140",
 	  .path = "moving to the cgroup that may, by who may write to it",
 	  .op = GMEM_DO_create,
 	  .policy = GROUP_POLICY,
-	  .attempt = move_itself,
+	  .prepare = group_ready,
+	  PLAYER(x, make_in_group),
 	  EVERYWHERE(POSSIBLE("Who may write to the cgroup's cgroup.procs is who may.")) },
 	{ .id = "140b",
 	  .path = "a cgroup made again under the name of one that may",
@@ -186,7 +172,7 @@ const struct bypass_case bypass_limits[] = {
 	{ .id = "141",
 	  .path = "root reads the page through /proc/kcore",
 	  .op = BYPASS_NO_OP,
-	  .attempt = kcore,
+	  PLAYER(a, see_direct),
 	  LANES(ABSENT, ABSENT,
 		POSSIBLE("the pages of a guest stay in the host's direct map: a policy is for the "
 			 "programs of the host, not for its kernel."),
@@ -195,7 +181,8 @@ const struct bypass_case bypass_limits[] = {
 	  .path = "a cgroup below the one that may",
 	  .op = BYPASS_NO_OP,
 	  .policy = GROUP_POLICY,
-	  .attempt = below,
+	  .prepare = group_ready,
+	  PLAYER(x, make_below_group),
 	  EVERYWHERE(ALLOWED) },
 	{ 0 },
 };

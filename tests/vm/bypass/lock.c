@@ -202,6 +202,11 @@ static bool is_whole(void)
 	       lock_policy_is_off() == ENDED_NOTHING;
 }
 
+int lock_ready(void)
+{
+	return lock_is_on() ? 0 : lock_load_unlocked();
+}
+
 int lock_load_unlocked(void)
 {
 	/* A load takes its time: only where the attempt before has left nothing of it. */
@@ -211,11 +216,6 @@ int lock_load_unlocked(void)
 	if (lock_usual_policy("") || gmemctl("load %s", LOCK_POLICY))
 		return failed("gmemctl load");
 	return is_whole() ? 0 : failed("the policy does not deny");
-}
-
-int lock_try(int (*go)(void))
-{
-	return lock_is_on() ? go() : lock_load_unlocked() ?: go();
 }
 
 /* --- judgement --- */
@@ -245,13 +245,13 @@ int lock_judge(const struct bypass_case *c)
 	if (bare == ENDED_ABSENT || bare == ENDED_BROKEN || bare == ENDED_KILLED)
 		return bare;
 	if (bypass_run.falsify) {
-		ret = c->attempt();
+		ret = bypass_attempt(c);
 		bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
 		return ret;
 	}
 	if (lock_now() || read_account(&before))
 		return ENDED_BROKEN;
-	ret = c->attempt();
+	ret = bypass_attempt(c);
 	if (read_account(&after))
 		return ENDED_BROKEN;
 	/* What the manager proves by itself is refused and told too. */

@@ -26,8 +26,9 @@ int lock_usual_policy(const char *head);
 /* A policy that is not locked, in force. Return: 0 or ENDED_BROKEN. */
 int lock_load_unlocked(void);
 
-/* For attempts: @go on a policy in force, locked or not; what it broke is mended where it can be. */
-int lock_try(int (*go)(void));
+/* Before an attempt: a policy in force, locked or not; what others broke is mended where it can be.
+ */
+int lock_ready(void);
 /* The judgement of cases that have one. */
 int lock_judge(const struct bypass_case *c);
 
@@ -45,10 +46,10 @@ int lock_switch_off(int active_fd);
 /* A load takes seconds, and more where the machine has other things to do. */
 #define LOCK_LIMIT 200
 
-#define LOCK_CASE(number, what, fn, ...)                                                    \
-	{                                                                                   \
-		.id = number, .path = what, .op = LOCK, .attempt = fn, .whole = lock_judge, \
-		.limit = LOCK_LIMIT, __VA_ARGS__                                            \
+#define LOCK_CASE(number, what, fn, ...)                                                      \
+	{                                                                                     \
+		.id = number, .path = what, .op = LOCK, .prepare = lock_ready, .attempt = fn, \
+		.whole = lock_judge, .limit = LOCK_LIMIT, __VA_ARGS__                         \
 	}
 
 #endif

@@ -33,24 +33,14 @@ static int end_of(const char *path)
 	return umount2(path, MNT_DETACH) ? errno : lock_policy_ends();
 }
 
-static int go_umount(void)
+static int umount_bpffs(void)
 {
 	return end_of(BPFFS);
 }
 
-static int umount_bpffs(void)
-{
-	return lock_try(go_umount);
-}
-
-static int go_umount_parent(void)
-{
-	return end_of("/sys");
-}
-
 static int umount_parent(void)
 {
-	return lock_try(go_umount_parent);
+	return end_of("/sys");
 }
 
 /* In a child with a mount namespace of its own. */
@@ -83,28 +73,18 @@ static int shared_umount(int (*fn)(void))
 	return ret;
 }
 
-static int go_propagated(void)
+static int propagated_umount(void)
 {
 	return shared_umount(umount_here);
 }
 
-static int propagated_umount(void)
-{
-	return lock_try(go_propagated);
-}
-
-static int go_propagated_parent(void)
+static int propagated_umount_of_parent(void)
 {
 	return shared_umount(umount_parent_here);
 }
 
-static int propagated_umount_of_parent(void)
-{
-	return lock_try(go_propagated_parent);
-}
-
 /* mount_setattr() asks no security module. */
-static int go_setattr(void)
+static int umount_after_setattr(void)
 {
 	struct mount_attr attr = { .propagation = MS_SHARED };
 	int ret;
@@ -114,11 +94,6 @@ static int go_setattr(void)
 	ret = in_namespace(umount_here) ?: lock_policy_ends();
 	propagation(MS_PRIVATE);
 	return ret;
-}
-
-static int umount_after_setattr(void)
-{
-	return lock_try(go_setattr);
 }
 
 #define MASTERS 24
@@ -138,7 +113,7 @@ static int umount_when_told(int peer)
  * Each namespace is the master of the next one, and this one is the last: what happens in the first
  * one reaches it by way of all of them.
  */
-static int go_masters(void)
+static int chain_of_masters(void)
 {
 	int pairs[MASTERS][2], ret = 0, n;
 	pid_t pids[MASTERS];
@@ -162,13 +137,8 @@ static int go_masters(void)
 	return ret;
 }
 
-static int chain_of_masters(void)
-{
-	return lock_try(go_masters);
-}
-
 /* A copy of the tree, whose mounts are peers of those that it was made from. */
-static int go_copy(void)
+static int umount_of_copy(void)
 {
 	int ret = propagation(MS_SHARED);
 
@@ -179,11 +149,6 @@ static int go_copy(void)
 	propagation(MS_PRIVATE);
 	umount2(ELSEWHERE, MNT_DETACH);
 	return ret;
-}
-
-static int umount_of_copy(void)
-{
-	return lock_try(go_copy);
 }
 
 /* --- something over it --- */
@@ -204,14 +169,10 @@ static int cover(const char *path)
 	return umount2(path, MNT_DETACH) ? broken(path) : ret;
 }
 
-#define COVER(name, path)                         \
-	static int go_cover_##name(void)          \
-	{                                         \
-		return cover(path);               \
-	}                                         \
-	static int cover_##name(void)             \
-	{                                         \
-		return lock_try(go_cover_##name); \
+#define COVER(name, path)             \
+	static int cover_##name(void) \
+	{                             \
+		return cover(path);   \
 	}
 
 COVER(pins, PINS)
@@ -220,7 +181,7 @@ COVER(bpffs, BPFFS)
 COVER(sys, "/sys")
 COVER(fs, "/sys/fs")
 
-static int go_bind_over(void)
+static int bind_over(void)
 {
 	int ret;
 
@@ -229,11 +190,6 @@ static int go_bind_over(void)
 		return errno;
 	ret = hidden();
 	return umount2(PINS, MNT_DETACH) ? broken(PINS) : ret;
-}
-
-static int bind_over(void)
-{
-	return lock_try(go_bind_over);
 }
 
 /* The same with the system calls that take descriptors. */
@@ -251,7 +207,7 @@ static int new_mount(void)
 	return ret < 0 ? -broken("fsmount") : ret;
 }
 
-static int go_move_mount(void)
+static int move_mount_over(void)
 {
 	int fd = new_mount(), ret;
 
@@ -265,17 +221,12 @@ static int go_move_mount(void)
 	return ret;
 }
 
-static int move_mount_over(void)
-{
-	return lock_try(go_move_mount);
-}
-
 #ifndef MOVE_MOUNT_BENEATH
 #define MOVE_MOUNT_BENEATH 0x200
 #endif
 
 /* Under the BPF file system, which then can be taken away from it. */
-static int go_beneath(void)
+static int move_mount_beneath(void)
 {
 	int fd = new_mount(), ret;
 
@@ -290,12 +241,7 @@ static int go_beneath(void)
 	return ret;
 }
 
-static int move_mount_beneath(void)
-{
-	return lock_try(go_beneath);
-}
-
-static int go_move_away(void)
+static int move_away(void)
 {
 	int ret;
 
@@ -306,12 +252,7 @@ static int go_move_away(void)
 	return mount(ELSEWHERE, BPFFS, NULL, MS_MOVE, NULL) ? broken(BPFFS) : ret;
 }
 
-static int move_away(void)
-{
-	return lock_try(go_move_away);
-}
-
-static int go_move_parent(void)
+static int move_parent_away(void)
 {
 	int ret;
 
@@ -320,11 +261,6 @@ static int go_move_parent(void)
 		return errno;
 	ret = hidden();
 	return mount(ELSEWHERE, "/sys", NULL, MS_MOVE, NULL) ? broken("/sys") : ret;
-}
-
-static int move_parent_away(void)
-{
-	return lock_try(go_move_parent);
 }
 
 /* --- what must go on --- */
@@ -338,18 +274,13 @@ static int netns_like(void)
 	return 0;
 }
 
-static int go_netns(void)
+static int like_ip_netns(void)
 {
 	int ret = propagation(MS_SHARED);
 
 	ret = ret ?: in_namespace(netns_like);
 	propagation(MS_PRIVATE);
 	return ret;
-}
-
-static int like_ip_netns(void)
-{
-	return lock_try(go_netns);
 }
 
 /* As a container begins: a root of its own, and the old one taken away. */
@@ -365,7 +296,7 @@ static int container_like(void)
 	return 0;
 }
 
-static int go_container(void)
+static int like_a_container(void)
 {
 	int ret;
 
@@ -375,12 +306,7 @@ static int go_container(void)
 	return ret;
 }
 
-static int like_a_container(void)
-{
-	return lock_try(go_container);
-}
-
-static int go_other_mounts(void)
+static int other_mounts(void)
 {
 	mkdir(ELSEWHERE, 0755);
 	if (mount("other", ELSEWHERE, "tmpfs", 0, NULL) ||
@@ -390,11 +316,6 @@ static int go_other_mounts(void)
 	    mount(BPFFS, ELSEWHERE, NULL, MS_BIND, NULL) || umount(ELSEWHERE))
 		return errno;
 	return 0;
-}
-
-static int other_mounts(void)
-{
-	return lock_try(go_other_mounts);
 }
 
 const struct bypass_case bypass_lock_mounts[] = {

@@ -34,7 +34,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return 0;
 }
 
-static int go_unlink(void)
+static int unlink_pins(void)
 {
 	first_error = 0;
 	if (nftw(PINS, remove_one, 16, FTW_DEPTH | FTW_PHYS))
@@ -42,19 +42,9 @@ static int go_unlink(void)
 	return first_error ?: lock_policy_ends();
 }
 
-static int unlink_pins(void)
-{
-	return lock_try(go_unlink);
-}
-
-static int go_rename(void)
-{
-	return result_of(rename(PINS, PINS "-away"));
-}
-
 static int rename_pins(void)
 {
-	return lock_try(go_rename);
+	return result_of(rename(PINS, PINS "-away"));
 }
 
 static int own_map(void)
@@ -65,7 +55,7 @@ static int own_map(void)
 #define OWN_PIN	  "/sys/fs/bpf/gmem-other"
 #define SAVED_PIN "/sys/fs/bpf/gmem-saved"
 
-static int go_exchange(void)
+static int exchange_pin(void)
 {
 	int map = own_map(), ret;
 
@@ -80,12 +70,7 @@ static int go_exchange(void)
 	return ret;
 }
 
-static int exchange_pin(void)
-{
-	return lock_try(go_exchange);
-}
-
-static int go_rename_over(void)
+static int rename_over_pin(void)
 {
 	int map = own_map(), ret;
 
@@ -104,36 +89,21 @@ static int go_rename_over(void)
 	return ret;
 }
 
-static int rename_over_pin(void)
-{
-	return lock_try(go_rename_over);
-}
-
-static int go_chmod(void)
+static int chmod_pins(void)
 {
 	int ret = result_of(chmod(PINS "/maps", 0777));
 
 	return ret ?: result_of(chmod(PINS "/maps", 0700));
 }
 
-static int chmod_pins(void)
-{
-	return lock_try(go_chmod);
-}
-
-static int go_chown(void)
+static int chown_pin(void)
 {
 	int ret = result_of(chown(ACTIVE_PIN, OTHER_USER, OTHER_USER));
 
 	return ret ?: result_of(chown(ACTIVE_PIN, 0, 0));
 }
 
-static int chown_pin(void)
-{
-	return lock_try(go_chown);
-}
-
-static int go_pin_there(void)
+static int pin_there(void)
 {
 	int map = own_map(), ret;
 
@@ -144,24 +114,14 @@ static int go_pin_there(void)
 	return ret ?: result_of(unlink(PINS "/maps/foreign"));
 }
 
-static int pin_there(void)
-{
-	return lock_try(go_pin_there);
-}
-
-static int go_mkdir_there(void)
+static int mkdir_there(void)
 {
 	return result_of(mkdir(PINS "/foreign", 0700)) ?: result_of(rmdir(PINS "/foreign"));
 }
 
-static int mkdir_there(void)
-{
-	return lock_try(go_mkdir_there);
-}
-
 /* --- descriptors --- */
 
-static int go_open_map(void)
+static int open_map(void)
 {
 	int fd = bpf_obj_get(ACTIVE_PIN), ret;
 
@@ -170,11 +130,6 @@ static int go_open_map(void)
 	ret = lock_switch_off(fd);
 	close(fd);
 	return ret;
-}
-
-static int open_map(void)
-{
-	return lock_try(go_open_map);
 }
 
 static int switch_off_by_id(__u32 id)
@@ -193,7 +148,7 @@ static int switch_off_by_id(__u32 id)
 }
 
 /* Any map that is not to be had is one of the policy's. */
-static int go_map_by_id(void)
+static int map_by_id(void)
 {
 	int ret = ENOENT;
 
@@ -202,13 +157,8 @@ static int go_map_by_id(void)
 	return ret == ENOENT ? failed("the map is not there") : ret;
 }
 
-static int map_by_id(void)
-{
-	return lock_try(go_map_by_id);
-}
-
 /* Of a kind of objects: one that is refused, or else one whose name begins so. */
-static int go_program_by_id(void)
+static int program_by_id(void)
 {
 	for (__u32 id = 0; !bpf_prog_get_next_id(id, &id);) {
 		struct bpf_prog_info info = { 0 };
@@ -225,11 +175,6 @@ static int go_program_by_id(void)
 			return 0;
 	}
 	return failed("the program is not there");
-}
-
-static int program_by_id(void)
-{
-	return lock_try(go_program_by_id);
 }
 
 static int link_fd_by_id(void)
@@ -251,7 +196,7 @@ static int link_fd_by_id(void)
 	return -1;
 }
 
-static int go_link_by_id(void)
+static int link_by_id(void)
 {
 	int fd = link_fd_by_id();
 
@@ -261,13 +206,8 @@ static int go_link_by_id(void)
 	return 0;
 }
 
-static int link_by_id(void)
-{
-	return lock_try(go_link_by_id);
-}
-
 /* There is no hook for the descriptor of a link: it can do nothing. */
-static int go_detach(void)
+static int detach_link(void)
 {
 	int fd = bpf_obj_get(PINS "/links/tag_exec"), ret;
 
@@ -276,11 +216,6 @@ static int go_detach(void)
 	ret = bpf_link_detach(fd) ? errno : 0;
 	close(fd);
 	return ret;
-}
-
-static int detach_link(void)
-{
-	return lock_try(go_detach);
 }
 
 static int lsm_program(const char *hook, int returns, enum bpf_attach_type attach)
@@ -302,7 +237,7 @@ static int lsm_program(const char *hook, int returns, enum bpf_attach_type attac
 			     "own", "GPL", code, 2, &opts);
 }
 
-static int go_update(void)
+static int update_link(void)
 {
 	int fd = bpf_obj_get(PINS "/links/tag_exec"), ret;
 	int program = lsm_program("bprm_committed_creds", 0, BPF_LSM_MAC);
@@ -313,11 +248,6 @@ static int go_update(void)
 	close(fd);
 	close(program);
 	return ret;
-}
-
-static int update_link(void)
-{
-	return lock_try(go_update);
 }
 
 /* --- 41, 42: programs that answer instead --- */
@@ -337,47 +267,27 @@ static int modify(const char *function, int returns)
 }
 
 /* Skips the hook, and is taken for "yes" by who asks whether it is below 0. */
-static int go_modify_bpf_map(void)
+static int modify_bpf_map(void)
 {
 	return modify("security_bpf_map", 1);
 }
 
-static int modify_bpf_map(void)
-{
-	return lock_try(go_modify_bpf_map);
-}
-
-static int go_modify_receive(void)
+static int modify_receive(void)
 {
 	return modify("security_file_receive", 1);
 }
 
-static int modify_receive(void)
-{
-	return lock_try(go_modify_receive);
-}
-
-static int go_modify_umount(void)
+static int modify_umount(void)
 {
 	return modify("security_sb_umount", 0);
 }
 
-static int modify_umount(void)
-{
-	return lock_try(go_modify_umount);
-}
-
-static int go_modify_fork(void)
+static int modify_fork(void)
 {
 	return modify("security_task_alloc", 0);
 }
 
-static int modify_fork(void)
-{
-	return lock_try(go_modify_fork);
-}
-
-static int go_cgroup_program(void)
+static int cgroup_program(void)
 {
 	int program = lsm_program("bpf_map", 0, BPF_LSM_CGROUP);
 
@@ -387,13 +297,8 @@ static int go_cgroup_program(void)
 	return 0;
 }
 
-static int cgroup_program(void)
-{
-	return lock_try(go_cgroup_program);
-}
-
 /* An LSM program that says more than 0: to some who ask that is yes. */
-static int go_positive_program(void)
+static int positive_program(void)
 {
 	int program = lsm_program("file_receive", 1, BPF_LSM_MAC);
 
@@ -401,11 +306,6 @@ static int go_positive_program(void)
 		return errno;
 	close(program);
 	return 0;
-}
-
-static int positive_program(void)
-{
-	return lock_try(go_positive_program);
 }
 
 /* --- 96: bpf(2) out of a program --- */
@@ -440,7 +340,7 @@ static int call_bpf(int cmd, __u32 id)
 	return ret ? -broken("running it") : (int)run.retval;
 }
 
-static int go_program_calls(void)
+static int program_calls(void)
 {
 	__u32 id = 0;
 
@@ -464,14 +364,9 @@ static int go_program_calls(void)
 	return failed("the map is not there");
 }
 
-static int program_calls(void)
-{
-	return lock_try(go_program_calls);
-}
-
 /* --- 92: a switch for all programs on functions of the kernel --- */
 
-static int go_ftrace_at(const char *path)
+static int write_switch(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
 
@@ -486,17 +381,12 @@ static int go_ftrace_at(const char *path)
 	return ret;
 }
 
-static int go_ftrace(void)
-{
-	return go_ftrace_at("/proc/sys/kernel/ftrace_enabled");
-}
-
 static int ftrace_off(void)
 {
-	return lock_try(go_ftrace);
+	return write_switch("/proc/sys/kernel/ftrace_enabled");
 }
 
-static int go_ftrace_elsewhere(void)
+static int ftrace_off_elsewhere(void)
 {
 	static const char at[] = BYPASS_DIR "/proc";
 	int ret;
@@ -504,19 +394,14 @@ static int go_ftrace_elsewhere(void)
 	mkdir(at, 0755);
 	if (mount("proc", at, "proc", 0, NULL))
 		return broken("mount of proc");
-	ret = go_ftrace_at(BYPASS_DIR "/proc/sys/kernel/ftrace_enabled");
+	ret = write_switch(BYPASS_DIR "/proc/sys/kernel/ftrace_enabled");
 	umount2(at, MNT_DETACH);
 	return ret;
 }
 
-static int ftrace_off_elsewhere(void)
-{
-	return lock_try(go_ftrace_elsewhere);
-}
-
 /* --- the manager's program --- */
 
-static int go_write_manager(void)
+static int write_manager(void)
 {
 	int fd = open(GMEMCTL, O_WRONLY | O_CLOEXEC);
 
@@ -526,12 +411,7 @@ static int go_write_manager(void)
 	return 0;
 }
 
-static int write_manager(void)
-{
-	return lock_try(go_write_manager);
-}
-
-static int go_truncate_manager(void)
+static int truncate_manager(void)
 {
 	struct stat st;
 
@@ -539,11 +419,6 @@ static int go_truncate_manager(void)
 	if (stat(GMEMCTL, &st))
 		return broken(GMEMCTL);
 	return result_of(truncate(GMEMCTL, st.st_size));
-}
-
-static int truncate_manager(void)
-{
-	return lock_try(go_truncate_manager);
 }
 
 /* Another loader for it, in a mount namespace: its file, and foreign code. */
@@ -580,19 +455,14 @@ static int start_foreign_manager(void)
 	return ret == ENDED_KILLED ? EACCES : ret;
 }
 
-static int go_foreign_manager(void)
+static int manager_in_own_mounts(void)
 {
 	return with_opener(start_foreign_manager);
 }
 
-static int manager_in_own_mounts(void)
-{
-	return lock_try(go_foreign_manager);
-}
-
 /* --- 95: the manager does what it is told --- */
 
-static int go_other_policy(void)
+static int other_policy(void)
 {
 	int ret;
 
@@ -609,14 +479,9 @@ static int go_other_policy(void)
 	return ret;
 }
 
-static int other_policy(void)
-{
-	return lock_try(go_other_policy);
-}
-
 /* --- what must go on --- */
 
-static int go_own_objects(void)
+static int own_objects(void)
 {
 	int map = own_map(), again, program = lsm_program("file_open", 0, BPF_LSM_MAC), link;
 	struct bpf_map_info info = { 0 };
@@ -637,12 +502,7 @@ static int go_own_objects(void)
 	return 0;
 }
 
-static int own_objects(void)
-{
-	return lock_try(go_own_objects);
-}
-
-static int go_own_pins(void)
+static int own_pins(void)
 {
 	int map = own_map(), ret;
 
@@ -657,12 +517,7 @@ static int go_own_pins(void)
 	return ret;
 }
 
-static int own_pins(void)
-{
-	return lock_try(go_own_pins);
-}
-
-static int go_sysctl(void)
+static int other_sysctl(void)
 {
 	int fd = open("/proc/sys/kernel/hostname", O_RDWR | O_CLOEXEC), ret;
 
@@ -671,11 +526,6 @@ static int go_sysctl(void)
 	ret = write(fd, "gmem-lab", 8) == 8 ? 0 : errno;
 	close(fd);
 	return ret;
-}
-
-static int other_sysctl(void)
-{
-	return lock_try(go_sysctl);
 }
 
 #define REFUSED_AS_STOPPED EVERYWHERE(STOPPED(EACCES))

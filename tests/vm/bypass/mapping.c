@@ -56,11 +56,6 @@ static int leave_then_map(int peer)
 	return leave_to_x(map_inherited, peer);
 }
 
-static int over_exec(void)
-{
-	return play(WHO_a, leave_then_map);
-}
-
 static int map_duplicate(int peer)
 {
 	int fd = fcntl(LEFT_INSTANCE, F_DUPFD_CLOEXEC, 40);
@@ -77,11 +72,6 @@ static int map_duplicate(int peer)
 static int leave_then_duplicate(int peer)
 {
 	return leave_to_x(map_duplicate, peer);
-}
-
-static int duplicate(void)
-{
-	return play(WHO_a, leave_then_duplicate);
 }
 
 /* --- 24, 65, 70: more than a grant to read --- */
@@ -130,21 +120,6 @@ static int write_by_proc(int peer)
 	return mem[0] == 1 ? 0 : ENDED_NOTHING;
 }
 
-static int mprotect_as_x(void)
-{
-	return play(WHO_x, protect);
-}
-
-static int pkey_mprotect_as_x(void)
-{
-	return play(WHO_x, protect_by_key);
-}
-
-static int proc_mem_as_x(void)
-{
-	return play(WHO_x, write_by_proc);
-}
-
 /* --- 25, 26, 67: a mapping turned into another one --- */
 
 static int remap_pages(int peer)
@@ -185,21 +160,6 @@ static int map_beyond(int peer)
 		return ret;
 	mem = mremap(mem, INSTANCE_SIZE, 2 * INSTANCE_SIZE, MREMAP_MAYMOVE);
 	return mem == MAP_FAILED ? errno : touch_read(mem + INSTANCE_SIZE);
-}
-
-static int remap_file_pages_demoted(void)
-{
-	return play(WHO_a, remap_pages);
-}
-
-static int mremap_demoted(void)
-{
-	return play(WHO_a, map_twice);
-}
-
-static int mremap_beyond(void)
-{
-	return play(WHO_a, map_beyond);
 }
 
 /* --- 27, 110, 47: a mapping that is older than the denial --- */
@@ -360,11 +320,6 @@ static int memory_of_other_vm(int peer)
 	return result_of(ioctl(two.vm, KVM_SET_USER_MEMORY_REGION, &region));
 }
 
-static int other_memory_as_x(void)
-{
-	return play(WHO_x, memory_of_other_vm);
-}
-
 /* --- 55, 69, 71: what the kernel refuses to who may all --- */
 
 static int touch_private(int peer)
@@ -420,21 +375,6 @@ static int fault_in_user_space(int peer)
 	return result_of(ioctl(uffd, UFFDIO_REGISTER, &range));
 }
 
-static int private_page(void)
-{
-	return play(WHO_a, touch_private);
-}
-
-static int private_mapping(void)
-{
-	return play(WHO_a, map_private);
-}
-
-static int userfaultfd_as_a(void)
-{
-	return play(WHO_a, fault_in_user_space);
-}
-
 /* --- 77: a hole without an fd --- */
 
 static int remove_page(int peer)
@@ -448,11 +388,6 @@ static int remove_page(int peer)
 	if (ret)
 		return ret;
 	return mem[0] ? failed("the page is still there") : 0;
-}
-
-static int madvise_as_x(void)
-{
-	return play(WHO_x, remove_page);
 }
 
 /* --- 46: a core dump --- */
@@ -599,50 +534,50 @@ const struct bypass_case bypass_mapping[] = {
 	{ .id = "10",
 	  .path = "mmap of an fd that came over exec",
 	  .op = GMEM_DO_mmap,
-	  .attempt = over_exec,
+	  PLAYER(a, leave_then_map),
 	  WITH_MMAP(STOPPED(EACCES)) },
 	{ .id = "114",
 	  .path = "the same by a duplicate in another fd's place",
 	  .op = GMEM_DO_mmap,
-	  .attempt = duplicate,
+	  PLAYER(a, leave_then_duplicate),
 	  WITH_MMAP(STOPPED(EACCES)) },
 	{ .id = "24",
 	  .path = "mprotect to write what may be read",
 	  .op = GMEM_DO_mmap,
-	  .attempt = mprotect_as_x,
+	  PLAYER(x, protect),
 	  .rules = X_READS,
 	  .x_may = "create, fault",
 	  WITH_MMAP(STOPPED(EACCES)) },
 	{ .id = "65",
 	  .path = "pkey_mprotect to write what may be read",
 	  .op = GMEM_DO_mmap,
-	  .attempt = pkey_mprotect_as_x,
+	  PLAYER(x, protect_by_key),
 	  .rules = X_READS,
 	  .x_may = "create, fault",
 	  WITH_MMAP(STOPPED(EACCES)) },
 	{ .id = "70",
 	  .path = "write through /proc/self/mem to what may be read",
 	  .op = BYPASS_NO_OP,
-	  .attempt = proc_mem_as_x,
+	  PLAYER(x, write_by_proc),
 	  .rules = X_READS,
 	  .x_may = "create, fault",
 	  WITH_MMAP(REFUSED(EIO)) },
 	{ .id = "25",
 	  .path = "A maps, changes to another user, remap_file_pages",
 	  .op = GMEM_DO_mmap,
-	  .attempt = remap_file_pages_demoted,
+	  PLAYER(a, remap_pages),
 	  .policy = A_AS_ROOT,
 	  WITH_MMAP(STOPPED(EACCES)) },
 	{ .id = "26",
 	  .path = "A maps, changes to another user, mremap makes a second one",
 	  .op = GMEM_DO_fault,
-	  .attempt = mremap_demoted,
+	  PLAYER(a, map_twice),
 	  .policy = A_AS_ROOT,
 	  LANES(STOPPED(ENDED_SIGBUS), POSSIBLE(OLD_MAPPINGS), POSSIBLE(OLD_MAPPINGS), ABSENT) },
 	{ .id = "67",
 	  .path = "mremap beyond the end of the instance",
 	  .op = BYPASS_NO_OP,
-	  .attempt = mremap_beyond,
+	  PLAYER(a, map_beyond),
 	  WITH_MMAP(REFUSED(ENDED_SIGBUS)) },
 	{ .id = "27",
 	  .path = "a page that was touched before the denial, in a child of A",
@@ -662,28 +597,28 @@ const struct bypass_case bypass_mapping[] = {
 	{ .id = "48",
 	  .path = "an instance's mapping as the memory of another VM",
 	  .op = GMEM_DO_mmap,
-	  .attempt = other_memory_as_x,
+	  PLAYER(x, memory_of_other_vm),
 	  .x_may = "create",
 	  WITH_MMAP(STOPPED(EACCES)) },
 	{ .id = "55",
 	  .path = "A maps private memory and touches it",
 	  .op = BYPASS_NO_OP,
-	  .attempt = private_page,
+	  PLAYER(a, touch_private),
 	  WITH_MMAP(REFUSED(ENDED_SIGBUS)) },
 	{ .id = "69",
 	  .path = "A maps with MAP_PRIVATE",
 	  .op = BYPASS_NO_OP,
-	  .attempt = private_mapping,
+	  PLAYER(a, map_private),
 	  WITH_MMAP(REFUSED(EINVAL)) },
 	{ .id = "71",
 	  .path = "A has its faults served by userfaultfd",
 	  .op = BYPASS_NO_OP,
-	  .attempt = userfaultfd_as_a,
+	  PLAYER(a, fault_in_user_space),
 	  WITH_MMAP(REFUSED(EINVAL)) },
 	{ .id = "77",
 	  .path = "madvise(MADV_REMOVE): a hole without an fd",
 	  .op = GMEM_DO_punch,
-	  .attempt = madvise_as_x,
+	  PLAYER(x, remove_page),
 	  .x_may = "create, mmap, fault",
 	  WITH_MMAP(STOPPED(EACCES)) },
 	{ .id = "46",

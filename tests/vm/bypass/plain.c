@@ -546,44 +546,11 @@ static int in_slice(int peer)
 	return become(WHO_a, as_vmm, peer);
 }
 
-static int example(void)
+static int slice_ready(void)
 {
 	if ((mkdir(MACHINES, 0755) || mkdir(MACHINES "/vm1.scope", 0755)) && errno != EEXIST)
 		return broken(MACHINES);
-	return play(WHO_a, in_slice);
-}
-
-#define PLAYED(who, name)                     \
-	static int name##_played(void)        \
-	{                                     \
-		return play(WHO_##who, name); \
-	}
-
-PLAYED(a, do_all)
-PLAYED(a, in_thread)
-PLAYED(a, in_grandchild)
-PLAYED(a, after_exec)
-PLAYED(a, in_vfork)
-PLAYED(a, by_ring)
-PLAYED(a, duplicates)
-PLAYED(a, give_back)
-PLAYED(a, unmap_demoted)
-PLAYED(x, use_file)
-PLAYED(x, use_memfd)
-PLAYED(x, use_memfd_of_that_name)
-PLAYED(x, use_file_of_that_name)
-PLAYED(x, run_vm)
-PLAYED(x, ring_on_file)
-PLAYED(x, shared_memory)
-
-static int handed_over(void)
-{
-	return play_two(WHO_a, hand_over, WHO_a, take_and_punch);
-}
-
-static int sent_anonymous(void)
-{
-	return play_two(WHO_a, send_anonymous, WHO_x, take_anonymous);
+	return 0;
 }
 
 #define A_AS_ROOT                                                \
@@ -600,46 +567,52 @@ static int sent_anonymous(void)
 	"    when: { flags: [], size: \"<= 4TiB\" }\n"                                        \
 	"  - { name: conversions, allow: convert, subjects: [vmm] }\n"
 
-#define FINE(number, what, function) \
-	.id = number, .path = what, .op = BYPASS_NO_OP, .attempt = function
+#define FINE(number, what, ...) .id = number, .path = what, .op = BYPASS_NO_OP, __VA_ARGS__
 
 const struct bypass_case bypass_plain[] = {
-	{ FINE("F1", "A: all that a VMM does", do_all_played), EVERYWHERE(ALLOWED) },
-	{ FINE("F2", "A: the same in a thread", in_thread_played), EVERYWHERE(ALLOWED) },
-	{ FINE("F3", "A: in a thread of a child's child", in_grandchild_played),
+	{ FINE("F1", "A: all that a VMM does", PLAYER(a, do_all)), EVERYWHERE(ALLOWED) },
+	{ FINE("F2", "A: the same in a thread", PLAYER(a, in_thread)), EVERYWHERE(ALLOWED) },
+	{ FINE("F3", "A: in a thread of a child's child", PLAYER(a, in_grandchild)),
 	  EVERYWHERE(ALLOWED) },
-	{ FINE("F4", "A: after exec of itself", after_exec_played), EVERYWHERE(ALLOWED) },
-	{ FINE("F5", "A: after a helper has run", in_vfork_played), EVERYWHERE(ALLOWED) },
-	{ FINE("F6", "A: by io_uring, and by a worker of it", by_ring_played),
+	{ FINE("F4", "A: after exec of itself", PLAYER(a, after_exec)), EVERYWHERE(ALLOWED) },
+	{ FINE("F5", "A: after a helper has run", PLAYER(a, in_vfork)), EVERYWHERE(ALLOWED) },
+	{ FINE("F6", "A: by io_uring, and by a worker of it", PLAYER(a, by_ring)),
 	  EVERYWHERE(ALLOWED) },
-	{ FINE("F7", "A: from another A by SCM_RIGHTS", handed_over), EVERYWHERE(ALLOWED) },
-	{ FINE("F8", "A: by duplicates of the fd", duplicates_played), EVERYWHERE(ALLOWED) },
-	{ FINE("36", "A: 1000 threads while memory is short", many_threads_without_memory),
+	{ FINE("F7", "A: from another A by SCM_RIGHTS", PLAYERS(a, hand_over, a, take_and_punch)),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F8", "A: by duplicates of the fd", PLAYER(a, duplicates)), EVERYWHERE(ALLOWED) },
+	{ FINE("36", "A: 1000 threads while memory is short",
+	       .attempt = many_threads_without_memory),
 	  .limit = 120, EVERYWHERE(ALLOWED) },
-	{ FINE("F10", "A, demoted: ends a binding, closes", give_back_played), .policy = A_AS_ROOT,
+	{ FINE("F10", "A, demoted: ends a binding, closes", PLAYER(a, give_back)),
+	  .policy = A_AS_ROOT, WITH_MMAP(ALLOWED) },
+	{ FINE("F11", "A, demoted: unmaps, closes", PLAYER(a, unmap_demoted)), .policy = A_AS_ROOT,
 	  WITH_MMAP(ALLOWED) },
-	{ FINE("F11", "A, demoted: unmaps, closes", unmap_demoted_played), .policy = A_AS_ROOT,
-	  WITH_MMAP(ALLOWED) },
-	{ FINE("F12", "A as QEMU under libvirt, by the example of a cloud host", example),
+	{ FINE("F12", "A as QEMU under libvirt, by the example of a cloud host",
+	       .prepare = slice_ready, PLAYER(a, in_slice)),
 	  .policy = CLOUD_HOST, LANES(ALLOWED, UNLOADABLE, ABSENT, ABSENT) },
-	{ FINE("F13", "KVM's guest_memfd_test, named by the policy", selftest),
+	{ FINE("F13", "KVM's guest_memfd_test, named by the policy", .attempt = selftest),
 	  .policy = "subjects: { t: { exe: " SELFTEST " } }\n"
 		    "rules: [ { name: t, allow: all, subjects: [t] } ]\n",
 	  WITH_PRIVATE(ALLOWED) },
-	{ FINE("F14", "X: a plain file: all operations", use_file_played), EVERYWHERE(ALLOWED) },
-	{ FINE("F15", "X: a memfd", use_memfd_played), EVERYWHERE(ALLOWED) },
-	{ FINE("F16", "X: a memfd with the name of an instance", use_memfd_of_that_name_played),
+	{ FINE("F14", "X: a plain file: all operations", PLAYER(x, use_file)),
 	  EVERYWHERE(ALLOWED) },
-	{ FINE("F17", "X: a file with the name of an instance", use_file_of_that_name_played),
+	{ FINE("F15", "X: a memfd", PLAYER(x, use_memfd)), EVERYWHERE(ALLOWED) },
+	{ FINE("F16", "X: a memfd with the name of an instance", PLAYER(x, use_memfd_of_that_name)),
 	  EVERYWHERE(ALLOWED) },
-	{ FINE("F18", "X is sent eventfd, epoll, timerfd, pidfd, a VM", sent_anonymous),
+	{ FINE("F17", "X: a file with the name of an instance", PLAYER(x, use_file_of_that_name)),
 	  EVERYWHERE(ALLOWED) },
-	{ FINE("F19", "X: an ordinary VM, which runs", run_vm_played), EVERYWHERE(ALLOWED) },
-	{ FINE("F20", "X: io_uring with SQPOLL on a plain file", ring_on_file_played),
+	{ FINE("F18", "X is sent eventfd, epoll, timerfd, pidfd, a VM",
+	       PLAYERS(a, send_anonymous, x, take_anonymous)),
 	  EVERYWHERE(ALLOWED) },
-	{ FINE("F21", "X: shared memory over fork", shared_memory_played), EVERYWHERE(ALLOWED) },
-	{ FINE("F22", "other programs", foreign_program), EVERYWHERE(ALLOWED) },
-	{ FINE("F23", "gmemctl probe, status, holders", gmemctl_looks), EVERYWHERE(ALLOWED) },
-	{ FINE("F24", "gmemtop", gmemtop_looks), EVERYWHERE(ALLOWED) },
+	{ FINE("F19", "X: an ordinary VM, which runs", PLAYER(x, run_vm)), EVERYWHERE(ALLOWED) },
+	{ FINE("F20", "X: io_uring with SQPOLL on a plain file", PLAYER(x, ring_on_file)),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F21", "X: shared memory over fork", PLAYER(x, shared_memory)),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F22", "other programs", .attempt = foreign_program), EVERYWHERE(ALLOWED) },
+	{ FINE("F23", "gmemctl probe, status, holders", .attempt = gmemctl_looks),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F24", "gmemtop", .attempt = gmemtop_looks), EVERYWHERE(ALLOWED) },
 	{ 0 },
 };

@@ -108,11 +108,6 @@ static int create_flipping(int peer)
 	return mapped ? 0 : kept_off;
 }
 
-static int flags_race(void)
-{
-	return play(WHO_x, create_flipping);
-}
-
 /* --- 66: the rights of a place where the mapping comes and goes --- */
 
 static char *place;
@@ -175,11 +170,6 @@ static int protect_swapping(int peer)
 	if (!mem)
 		return errno;
 	return mem[0] == 'x' ? 0 : EACCES;
-}
-
-static int mprotect_race(void)
-{
-	return play(WHO_x, protect_swapping);
 }
 
 /* --- 52: more denials than there is room for --- */
@@ -415,7 +405,7 @@ const struct bypass_case bypass_races[] = {
 	  .path = "flags of a creation that another thread changes",
 	  .op = GMEM_DO_create,
 	  .denials = BYPASS_SOME,
-	  .attempt = flags_race,
+	  PLAYER(x, create_flipping),
 	  .rules = "  - { name: plain, allow: [create], subjects: [x], when: { flags: [] } }\n",
 	  .x_may = "mmap",
 	  .limit = 600,
@@ -424,7 +414,7 @@ const struct bypass_case bypass_races[] = {
 	  .path = "the same, where mmap looks at the flags that were used",
 	  .op = GMEM_DO_mmap,
 	  .denials = BYPASS_SOME,
-	  .attempt = flags_race,
+	  PLAYER(x, create_flipping),
 	  .rules = "  - { name: plain, allow: [mmap], subjects: [x], when: { flags: [] } }\n",
 	  .x_may = "create",
 	  .limit = 600,
@@ -433,7 +423,7 @@ const struct bypass_case bypass_races[] = {
 	  .path = "mprotect to write while the mapping comes and goes",
 	  .op = GMEM_DO_mmap,
 	  .denials = BYPASS_SOME,
-	  .attempt = mprotect_race,
+	  PLAYER(x, protect_swapping),
 	  .rules = "  - { name: x-reads, allow: [mmap], subjects: [x], when: { prot: [read] } }\n",
 	  .x_may = "create, fault",
 	  .limit = 600,

@@ -80,16 +80,6 @@ static int share_sqpoll(int peer)
 	return share_ring(IORING_SETUP_SQPOLL);
 }
 
-static int fixed_file(void)
-{
-	return play(WHO_a, share_plain);
-}
-
-static int sqpoll(void)
-{
-	return play(WHO_a, share_sqpoll);
-}
-
 /* --- 18, 64: A puts it into X's ring --- */
 
 static int send_to_ring(int peer)
@@ -154,16 +144,6 @@ static int punch_fixed(int peer)
 	return ret ?: -ring_do(&r, &sqe);
 }
 
-static int installed(void)
-{
-	return play(WHO_x, install);
-}
-
-static int not_installed(void)
-{
-	return play(WHO_x, punch_fixed);
-}
-
 /* --- 101: sent as a ring --- */
 
 static int send_ring(int peer)
@@ -186,11 +166,6 @@ static int send_ring(int peer)
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cmsg), &r.fd, sizeof(r.fd));
 	return result_of(sendmsg(pair[0], &msg, 0));
-}
-
-static int ring_by_socket(void)
-{
-	return play(WHO_a, send_ring);
 }
 
 /* --- 117: read and written by a ring --- */
@@ -217,11 +192,6 @@ static int read_by_ring(int peer)
 	return ring_do(&r, &sqe) >= 0 ? 0 : -ret;
 }
 
-static int ring_read_as_a(void)
-{
-	return play(WHO_a, read_by_ring);
-}
-
 #define SHARED_SQPOLL                                                                          \
 	"With the guard sqpoll on allow, who shares such a ring with a process works as that " \
 	"process."
@@ -230,33 +200,33 @@ const struct bypass_case bypass_rings[] = {
 	{ .id = "17",
 	  .path = "io_uring: a fixed file of A's ring, X submits a hole",
 	  .op = GMEM_DO_punch,
-	  .attempt = fixed_file,
+	  PLAYER(a, share_plain),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "18",
 	  .path = "io_uring: A sends it to X's ring, X installs it",
 	  .op = GMEM_DO_receive,
-	  .attempt = installed,
+	  PLAYER(x, install),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "64",
 	  .path = "io_uring: A sends it to X's ring, X uses it there",
 	  .op = GMEM_DO_punch,
-	  .attempt = not_installed,
+	  PLAYER(x, punch_fixed),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "20",
 	  .path = "io_uring: A's SQPOLL ring driven by X, the guard on allow",
 	  .op = BYPASS_NO_OP,
-	  .attempt = sqpoll,
+	  PLAYER(a, share_sqpoll),
 	  .head = "guards: { sqpoll: allow }\n",
 	  EVERYWHERE(POSSIBLE(SHARED_SQPOLL)) },
 	{ .id = "101",
 	  .path = "io_uring: a ring by SCM_RIGHTS",
 	  .op = BYPASS_NO_OP,
-	  .attempt = ring_by_socket,
+	  PLAYER(a, send_ring),
 	  EVERYWHERE(REFUSED(EINVAL)) },
 	{ .id = "117",
 	  .path = "io_uring: A reads and writes it",
 	  .op = BYPASS_NO_OP,
-	  .attempt = ring_read_as_a,
+	  PLAYER(a, read_by_ring),
 	  EVERYWHERE(REFUSED(EINVAL)) },
 	{ 0 },
 };

@@ -119,11 +119,6 @@ static int supervised(int peer)
 	return supervise(*listener_of, pid);
 }
 
-static int supervised_a(void)
-{
-	return evil_ready() ?: play(WHO_x, supervised);
-}
-
 /* --- filters that nobody answers for, as service managers set them --- */
 
 static int filtered(int peer)
@@ -132,21 +127,17 @@ static int filtered(int peer)
 	return filter(SECCOMP_RET_LOG, 0) < 0 ? broken("seccomp") : become(WHO_a, make, -1);
 }
 
-static int filtered_a(void)
-{
-	return play(WHO_x, filtered);
-}
-
 const struct bypass_case bypass_supervised[] = {
 	{ .id = "83",
 	  .path = "seccomp user notification: another file than it opens",
 	  .op = GMEM_DO_create,
-	  .attempt = supervised_a,
+	  .prepare = evil_ready,
+	  PLAYER(x, supervised),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "F60",
 	  .path = "who may under a seccomp filter and no_new_privs",
 	  .op = BYPASS_NO_OP,
-	  .attempt = filtered_a,
+	  PLAYER(x, filtered),
 	  EVERYWHERE(ALLOWED) },
 	{ 0 },
 };
