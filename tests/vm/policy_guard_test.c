@@ -8,15 +8,9 @@
  */
 #define _GNU_SOURCE
 #include <linux/io_uring.h>
-#include <linux/seccomp.h>
-#include <linux/filter.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/auxv.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -25,15 +19,12 @@
 #include "../../src/ctl/loader.h"
 #include "../../src/ctl/policy_compile.h"
 #include "../../src/lib/log.h"
+#include "lib/actors.h"
 #include "lib/cases.h"
 #include "lib/kvm.h"
 #include "lib/policies.h"
 #include "lib/requests.h"
 #include "test.h"
-
-#define PLAIN "/tmp/guard-plain" /* named by no policy */
-#define VMM   "/tmp/guard-vmm"
-#define AGENT "/tmp/guard-agent" /* named too */
 
 static struct hooks hooks;
 static struct plan plan;
@@ -160,23 +151,6 @@ static int do_secure(pid_t pid)
 	return getauxval(AT_SECURE) && !getenv("LD_LIBRARY_PATH");
 }
 
-static int do_create(pid_t pid)
-{
-	(void)pid;
-	return request(REQUEST_create);
-}
-
-/* Until standard input ends, which is a pipe; then create. */
-static int do_wait(pid_t pid)
-{
-	char byte;
-
-	(void)pid;
-	while (read(0, &byte, 1) > 0)
-		;
-	return request(REQUEST_create);
-}
-
 static const struct act {
 	const char *name;
 	int (*run)(pid_t pid);
@@ -189,7 +163,7 @@ static const struct act {
 	{ "environ", do_environ, 0 },	  { "fd", do_fd, 0 },
 	{ "traceme", do_traceme, EPERM }, { "sqpoll", do_sqpoll, EACCES },
 	{ "ring", do_ring, 0 },		  { "secure", do_secure, 0 },
-	{ "create", do_create, 0 },	  { "wait", do_wait, 0 },
+	{ "create", act_create, 0 },	  { "wait", act_wait, 0 },
 };
 
 #define ACTS	(sizeof(acts) / sizeof(acts[0]))
@@ -203,109 +177,6 @@ static int play(char **argv)
 			return acts[i].run(argv[1] ? atoi(argv[1]) : 0);
 	}
 	return ASKED_NOT;
-}
-
-/* --- players from outside --- */
-
-static int wait_for(pid_t pid)
-{
-	int status;
-
-	if (waitpid(pid, &status, 0) != pid)
-		return ASKED_NOT;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : ASKED_NOT;
-}
-
-/* What a player becomes before it begins its program. */
-typedef int (*before_exec)(void);
-
-static pid_t start(const char *exe, const char *act, pid_t target, before_exec before, int in)
-{
-	char number[16];
-	pid_t pid = fork();
-
-	if (pid)
-		return pid;
-	snprintf(number, sizeof(number), "%d", target);
-	if ((in >= 0 && dup2(in, 0) < 0) || (before && before()))
-		_exit(ASKED_NOT);
-	execl(exe, exe, "--do", act, number, NULL);
-	_exit(ASKED_NOT);
-}
-
-static int act(const char *exe, const char *what, pid_t target)
-{
-	return wait_for(start(exe, what, target, NULL, -1));
-}
-
-static int act_after(const char *exe, const char *what, before_exec before)
-{
-	return wait_for(start(exe, what, 0, before, -1));
-}
-
-/* A process that waits, to be reached into. */
-struct target {
-	pid_t pid;
-	int out; /* its end of the pipe */
-};
-
-static struct target target_start(const char *exe, before_exec before)
-{
-	char path[64], name[PATH_MAX] = "", want[PATH_MAX];
-	struct target target;
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC))
-		give_up("making a pipe");
-	target.pid = start(exe, "wait", 0, before, ends[0]);
-	target.out = ends[1];
-	close(ends[0]);
-	/* Until it is what it should be. */
-	snprintf(path, sizeof(path), "/proc/%d/exe", target.pid);
-	snprintf(want, sizeof(want), "%s", exe);
-	for (int i = 0; i < 1000 && strcmp(name, want); i++) {
-		memset(name, 0, sizeof(name));
-		if (readlink(path, name, sizeof(name) - 1) < 0)
-			give_up(path);
-		usleep(5000);
-	}
-	return target;
-}
-
-/* Return: what it could create. */
-static int target_end(struct target *target)
-{
-	close(target->out);
-	return wait_for(target->pid);
-}
-
-static void make_players(void)
-{
-	static const char *const exes[] = { PLAIN, VMM, AGENT };
-	char cmd[256];
-
-	for (size_t i = 0; i < 3; i++) {
-		snprintf(cmd, sizeof(cmd), "rm -f %s; cp /proc/%d/exe %s", exes[i], getpid(),
-			 exes[i]);
-		if (system(cmd))
-			give_up(cmd);
-	}
-}
-
-static void load(bool enforce, const char *guards)
-{
-	char *text = policy_text(1U << GMEM_DO_create,
-				 "%s"
-				 "subjects: { vmm: { exe: " VMM " }, agent: { exe: " AGENT " } }\n"
-				 "rules: [ { name: may, allow: [create], "
-				 "subjects: [vmm, agent] } ]\n",
-				 guards);
-
-	if (policy_load(text, enforce, 0))
-		give_up("loading a policy");
-	free(text);
-	/* The proof of a load is one. */
-	policy_read_events();
 }
 
 static struct gmem_hits hits_of(enum gmem_guard guard)
@@ -383,14 +254,14 @@ static void reach(const char *by, const char *into, bool kept_off, bool enforce)
 static void test_trace(void)
 {
 	for (int enforce = 0; enforce < 2; enforce++) {
-		load(enforce, "");
+		actors_load(enforce, "");
 		reach(PLAIN, VMM, true, enforce);
 		reach(AGENT, VMM, true, enforce);
 		reach(VMM, VMM, false, enforce);
 		reach(VMM, PLAIN, false, enforce);
 		reach(PLAIN, PLAIN, false, enforce);
 	}
-	load(true, "guards: { trace: allow }\n");
+	actors_load(true, "guards: { trace: allow }\n");
 	reach(PLAIN, VMM, false, true);
 	policy_unload();
 }
@@ -401,7 +272,7 @@ static void test_traceme(void)
 	struct gmem_hits before;
 	const struct gmem_denial *e;
 
-	load(true, "");
+	actors_load(true, "");
 	policy_read_events();
 	before = hits_of(GMEM_GUARD_trace);
 	CHECK(act(VMM, "traceme", 0) == EPERM, "a guarded one");
@@ -410,7 +281,7 @@ static void test_traceme(void)
 	before = hits_of(GMEM_GUARD_trace);
 	CHECK(act(PLAIN, "traceme", 0) == 0, "another");
 	check_guard("traceme of another", GMEM_GUARD_trace, before, 0, 0);
-	load(false, "");
+	actors_load(false, "");
 	before = hits_of(GMEM_GUARD_trace);
 	CHECK(act(VMM, "traceme", 0) == 0, "in audit mode");
 	check_guard("traceme in audit mode", GMEM_GUARD_trace, before, 0, 1);
@@ -433,7 +304,7 @@ static void test_preload(void)
 {
 	struct gmem_hits before, after;
 
-	load(true, "");
+	actors_load(true, "");
 	policy_read_events();
 	before = hits_of(GMEM_GUARD_preload);
 	CHECK(test_environment(VMM) == 1, "a guarded one");
@@ -444,9 +315,9 @@ static void test_preload(void)
 	CHECK(test_environment(PLAIN) == 0, "another");
 	CHECK(hits_of(GMEM_GUARD_preload).n[GMEM_VERDICT_allowed] == after.n[GMEM_VERDICT_allowed],
 	      "another is counted");
-	load(true, "guards: { preload: allow }\n");
+	actors_load(true, "guards: { preload: allow }\n");
 	CHECK(test_environment(VMM) == 0, "the guard is down");
-	load(false, "");
+	actors_load(false, "");
 	before = hits_of(GMEM_GUARD_preload);
 	CHECK(test_environment(VMM) == 0, "in audit mode");
 	after = hits_of(GMEM_GUARD_preload);
@@ -467,7 +338,7 @@ static void test_sqpoll(void)
 		return;
 	}
 	for (int enforce = 0; enforce < 2; enforce++) {
-		load(enforce, "");
+		actors_load(enforce, "");
 		policy_read_events();
 		before = hits_of(GMEM_GUARD_sqpoll);
 		CHECK(act(VMM, "sqpoll", 0) == (enforce ? EACCES : 0), "a guarded one");
@@ -477,155 +348,8 @@ static void test_sqpoll(void)
 		CHECK(act(PLAIN, "sqpoll", 0) == 0, "another");
 		check_guard("sqpoll of another", GMEM_GUARD_sqpoll, before, 0, 0);
 	}
-	load(true, "guards: { sqpoll: allow }\n");
+	actors_load(true, "guards: { sqpoll: allow }\n");
 	CHECK(act(VMM, "sqpoll", 0) == 0, "the guard is down");
-	policy_unload();
-}
-
-/* --- programs that are not what their file says --- */
-
-static int trace_me(void)
-{
-	return ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-}
-
-static int in_user_namespace(void)
-{
-	return unshare(CLONE_NEWUSER);
-}
-
-/* The owner of the mount namespace is what counts, not where the task itself is. */
-static int in_mounts_of_another(void)
-{
-	int ready[2], go[2], fd, ret;
-	char path[64], byte;
-	pid_t pid;
-
-	if (pipe(ready) || pipe(go))
-		return -1;
-	pid = fork();
-	if (!pid) {
-		close(go[1]);
-		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) || write(ready[1], "", 1) != 1 ||
-		    read(go[0], &byte, 1) < 0)
-			_exit(1);
-		_exit(0);
-	}
-	close(ready[1]);
-	close(go[0]);
-	if (read(ready[0], &byte, 1) != 1)
-		return -1;
-	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	ret = fd < 0 ? -1 : setns(fd, CLONE_NEWNS);
-	close(go[1]);
-	waitpid(pid, NULL, 0);
-	return ret;
-}
-
-static int in_mounts_of_its_own(void)
-{
-	return unshare(CLONE_NEWNS);
-}
-
-static int filtered(unsigned int flags)
-{
-	struct sock_filter allow[] = { BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW) };
-	struct sock_fprog prog = { 1, allow };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -1;
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog) < 0 ? -1 : 0;
-}
-
-/* A process that stays shares its directories. */
-static int with_shared_directories(void)
-{
-	if (syscall(SYS_clone, CLONE_FS | SIGCHLD, NULL, NULL, NULL, 0))
-		return 0;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return pause();
-}
-
-static int with_filters(void)
-{
-	return filtered(0) ?: filtered(0);
-}
-
-/* Nothing is ever asked, but somebody could. */
-static int with_supervisor(void)
-{
-	return filtered(SECCOMP_FILTER_FLAG_NEW_LISTENER) ?: filtered(0);
-}
-
-static void test_doubt(void)
-{
-	char *text;
-	int status;
-	pid_t pid;
-
-	load(true, "");
-	CHECK(act(VMM, "create", 0) == 0, "as it is");
-	pid = start(VMM, "create", 0, trace_me, -1);
-	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status))
-		ptrace(PTRACE_CONT, pid, NULL, NULL);
-	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == EACCES, "traced from its begin");
-	CHECK(act_after(VMM, "create", in_user_namespace) == EACCES, "in a user namespace");
-	CHECK(act_after(VMM, "create", in_mounts_of_another) == EACCES,
-	      "in a mount namespace of one");
-	CHECK(act_after(VMM, "create", in_mounts_of_its_own) == 0, "in a mount namespace of root");
-	CHECK(act_after(VMM, "create", with_supervisor) == EACCES, "supervised");
-	CHECK(act_after(VMM, "create", with_filters) == 0, "filtered");
-	CHECK(act_after(VMM, "create", with_shared_directories) == EACCES, "shared directories");
-	/* It is still who it is by its user. */
-	text = policy_text(1U << GMEM_DO_create,
-			   "subjects: { root: { uid: 0 }, vmm: { exe: " VMM ", uid: 0 } }\n"
-			   "rules:\n"
-			   "  - { name: not-vmm, deny: [create], subjects: [vmm] }\n"
-			   "  - { name: root, allow: [create], subjects: [root] }\n");
-	CHECK(!policy_load(text, true, 0), "load");
-	CHECK(act(VMM, "create", 0) == EACCES, "as it is");
-	CHECK(act_after(VMM, "create", with_supervisor) == 0, "supervised, as its user");
-	free(text);
-	policy_unload();
-}
-
-/* Who traced it before there were guards is found; so are those that another policy did not name. */
-static void test_traced_before(void)
-{
-	struct target target, other;
-
-	target = target_start(VMM, NULL);
-	other = target_start(VMM, NULL);
-	CHECK(!ptrace(PTRACE_SEIZE, target.pid, NULL, NULL), "seize");
-	load(true, "");
-	ptrace(PTRACE_DETACH, target.pid, NULL, NULL);
-	CHECK(target_end(&target) == EACCES, "traced at the first load");
-	CHECK(target_end(&other) == 0, "not traced at the first load");
-
-	load(true, "guards: { trace: allow }\n");
-	target = target_start(VMM, NULL);
-	other = target_start(VMM, NULL);
-	CHECK(!ptrace(PTRACE_SEIZE, target.pid, NULL, NULL), "seize: the guard is down");
-	load(false, "");
-	load(true, "");
-	CHECK(ptrace(PTRACE_SEIZE, other.pid, NULL, NULL) < 0 && errno == EPERM, "the guard is up");
-	CHECK(target_end(&target) == EACCES, "traced when the guard came up");
-	CHECK(target_end(&other) == 0, "not traced when the guard came up");
-	policy_unload();
-}
-
-/* In audit mode it keeps what it is. */
-static void test_traced_in_audit(void)
-{
-	struct target target = target_start(VMM, NULL);
-	enum proof proof;
-
-	load(false, "guards: { trace: allow }\n");
-	CHECK(!ptrace(PTRACE_SEIZE, target.pid, NULL, NULL), "seize");
-	load(false, "");
-	CHECK(!loader_set_mode(NULL, true, &proof), "enforce");
-	CHECK(target_end(&target) == EACCES, "traced when it was enforced");
 	policy_unload();
 }
 
@@ -634,9 +358,6 @@ static const struct test_case cases[] = {
 	{ "traceme", test_traceme },
 	{ "preload", test_preload },
 	{ "sqpoll", test_sqpoll },
-	{ "doubt", test_doubt },
-	{ "traced-before", test_traced_before },
-	{ "traced-in-audit", test_traced_in_audit },
 };
 
 int main(int argc, char **argv)
@@ -650,6 +371,6 @@ int main(int argc, char **argv)
 	hooks_plan(&hooks, NULL, false, &plan);
 	CHECK(!plan.guards_unmet, "this kernel lacks guards: %x", plan.guards_unmet);
 	policy_unload();
-	make_players();
+	actors_make();
 	return run_cases("guards", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
 }

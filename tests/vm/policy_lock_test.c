@@ -18,6 +18,7 @@
 #include <bpf/bpf.h>
 
 #include "../../src/lib/log.h"
+#include "lib/fds.h"
 #include "lib/policies.h"
 #include "lib/strangers.h"
 #include "test.h"
@@ -89,21 +90,10 @@ static bool hold_mapping(void)
 
 static bool hold_in_flight(void)
 {
-	char control[CMSG_SPACE(sizeof(int))] = "", byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	int fd = steal(), pair[2];
 
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	return fd >= 0 && !socketpair(AF_UNIX, SOCK_STREAM, 0, pair) &&
-	       sendmsg(pair[0], &msg, 0) == 1 && !close(fd);
+	return fd >= 0 && !socketpair(AF_UNIX, SOCK_STREAM, 0, pair) && !fd_send(pair[0], fd) &&
+	       !close(fd);
 }
 
 static bool hold_by_program(void)

@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
-#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -16,6 +15,7 @@
 #include <sys/timerfd.h>
 
 #include "../../src/lib/log.h"
+#include "lib/fds.h"
 #include "lib/kvm.h"
 #include "lib/policies.h"
 #include "test.h"
@@ -31,13 +31,7 @@ static int kvm;
 /* Everything that programs look at when it is an instance: mapping, rights, holes, sending it. */
 static int use_file(int fd)
 {
-	char control[CMSG_SPACE(sizeof(int))] = "", byte = 0, *mem;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	char byte = 0, *mem;
 	int pair[2], marks = 0;
 
 	mem = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0);
@@ -52,13 +46,7 @@ static int use_file(int fd)
 	marks |= (pwrite(fd, &byte, 1, 0) == 1) << 5;
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		return -1;
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	marks |= (sendmsg(pair[0], &msg, 0) == 1 && recvmsg(pair[1], &msg, 0) == 1 &&
-		  msg.msg_controllen >= CMSG_LEN(sizeof(int)))
-		 << 6;
+	marks |= (!fd_send(pair[0], fd) && fd_take(pair[1], 0) >= 0) << 6;
 	close(pair[0]);
 	close(pair[1]);
 	close(fd);

@@ -159,22 +159,30 @@ struct bypass_case {
 #define PLAYER(who, fn)		    .act = { WHO_##who, fn }
 #define PLAYERS(who, fn, who2, fn2) .act = { WHO_##who, fn }, .react = { WHO_##who2, fn2 }
 
+/* A false positive: what has to be allowed. */
+#define FINE(number, what, ...) .id = number, .path = what, .op = BYPASS_NO_OP, __VA_ARGS__
+
 /* The tables end with an entry without id. */
-#define BYPASS_AREAS(X) \
-	X(creation)     \
-	X(mapping)      \
-	X(descriptors)  \
-	X(rings)        \
-	X(faults)       \
-	X(races)        \
-	X(plain)        \
-	X(identity)     \
-	X(supervised)   \
-	X(guards)       \
-	X(harmless)     \
-	X(limits)       \
-	X(lock_early)   \
-	X(lock_objects) \
+#define BYPASS_AREAS(X)   \
+	X(creation)       \
+	X(mapping)        \
+	X(dumps)          \
+	X(descriptors)    \
+	X(rings)          \
+	X(faults)         \
+	X(races)          \
+	X(permitted)      \
+	X(plain)          \
+	X(identity)       \
+	X(identity_files) \
+	X(supervised)     \
+	X(guards)         \
+	X(harmless)       \
+	X(limits)         \
+	X(lock_early)     \
+	X(lock_objects)   \
+	X(lock_programs)  \
+	X(lock_manager)   \
 	X(lock_mounts)
 
 #define X(name) extern const struct bypass_case bypass_##name[];
@@ -313,7 +321,33 @@ int punch_hole(int fd);
 int touch_read(volatile char *at);
 int touch_write(volatile char *at, char value);
 
+/* Of VMs that have an instance that may be mapped, or else another one. */
+int vmm_make_any(struct vmm *v);
+/* A new instance, mapped; NULL: *@ret is why: the errno, ENDED_ABSENT, ENDED_BROKEN. */
+char *vmm_map(struct vmm *v, int prot, int *ret);
+/* Make an instance, and become @who, which has it as LEFT_INSTANCE. Return: if that fails. */
+int vmm_leave_to(enum who who, enum instance_kind kind, player_fn fn, int peer);
+/* A player that makes an instance, sends it to its peer, and waits until that is gone. */
+int vmm_give(int peer);
+
+/* --- props (props.c) --- */
+
+/* Return: 0, the errno of the write; ENDED_BROKEN: it cannot be opened. */
+int write_file(const char *path, const char *text, mode_t mode);
+/* Run a command. Return: 0 or ENDED_BROKEN. */
+int shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int copy_file(const char *from, const char *to);
+/* Run a program, whose output is told if it fails. Return: 0, EIO, ENDED_KILLED. */
+int run_program(const char *cmd);
+/* Move this process to the cgroup that is at @dir. As write_file(). */
+int enter_cgroup(const char *dir);
+
 /* --- policies and counters --- */
+
+/* A, while it is root. */
+#define A_AS_ROOT                                                \
+	"subjects: { a: { exe: " BYPASS_DIR "/a, uid: [0] } }\n" \
+	"rules: [ { name: a, allow: all, subjects: [a] } ]\n"
 
 /* Something that can be denied: GMEM_DO_*, or GMEM_DO_MAX + a guard. */
 #define DENIABLE_MAX 16
@@ -342,6 +376,11 @@ int stage_load(const char *text, bool strict);
 /* Another mode of loading: POLICY_* of tests/vm/lib/policies.h. */
 int stage_load_flags(const char *text, bool enforce, unsigned int flags);
 void stage_unload(void);
+/* The same with one by which the program at @path may all, and nobody else. Return: 0 or
+ * ENDED_BROKEN. */
+int stage_load_for(const char *path);
+/* For whole(): load the case's policy; what is counted and told from then on is the case's. */
+int stage_begin(const struct bypass_case *c, struct counts *before);
 /* Somebody else may have loaded a policy since. */
 void stage_forget(void);
 

@@ -7,14 +7,13 @@
 #include <linux/loop.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "../lib/fds.h"
 #include "../lib/kvm.h"
 #include "bypass.h"
 
@@ -31,17 +30,6 @@
 #define SYS_pidfd_open_nr      434
 
 /* --- 11, 73, 12: sent through a socket --- */
-
-static int give(int peer)
-{
-	struct vmm v;
-	int ret = vmm_make(&v, PLAIN);
-
-	ret = ret ?: send_fd(peer, v.fd);
-	if (!ret)
-		wait_gone(peer);
-	return ret;
-}
 
 static int take(int peer)
 {
@@ -60,26 +48,16 @@ static int peek(int peer)
 /* Where the kernel tells of each fd: an errno in its place. */
 static int take_told(int peer)
 {
-	char control[CMSG_SPACE(sizeof(int))] = "", byte;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *cmsg;
 	int one = 1, fd;
 
 	if (setsockopt(peer, SOL_SOCKET, SO_RIGHTS_NOTRUNC, &one, sizeof(one))) {
 		recv_fd(peer, 0);
 		return ENDED_ABSENT;
 	}
-	if (recvmsg(peer, &msg, 0) != 1)
-		return broken("recvmsg");
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (!cmsg || cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
-		return ENDED_CUT;
-	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
-	return fd < 0 ? -fd : 0;
+	fd = fd_take(peer, 0);
+	if (fd >= 0)
+		return 0;
+	return errno == EMSGSIZE ? ENDED_CUT : errno;
 }
 
 /* --- 15, 16, 63, 79: opened anew --- */
@@ -219,34 +197,24 @@ static int drop_caches(int peer)
 	return become(WHO_a, look_for_a, peer);
 }
 
-static int leave_to_x(player_fn fn, int peer)
-{
-	struct vmm v;
-	int ret = vmm_make(&v, PLAIN);
-
-	return ret ?: leave_open(v.fd, LEFT_INSTANCE) ?: become(WHO_x, fn, peer);
-}
-
 static int leave_written_to_x(player_fn fn, int peer)
 {
 	struct vmm v;
-	int ret = vmm_make(&v, VIEW);
-	char *mem = ret ? NULL : map_instance(v.fd, PROT_READ | PROT_WRITE);
+	int ret;
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 
-	if (!mem)
-		return ret ?: errno;
-	ret = touch_write(mem, 'a');
+	ret = ret ?: touch_write(mem, 'a');
 	return ret ?: leave_open(v.fd, LEFT_INSTANCE) ?: become(WHO_x, fn, peer);
 }
 
 static int leave_then_punch(int peer)
 {
-	return leave_to_x(punch_inherited, peer);
+	return vmm_leave_to(WHO_x, PLAIN, punch_inherited, peer);
 }
 
 static int leave_then_allocate(int peer)
 {
-	return leave_to_x(allocate_inherited, peer);
+	return vmm_leave_to(WHO_x, PLAIN, allocate_inherited, peer);
 }
 
 static int leave_then_advise(int peer)
@@ -401,17 +369,17 @@ const struct bypass_case bypass_descriptors[] = {
 	{ .id = "11",
 	  .path = "an fd by SCM_RIGHTS",
 	  .op = GMEM_DO_receive,
-	  PLAYERS(a, give, x, take),
+	  PLAYERS(a, vmm_give, x, take),
 	  EVERYWHERE(STOPPED(ENDED_CUT)) },
 	{ .id = "73",
 	  .path = "the same, with MSG_PEEK",
 	  .op = GMEM_DO_receive,
-	  PLAYERS(a, give, x, peek),
+	  PLAYERS(a, vmm_give, x, peek),
 	  EVERYWHERE(STOPPED(ENDED_CUT)) },
 	{ .id = "12",
 	  .path = "the same, with SO_RIGHTS_NOTRUNC",
 	  .op = GMEM_DO_receive,
-	  PLAYERS(a, give, x, take_told),
+	  PLAYERS(a, vmm_give, x, take_told),
 	  LANES(STOPPED(EACCES), STOPPED(EACCES), STOPPED(EACCES), ABSENT) },
 	{ .id = "15",
 	  .path = "open of /proc/A/fd/N",

@@ -18,23 +18,11 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-static char *map_new(int *ret)
-{
-	struct vmm v;
-	char *mem = NULL;
-
-	*ret = vmm_make(&v, VIEW);
-	if (!*ret) {
-		mem = map_instance(v.fd, PROT_READ | PROT_WRITE);
-		*ret = mem ? 0 : errno;
-	}
-	return mem;
-}
-
 static int by_itself(int peer)
 {
+	struct vmm v;
 	int ret;
-	char *mem = map_new(&ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 
 	(void)peer;
 	return mem ? touch_write(mem, 1) : ret;
@@ -42,8 +30,9 @@ static int by_itself(int peer)
 
 static int by_populate(int peer)
 {
+	struct vmm v;
 	int ret;
-	char *mem = map_new(&ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 
 	(void)peer;
 	if (!mem)
@@ -74,8 +63,9 @@ static int by_map_populate(int peer)
 
 static int by_write(int peer)
 {
+	struct vmm v;
 	int ret, pipes[2];
-	char *mem = map_new(&ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 
 	(void)peer;
 	if (!mem)
@@ -85,8 +75,9 @@ static int by_write(int peer)
 
 static int by_vmsplice(int peer)
 {
+	struct vmm v;
 	int ret, pipes[2];
-	char *mem = map_new(&ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 	struct iovec iov = { mem, KVM_PAGE };
 
 	(void)peer;
@@ -97,8 +88,9 @@ static int by_vmsplice(int peer)
 
 static int by_registered_buffer(int peer)
 {
+	struct vmm v;
 	int ret;
-	char *mem = map_new(&ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 	struct iovec iov = { mem, KVM_PAGE };
 	struct ring r;
 
@@ -112,8 +104,9 @@ static int by_registered_buffer(int peer)
 
 static int by_direct_io(int peer)
 {
+	struct vmm v;
 	int ret, fd;
-	char *mem = map_new(&ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 
 	(void)peer;
 	if (!mem)
@@ -127,8 +120,9 @@ static int by_direct_io(int peer)
 
 static int by_other_pages(int peer)
 {
+	struct vmm v;
 	int ret;
-	char *mem = map_new(&ret), byte;
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret), byte;
 	struct iovec here = { &byte, 1 }, there = { mem, 1 };
 
 	(void)peer;
@@ -139,8 +133,9 @@ static int by_other_pages(int peer)
 
 static int by_proc_mem(int peer)
 {
+	struct vmm v;
 	int ret, fd;
-	char *mem = map_new(&ret), byte;
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret), byte;
 
 	(void)peer;
 	if (!mem)
@@ -153,8 +148,9 @@ static int by_proc_mem(int peer)
 
 static int by_futex(int peer)
 {
+	struct vmm v;
 	int ret;
-	char *mem = map_new(&ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 
 	(void)peer;
 	if (!mem)
@@ -179,7 +175,7 @@ static int by_guest(int peer)
 	struct kvm_run *shared;
 	struct vmm v;
 	int ret, vcpu;
-	char *mem = map_new(&ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 
 	(void)peer;
 	if (!mem)

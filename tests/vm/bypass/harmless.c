@@ -5,16 +5,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "puppet.h"
@@ -141,24 +136,22 @@ static int undumpable(int peer)
 	return make(peer);
 }
 
-#define FALSE_POSITIVE(number, what, ...)                                                        \
-	{                                                                                        \
-		.id = number, .path = what, .op = BYPASS_NO_OP, EVERYWHERE(ALLOWED), __VA_ARGS__ \
-	}
-
 const struct bypass_case bypass_harmless[] = {
-	FALSE_POSITIVE("F61", "who may, executed by a descriptor (O_PATH)",
-		       PLAYER(x, by_descriptor)),
-	FALSE_POSITIVE("F62", "who may, by a hard link: the same file", .attempt = a_by_link),
-	FALSE_POSITIVE("F63", "who may, by a bind mount in root's namespace",
-		       .attempt = a_by_bind_mount),
-	FALSE_POSITIVE("F64", "who may in pid, net, ipc, uts, cgroup namespaces",
-		       PLAYER(x, in_namespaces)),
-	FALSE_POSITIVE("F65", "who may, executed by a thread", PLAYER(x, in_thread)),
-	FALSE_POSITIVE("F66", "who may by posix_spawn", PLAYER(x, spawn)),
-	FALSE_POSITIVE("F67", "who may by posix_spawn, from the same", PLAYER(a, spawn)),
-	FALSE_POSITIVE("F68", "who may makes itself a user namespace",
-		       PLAYER(a, leave_user_namespace)),
-	FALSE_POSITIVE("F69", "who may makes itself undumpable", PLAYER(a, undumpable)),
+	{ FINE("F61", "who may, executed by a descriptor (O_PATH)", PLAYER(x, by_descriptor)),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F62", "who may, by a hard link: the same file", .attempt = a_by_link),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F63", "who may, by a bind mount in root's namespace", .attempt = a_by_bind_mount),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F64", "who may in pid, net, ipc, uts, cgroup namespaces", PLAYER(x, in_namespaces)),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F65", "who may, executed by a thread", PLAYER(x, in_thread)), EVERYWHERE(ALLOWED) },
+	{ FINE("F66", "who may by posix_spawn", PLAYER(x, spawn)), EVERYWHERE(ALLOWED) },
+	{ FINE("F67", "who may by posix_spawn, from the same", PLAYER(a, spawn)),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F68", "who may makes itself a user namespace", PLAYER(a, leave_user_namespace)),
+	  EVERYWHERE(ALLOWED) },
+	{ FINE("F69", "who may makes itself undumpable", PLAYER(a, undumpable)),
+	  EVERYWHERE(ALLOWED) },
 	{ 0 },
 };

@@ -18,15 +18,12 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "../lib/policies.h"
 #include "puppet.h"
 
 #define LOADER "/lib64/ld-linux-x86-64.so.2"
 #define BINFMT BYPASS_DIR "/binfmt"
-#define COPY   BYPASS_DIR "/copy"
 
 /* --- 32: by way of another program --- */
 
@@ -38,18 +35,6 @@ static int by_loader(int peer)
 	player_role(make, role);
 	execl(LOADER, LOADER, who_paths[WHO_a], "--play", role, "0", NULL);
 	return broken(LOADER);
-}
-
-static int write_file(const char *path, const char *text, mode_t mode)
-{
-	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, mode);
-	int ret;
-
-	if (fd < 0)
-		return broken(path);
-	ret = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : errno;
-	close(fd);
-	return ret;
 }
 
 /* The name of the script is what the interpreter gets: it is the role. */
@@ -64,45 +49,6 @@ static int by_script(int peer)
 		return broken(role);
 	execl(role, role, "0", NULL);
 	return broken(role);
-}
-
-/* --- copies --- */
-
-static int copy_file(const char *from, const char *to)
-{
-	char cmd[512];
-
-	snprintf(cmd, sizeof(cmd), "cp -f %s %s", from, to);
-	return system(cmd) ? broken(cmd) : 0;
-}
-
-static int be_copy(int peer)
-{
-	(void)peer;
-	return become_file(COPY, make, -1);
-}
-
-static int copy_ready(void)
-{
-	return copy_file(who_paths[WHO_a], COPY);
-}
-
-static int be_memfd(int peer)
-{
-	int from = open(who_paths[WHO_a], O_RDONLY | O_CLOEXEC);
-	int to = memfd_create("a", 0);
-	char path[64], buf[65536];
-	ssize_t n;
-
-	(void)peer;
-	while ((n = read(from, buf, sizeof(buf))) > 0) {
-		if (write(to, buf, (size_t)n) != n)
-			return broken("memfd");
-	}
-	/* become() closes the lowest one. */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fcntl(to, F_DUPFD, 100));
-	close(to);
-	return become_file(path, make, -1);
 }
 
 /* --- 33: what /proc says the executable is --- */
@@ -319,22 +265,6 @@ static int with_shared_fs(int peer)
 	return player_wait(pid);
 }
 
-/* Only the program at @path may, and it may all. Return: 0 or ENDED_BROKEN. */
-static int policy_for(const char *path)
-{
-	char rules[512], *text;
-	int ret;
-
-	snprintf(rules, sizeof(rules),
-		 "subjects: { c: { exe: %s } }\n"
-		 "rules: [ { name: c, allow: all, subjects: [c] } ]\n",
-		 path);
-	text = policy_text(bypass_run.carried, "%s", rules);
-	ret = stage_load(text, false);
-	free(text);
-	return ret ? failed("load: %d", ret) : 0;
-}
-
 /* --- 85: traced before there was a policy that names it --- */
 
 /* Attach, say so, wait for the policy, and use it. */
@@ -353,27 +283,21 @@ static int early_tracer(int peer)
 
 static int traced_before(const struct bypass_case *c)
 {
-	char *text;
 	int with_a[2], with_x[2], ret;
 	struct counts before;
 	struct puppet p;
 	uint64_t ready;
 	pid_t a, x;
 
-	if (policy_for(who_paths[WHO_b]) || socket_pair(with_a) || socket_pair(with_x))
+	if (stage_load_for(who_paths[WHO_b]) || socket_pair(with_a) || socket_pair(with_x))
 		return ENDED_BROKEN;
 	a = player_start(WHO_a, puppet_without, with_a[0]);
 	x = player_start(WHO_x, early_tracer, with_x[0]);
 	if (puppet_meet(with_a[1], &p) || puppet_introduce(with_x[1], &p) ||
 	    hear(with_x[1], &ready))
 		return ENDED_BROKEN;
-	text = stage_policy(c);
-	ret = stage_load(text, false);
-	free(text);
-	if (ret)
-		return failed("load: %d", ret);
-	drop_events();
-	counts_read(&before);
+	if (stage_begin(c, &before))
+		return ENDED_BROKEN;
 	if (tell(with_x[1], 0))
 		return ENDED_BROKEN;
 	ret = player_wait(x);
@@ -384,154 +308,6 @@ static int traced_before(const struct bypass_case *c)
 	if (check_ledger(&before, GMEM_DO_create, ret ? 1 : 0))
 		return ENDED_BROKEN;
 	return ret;
-}
-
-/* --- 35: another file in its place --- */
-
-/* Makes an instance now, and one when it is told to. */
-static int make_twice(int peer)
-{
-	uint64_t again;
-
-	return make(-1) ?: tell(peer, 0) ?: hear(peer, &again) ?: make(-1);
-}
-
-/* Who runs goes on, as what it was; who begins after the exchange is somebody else. */
-static int replaced(const struct bypass_case *c)
-{
-	struct counts before;
-	int pair[2], ret, old;
-	uint64_t made;
-	pid_t pid;
-
-	(void)c;
-	if (copy_file(who_paths[WHO_a], COPY) || policy_for(COPY) || socket_pair(pair))
-		return ENDED_BROKEN;
-	pid = fork();
-	if (!pid)
-		_exit(become_file(COPY, make_twice, pair[0]));
-	if (hear(pair[1], &made) || copy_file(who_paths[WHO_a], COPY ".new") ||
-	    rename(COPY ".new", COPY))
-		return broken("the exchange");
-	drop_events();
-	counts_read(&before);
-	ret = play(WHO_x, be_copy);
-	if (check_ledger(&before, GMEM_DO_create, ret ? 1 : 0))
-		return ENDED_BROKEN;
-	old = tell(pair[1], 0) ?: player_wait(pid);
-	unlink(COPY);
-	if (old)
-		return failed("who ran already: %d", old);
-	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
-	return ret;
-}
-
-#define DISK BYPASS_DIR "/disk"
-
-static int shell(const char *cmd)
-{
-	return system(cmd) ? broken(cmd) : 0;
-}
-
-/* A file whose number is @wanted, as the file system gives numbers of removed files again. */
-static int file_with_number(ino_t wanted_number, const char *dir, char *path, size_t size)
-{
-	struct stat st;
-
-	for (int i = 0; i < 64; i++) {
-		snprintf(path, size, "%s/%d", dir, i);
-		if (copy_file(who_paths[WHO_x], path) || stat(path, &st))
-			return ENDED_BROKEN;
-		if (st.st_ino == wanted_number)
-			return 0;
-	}
-	return failed("no file has the number %lu again", (unsigned long)wanted_number);
-}
-
-static char numbered[128];
-
-static int be_numbered(int peer)
-{
-	(void)peer;
-	return become_file(numbered, make, -1);
-}
-
-/* The file is removed, and another one has its number. */
-static int number_again(const char *dir)
-{
-	struct counts before;
-	char path[64];
-	struct stat st;
-	pid_t pid;
-	int ret;
-
-	snprintf(path, sizeof(path), "%s/vmm", dir);
-	if (copy_file(who_paths[WHO_a], path) || stat(path, &st) || policy_for(path))
-		return ENDED_BROKEN;
-	snprintf(numbered, sizeof(numbered), "%s", path);
-	pid = fork();
-	if (!pid)
-		_exit(be_numbered(-1));
-	if (player_wait(pid))
-		return failed("%s itself may not", path);
-	if (unlink(path) || file_with_number(st.st_ino, dir, numbered, sizeof(numbered)))
-		return ENDED_BROKEN;
-	drop_events();
-	counts_read(&before);
-	pid = fork();
-	if (!pid)
-		_exit(be_numbered(-1));
-	ret = player_wait(pid);
-	if (check_ledger(&before, GMEM_DO_create, ret ? 1 : 0))
-		return ENDED_BROKEN;
-	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
-	return ret;
-}
-
-static int on_disk(int (*fn)(void))
-{
-	int ret;
-
-	if (system("command -v mkfs.ext4 >/dev/null"))
-		return ENDED_ABSENT;
-	/* Not mount -o loop: some kernels mount nothing that somebody has open for writing. */
-	ret = shell("modprobe -qa loop ext4; mkdir -p " DISK " && truncate -s 64M " DISK ".img && "
-		    "mkfs.ext4 -q -F " DISK ".img && losetup -f --show " DISK ".img >" DISK
-		    ".dev && "
-		    "mount -t ext4 $(cat " DISK ".dev) " DISK);
-	if (ret)
-		return ret;
-	ret = fn();
-	if (system("umount " DISK " && losetup -d $(cat " DISK ".dev)"))
-		return broken("umount");
-	return ret;
-}
-
-static int number_on_ext4(void)
-{
-	return number_again(DISK);
-}
-
-static int number_again_on_ext4(const struct bypass_case *c)
-{
-	(void)c;
-	return on_disk(number_on_ext4);
-}
-
-static int number_on_overlay(void)
-{
-	int ret;
-
-	ret = shell("cd " DISK " && mkdir lower upper work merged && mount -t overlay overlay "
-		    "-o lowerdir=lower,upperdir=upper,workdir=work merged");
-	ret = ret ?: number_again(DISK "/merged");
-	return shell("umount " DISK "/merged") ?: ret;
-}
-
-static int number_again_on_overlay(const struct bypass_case *c)
-{
-	(void)c;
-	return on_disk(number_on_overlay);
 }
 
 const struct bypass_case bypass_identity[] = {
@@ -549,14 +325,6 @@ const struct bypass_case bypass_identity[] = {
 	  .path = "another executable by PR_SET_MM, in a user namespace",
 	  .op = GMEM_DO_create,
 	  PLAYER(x, spoof),
-	  EVERYWHERE(STOPPED(EACCES)) },
-	{ .id = "35",
-	  .path = "the file replaced: who begins anew is somebody else",
-	  .whole = replaced,
-	  EVERYWHERE(STOPPED(EACCES)) },
-	{ .id = "35b",
-	  .path = "another file with the number of the removed one: ext4",
-	  .whole = number_again_on_ext4,
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "80",
 	  .path = "own loader at its path, by user and mount namespaces",
@@ -590,21 +358,6 @@ const struct bypass_case bypass_identity[] = {
 	{ .id = "85",
 	  .path = "traced before a policy named it",
 	  .whole = traced_before,
-	  EVERYWHERE(STOPPED(EACCES)) },
-	{ .id = "86",
-	  .path = "another file with the number of the removed one: overlayfs",
-	  .whole = number_again_on_overlay,
-	  EVERYWHERE(STOPPED(EACCES)) },
-	{ .id = "87",
-	  .path = "a copy of who may",
-	  .op = GMEM_DO_create,
-	  .prepare = copy_ready,
-	  PLAYER(x, be_copy),
-	  EVERYWHERE(STOPPED(EACCES)) },
-	{ .id = "87b",
-	  .path = "a copy of who may in a memfd",
-	  .op = GMEM_DO_create,
-	  PLAYER(x, be_memfd),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ 0 },
 };

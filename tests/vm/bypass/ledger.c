@@ -210,6 +210,34 @@ int stage_load(const char *text, bool strict)
 	return ret;
 }
 
+int stage_load_for(const char *path)
+{
+	char rules[512], *text;
+	int ret;
+
+	snprintf(rules, sizeof(rules),
+		 "subjects: { c: { exe: %s } }\n"
+		 "rules: [ { name: c, allow: all, subjects: [c] } ]\n",
+		 path);
+	text = policy_text(bypass_run.carried, "%s", rules);
+	ret = stage_load(text, false);
+	free(text);
+	return ret ? failed("load: %d", ret) : 0;
+}
+
+int stage_begin(const struct bypass_case *c, struct counts *before)
+{
+	char *text = stage_policy(c);
+	int ret = stage_load(text, c->strict);
+
+	free(text);
+	if (ret)
+		return failed("%s: load: %d", c->id, ret);
+	drop_events();
+	counts_read(before);
+	return 0;
+}
+
 void stage_unload(void)
 {
 	stage_forget();

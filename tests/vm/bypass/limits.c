@@ -7,14 +7,10 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "../lib/kvm.h"
-#include "../lib/policies.h"
 #include "puppet.h"
 
 /* --- cgroups --- */
@@ -27,25 +23,11 @@
 	"rules:\n"                       \
 	"  - { name: g, allow: all, subjects: [g] }\n"
 
-static int enter(const char *group)
-{
-	char path[128];
-	int fd, ret;
-
-	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return broken(path);
-	ret = write(fd, "0", 1) == 1 ? 0 : errno;
-	close(fd);
-	return ret;
-}
-
 static int make_in_group(int peer)
 {
-	int ret = enter(GROUP) ?: make(peer);
+	int ret = enter_cgroup(GROUP) ?: make(peer);
 
-	return enter("/sys/fs/cgroup") ?: ret;
+	return enter_cgroup("/sys/fs/cgroup") ?: ret;
 }
 
 static int make_below_group(int peer)
@@ -54,8 +36,8 @@ static int make_below_group(int peer)
 
 	if (mkdir(GROUP "/below", 0755) && errno != EEXIST)
 		return broken(GROUP "/below");
-	ret = enter(GROUP "/below") ?: make(peer);
-	if (enter("/sys/fs/cgroup") || rmdir(GROUP "/below"))
+	ret = enter_cgroup(GROUP "/below") ?: make(peer);
+	if (enter_cgroup("/sys/fs/cgroup") || rmdir(GROUP "/below"))
 		return broken(GROUP "/below");
 	return ret;
 }
@@ -70,16 +52,10 @@ static int group_ready(void)
 static int made_again(const struct bypass_case *c)
 {
 	struct counts before;
-	char *text;
 	int ret;
 
-	if (group_ready())
+	if (group_ready() || stage_begin(c, &before))
 		return ENDED_BROKEN;
-	text = stage_policy(c);
-	ret = stage_load(text, false);
-	free(text);
-	if (ret)
-		return failed("load: %d", ret);
 	if (play(WHO_x, make_in_group))
 		return failed("the first cgroup may not");
 	if (rmdir(GROUP) || group_ready())

@@ -6,9 +6,9 @@
 #ifndef BYPASS_LOCK_H
 #define BYPASS_LOCK_H
 
+#include "../lib/strangers.h"
 #include "bypass.h"
 
-#define PINS	   "/sys/fs/bpf/gmem"
 #define ACTIVE_PIN PINS "/maps/active"
 #define GMEMCTL	   BYPASS_DIR "/gmemctl" /* the manager */
 
@@ -51,5 +51,8 @@ int lock_switch_off(int active_fd);
 		.id = number, .path = what, .op = LOCK, .prepare = lock_ready, .attempt = fn, \
 		.whole = lock_judge, .limit = LOCK_LIMIT, __VA_ARGS__                         \
 	}
+
+/* What becomes of most of them. */
+#define LOCKED EVERYWHERE(STOPPED(EACCES))
 
 #endif

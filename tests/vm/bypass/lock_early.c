@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -307,18 +306,18 @@ static int attach_to_gmemctl(void)
 
 static int try_until_told(int peer)
 {
-	uint64_t attempts = 0, got_in = 0;
+	uint64_t tries = 0, got_in = 0;
 	struct vmm v;
 	char byte;
 
 	if (vmm_open(&v, PLAIN))
 		return ENDED_BROKEN;
 	while (recv(peer, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0) {
-		attempts++;
+		tries++;
 		got_in += vmm_create(&v) != EACCES;
 	}
-	if (!attempts || recv(peer, &byte, 1, 0) < 0 || tell(peer, attempts))
-		return broken("the end of the attempts");
+	if (!tries || recv(peer, &byte, 1, 0) < 0 || tell(peer, tries))
+		return broken("the end of the tries");
 	return got_in ? 0 : EACCES;
 }
 
@@ -354,7 +353,7 @@ static int load_and_kill(void)
 static int uninterrupted(const struct bypass_case *c)
 {
 	struct counts before, after;
-	uint64_t attempts = 0;
+	uint64_t tries = 0;
 	int pair[2], ret;
 	char byte = 0;
 	pid_t x;
@@ -365,14 +364,13 @@ static int uninterrupted(const struct bypass_case *c)
 	counts_read(&before);
 	x = player_start(WHO_x, try_until_told, pair[0]);
 	ret = bypass_run.falsify ? 0 : load_and_kill();
-	if (send(pair[1], &byte, 1, MSG_NOSIGNAL) != 1 || hear(pair[1], &attempts))
-		return broken("the end of the attempts");
+	if (send(pair[1], &byte, 1, MSG_NOSIGNAL) != 1 || hear(pair[1], &tries))
+		return broken("the end of the tries");
 	ret = player_wait(x) ?: ret;
 	counts_read(&after);
 	bypass_is(ret == EACCES ? BYPASS_stopped : BYPASS_possible);
-	if (ret == EACCES &&
-	    after.denied[GMEM_DO_create] - before.denied[GMEM_DO_create] < attempts)
-		return failed("%llu attempts, fewer denials", (unsigned long long)attempts);
+	if (ret == EACCES && after.denied[GMEM_DO_create] - before.denied[GMEM_DO_create] < tries)
+		return failed("%llu tries, fewer denials", (unsigned long long)tries);
 	gmemctl("unload");
 	return ret;
 }

@@ -6,14 +6,10 @@
 #include <linux/mount.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lock.h"
@@ -319,35 +315,27 @@ static int other_mounts(void)
 }
 
 const struct bypass_case bypass_lock_mounts[] = {
-	LOCK_CASE("40d", "lock: umount of the BPF file system", umount_bpffs,
-		  EVERYWHERE(STOPPED(EACCES))),
-	LOCK_CASE("130", "lock: umount of a tree that it stands in", umount_parent,
-		  EVERYWHERE(STOPPED(EACCES))),
+	LOCK_CASE("40d", "lock: umount of the BPF file system", umount_bpffs, LOCKED),
+	LOCK_CASE("130", "lock: umount of a tree that it stands in", umount_parent, LOCKED),
 	LOCK_CASE("131", "lock: umount in another namespace that propagates here",
-		  propagated_umount, EVERYWHERE(STOPPED(EACCES))),
-	LOCK_CASE("131b", "lock: the same with a tree", propagated_umount_of_parent,
-		  EVERYWHERE(STOPPED(EACCES))),
+		  propagated_umount, LOCKED),
+	LOCK_CASE("131b", "lock: the same with a tree", propagated_umount_of_parent, LOCKED),
 	LOCK_CASE("91", "lock: the same, shared by mount_setattr, which has no hook",
-		  umount_after_setattr, EVERYWHERE(STOPPED(EACCES))),
-	LOCK_CASE("132", "lock: umount in a bind mount of the tree", umount_of_copy,
-		  EVERYWHERE(STOPPED(EACCES))),
-	LOCK_CASE("40e", "lock: mount over the pins", cover_pins, EVERYWHERE(STOPPED(EACCES))),
-	LOCK_CASE("133", "lock: mount over a directory of the pins", cover_maps,
-		  EVERYWHERE(STOPPED(EACCES))),
-	LOCK_CASE("133b", "lock: mount over the BPF file system", cover_bpffs,
-		  EVERYWHERE(STOPPED(EACCES))),
-	LOCK_CASE("133c", "lock: mount over /sys/fs", cover_fs, EVERYWHERE(STOPPED(EACCES))),
-	LOCK_CASE("133d", "lock: mount over /sys", cover_sys, EVERYWHERE(STOPPED(EACCES))),
-	LOCK_CASE("134", "lock: bind mount over the pins", bind_over, EVERYWHERE(STOPPED(EACCES))),
-	LOCK_CASE("134b", "lock: move_mount over the pins", move_mount_over,
-		  EVERYWHERE(STOPPED(EACCES))),
+		  umount_after_setattr, LOCKED),
+	LOCK_CASE("132", "lock: umount in a bind mount of the tree", umount_of_copy, LOCKED),
+	LOCK_CASE("40e", "lock: mount over the pins", cover_pins, LOCKED),
+	LOCK_CASE("133", "lock: mount over a directory of the pins", cover_maps, LOCKED),
+	LOCK_CASE("133b", "lock: mount over the BPF file system", cover_bpffs, LOCKED),
+	LOCK_CASE("133c", "lock: mount over /sys/fs", cover_fs, LOCKED),
+	LOCK_CASE("133d", "lock: mount over /sys", cover_sys, LOCKED),
+	LOCK_CASE("134", "lock: bind mount over the pins", bind_over, LOCKED),
+	LOCK_CASE("134b", "lock: move_mount over the pins", move_mount_over, LOCKED),
 	LOCK_CASE("134c", "lock: move_mount beneath the BPF file system, and umount",
-		  move_mount_beneath, EVERYWHERE(STOPPED(EACCES))),
-	LOCK_CASE("135", "lock: the BPF file system moved away", move_away,
-		  EVERYWHERE(STOPPED(EACCES))),
-	LOCK_CASE("135b", "lock: /sys moved away", move_parent_away, EVERYWHERE(STOPPED(EACCES))),
+		  move_mount_beneath, LOCKED),
+	LOCK_CASE("135", "lock: the BPF file system moved away", move_away, LOCKED),
+	LOCK_CASE("135b", "lock: /sys moved away", move_parent_away, LOCKED),
 	LOCK_CASE("97", "lock: the same, by way of 24 namespaces, each the next one's master",
-		  chain_of_masters, EVERYWHERE(STOPPED(EACCES))),
+		  chain_of_masters, LOCKED),
 	LOCK_CASE("F80", "lock: ip netns exec: /sys taken down in another namespace", like_ip_netns,
 		  EVERYWHERE(ALLOWED)),
 	LOCK_CASE("F81", "lock: a container begins: pivot_root, the old root taken down",

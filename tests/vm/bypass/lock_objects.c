@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Ways of root to a locked policy: its pins, maps, programs and links, and what stands before them.
- */
+/* Ways of root to the objects of a locked policy: pins, and descriptors of what they pin. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <linux/fs.h>
-#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 
+#include "../lib/strangers.h"
 #include "lock.h"
-#include "puppet.h"
 
 /* --- 40: pins --- */
 
@@ -218,29 +213,10 @@ static int detach_link(void)
 	return ret;
 }
 
-static int lsm_program(const char *hook, int returns, enum bpf_attach_type attach)
-{
-	const struct bpf_insn code[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = returns },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = attach);
-	int id = libbpf_find_vmlinux_btf_id(hook, attach);
-
-	if (id < 0) {
-		errno = ENOENT;
-		return -1;
-	}
-	opts.attach_btf_id = (__u32)id;
-	return bpf_prog_load(attach == BPF_MODIFY_RETURN ? BPF_PROG_TYPE_TRACING
-							 : BPF_PROG_TYPE_LSM,
-			     "own", "GPL", code, 2, &opts);
-}
-
 static int update_link(void)
 {
 	int fd = bpf_obj_get(PINS "/links/tag_exec"), ret;
-	int program = lsm_program("bprm_committed_creds", 0, BPF_LSM_MAC);
+	int program = stranger_program(BPF_PROG_TYPE_LSM, BPF_LSM_MAC, "bprm_committed_creds", 0);
 
 	if (fd < 0 || program < 0)
 		return broken("the pin of a link, or a program");
@@ -250,240 +226,12 @@ static int update_link(void)
 	return ret;
 }
 
-/* --- 41, 42: programs that answer instead --- */
-
-static int modify(const char *function, int returns)
-{
-	int program = lsm_program(function, returns, BPF_MODIFY_RETURN), ret, link;
-
-	if (program < 0)
-		return errno == ENOENT ? broken(function) : errno;
-	link = bpf_raw_tracepoint_open(NULL, program);
-	ret = link < 0 ? errno : 0;
-	close(program);
-	if (link >= 0)
-		close(link);
-	return ret;
-}
-
-/* Skips the hook, and is taken for "yes" by who asks whether it is below 0. */
-static int modify_bpf_map(void)
-{
-	return modify("security_bpf_map", 1);
-}
-
-static int modify_receive(void)
-{
-	return modify("security_file_receive", 1);
-}
-
-static int modify_umount(void)
-{
-	return modify("security_sb_umount", 0);
-}
-
-static int modify_fork(void)
-{
-	return modify("security_task_alloc", 0);
-}
-
-static int cgroup_program(void)
-{
-	int program = lsm_program("bpf_map", 0, BPF_LSM_CGROUP);
-
-	if (program < 0)
-		return errno == ENOENT ? broken("bpf_map") : errno;
-	close(program);
-	return 0;
-}
-
-/* An LSM program that says more than 0: to some who ask that is yes. */
-static int positive_program(void)
-{
-	int program = lsm_program("file_receive", 1, BPF_LSM_MAC);
-
-	if (program < 0)
-		return errno;
-	close(program);
-	return 0;
-}
-
-/* --- 96: bpf(2) out of a program --- */
-
-static int call_bpf(int cmd, __u32 id)
-{
-	const struct bpf_insn code[] = {
-		/* attr = { 0 }, attr.map_id = id */
-		{ .code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -16 },
-		{ .code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -8 },
-		{ .code = BPF_ST | BPF_MEM | BPF_W,
-		  .dst_reg = BPF_REG_10,
-		  .off = -16,
-		  .imm = (__s32)id },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1, .imm = cmd },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_10 },
-		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -16 },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = 16 },
-		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_sys_bpf },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_flags = BPF_F_SLEEPABLE);
-	LIBBPF_OPTS(bpf_test_run_opts, run);
-	int program, ret;
-
-	program = bpf_prog_load(BPF_PROG_TYPE_SYSCALL, "own", "GPL", code,
-				sizeof(code) / sizeof(code[0]), &opts);
-	if (program < 0)
-		return -broken("a syscall program");
-	ret = bpf_prog_test_run_opts(program, &run);
-	close(program);
-	return ret ? -broken("running it") : (int)run.retval;
-}
-
-static int program_calls(void)
-{
-	__u32 id = 0;
-
-	while (!bpf_map_get_next_id(id, &id)) {
-		struct bpf_map_info info = { 0 };
-		__u32 len = sizeof(info);
-		int fd = call_bpf(BPF_MAP_GET_FD_BY_ID, id), ret = ENOENT;
-
-		if (fd == -EACCES)
-			return EACCES;
-		if (fd == -ENOENT)
-			continue;
-		if (fd < 0)
-			return -fd;
-		if (!bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, "active"))
-			ret = lock_switch_off(fd);
-		close(fd);
-		if (ret != ENOENT)
-			return ret;
-	}
-	return failed("the map is not there");
-}
-
-/* --- 92: a switch for all programs on functions of the kernel --- */
-
-static int write_switch(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return errno;
-	ret = pwrite(fd, "0\n", 2, 0) == 2 ? 0 : errno;
-	if (!ret)
-		ret = lock_policy_is_off();
-	if (pwrite(fd, "1\n", 2, 0) != 2)
-		ret = ret ?: broken(path);
-	close(fd);
-	return ret;
-}
-
-static int ftrace_off(void)
-{
-	return write_switch("/proc/sys/kernel/ftrace_enabled");
-}
-
-static int ftrace_off_elsewhere(void)
-{
-	static const char at[] = BYPASS_DIR "/proc";
-	int ret;
-
-	mkdir(at, 0755);
-	if (mount("proc", at, "proc", 0, NULL))
-		return broken("mount of proc");
-	ret = write_switch(BYPASS_DIR "/proc/sys/kernel/ftrace_enabled");
-	umount2(at, MNT_DETACH);
-	return ret;
-}
-
-/* --- the manager's program --- */
-
-static int write_manager(void)
-{
-	int fd = open(GMEMCTL, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return errno;
-	close(fd);
-	return 0;
-}
-
-static int truncate_manager(void)
-{
-	struct stat st;
-
-	/* As long as it is: it has to work afterwards. */
-	if (stat(GMEMCTL, &st))
-		return broken(GMEMCTL);
-	return result_of(truncate(GMEMCTL, st.st_size));
-}
-
-/* Another loader for it, in a mount namespace: its file, and foreign code. */
-static int foreign_manager(int peer)
-{
-	char loader[256];
-
-	(void)peer;
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    !realpath("/lib64/ld-linux-x86-64.so.2", loader) ||
-	    mount(EVIL, loader, NULL, MS_BIND, NULL))
-		return broken("bind mount");
-	execl(GMEMCTL, GMEMCTL, "status", NULL);
-	return broken(GMEMCTL);
-}
-
-static int with_opener(int (*fn)(void))
-{
-	int fd = open(EVIL_OPENS, O_CREAT | O_WRONLY | O_CLOEXEC, 0644), ret = evil_ready();
-
-	if (fd < 0)
-		return broken(EVIL_OPENS);
-	close(fd);
-	ret = ret ?: fn();
-	unlink(EVIL_OPENS);
-	return ret;
-}
-
-/* What it begins with is not let in: it does not get as far as its first instruction. */
-static int start_foreign_manager(void)
-{
-	int ret = play(WHO_x, foreign_manager);
-
-	return ret == ENDED_KILLED ? EACCES : ret;
-}
-
-static int manager_in_own_mounts(void)
-{
-	return with_opener(start_foreign_manager);
-}
-
-/* --- 95: the manager does what it is told --- */
-
-static int other_policy(void)
-{
-	int ret;
-
-	if (lock_write_policy("", "manager: m\n"
-				  "subjects: { m: { exe: " GMEMCTL " } }\n"
-				  "rules: [ { name: all, allow: all, subjects: any } ]\n"))
-		return ENDED_BROKEN;
-	ret = gmemctl("load %s --accept-default-change %s", lock_is_on() ? "--lock" : "",
-		      LOCK_POLICY);
-	ret = ret ? failed("gmemctl load: %d", ret) : lock_policy_is_off();
-	if (lock_usual_policy("") ||
-	    gmemctl("load %s %s", lock_is_on() ? "--lock" : "", LOCK_POLICY))
-		return failed("gmemctl load");
-	return ret;
-}
-
 /* --- what must go on --- */
 
 static int own_objects(void)
 {
-	int map = own_map(), again, program = lsm_program("file_open", 0, BPF_LSM_MAC), link;
+	int map = own_map(), again,
+	    program = stranger_program(BPF_PROG_TYPE_LSM, BPF_LSM_MAC, "file_open", 0), link;
 	struct bpf_map_info info = { 0 };
 	__u32 len = sizeof(info);
 
@@ -517,66 +265,25 @@ static int own_pins(void)
 	return ret;
 }
 
-static int other_sysctl(void)
-{
-	int fd = open("/proc/sys/kernel/hostname", O_RDWR | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return errno;
-	ret = write(fd, "gmem-lab", 8) == 8 ? 0 : errno;
-	close(fd);
-	return ret;
-}
-
-#define REFUSED_AS_STOPPED EVERYWHERE(STOPPED(EACCES))
-
 const struct bypass_case bypass_lock_objects[] = {
-	LOCK_CASE("40", "lock: unlink of the pins", unlink_pins, REFUSED_AS_STOPPED),
-	LOCK_CASE("40b", "lock: rename of the pins", rename_pins, REFUSED_AS_STOPPED),
-	LOCK_CASE("40c", "lock: a pin exchanged for another", exchange_pin, REFUSED_AS_STOPPED),
-	LOCK_CASE("40f", "lock: rename over a pin", rename_over_pin, REFUSED_AS_STOPPED),
-	LOCK_CASE("40g", "lock: BPF_OBJ_GET of a map, and an update", open_map, REFUSED_AS_STOPPED),
-	LOCK_CASE("40h", "lock: BPF_MAP_GET_FD_BY_ID, and an update", map_by_id,
-		  REFUSED_AS_STOPPED),
-	LOCK_CASE("40i", "lock: BPF_PROG_GET_FD_BY_ID", program_by_id, REFUSED_AS_STOPPED),
-	LOCK_CASE("40j", "lock: BPF_LINK_GET_FD_BY_ID", link_by_id, REFUSED_AS_STOPPED),
+	LOCK_CASE("40", "lock: unlink of the pins", unlink_pins, LOCKED),
+	LOCK_CASE("40b", "lock: rename of the pins", rename_pins, LOCKED),
+	LOCK_CASE("40c", "lock: a pin exchanged for another", exchange_pin, LOCKED),
+	LOCK_CASE("40f", "lock: rename over a pin", rename_over_pin, LOCKED),
+	LOCK_CASE("40g", "lock: BPF_OBJ_GET of a map, and an update", open_map, LOCKED),
+	LOCK_CASE("40h", "lock: BPF_MAP_GET_FD_BY_ID, and an update", map_by_id, LOCKED),
+	LOCK_CASE("40i", "lock: BPF_PROG_GET_FD_BY_ID", program_by_id, LOCKED),
+	LOCK_CASE("40j", "lock: BPF_LINK_GET_FD_BY_ID", link_by_id, LOCKED),
 	LOCK_CASE("40k", "lock: BPF_LINK_DETACH of a pinned link", detach_link,
 		  EVERYWHERE(REFUSED(EOPNOTSUPP))),
 	LOCK_CASE("40l", "lock: BPF_LINK_UPDATE of a pinned link", update_link,
 		  EVERYWHERE(REFUSED(EINVAL))),
-	LOCK_CASE("136", "lock: mode of a directory of pins", chmod_pins, REFUSED_AS_STOPPED),
-	LOCK_CASE("136b", "lock: owner of a pin", chown_pin, REFUSED_AS_STOPPED),
-	LOCK_CASE("137", "lock: BPF_OBJ_PIN among the pins", pin_there, REFUSED_AS_STOPPED),
-	LOCK_CASE("137b", "lock: mkdir among the pins", mkdir_there, REFUSED_AS_STOPPED),
-	LOCK_CASE("41", "lock: fmod_ret on security_bpf_map", modify_bpf_map, REFUSED_AS_STOPPED),
-	LOCK_CASE("42", "lock: fmod_ret on security_file_receive", modify_receive,
-		  REFUSED_AS_STOPPED),
-	LOCK_CASE("42b", "lock: fmod_ret on security_sb_umount", modify_umount, REFUSED_AS_STOPPED),
-	LOCK_CASE("99", "lock: fmod_ret on security_task_alloc, which tags", modify_fork,
-		  REFUSED_AS_STOPPED),
-	LOCK_CASE("42c", "lock: an LSM program of a cgroup on bpf_map", cgroup_program,
-		  REFUSED_AS_STOPPED),
-	LOCK_CASE("42d", "lock: an LSM program that returns 1", positive_program,
-		  EVERYWHERE(REFUSED(EINVAL))),
-	LOCK_CASE("96", "lock: bpf(2) out of a program (bpf_sys_bpf)", program_calls,
-		  REFUSED_AS_STOPPED),
-	LOCK_CASE("92", "lock: kernel.ftrace_enabled=0", ftrace_off, REFUSED_AS_STOPPED),
-	LOCK_CASE("92b", "lock: the same in another mount of proc", ftrace_off_elsewhere,
-		  REFUSED_AS_STOPPED),
-	LOCK_CASE("138", "lock: the manager's file opened for writing", write_manager,
-		  REFUSED_AS_STOPPED),
-	LOCK_CASE("138b", "lock: the manager's file truncated", truncate_manager,
-		  REFUSED_AS_STOPPED),
-	LOCK_CASE("94", "lock: the manager with another loader, in a mount namespace",
-		  manager_in_own_mounts, REFUSED_AS_STOPPED),
-	LOCK_CASE("95", "lock: a policy that allows all, loaded by the manager", other_policy,
-		  .denials = BYPASS_SOME,
-		  EVERYWHERE(POSSIBLE("Who starts the manager's executable is the manager, and may "
-				      "load another policy, which is locked too."))),
+	LOCK_CASE("136", "lock: mode of a directory of pins", chmod_pins, LOCKED),
+	LOCK_CASE("136b", "lock: owner of a pin", chown_pin, LOCKED),
+	LOCK_CASE("137", "lock: BPF_OBJ_PIN among the pins", pin_there, LOCKED),
+	LOCK_CASE("137b", "lock: mkdir among the pins", mkdir_there, LOCKED),
 	LOCK_CASE("F83", "lock: maps, programs and links of others", own_objects,
 		  EVERYWHERE(ALLOWED)),
 	LOCK_CASE("F84", "lock: pins of others beside the policy's", own_pins, EVERYWHERE(ALLOWED)),
-	LOCK_CASE("F85", "lock: other files of /proc/sys/kernel", other_sysctl,
-		  EVERYWHERE(ALLOWED)),
 	{ 0 },
 };

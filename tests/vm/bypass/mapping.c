@@ -5,14 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -20,18 +15,6 @@
 
 #include "../lib/kvm.h"
 #include "bypass.h"
-
-static char *map_new(struct vmm *v, int prot, int *ret)
-{
-	char *mem = NULL;
-
-	*ret = vmm_make(v, VIEW);
-	if (!*ret) {
-		mem = map_instance(v->fd, prot);
-		*ret = mem ? 0 : errno;
-	}
-	return mem;
-}
 
 /* --- 10, 114: an fd that came over exec --- */
 
@@ -43,17 +26,9 @@ static int map_inherited(int peer)
 	return mem ? touch_read(mem) : errno;
 }
 
-static int leave_to_x(player_fn fn, int peer)
-{
-	struct vmm v;
-	int ret = vmm_make(&v, VIEW);
-
-	return ret ?: leave_open(v.fd, LEFT_INSTANCE) ?: become(WHO_x, fn, peer);
-}
-
 static int leave_then_map(int peer)
 {
-	return leave_to_x(map_inherited, peer);
+	return vmm_leave_to(WHO_x, VIEW, map_inherited, peer);
 }
 
 static int map_duplicate(int peer)
@@ -71,7 +46,7 @@ static int map_duplicate(int peer)
 
 static int leave_then_duplicate(int peer)
 {
-	return leave_to_x(map_duplicate, peer);
+	return vmm_leave_to(WHO_x, VIEW, map_duplicate, peer);
 }
 
 /* --- 24, 65, 70: more than a grant to read --- */
@@ -80,7 +55,7 @@ static int protect(int peer)
 {
 	struct vmm v;
 	int ret;
-	char *mem = map_new(&v, PROT_READ, &ret);
+	char *mem = vmm_map(&v, PROT_READ, &ret);
 
 	(void)peer;
 	if (!mem)
@@ -93,7 +68,7 @@ static int protect_by_key(int peer)
 {
 	struct vmm v;
 	int ret;
-	char *mem = map_new(&v, PROT_READ, &ret);
+	char *mem = vmm_map(&v, PROT_READ, &ret);
 
 	(void)peer;
 	if (!mem)
@@ -107,7 +82,7 @@ static int write_by_proc(int peer)
 {
 	struct vmm v;
 	int ret, fd;
-	char *mem = map_new(&v, PROT_READ, &ret), byte = 1;
+	char *mem = vmm_map(&v, PROT_READ, &ret), byte = 1;
 
 	(void)peer;
 	if (!mem)
@@ -126,7 +101,7 @@ static int remap_pages(int peer)
 {
 	struct vmm v;
 	int ret;
-	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 
 	(void)peer;
 	ret = ret ?: touch_read(mem) ?: demote();
@@ -139,7 +114,7 @@ static int map_twice(int peer)
 {
 	struct vmm v;
 	int ret;
-	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 
 	(void)peer;
 	ret = ret ?: touch_read(mem) ?: demote();
@@ -153,7 +128,7 @@ static int map_beyond(int peer)
 {
 	struct vmm v;
 	int ret;
-	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 
 	(void)peer;
 	if (!mem)
@@ -188,7 +163,7 @@ static int map_and_fork(int peer)
 	struct vmm v;
 	uint64_t page;
 	int ret, status;
-	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 	pid_t pid;
 
 	ret = ret ?: touch_write(mem, 'a');
@@ -255,7 +230,7 @@ static int splice_page(int peer)
 	struct vmm v;
 	uint64_t go;
 	int ret, pipes[2];
-	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 	struct iovec iov = { mem, KVM_PAGE };
 
 	ret = ret ?: touch_write(mem, 'g');
@@ -308,7 +283,7 @@ static int memory_of_other_vm(int peer)
 						      .memory_size = INSTANCE_SIZE };
 	struct vmm one, two;
 	int ret;
-	char *mem = map_new(&one, PROT_READ | PROT_WRITE, &ret);
+	char *mem = vmm_map(&one, PROT_READ | PROT_WRITE, &ret);
 
 	(void)peer;
 	if (!mem)
@@ -362,7 +337,7 @@ static int fault_in_user_space(int peer)
 	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 	struct vmm v;
 	int ret, uffd;
-	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 
 	(void)peer;
 	if (!mem)
@@ -381,7 +356,7 @@ static int remove_page(int peer)
 {
 	struct vmm v;
 	int ret;
-	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
 
 	(void)peer;
 	ret = ret ?: touch_write(mem, 1) ?: result_of(madvise(mem, KVM_PAGE, MADV_REMOVE));
@@ -389,136 +364,6 @@ static int remove_page(int peer)
 		return ret;
 	return mem[0] ? failed("the page is still there") : 0;
 }
-
-/* --- 46: a core dump --- */
-
-#define CORES	BYPASS_DIR "/cores"
-#define PATTERN 64 /* bytes */
-
-/* Made when it is wanted, so that it stands in the instance and nowhere else. */
-static unsigned char pattern_byte(unsigned int i)
-{
-	return (unsigned char)(i * 37 + 11);
-}
-
-static int fill_and_crash(int peer)
-{
-	struct vmm v;
-	int ret;
-	char *mem = map_new(&v, PROT_READ | PROT_WRITE, &ret);
-	volatile char *at = mem;
-
-	if (!mem)
-		return ret;
-	for (unsigned int i = 0; i < PATTERN; i++)
-		at[i] = (char)pattern_byte(i);
-	ret = tell(peer, (uint64_t)getpid());
-	wait_gone(peer);
-	return ret ?: ENDED_NOTHING;
-}
-
-static int widen_and_kill(int peer)
-{
-	char path[64];
-	uint64_t pid;
-	int fd, ret = hear(peer, &pid);
-
-	if (ret)
-		return ENDED_ABSENT;
-	snprintf(path, sizeof(path), "/proc/%d/coredump_filter", (int)pid);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "0x3f", 4) != 4)
-		return errno;
-	close(fd);
-	return kill((pid_t)pid, SIGSEGV) ? errno : 0;
-}
-
-static int find_pattern(const char *path)
-{
-	unsigned char *text;
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = ENDED_NOTHING;
-	unsigned int n;
-	off_t at;
-
-	if (fd < 0 || fstat(fd, &st) || !st.st_size)
-		return broken(path);
-	text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (text == MAP_FAILED)
-		return broken(path);
-	for (at = 0; at + PATTERN <= st.st_size && ret; at++) {
-		for (n = 0; n < PATTERN && text[at + n] == pattern_byte(n); n++)
-			;
-		ret = n == PATTERN ? 0 : ENDED_NOTHING;
-	}
-	close(fd);
-	return ret;
-}
-
-/* Is a new mapping one that dumps leave out? */
-static int left_out_of_dumps(int peer)
-{
-	char line[512], start[32];
-	bool found = false;
-	struct vmm v;
-	int ret;
-	char *mem = map_new(&v, PROT_READ, &ret);
-	FILE *f = fopen("/proc/self/smaps", "re");
-
-	(void)peer;
-	if (!mem || !f)
-		return ret ?: broken("/proc/self/smaps");
-	snprintf(start, sizeof(start), "%lx-", (unsigned long)mem);
-	ret = ENDED_BROKEN;
-	while (ret == ENDED_BROKEN && fgets(line, sizeof(line), f)) {
-		found |= !strncmp(line, start, strlen(start));
-		if (found && !strncmp(line, "VmFlags:", 8))
-			ret = strstr(line, " dd") ? ENDED_NOTHING : 0;
-	}
-	fclose(f);
-	return ret;
-}
-
-/* Both run as the same ordinary user. */
-static int dump_core(void)
-{
-	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
-	int pair[2], ret, status;
-	char path[64];
-	pid_t a, x;
-	FILE *f;
-
-	/* A kernel that dumps no cores still says which mappings it would leave out. */
-	if (access("/proc/self/coredump_filter", F_OK))
-		return play(WHO_a, left_out_of_dumps);
-	mkdir(CORES, 0777);
-	chmod(CORES, 0777);
-	f = fopen("/proc/sys/kernel/core_pattern", "w");
-	if (!f || fputs(CORES "/%p", f) < 0 || fclose(f) || setrlimit(RLIMIT_CORE, &all))
-		return broken("core_pattern");
-	if (socket_pair(pair))
-		return ENDED_BROKEN;
-	a = player_start_as(OTHER_USER, WHO_a, fill_and_crash, pair[0]);
-	x = player_start_as(OTHER_USER, WHO_x, widen_and_kill, pair[1]);
-	close(pair[0]);
-	close(pair[1]);
-	ret = player_wait(x);
-	if (waitpid(a, &status, 0) != a)
-		return broken("waitpid");
-	if (ret)
-		return ret;
-	if (!WIFSIGNALED(status) || !WCOREDUMP(status))
-		return failed("no core was dumped: 0x%x", status);
-	snprintf(path, sizeof(path), CORES "/%d", a);
-	ret = find_pattern(path);
-	unlink(path);
-	rmdir(CORES);
-	return ret;
-}
-
-#define A_AS_ROOT                                                \
-	"subjects: { a: { exe: " BYPASS_DIR "/a, uid: [0] } }\n" \
-	"rules: [ { name: a, allow: all, subjects: [a] } ]\n"
 
 /* Rule for X, which may make instances of its own. */
 #define X_READS "  - { name: x-reads, allow: [mmap], subjects: [x], when: { prot: [read] } }\n"
@@ -528,7 +373,6 @@ static int dump_core(void)
 	"process takes it away."
 #define PINNED \
 	"What was taken out of a mapping (vmsplice, O_DIRECT, buffers of io_uring) outlives it."
-#define DUMPED "On kernels without the patches a core dump can hold pages of a mapping."
 
 const struct bypass_case bypass_mapping[] = {
 	{ .id = "10",
@@ -621,10 +465,5 @@ const struct bypass_case bypass_mapping[] = {
 	  PLAYER(x, remove_page),
 	  .x_may = "create, mmap, fault",
 	  WITH_MMAP(STOPPED(EACCES)) },
-	{ .id = "46",
-	  .path = "coredump_filter of A widened by its own user, then SIGSEGV",
-	  .op = BYPASS_NO_OP,
-	  .attempt = dump_core,
-	  LANES(REFUSED(ENDED_NOTHING), POSSIBLE(DUMPED), POSSIBLE(DUMPED), ABSENT) },
 	{ 0 },
 };

@@ -2,14 +2,12 @@
 /* Ways around a policy through io_uring: rings and fixed files that two processes share. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "../lib/kvm.h"
+#include "../lib/fds.h"
 #include "bypass.h"
 #include "ring.h"
 
@@ -148,24 +146,13 @@ static int punch_fixed(int peer)
 
 static int send_ring(int peer)
 {
-	char control[CMSG_SPACE(sizeof(int))] = "", byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	struct ring r;
 	int pair[2];
 
 	(void)peer;
 	if (ring_open(&r, 0) || socket_pair(pair))
 		return broken("io_uring");
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &r.fd, sizeof(r.fd));
-	return result_of(sendmsg(pair[0], &msg, 0));
+	return result_of(fd_send(pair[0], r.fd));
 }
 
 /* --- 117: read and written by a ring --- */

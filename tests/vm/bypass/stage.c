@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/fds.h"
 #include "../lib/kvm.h"
 #include "bypass.h"
 
@@ -199,39 +200,16 @@ void wait_gone(int peer)
 
 int send_fd(int peer, int fd)
 {
-	char control[CMSG_SPACE(sizeof(int))] = "", byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	return sendmsg(peer, &msg, MSG_NOSIGNAL) == 1 ? 0 : broken("sendmsg");
+	return fd_send(peer, fd) ? broken("sendmsg") : 0;
 }
 
 int recv_fd(int peer, int flags)
 {
-	char control[CMSG_SPACE(sizeof(int))] = "", byte;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *cmsg;
-	int fd;
+	int fd = fd_take(peer, flags);
 
-	if (recvmsg(peer, &msg, flags) != 1)
-		return -broken("recvmsg");
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (!cmsg || cmsg->cmsg_type != SCM_RIGHTS || cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
-		return msg.msg_flags & MSG_CTRUNC ? -ENDED_CUT : -broken("no fd and not cut");
-	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
-	return fd;
+	if (fd >= 0)
+		return fd;
+	return errno == EMSGSIZE ? -ENDED_CUT : -broken("no fd and not cut");
 }
 
 int demote(void)
@@ -283,6 +261,44 @@ int vmm_make_bindable(struct vmm *v)
 	int ret = vmm_make(v, PRIVATE);
 
 	return ret == ENDED_ABSENT ? vmm_make(v, PLAIN) : ret;
+}
+
+int vmm_make_any(struct vmm *v)
+{
+	int ret = vmm_make(v, VIEW);
+
+	return ret == ENDED_ABSENT ? vmm_make(v, PLAIN) : ret;
+}
+
+char *vmm_map(struct vmm *v, int prot, int *ret)
+{
+	char *mem = NULL;
+
+	*ret = vmm_make(v, VIEW);
+	if (!*ret) {
+		mem = map_instance(v->fd, prot);
+		*ret = mem ? 0 : errno;
+	}
+	return mem;
+}
+
+int vmm_leave_to(enum who who, enum instance_kind kind, player_fn fn, int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, kind);
+
+	return ret ?: leave_open(v.fd, LEFT_INSTANCE) ?: become(who, fn, peer);
+}
+
+int vmm_give(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN);
+
+	ret = ret ?: send_fd(peer, v.fd);
+	if (!ret)
+		wait_gone(peer);
+	return ret;
 }
 
 int vmm_bind(struct vmm *v)

@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "../../../bpf/gmem_policy.h"
+#include "fds.h"
 #include "kvm.h"
 #include "requests.h"
 
@@ -75,31 +75,13 @@ static int touch(volatile char *at)
 
 static int receive_by_socket(int fd)
 {
-	char control[CMSG_SPACE(sizeof(int))] = "", byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) || fd_send(pair[0], fd))
 		return ASKED_NOT;
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	if (sendmsg(pair[0], &msg, 0) != 1)
-		return ASKED_NOT;
-	memset(control, 0, sizeof(control));
-	msg.msg_controllen = sizeof(control);
-	if (recvmsg(pair[1], &msg, 0) != 1)
-		return ASKED_NOT;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (cmsg && cmsg->cmsg_type == SCM_RIGHTS && cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+	if (fd_take(pair[1], 0) >= 0)
 		return 0;
-	return ASKED_CUT;
+	return errno == EMSGSIZE ? ASKED_CUT : ASKED_NOT;
 }
 
 static int receive_by_pidfd(int fd)

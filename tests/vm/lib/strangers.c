@@ -44,8 +44,10 @@ int stranger_program(enum bpf_prog_type type, enum bpf_attach_type attach, const
 	};
 	int id = libbpf_find_vmlinux_btf_id(function, attach);
 
-	if (id < 0)
+	if (id < 0) {
+		errno = ENOENT;
 		return -1;
+	}
 	opts.attach_btf_id = (__u32)id;
 	return bpf_prog_load(type, "stranger", "GPL", code, 2, &opts);
 }

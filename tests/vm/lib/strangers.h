@@ -23,7 +23,10 @@ extern const size_t nr_attempts;
 /* The executable of the manager: set by who makes the attempts. */
 extern char manager_path[4096];
 
-/* A program that returns a number, for a function of the kernel. Return: an fd, -1 and errno. */
+/*
+ * A program that returns a number, for a function or a hook of the kernel. Return: an fd; -1 and
+ * errno, ENOENT: there is no such function.
+ */
 int stranger_program(enum bpf_prog_type type, enum bpf_attach_type attach, const char *function,
 		     int returns);
 

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Core dumps, which can hold what a process has mapped. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/kvm.h"
+#include "bypass.h"
+
+/* --- 46: a core dump --- */
+
+#define CORES	BYPASS_DIR "/cores"
+#define PATTERN 64 /* bytes */
+
+/* Made when it is wanted, so that it stands in the instance and nowhere else. */
+static unsigned char pattern_byte(unsigned int i)
+{
+	return (unsigned char)(i * 37 + 11);
+}
+
+static int fill_and_crash(int peer)
+{
+	struct vmm v;
+	int ret;
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
+	volatile char *at = mem;
+
+	if (!mem)
+		return ret;
+	for (unsigned int i = 0; i < PATTERN; i++)
+		at[i] = (char)pattern_byte(i);
+	ret = tell(peer, (uint64_t)getpid());
+	wait_gone(peer);
+	return ret ?: ENDED_NOTHING;
+}
+
+static int widen_and_kill(int peer)
+{
+	char path[64];
+	uint64_t pid;
+	int fd, ret = hear(peer, &pid);
+
+	if (ret)
+		return ENDED_ABSENT;
+	snprintf(path, sizeof(path), "/proc/%d/coredump_filter", (int)pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0x3f", 4) != 4)
+		return errno;
+	close(fd);
+	return kill((pid_t)pid, SIGSEGV) ? errno : 0;
+}
+
+static int find_pattern(const char *path)
+{
+	unsigned char *text;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = ENDED_NOTHING;
+	unsigned int n;
+	off_t at;
+
+	if (fd < 0 || fstat(fd, &st) || !st.st_size)
+		return broken(path);
+	text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (text == MAP_FAILED)
+		return broken(path);
+	for (at = 0; at + PATTERN <= st.st_size && ret; at++) {
+		for (n = 0; n < PATTERN && text[at + n] == pattern_byte(n); n++)
+			;
+		ret = n == PATTERN ? 0 : ENDED_NOTHING;
+	}
+	close(fd);
+	return ret;
+}
+
+/* Is a new mapping one that dumps leave out? */
+static int left_out_of_dumps(int peer)
+{
+	char line[512], start[32];
+	bool found = false;
+	struct vmm v;
+	int ret;
+	char *mem = vmm_map(&v, PROT_READ, &ret);
+	FILE *f = fopen("/proc/self/smaps", "re");
+
+	(void)peer;
+	if (!mem || !f)
+		return ret ?: broken("/proc/self/smaps");
+	snprintf(start, sizeof(start), "%lx-", (unsigned long)mem);
+	ret = ENDED_BROKEN;
+	while (ret == ENDED_BROKEN && fgets(line, sizeof(line), f)) {
+		found |= !strncmp(line, start, strlen(start));
+		if (found && !strncmp(line, "VmFlags:", 8))
+			ret = strstr(line, " dd") ? ENDED_NOTHING : 0;
+	}
+	fclose(f);
+	return ret;
+}
+
+/* Both run as the same ordinary user. */
+static int dump_core(void)
+{
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	int pair[2], ret, status;
+	char path[64];
+	pid_t a, x;
+	FILE *f;
+
+	/* A kernel that dumps no cores still says which mappings it would leave out. */
+	if (access("/proc/self/coredump_filter", F_OK))
+		return play(WHO_a, left_out_of_dumps);
+	mkdir(CORES, 0777);
+	chmod(CORES, 0777);
+	f = fopen("/proc/sys/kernel/core_pattern", "w");
+	if (!f || fputs(CORES "/%p", f) < 0 || fclose(f) || setrlimit(RLIMIT_CORE, &all))
+		return broken("core_pattern");
+	if (socket_pair(pair))
+		return ENDED_BROKEN;
+	a = player_start_as(OTHER_USER, WHO_a, fill_and_crash, pair[0]);
+	x = player_start_as(OTHER_USER, WHO_x, widen_and_kill, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+	ret = player_wait(x);
+	if (waitpid(a, &status, 0) != a)
+		return broken("waitpid");
+	if (ret)
+		return ret;
+	if (!WIFSIGNALED(status) || !WCOREDUMP(status))
+		return failed("no core was dumped: 0x%x", status);
+	snprintf(path, sizeof(path), CORES "/%d", a);
+	ret = find_pattern(path);
+	unlink(path);
+	rmdir(CORES);
+	return ret;
+}
+
+#define DUMPED "On kernels without the patches a core dump can hold pages of a mapping."
+
+const struct bypass_case bypass_dumps[] = {
+	{ .id = "46",
+	  .path = "coredump_filter of A widened by its own user, then SIGSEGV",
+	  .op = BYPASS_NO_OP,
+	  .attempt = dump_core,
+	  LANES(REFUSED(ENDED_NOTHING), POSSIBLE(DUMPED), POSSIBLE(DUMPED), ABSENT) },
+	{ 0 },
+};

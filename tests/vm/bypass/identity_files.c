@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Passing for another program by its file: a copy of it, or another one in its place. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "puppet.h"
+
+#define COPY BYPASS_DIR "/copy"
+
+/* --- copies --- */
+
+static int be_copy(int peer)
+{
+	(void)peer;
+	return become_file(COPY, make, -1);
+}
+
+static int copy_ready(void)
+{
+	return copy_file(who_paths[WHO_a], COPY);
+}
+
+static int be_memfd(int peer)
+{
+	int from = open(who_paths[WHO_a], O_RDONLY | O_CLOEXEC);
+	int to = memfd_create("a", 0);
+	char path[64], buf[65536];
+	ssize_t n;
+
+	(void)peer;
+	while ((n = read(from, buf, sizeof(buf))) > 0) {
+		if (write(to, buf, (size_t)n) != n)
+			return broken("memfd");
+	}
+	/* become() closes the lowest one. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fcntl(to, F_DUPFD, 100));
+	close(to);
+	return become_file(path, make, -1);
+}
+
+/* --- 35: another file in its place --- */
+
+/* Makes an instance now, and one when it is told to. */
+static int make_twice(int peer)
+{
+	uint64_t again;
+
+	return make(-1) ?: tell(peer, 0) ?: hear(peer, &again) ?: make(-1);
+}
+
+/* Who runs goes on, as what it was; who begins after the exchange is somebody else. */
+static int replaced(const struct bypass_case *c)
+{
+	struct counts before;
+	int pair[2], ret, old;
+	uint64_t made;
+	pid_t pid;
+
+	(void)c;
+	if (copy_file(who_paths[WHO_a], COPY) || stage_load_for(COPY) || socket_pair(pair))
+		return ENDED_BROKEN;
+	pid = fork();
+	if (!pid)
+		_exit(become_file(COPY, make_twice, pair[0]));
+	if (hear(pair[1], &made) || copy_file(who_paths[WHO_a], COPY ".new") ||
+	    rename(COPY ".new", COPY))
+		return broken("the exchange");
+	drop_events();
+	counts_read(&before);
+	ret = play(WHO_x, be_copy);
+	if (check_ledger(&before, GMEM_DO_create, ret ? 1 : 0))
+		return ENDED_BROKEN;
+	old = tell(pair[1], 0) ?: player_wait(pid);
+	unlink(COPY);
+	if (old)
+		return failed("who ran already: %d", old);
+	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
+	return ret;
+}
+
+#define DISK BYPASS_DIR "/disk"
+
+/* A file whose number is @wanted, as the file system gives numbers of removed files again. */
+static int file_with_number(ino_t wanted_number, const char *dir, char *path, size_t size)
+{
+	struct stat st;
+
+	for (int i = 0; i < 64; i++) {
+		snprintf(path, size, "%s/%d", dir, i);
+		if (copy_file(who_paths[WHO_x], path) || stat(path, &st))
+			return ENDED_BROKEN;
+		if (st.st_ino == wanted_number)
+			return 0;
+	}
+	return failed("no file has the number %lu again", (unsigned long)wanted_number);
+}
+
+static char numbered[128];
+
+static int be_numbered(int peer)
+{
+	(void)peer;
+	return become_file(numbered, make, -1);
+}
+
+/* The file is removed, and another one has its number. */
+static int number_again(const char *dir)
+{
+	struct counts before;
+	char path[64];
+	struct stat st;
+	pid_t pid;
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/vmm", dir);
+	if (copy_file(who_paths[WHO_a], path) || stat(path, &st) || stage_load_for(path))
+		return ENDED_BROKEN;
+	snprintf(numbered, sizeof(numbered), "%s", path);
+	pid = fork();
+	if (!pid)
+		_exit(be_numbered(-1));
+	if (player_wait(pid))
+		return failed("%s itself may not", path);
+	if (unlink(path) || file_with_number(st.st_ino, dir, numbered, sizeof(numbered)))
+		return ENDED_BROKEN;
+	drop_events();
+	counts_read(&before);
+	pid = fork();
+	if (!pid)
+		_exit(be_numbered(-1));
+	ret = player_wait(pid);
+	if (check_ledger(&before, GMEM_DO_create, ret ? 1 : 0))
+		return ENDED_BROKEN;
+	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
+	return ret;
+}
+
+static int on_disk(int (*fn)(void))
+{
+	int ret;
+
+	if (system("command -v mkfs.ext4 >/dev/null"))
+		return ENDED_ABSENT;
+	/* Not mount -o loop: some kernels mount nothing that somebody has open for writing. */
+	ret = shell("modprobe -qa loop ext4; mkdir -p " DISK " && truncate -s 64M " DISK ".img && "
+		    "mkfs.ext4 -q -F " DISK ".img && losetup -f --show " DISK ".img >" DISK
+		    ".dev && "
+		    "mount -t ext4 $(cat " DISK ".dev) " DISK);
+	if (ret)
+		return ret;
+	ret = fn();
+	if (system("umount " DISK " && losetup -d $(cat " DISK ".dev)"))
+		return broken("umount");
+	return ret;
+}
+
+static int number_on_ext4(void)
+{
+	return number_again(DISK);
+}
+
+static int number_again_on_ext4(const struct bypass_case *c)
+{
+	(void)c;
+	return on_disk(number_on_ext4);
+}
+
+static int number_on_overlay(void)
+{
+	int ret;
+
+	ret = shell("cd " DISK " && mkdir lower upper work merged && mount -t overlay overlay "
+		    "-o lowerdir=lower,upperdir=upper,workdir=work merged");
+	ret = ret ?: number_again(DISK "/merged");
+	return shell("umount " DISK "/merged") ?: ret;
+}
+
+static int number_again_on_overlay(const struct bypass_case *c)
+{
+	(void)c;
+	return on_disk(number_on_overlay);
+}
+
+const struct bypass_case bypass_identity_files[] = {
+	{ .id = "35",
+	  .path = "the file replaced: who begins anew is somebody else",
+	  .whole = replaced,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "35b",
+	  .path = "another file with the number of the removed one: ext4",
+	  .whole = number_again_on_ext4,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "86",
+	  .path = "another file with the number of the removed one: overlayfs",
+	  .whole = number_again_on_overlay,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "87",
+	  .path = "a copy of who may",
+	  .op = GMEM_DO_create,
+	  .prepare = copy_ready,
+	  PLAYER(x, be_copy),
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "87b",
+	  .path = "a copy of who may in a memfd",
+	  .op = GMEM_DO_create,
+	  PLAYER(x, be_memfd),
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ 0 },
+};
