@@ -189,6 +189,9 @@ struct bypass_case {
 BYPASS_AREAS(X)
 #undef X
 
+/* In the environment of players, if the run is to tell more. */
+#define BYPASS_VERBOSE "BYPASS_VERBOSE"
+
 /* What this run is: set before the first case. */
 extern struct bypass_run {
 	enum bypass_lane lane;

@@ -77,6 +77,8 @@ uint64_t counts_denied(const struct counts *before, const struct counts *after)
 
 /* --- events --- */
 
+#define EVENTS_SHOWN 8
+
 struct taken {
 	int op;
 	uint64_t n, others;
@@ -92,7 +94,7 @@ static int take(void *data, void *event, size_t size)
 		taken->n++;
 	else
 		taken->others++;
-	if (bypass_run.verbose)
+	if (bypass_run.verbose && taken->n + taken->others <= EVENTS_SHOWN)
 		fprintf(stderr, "event: op %u verdict %u rule %u pid %u uid %u %s\n",
 			denial->request.op, denial->verdict, denial->rule, denial->pid, denial->uid,
 			denial->comm);

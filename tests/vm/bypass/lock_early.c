@@ -322,11 +322,13 @@ static int try_until_told(int peer)
 }
 
 #define LOADS 24
+/* So many attempts can be made in each, about. */
+#define IN_A_LOAD 500
 
 /* Every other one is killed, later and later. */
 static int load_and_kill(void)
 {
-	for (int i = 0; i < LOADS; i++) {
+	for (unsigned long i = 0; i < LOADS || i < bypass_run.rounds / IN_A_LOAD; i++) {
 		pid_t pid;
 
 		if (i % 2) {
@@ -343,7 +345,7 @@ static int load_and_kill(void)
 			execl(GMEMCTL, GMEMCTL, "load", LOCK_POLICY, NULL);
 			_exit(ENDED_BROKEN);
 		}
-		usleep((useconds_t)i * 20000);
+		usleep((useconds_t)(i % LOADS) * 20000);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 	}

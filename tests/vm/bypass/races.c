@@ -7,25 +7,32 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "../../../src/ctl/loader.h"
+#include "../../../src/ctl/find.h"
+#include "../../../src/ctl/policy_compile.h"
+#include "../../../src/ctl/store.h"
 #include "../lib/kvm.h"
 #include "bypass.h"
 
 #define SWEEP 64 /* lengths of a pause between two changes */
 #define MEET  64 /* times the rounds, until the two threads have met */
+/* One in some thousands of requests changes between its begin and the kernel's copy. */
+#define MUST_MEET 200000
 
 static atomic_bool enough;
+static atomic_ulong done; /* rounds of who is raced against */
 
 /*
- * Two threads take turns on one CPU: at each yield, and in the middle of a request when its time is
- * up. On two CPUs they would need the luck to run at the same time, which emulators do not have.
+ * Both sides of a race share one CPU. On two they would need the luck to run at the same time,
+ * which emulators do not have.
  */
 static int on_one_cpu(void)
 {
@@ -42,21 +49,109 @@ static void pause_for(unsigned int n)
 		;
 }
 
+/*
+ * One side comes in between whatever the other does, in the middle of a system call too: it goes
+ * first whenever its timer says so, and that is a little later each time. How long it sleeps follows
+ * how fast the other side gets on: one to four of its rounds for each of ours, on any machine.
+ */
+struct pace {
+	const atomic_ulong *others;
+	unsigned long last, n;
+	long span; /* nanoseconds */
+};
+
+static void go_first(struct pace *p, const atomic_ulong *others)
+{
+	struct sched_param first = { .sched_priority = 1 };
+
+	*p = (struct pace){ .others = others, .span = 20000 };
+	if (sched_setscheduler(0, SCHED_FIFO, &first))
+		broken("SCHED_FIFO");
+}
+
+static void pace(struct pace *p)
+{
+	struct timespec ts = { 0 };
+	unsigned long now;
+
+	if (++p->n % SWEEP == 0) {
+		now = *p->others;
+		if (now - p->last < SWEEP && p->span < 50000000)
+			p->span += p->span / 2;
+		if (now - p->last > 4UL * SWEEP && p->span > 4000)
+			p->span -= p->span / 4;
+		p->last = now;
+	}
+	ts.tv_nsec = p->span * (long)(p->n % SWEEP + 1) / SWEEP;
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+}
+
+/* How it went, for who wants to know how hard it was tried. */
+static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *fmt, ...)
+{
+	va_list args;
+
+	if (!bypass_run.verbose)
+		return;
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+}
+
 /* --- 4, 61: flags of a creation that change --- */
+
+#define BOTH_FLAGS (GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
 
 static struct kvm_create_guest_memfd wanted_instance = { .size = INSTANCE_SIZE };
 
 static void *flip_flags(void *unused)
 {
+	struct pace p;
+
 	(void)unused;
-	for (unsigned int n = 0; !enough; n++) {
-		wanted_instance.flags ^= GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED;
+	go_first(&p, &done);
+	while (!enough) {
+		pace(&p);
+		wanted_instance.flags ^= BOTH_FLAGS;
 		atomic_thread_fence(memory_order_seq_cst);
-		pause_for(n / 16 % SWEEP);
-		if (n % 5 == 0)
-			sched_yield();
 	}
 	return NULL;
+}
+
+/* What came of creations; that with the flags is the one that can be mapped. */
+struct created {
+	unsigned long plain, mapped, refused;
+	unsigned long met; /* the flags were others when the kernel took them than just before */
+	int why;	   /* of the last one refused */
+};
+
+static void create_once(int vm, struct created *c)
+{
+	bool asked = *(volatile __u64 *)&wanted_instance.flags, got;
+	int fd = ioctl(vm, KVM_CREATE_GUEST_MEMFD, &wanted_instance);
+	char *mem;
+
+	if (fd < 0) {
+		c->refused++;
+		c->why = errno;
+		c->met += !asked;
+		return;
+	}
+	mem = map_instance(fd, PROT_READ);
+	got = mem || errno != ENODEV;
+	c->met += got != asked;
+	if (!got)
+		c->plain++;
+	else if (mem)
+		c->mapped++;
+	else
+		c->refused++;
+	if (got && !mem)
+		c->why = errno;
+	if (mem)
+		munmap(mem, INSTANCE_SIZE);
+	close(fd);
 }
 
 /*
@@ -65,10 +160,11 @@ static void *flip_flags(void *unused)
  */
 static int create_flipping(int peer)
 {
-	int ret, fd, kept_off = ENDED_NOTHING, mapped = 0, plain = 0;
+	struct created c = { .why = ENDED_NOTHING };
+	unsigned long rounds = bypass_run.rounds;
 	struct vmm v;
 	pthread_t t;
-	char *mem;
+	int ret;
 
 	(void)peer;
 	ret = vmm_open(&v, VIEW) ?: on_one_cpu();
@@ -77,34 +173,17 @@ static int create_flipping(int peer)
 	if (pthread_create(&t, NULL, flip_flags, NULL))
 		return broken("pthread_create");
 	/* Until there was one of each kind, at least. */
-	for (unsigned long n = 0;
-	     n < bypass_run.rounds ||
-	     (n < MEET * bypass_run.rounds && (!plain || (!mapped && kept_off == ENDED_NOTHING)));
-	     n++) {
-		pause_for((unsigned int)(n % SWEEP));
-		if (n % 2)
-			sched_yield();
-		fd = ioctl(v.vm, KVM_CREATE_GUEST_MEMFD, &wanted_instance);
-		if (fd < 0) {
-			kept_off = errno;
-			continue;
-		}
-		mem = map_instance(fd, PROT_READ);
-		if (!mem && errno == ENODEV)
-			plain++;
-		else if (!mem)
-			kept_off = errno;
-		if (mem) {
-			mapped++;
-			munmap(mem, INSTANCE_SIZE);
-		}
-		close(fd);
-	}
+	for (done = 0;
+	     done < rounds || (done < MEET * rounds && (!c.plain || (!c.mapped && !c.refused)));
+	     done++)
+		create_once(v.vm, &c);
 	enough = true;
 	pthread_join(t, NULL);
-	if (bypass_run.verbose)
-		fprintf(stderr, "%d plain, %d mapped, errno %d\n", plain, mapped, kept_off);
-	return mapped ? 0 : kept_off;
+	say("%lu rounds: %lu plain, %lu mapped, %lu refused; %lu changed under way\n", done,
+	    c.plain, c.mapped, c.refused, c.met);
+	if (!c.met && done >= MUST_MEET)
+		return failed("no request changed under way");
+	return c.mapped ? 0 : c.why;
 }
 
 /* --- 66: the rights of a place where the mapping comes and goes --- */
@@ -114,11 +193,14 @@ static atomic_ulong granted, refusals;
 
 static void *protect_all_the_time(void *unused)
 {
+	struct pace p;
+
 	(void)unused;
+	go_first(&p, &done);
 	while (!enough) {
+		pace(&p);
 		if (mprotect(place, INSTANCE_SIZE, PROT_READ | PROT_WRITE)) {
 			refusals++;
-			sched_yield();
 			continue;
 		}
 		granted++;
@@ -130,39 +212,33 @@ static void *protect_all_the_time(void *unused)
 
 static int protect_swapping(int peer)
 {
+	int ret, fixed = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
+	unsigned long rounds = bypass_run.rounds;
 	struct vmm v;
-	int ret = vmm_make(&v, VIEW), fixed = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
 	pthread_t t;
 	char *mem;
 
 	(void)peer;
-	if (ret)
-		return ret;
-	place = map_instance(v.fd, PROT_READ);
+	place = vmm_map(&v, PROT_READ, &ret);
 	if (!place)
-		return errno;
+		return ret;
 	if (on_one_cpu() || pthread_create(&t, NULL, protect_all_the_time, NULL))
 		return broken("pthread_create");
-	for (unsigned long n = 0;
-	     n < bypass_run.rounds || (n < MEET * bypass_run.rounds && (!granted || !refusals));
-	     n++) {
+	for (done = 0; done < rounds || (done < MEET * rounds && (!granted || !refusals)); done++) {
 		/* Without a policy nothing is refused: it is enough that it was written. */
-		if (n >= bypass_run.rounds && place[0] == 'x')
+		if (done >= rounds && place[0] == 'x')
 			break;
 		if (mmap(place, INSTANCE_SIZE, PROT_READ, fixed, -1, 0) == MAP_FAILED)
 			return broken("mmap of memory");
-		pause_for((unsigned int)(n % SWEEP));
-		if (n % 2)
-			sched_yield();
+		pause_for((unsigned int)(done % SWEEP));
 		if (mmap(place, INSTANCE_SIZE, PROT_READ, MAP_FIXED | MAP_SHARED, v.fd, 0) ==
 		    MAP_FAILED)
 			return broken("mmap of the instance");
-		pause_for((unsigned int)(n / SWEEP % SWEEP));
-		if (n % 3)
-			sched_yield();
+		pause_for((unsigned int)(done / SWEEP % SWEEP));
 	}
 	enough = true;
 	pthread_join(t, NULL);
+	say("%lu rounds: mprotect %lu times granted, %lu refused\n", done, granted, refusals);
 	if (!granted)
 		return failed("mprotect was never granted, the two did not meet");
 	mem = map_instance(v.fd, PROT_READ);
@@ -309,22 +385,69 @@ static int undecided(uint64_t *n)
 	return ret ? failed("the counters: %s", strerror(-ret)) : 0;
 }
 
-/* One turn is a store, by rollback. */
-static int turn_by_rollback(unsigned long n)
+/* The policies that take turns, as they are put in force: their own loads come first. */
+struct turns {
+	struct pins pins;
+	struct store store;
+	struct policy_file files[2];
+	struct gmem_identity *identities[2];
+};
+
+static int turns_open(struct turns *t, char *const texts[2])
 {
-	__u64 generation;
+	struct finder finder;
+	int ret = pins_open(&t->pins, NULL, true) ?: store_open(&t->store, &t->pins);
+
+	for (int i = 0; i < 2 && !ret; i++) {
+		ret = policy_open_text(texts[i], strlen(texts[i]), "turn.yaml", true, &t->files[i]);
+		t->identities[i] =
+			calloc(t->files[i].compiled.nr_exes + 1, sizeof(**t->identities));
+		finder_open(&finder, &t->pins);
+		ret = ret ?: find_identities(&finder, &t->files[i].compiled, t->identities[i]);
+		finder_close(&finder);
+	}
+	return ret ? failed("turns: %s", strerror(-ret)) : 0;
+}
+
+static void turns_close(struct turns *t)
+{
+	for (int i = 0; i < 2; i++) {
+		policy_close(&t->files[i]);
+		free(t->identities[i]);
+	}
+	store_close(&t->store);
+	pins_close(&t->pins);
+}
+
+/* One turn is a store, as of a rollback. */
+static int turn_by_rollback(struct turns *t, unsigned long n)
+{
+	struct store *store = &t->store;
+	int slot = store_previous(store);
 
 	(void)n;
-	return bypass_run.falsify ? 0 : loader_rollback(NULL, &generation);
+	if (slot < 0)
+		return failed("nothing to roll back to");
+	store_activate(store, (unsigned int)slot, store_next_generation(store), true);
+	return 0;
 }
 
-static char *turn_texts[2];
-
-/* One turn fills a slot that was in force two turns before. */
-static int turn_by_load(unsigned long n)
+/* One turn fills a slot that was in force two turns before, as a load does. */
+static int turn_by_load(struct turns *t, unsigned long n)
 {
-	return n % 50 ? 0 : stage_load_flags(turn_texts[n / 50 % 2], true, 0);
+	unsigned int slot = store_free_slot(&t->store);
+	__u64 generation = store_next_generation(&t->store);
+	struct gmem_slot how = { .enforce = true };
+	int ret = store_fill(&t->store, slot, generation, &t->files[n % 2].compiled,
+			     t->identities[n % 2], &how);
+
+	if (ret)
+		return failed("filling a slot: %s", strerror(-ret));
+	store_activate(&t->store, slot, generation, true);
+	return 0;
 }
+
+typedef int (*turn_fn)(struct turns *t, unsigned long n);
 
 /*
  * X is never allowed. A is denied only where the policy was replaced twice while it was being
@@ -335,10 +458,8 @@ static int judge_turns(const struct asked *asked, bool exact, uint64_t before)
 	uint64_t broken_ones = 0;
 	unsigned long a_denied = asked[ASKED_a].denied, turns = bypass_run.rounds;
 
-	if (bypass_run.verbose)
-		fprintf(stderr, "A: %lu allowed, %lu denied; X: %lu allowed, %lu denied\n",
-			asked[ASKED_a].allowed, a_denied, asked[ASKED_x].allowed,
-			asked[ASKED_x].denied);
+	say("A: %lu allowed, %lu denied; X: %lu allowed, %lu denied\n", asked[ASKED_a].allowed,
+	    a_denied, asked[ASKED_x].allowed, asked[ASKED_x].denied);
 	if (!asked[ASKED_a].allowed)
 		return failed("A was never allowed");
 	if (asked[ASKED_x].allowed) {
@@ -356,21 +477,44 @@ static int judge_turns(const struct asked *asked, bool exact, uint64_t before)
 	return EACCES;
 }
 
-static int take_turns(int (*turn)(unsigned long n), bool exact)
+/*
+ * Who asks, by how often A was answered, is the other side of the race. A round is a turn; where a
+ * turn takes longer than many answers (@by_answers) it is an answer.
+ */
+static int turn_round(turn_fn turn, bool by_answers, char *const texts[2], struct asked *asked)
+{
+	unsigned long rounds = bypass_run.rounds, n = 0;
+	struct turns turns = { 0 };
+	struct pace p;
+	int ret = turns_open(&turns, texts);
+
+	go_first(&p, &asked[ASKED_a].allowed);
+	for (; !ret && (by_answers ? n < rounds / 64 ||
+					     asked[ASKED_a].allowed + asked[ASKED_x].denied < rounds
+				   : n < rounds);
+	     n++) {
+		ret = turn(&turns, n);
+		pace(&p);
+	}
+	say("%lu turns\n", n);
+	turns_close(&turns);
+	return ret;
+}
+
+static int take_turns(turn_fn turn, bool exact)
 {
 	struct bypass_case first = { .policy = TURN_ONE, .op = BYPASS_NO_OP };
 	struct bypass_case second = { .policy = TURN_TWO, .op = BYPASS_NO_OP };
+	char *texts[2] = { stage_policy(&first), stage_policy(&second) };
 	int pair[2], ret, fd = memfd_create("asked", 0);
 	uint64_t go, before = 0;
 	pid_t pid;
 
-	turn_texts[0] = stage_policy(&first);
-	turn_texts[1] = stage_policy(&second);
 	if (fd < 0 || ftruncate(fd, ASKED_MAX * sizeof(struct asked)))
 		return broken("memfd");
-	if (stage_load_flags(turn_texts[0], true, 0) || stage_load_flags(turn_texts[1], true, 0))
+	if (stage_load_flags(texts[0], true, 0) || stage_load_flags(texts[1], true, 0))
 		return failed("load");
-	ret = leave_open(fd, LEFT_PARAMS) ?: socket_pair(pair);
+	ret = leave_open(fd, LEFT_PARAMS) ?: socket_pair(pair) ?: on_one_cpu();
 	if (!ret && exact && !bypass_run.falsify)
 		ret = undecided(&before);
 	if (ret)
@@ -378,8 +522,10 @@ static int take_turns(int (*turn)(unsigned long n), bool exact)
 	pid = player_start(WHO_a, both_ask, pair[1]);
 	close(pair[1]);
 	ret = hear(pair[0], &go) ?: hear(pair[0], &go);
-	for (unsigned long n = 0; n < bypass_run.rounds && !ret; n++)
-		ret = turn(n) ? failed("a turn") : 0;
+	if (bypass_run.falsify)
+		usleep(100000);
+	else
+		ret = ret ?: turn_round(turn, !exact, texts, asked_map());
 	close(pair[0]);
 	ret = player_wait(pid) ?: ret;
 	ret = ret ?: judge_turns(asked_map(), exact && !bypass_run.falsify, before);

@@ -118,6 +118,7 @@ void player_main(int argc, char **argv)
 		return;
 	fn = (player_fn)((char *)anchor + strtol(argv[2], NULL, 10));
 	bypass_run.rounds = strtoul(argv[3], NULL, 10);
+	bypass_run.verbose = getenv(BYPASS_VERBOSE);
 	_exit(fn(fcntl(PEER, F_GETFD) < 0 ? -1 : PEER));
 }
 
