@@ -38,6 +38,7 @@ struct xarray {
 
 struct xa_node {
 	unsigned char shift;
+	unsigned char count;
 	unsigned char nr_values;
 	void *slots[64];
 };

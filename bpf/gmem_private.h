@@ -10,8 +10,9 @@
 #ifndef GMEM_PRIVATE_H
 #define GMEM_PRIVATE_H
 
-#define LEAF_SHIFT    6 /* of the nodes above the leaves */
-#define PRIVATE_STEPS 131072
+#define LEAF_SHIFT     6 /* of the nodes above the leaves */
+#define PRIVATE_LEVELS 8 /* of such nodes and above: 2^54 pages, more than any guest has */
+#define PRIVATE_STEPS  131072
 
 /* KVM has no statistic: count. */
 const volatile bool count_private;
@@ -20,7 +21,7 @@ const volatile bool sees_conversions;
 
 extern void *bpf_rdonly_cast(const void *obj, __u32 type) __ksym __weak;
 
-/* A load from it is one instruction; where there is no such node it reads 0. */
+/* Where there is no such memory it reads 0. A load costs some ten instructions of the processor. */
 #define NODE(pointer) \
 	((struct xa_node *)bpf_rdonly_cast(pointer, bpf_core_type_id_kernel(struct xa_node)))
 
@@ -30,96 +31,138 @@ static __always_inline struct xa_node *as_node(__u64 entry)
 	return (entry & 3) == 2 && entry > 4096 ? (struct xa_node *)(entry - 2) : NULL;
 }
 
+/* Behind so many slots of a node it is looked whether all that are used were among them. */
+#define SLOTS_AT_ONCE 8
+
+/* Level 0 is the nodes above the leaves, which are done with as soon as they are found. */
 struct private_walk {
-	struct xa_node *head;
-	__u64 index; /* of the next page */
+	struct xa_node *node[PRIVATE_LEVELS];
+	__u64 left[PRIVATE_LEVELS]; /* slots of it that are still to be visited */
 	__u64 pages;
-	__u64 done;
+	__u32 level, top;
 };
 
 /*
- * The first page behind an empty slot of a node. Without a branch, so that the verifier need not
- * follow 2^64 ways through the node.
+ * 1 for a slot that is used, else 0. Without a branch, so that the verifier need not follow 2^64
+ * ways through a node.
  */
-static __always_inline __u64 next_used(const struct xa_node *known, __u64 index, __u32 shift)
+static __always_inline __u64 is_used(__u64 entry)
 {
-	__u64 at = index >> shift, used = 0, entry, negative;
-	__u32 slot;
+	/* For the verifier the entry is a pointer, its negative a number. */
+	__u64 negative = -entry;
 
-	for (slot = 0; slot < 64; slot++) {
-		entry = (__u64)known->slots[slot];
-		/* For the verifier the entry is a pointer, its negative a number. */
-		negative = -entry;
-		barrier_var(negative);
-		entry = -negative;
-		/* Or the compiler makes it a branch again. */
-		barrier_var(entry);
-		used |= (entry | negative) >> 63 << slot;
-	}
-	used = used >> (at & 63) & ~1ULL;
-	if (!used)
-		return ((at | 63) + 1) << shift;
-	/* Halves that are empty; clang has nothing for it. */
-	for (slot = 32; slot; slot >>= 1) {
-		if (used << (64 - slot))
-			continue;
-		used >>= slot;
-		at += slot;
-	}
-	return at << shift;
+	barrier_var(negative);
+	entry = -negative;
+	/* Or the compiler makes it a branch again. */
+	barrier_var(entry);
+	return (entry | negative) >> 63;
 }
 
-/* Return: 1 at the end, else 0. */
+/*
+ * The next two are not static: such a function the verifier follows once, and not from every place
+ * that calls it.
+ */
+
+/* A bit for each slot of a node that is used. */
+__noinline __u64 used_slots(__u64 node)
+{
+	const struct xa_node *known = NODE((void *)node);
+	__u64 used = 0, seen = 0, bit;
+	__u32 first, slot;
+
+	for (first = 0; first < 64; first += SLOTS_AT_ONCE) {
+#pragma unroll
+		for (slot = first; slot < first + SLOTS_AT_ONCE; slot++) {
+			bit = is_used((__u64)known->slots[slot]);
+			used |= bit << slot;
+			seen += bit;
+		}
+		if (seen >= known->count)
+			break;
+	}
+	return used;
+}
+
+/* All values of the leaves below a node of level 0. What is no leaf has none. */
+__noinline __u64 count_leaves(__u64 node)
+{
+	const struct xa_node *known = NODE((void *)node);
+	__u64 pages = 0, seen = 0, entry;
+	__u32 first, slot;
+
+	for (first = 0; first < 64; first += SLOTS_AT_ONCE) {
+#pragma unroll
+		for (slot = first; slot < first + SLOTS_AT_ONCE; slot++) {
+			entry = (__u64)known->slots[slot];
+			pages += NODE((void *)(entry - 2))->nr_values;
+			seen += is_used(entry);
+		}
+		if (seen >= known->count)
+			break;
+	}
+	return pages;
+}
+
+/* One node further. Return: 1 at the end, else 0. */
 static long count_node(__u32 i, struct private_walk *walk)
 {
-	struct xa_node *node = walk->head, *known = NODE(node);
-	__u32 shift = known->shift, level, slot;
-	__u64 entry;
+	__u32 level = walk->level, slot;
+	__u64 left, entry;
+	struct xa_node *node;
 
-	if (shift > 58 || walk->index >> shift > 63)
-		goto done;
-	for (level = 0; level < 10 && shift > LEAF_SHIFT; level++) {
-		if (bpf_probe_read_kernel(&entry, sizeof(entry),
-					  &node->slots[walk->index >> (shift & 63) & 63]))
-			goto done;
-		node = as_node(entry);
-		if (!node) {
-			walk->index = next_used(known, walk->index, shift & 63);
-			return 0;
-		}
-		known = NODE(node);
-		shift = known->shift;
+	if (level > walk->top || level >= PRIVATE_LEVELS)
+		return 1;
+	left = walk->left[level];
+	if (!left) {
+		walk->level = level + 1;
+		return 0;
 	}
-	if (shift != LEAF_SHIFT) {
-		walk->pages += known->nr_values;
-		goto done;
+	walk->left[level] = left & (left - 1);
+	/* The lowest of them: so many bits are below it. clang has nothing that finds it at once. */
+	left = ~left & (left - 1);
+	barrier_var(left);
+	slot = __builtin_popcountll(left);
+	if (bpf_probe_read_kernel(&entry, sizeof(entry), &walk->node[level]->slots[slot & 63]))
+		return 0;
+	node = as_node(entry);
+	if (!node)
+		return 0;
+	if (level <= 1) {
+		walk->pages += count_leaves((__u64)node);
+		return 0;
 	}
-	for (slot = 0; slot < 64; slot++) {
-		entry = (__u64)known->slots[slot];
-		node = as_node(entry);
-		if (node)
-			walk->pages += NODE(node)->nr_values;
-	}
-	walk->index = (walk->index | 4095) + 1;
+	level--;
+	walk->node[level] = node;
+	walk->left[level] = used_slots((__u64)node);
+	walk->level = level;
 	return 0;
-done:
-	walk->done = 1;
-	return 1;
 }
 
 /* Return: GMEM_UNKNOWN if they are too many. */
 static __noinline __u64 count_private_pages(struct kvm *kvm)
 {
 	__u64 entry = (__u64)BPF_CORE_READ(kvm, mem_attr_array.xa_head);
-	struct private_walk walk = { .head = as_node(entry) };
+	struct xa_node *root = as_node(entry);
+	struct private_walk walk = {};
+	__u32 shift;
 
 	if (!bpf_rdonly_cast)
 		return GMEM_UNKNOWN;
 	/* The only page may be the first one. */
-	if (!walk.head)
+	if (!root)
 		return entry & 1;
+	shift = NODE(root)->shift;
+	if (!shift)
+		return NODE(root)->nr_values;
+	if (shift == LEAF_SHIFT)
+		return count_leaves((__u64)root);
+	walk.top = walk.level = shift / LEAF_SHIFT - 1;
+	if (walk.top >= PRIVATE_LEVELS)
+		return GMEM_UNKNOWN;
+	walk.node[walk.level] = root;
+	walk.left[walk.level] = used_slots((__u64)root);
 	bpf_loop(PRIVATE_STEPS, count_node, &walk, 0);
-	return walk.done ? walk.pages : GMEM_UNKNOWN;
+	return walk.level > walk.top ? walk.pages : GMEM_UNKNOWN;
 }
 
 /* 0 is never; conversions that nobody could read may have been of this VM. */

@@ -3,7 +3,9 @@
  * What gmemtop itself costs with N VMs, each a process with an instance of its own that converts
  * pages before every frame.
  *
- *   bench_refresh N...
+ *   bench_refresh [-p] N...
+ *
+ * -p: half of each VM's pages are private and stay so, and the names below begin with "private_".
  *
  * In the format of bench_ops, for each N:
  *   refresh_N      CPU time of one frame with --json, in nanoseconds: the cheapest and the median
@@ -13,6 +15,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +32,11 @@
 #define WARM	    2 /* frames in which names are looked up and buffers grow */
 #define FRAMES	    9
 #define CONVERSIONS 4
+#define CONVERTED   256 /* pages, from the first one on */
 #define PIPE_SIZE   (1 << 20)
 #define NS_PER_S    1000000000ULL
+
+static bool keep_private; /* -p */
 
 struct top {
 	pid_t pid;
@@ -56,6 +62,9 @@ static int vm_setup(int *vm)
 	instance = *vm < 0 ? -1 : kvm_create_instance(*vm, SIZE, 0);
 	if (instance < 0 || kvm_bind(*vm, 0, instance, GPA, SIZE, 0))
 		return -errno;
+	if (keep_private &&
+	    kvm_convert(*vm, GPA + SIZE / 2, SIZE / 2, KVM_MEMORY_ATTRIBUTE_PRIVATE))
+		return -errno;
 	return 0;
 }
 
@@ -75,7 +84,7 @@ static void __attribute__((noreturn)) vmm(int ready)
 	for (;;) {
 		sigwait(&work, &sig);
 		for (i = 0; i < CONVERSIONS; i++, page++)
-			kvm_convert(vm, GPA + (uint64_t)(page / 2 % 512) * KVM_PAGE, KVM_PAGE,
+			kvm_convert(vm, GPA + (uint64_t)(page / 2 % CONVERTED) * KVM_PAGE, KVM_PAGE,
 				    page % 2 ? 0 : KVM_MEMORY_ATTRIBUTE_PRIVATE);
 	}
 }
@@ -185,8 +194,8 @@ static unsigned long status_kib(pid_t pid, const char *field)
 
 static void say(const char *what, unsigned int nr, uint64_t least, uint64_t median)
 {
-	printf("%s_%u\t%u\t%llu\t%llu\n", what, nr, nr, (unsigned long long)least,
-	       (unsigned long long)median);
+	printf("%s%s_%u\t%u\t%llu\t%llu\n", keep_private ? "private_" : "", what, nr, nr,
+	       (unsigned long long)least, (unsigned long long)median);
 	fflush(stdout);
 }
 
@@ -248,17 +257,21 @@ static int run(unsigned int nr)
 int main(int argc, char **argv)
 {
 	sigset_t work;
-	int i, failed = 0;
+	int i = 1, failed = 0;
 
+	if (argc > 1 && !strcmp(argv[1], "-p")) {
+		keep_private = true;
+		i++;
+	}
 	/* Blocked in the VMMs from the beginning, so that no signal comes too early. */
 	sigemptyset(&work);
 	sigaddset(&work, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &work, NULL);
-	for (i = 1; i < argc; i++) {
+	for (; i < argc; i++) {
 		unsigned long nr = strtoul(argv[i], NULL, 10);
 
 		if (!nr || nr > 100000) {
-			fprintf(stderr, "usage: bench_refresh N...\n");
+			fprintf(stderr, "usage: bench_refresh [-p] N...\n");
 			return 2;
 		}
 		failed |= !!run((unsigned int)nr);

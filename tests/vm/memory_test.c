@@ -272,6 +272,63 @@ static void test_heat(void)
 	close(vm);
 }
 
+/* --- private pages --- */
+
+#define WINDOW 12288UL /* pages: more than three times what a node above the leaves spans */
+
+static void check_private(struct json_object *vm, void *arg)
+{
+	uint64_t want = *(uint64_t *)arg + (uint64_t)falsify;
+
+	CHECK((uint64_t)number(vm, "private_pages") == want, "%lld private pages, not %llu",
+	      (long long)number(vm, "private_pages"), (unsigned long long)want);
+}
+
+/*
+ * Wherever they lie, and however high the tree in which KVM keeps them: the first page alone, one
+ * leaf, one node above the leaves, and then places so far apart that next to nothing of it is used.
+ */
+static void test_private(void)
+{
+	static const uint64_t bases[] = {
+		0, 1 << 16, (1 << 20) - 70, (1 << 27) + 4095, 1ULL << 36, (1ULL << 40) - WINDOW
+	};
+	static const uint64_t spans[] = { 1, 64, 4096, WINDOW };
+	static bool private[ARRAY_LEN(bases)][WINDOW];
+	int vm = create_vm();
+	uint64_t from, nr, i, sum;
+	size_t round, k;
+	bool to;
+
+	srand(12);
+	for (round = 0; round < 16; round++) {
+		for (i = 0; i < 24; i++) {
+			k = round < ARRAY_LEN(spans) ? 0 : below(ARRAY_LEN(bases));
+			from = below(round < ARRAY_LEN(spans) ? spans[round] : WINDOW);
+			nr = 1 + below(below(3) ? 100 : 9000);
+			if (round < ARRAY_LEN(spans) && nr > spans[round] - from)
+				nr = spans[round] - from;
+			if (nr > WINDOW - from)
+				nr = WINDOW - from;
+			/* In the end nothing is left, node by node. */
+			to = round < 12 ? below(3) != 0 : below(4) == 0;
+			if (kvm_convert(vm, (bases[k] + from) * KVM_PAGE, nr * KVM_PAGE,
+					to ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0))
+				give_up("convert");
+			set(&private[k][0], from, nr, to);
+		}
+		for (sum = k = 0; k < ARRAY_LEN(bases); k++) {
+			for (i = 0; i < WINDOW; i++)
+				sum += private[k][i];
+		}
+		if (round % 5)
+			look(check_private, &sum);
+		else
+			look_twice(check_private, &sum);
+	}
+	close(vm);
+}
+
 /* --- an end that nobody saw --- */
 
 /* The map of that name of the gmemtop that runs: it is the newest. */
@@ -393,10 +450,12 @@ static void test_other(void)
 	stop(&small);
 }
 
+/* private is behind unseen-end: the maps of what it starts stay for a while, and are newer. */
 static const struct test_case cases[] = {
 	{ "waste", test_waste, PRIVATE },	    { "twice", test_twice, PRIVATE },
 	{ "no-waste", test_no_waste, BIND },	    { "heat", test_heat, PRIVATE },
 	{ "unseen-end", test_unseen_end, NOTHING }, { "other", test_other, NOTHING },
+	{ "private", test_private, PRIVATE },
 };
 
 int main(int argc, char **argv)
