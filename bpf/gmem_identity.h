@@ -11,6 +11,19 @@
 
 #include "gmem_identify.h"
 
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct file_system_type {
+	const char *name;
+};
+
+struct super_block___identity {
+	struct user_namespace *s_user_ns;
+	struct file_system_type *s_type;
+};
+
+#pragma clang attribute pop
+
 /* The kernel's struct fsverity_digest. */
 struct verity_digest {
 	__u16 algorithm;
@@ -82,10 +95,23 @@ static __noinline bool is_in_user_namespace(struct task_struct *task)
 	return !own || !owner || BPF_CORE_READ(own, level) || BPF_CORE_READ(owner, level);
 }
 
-/* Does the file that a task runs say what the task does? */
-static __always_inline bool file_identifies(struct task_struct *task)
+/*
+ * Numbers and generations of files are what the file system says. What FUSE says is up to a
+ * process, and what is mounted in a user namespace to whoever made that.
+ */
+static __noinline bool is_made_up(struct file *file)
 {
-	return !is_in_user_namespace(task) && !is_answered(task);
+	struct super_block___identity *sb = (void *)BPF_CORE_READ(file, f_inode, i_sb);
+	char type[5] = ""; /* how it begins: fuse, fuseblk */
+
+	bpf_probe_read_kernel_str(type, sizeof(type), BPF_CORE_READ(sb, s_type, name));
+	return BPF_CORE_READ(sb, s_user_ns, level) || !bpf_strncmp(type, sizeof(type), "fuse");
+}
+
+/* Does the file that a task runs say what the task does? */
+static __always_inline bool file_identifies(struct task_struct *task, struct file *file)
+{
+	return !is_in_user_namespace(task) && !is_answered(task) && !is_made_up(file);
 }
 
 /*
@@ -112,7 +138,7 @@ int BPF_PROG(tag_exec, struct linux_binprm *bprm)
 	__builtin_memset(&tag->exe, 0, sizeof(tag->exe));
 	__builtin_memset(&tag->verity, 0, sizeof(tag->verity));
 	/* Who shares its fs_struct says where its relative paths lead. */
-	if (bprm->unsafe & LSM_UNSAFE_SHARE || !file_identifies(task))
+	if (bprm->unsafe & LSM_UNSAFE_SHARE || !file_identifies(task, file))
 		return 0;
 	identify(&tag->exe, file->f_inode);
 	identify_by_digest(tag, file);
@@ -161,7 +187,7 @@ int tag_existing(struct bpf_iter__task *ctx)
 		return 0;
 	__builtin_memset(tag, 0, sizeof(*tag));
 	tag->vm_type = GMEM_TYPE_unknown;
-	if (file_identifies(task))
+	if (file_identifies(task, file))
 		identify(&tag->exe, BPF_CORE_READ(file, f_inode));
 	if (BPF_CORE_READ(mm, exe_file) != file || BPF_CORE_READ(t, mm) != mm)
 		return 0;

@@ -175,6 +175,7 @@ struct bypass_case {
 	X(plain)          \
 	X(identity)       \
 	X(identity_files) \
+	X(identity_fuse)  \
 	X(supervised)     \
 	X(guards)         \
 	X(harmless)       \
@@ -344,6 +345,8 @@ int copy_file(const char *from, const char *to);
 int run_program(const char *cmd);
 /* Move this process to the cgroup that is at @dir. As write_file(). */
 int enter_cgroup(const char *dir);
+/* Into a user namespace, as root of it, and a mount namespace. Return: 0 or ENDED_BROKEN. */
+int own_mounts(void);
 
 /* --- policies and counters --- */
 

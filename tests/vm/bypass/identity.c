@@ -160,17 +160,6 @@ static int spoof(int peer)
 
 /* --- 80: user and mount namespaces: another loader, other libraries at the same paths --- */
 
-static int own_mounts(void)
-{
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS))
-		return broken("unshare");
-	if (write_file("/proc/self/setgroups", "deny", 0) ||
-	    write_file("/proc/self/uid_map", "0 0 1", 0) ||
-	    write_file("/proc/self/gid_map", "0 0 1", 0))
-		return broken("uid_map");
-	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ? broken("MS_PRIVATE") : 0;
-}
-
 static int with_own_loader(int peer)
 {
 	char loader[256];

@@ -3,10 +3,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,4 +64,18 @@ int enter_cgroup(const char *dir)
 
 	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
 	return write_file(path, "0", 0);
+}
+
+int own_mounts(void)
+{
+	char map[32];
+	uid_t uid = geteuid();
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS))
+		return broken("unshare");
+	snprintf(map, sizeof(map), "0 %u 1", uid);
+	if (write_file("/proc/self/setgroups", "deny", 0) ||
+	    write_file("/proc/self/uid_map", map, 0) || write_file("/proc/self/gid_map", map, 0))
+		return broken("uid_map");
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ? broken("MS_PRIVATE") : 0;
 }
