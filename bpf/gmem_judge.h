@@ -11,6 +11,9 @@
 
 #include <asm-generic/errno-base.h>
 
+/* The compiler does not make two places of the one where it is called, see ask_rules(). */
+#define ONE_PLACE __attribute__((noduplicate))
+
 /* A request and what else the decision needs. */
 struct question {
 	struct gmem_request r;
@@ -45,11 +48,16 @@ static __always_inline __u32 flags_class(__u64 flags)
 	return flags < GMEM_FLAGS_KNOWN ? flags : GMEM_FLAGS_foreign;
 }
 
-static __noinline int read_instance(struct question *q)
+/* These are not static, see gmem_subject.h. */
+
+__noinline int read_instance(struct question *q)
 {
-	struct file *file = q->file;
+	struct file *file;
 	struct inode *inode;
 
+	if (!q)
+		return 0;
+	file = q->file;
 	if (!file)
 		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
@@ -65,20 +73,26 @@ static __noinline int read_instance(struct question *q)
 }
 
 /* Neither ever changes: reading them here is as good as anywhere. */
-static __noinline int read_flags(struct question *q)
+__noinline int read_flags(struct question *q)
 {
-	struct file *file = q->file;
+	struct file *file;
 
+	if (!q)
+		return 0;
+	file = q->file;
 	if (file && !q->vm && knows_kvm && q->r.op != GMEM_DO_convert)
 		q->r.flags = flags_class(flags_of(BPF_CORE_READ(file, f_inode)));
 	return 0;
 }
 
-static __noinline int read_type(struct question *q)
+__noinline int read_type(struct question *q)
 {
-	struct file *file = q->file;
+	struct file *file;
 	struct gmem_tag *tag;
 
+	if (!q)
+		return 0;
+	file = q->file;
 	if (q->r.type != GMEM_TYPE_unknown)
 		return 0;
 	if (q->fresh) {
@@ -98,7 +112,7 @@ static __noinline int read_type(struct question *q)
 	return 0;
 }
 
-static __noinline int is_older(const struct question *q)
+static __always_inline int is_older(const struct question *q)
 {
 	struct gmem_older_key key = { .ino = q->ino, .dev = q->dev };
 
@@ -132,8 +146,8 @@ static __always_inline __u64 cgroup_of(struct task_struct *task, bool other)
 	return other ? BPF_CORE_READ(t, cgroups, dfl_cgrp, kn, id) : bpf_get_current_cgroup_id();
 }
 
-static __noinline int tell(const struct gmem_decision *d, __u32 verdict, __u64 word,
-			   struct task_struct *task, struct question *q)
+ONE_PLACE static __noinline int tell(const struct gmem_decision *d, __u32 verdict, __u64 word,
+				     struct task_struct *task, struct question *q)
 {
 	struct gmem_journal *log;
 	struct gmem_denial *e;
@@ -210,7 +224,6 @@ static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word,
 {
 	__u64 generation = GMEM_ACTIVE_GENERATION(word), cgroup = bpf_get_current_cgroup_id();
 	__u32 uid = euid_of(task, false);
-	struct subject subject;
 	struct gmem_tag *tag;
 
 	tag = bpf_task_storage_get(&tags, task, NULL, 0);
@@ -219,13 +232,7 @@ static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word,
 	if (tag->generation == generation && tag->cgroup == cgroup && tag->uid == uid)
 		return tag;
 	tag->generation = 0;
-	subject = (struct subject){ .slot = GMEM_ACTIVE_SLOT(word),
-				    .uid = uid,
-				    .cgroup = cgroup,
-				    .tag = tag,
-				    .task = task,
-				    .work = &tag->work };
-	if (resolve(&subject))
+	if (resolve(tag, &tag->work, GMEM_ACTIVE_SLOT(word), uid, cgroup_at(task)))
 		return NULL;
 	GMEM_UNROLL
 	for (int i = 0; i < GMEM_DO_MAX; i++)
@@ -237,12 +244,24 @@ static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word,
 	return tag;
 }
 
-/*
- * The matcher. Not static: such a function the kernel's verifier looks at once, whatever calls it,
- * and it makes up most of what there is to be looked at.
- */
-__noinline int decide(__u32 slot, const struct gmem_head *head, const struct gmem_set *mine,
-		      const struct gmem_request *r, struct gmem_decision *d)
+/* The rules for another task: in its tag nothing may be written from here. */
+static __noinline struct gmem_set *rules_of_other(struct task_struct *task, __u32 slot)
+{
+	struct gmem_work *work;
+	struct gmem_tag *tag;
+
+	tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	work = bpf_task_storage_get(&others, bpf_get_current_task_btf(), NULL,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!tag || !work || resolve(tag, work, slot, euid_of(task, true), cgroup_at(task)))
+		return NULL;
+	return &work->mine;
+}
+
+/* The matcher, and most of what there is to be looked at by the verifier: not static, see there. */
+ONE_PLACE __noinline int decide(__u32 slot, const struct gmem_head *head,
+				const struct gmem_set *mine, const struct gmem_request *r,
+				struct gmem_decision *d)
 {
 	if (!head || !mine || !r || !d)
 		return -1;
@@ -250,66 +269,17 @@ __noinline int decide(__u32 slot, const struct gmem_head *head, const struct gme
 	return 0;
 }
 
-/* Without knowing who asks: what denies everybody denies, and what allows does not. */
-static __noinline int decide_for_nobody(const struct gmem_head *head, __u32 slot,
-					const struct gmem_request *r, struct gmem_decision *d)
+static __always_inline void remember(struct gmem_seen *seen, const struct gmem_decision *d,
+				     __u32 kind)
 {
-	const struct gmem_set *any = gmem_set(pool_of(slot), GMEM_POOL_ANY);
-
-	*d = gmem_broken();
-	if (any)
-		decide(slot, head, any, r, d);
-	if (!d->deny) {
-		d->deny = 1;
-		d->rule = GMEM_RULE_BROKEN;
-	}
-	return 0;
+	seen->rule = d->rule | (d->deny ? GMEM_SEEN_DENY : 0);
+	seen->trial = d->trial == GMEM_RULE_NONE ? GMEM_SEEN_NONE
+						 : d->trial | (d->trial_deny ? GMEM_SEEN_DENY : 0);
+	seen->kind = d->rule == GMEM_RULE_BROKEN ? GMEM_KIND_MAX : kind;
 }
 
-/* On behalf of another task: in its tag nothing may be written from here. */
-static __noinline int decide_for_other(const struct gmem_head *head, struct task_struct *task,
-				       __u32 slot, const struct gmem_request *r,
-				       struct gmem_decision *d)
+static __always_inline void recall(const struct gmem_seen *seen, struct gmem_decision *d)
 {
-	struct subject subject = { .slot = slot,
-				   .uid = euid_of(task, true),
-				   .cgroup = cgroup_of(task, true),
-				   .task = task };
-
-	subject.tag = bpf_task_storage_get(&tags, task, NULL, 0);
-	subject.work = bpf_task_storage_get(&others, bpf_get_current_task_btf(), NULL,
-					    BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!subject.tag || !subject.work || resolve(&subject))
-		return decide_for_nobody(head, slot, r, d);
-	return decide(slot, head, &subject.work->mine, r, d);
-}
-
-static __noinline int decide_for_current(const struct gmem_head *head, struct task_struct *task,
-					 __u64 word, const struct gmem_request *r,
-					 struct gmem_decision *d)
-{
-	__u32 slot = GMEM_ACTIVE_SLOT(word), op = r->op, kind;
-	const struct gmem_slot *how = bpf_map_lookup_elem(&slots, &slot);
-	struct gmem_tag *tag = own_tag(task, word, how);
-	struct gmem_seen *seen;
-
-	if (!tag || op >= GMEM_DO_MAX)
-		return decide_for_nobody(head, slot, r, d);
-	if ((head->by[0] | head->by[1] | head->by[2]) >> op & 1) {
-		decide(slot, head, &tag->work.mine, r, d);
-		return 0;
-	}
-	kind = gmem_kind(r);
-	seen = &tag->seen[op];
-	if (seen->kind != kind) {
-		decide(slot, head, &tag->work.mine, r, d);
-		seen->rule = d->rule | (d->deny ? GMEM_SEEN_DENY : 0);
-		seen->trial = d->trial == GMEM_RULE_NONE
-				      ? GMEM_SEEN_NONE
-				      : d->trial | (d->trial_deny ? GMEM_SEEN_DENY : 0);
-		seen->kind = d->rule == GMEM_RULE_BROKEN ? GMEM_KIND_MAX : kind;
-		return 0;
-	}
 	d->rule = seen->rule & ~GMEM_SEEN_DENY;
 	d->deny = !!(seen->rule & GMEM_SEEN_DENY);
 	d->trial = GMEM_RULE_NONE;
@@ -318,7 +288,80 @@ static __noinline int decide_for_current(const struct gmem_head *head, struct ta
 		d->trial = seen->trial & ~GMEM_SEEN_DENY;
 		d->trial_deny = !!(seen->trial & GMEM_SEEN_DENY);
 	}
-	return 0;
+}
+
+/*
+ * What the rules say. decide() has one place where it is called: each one more, with memory on a
+ * stack, has the verifier of newer kernels follow it once more, for every way to that place.
+ */
+static __always_inline void ask_rules(const struct gmem_head *head, const struct gmem_slot *how,
+				      struct task_struct *task, __u64 word, struct question *q,
+				      struct gmem_decision *d)
+{
+	__u32 slot = GMEM_ACTIVE_SLOT(word), op = q->r.op, kind = GMEM_KIND_MAX;
+	const struct gmem_set *mine = NULL;
+	struct gmem_seen *seen = NULL;
+	struct gmem_tag *tag;
+	bool known;
+
+	if (op >= GMEM_DO_MAX)
+		return;
+	if (task && q->other && !q->nobody) {
+		mine = rules_of_other(task, slot);
+	} else if (task && !q->nobody) {
+		tag = own_tag(task, word, how);
+		if (tag) {
+			mine = &tag->work.mine;
+			if (!((head->by[0] | head->by[1] | head->by[2]) >> op & 1)) {
+				kind = gmem_index_of_kind(&q->r) - GMEM_POOL_KIND;
+				seen = &tag->seen[op];
+			}
+		}
+	}
+	if (seen && seen->kind == kind) {
+		recall(seen, d);
+		return;
+	}
+	known = mine;
+	if (!mine)
+		mine = gmem_set(pool_of(slot), GMEM_POOL_ANY);
+	if (mine)
+		decide(slot, head, mine, &q->r, d);
+	if (seen)
+		remember(seen, d, kind);
+	/* Who asks is not known: what denies everybody denies, and what allows does not. */
+	if (!known && !d->deny) {
+		d->deny = 1;
+		d->rule = GMEM_RULE_BROKEN;
+	}
+}
+
+/*
+ * An instance that is made while the programs are there and no policy is: the first one is being
+ * loaded. It is as old as those that were there before, unless the policy has come meanwhile: then
+ * that decides. Who loads looks whether any are noted after filling a slot and before putting it in
+ * force: either it sees this note, or its slot is marked here, or the policy is seen.
+ *
+ * Return: the word of `active` after that.
+ */
+static __noinline __u64 note_early(__u64 ino, __u32 dev)
+{
+	struct gmem_older_key key = { .ino = ino, .dev = dev };
+	__u64 *active_word;
+	__u32 one = 1, slot;
+	struct gmem_slot *how;
+
+	bpf_map_update_elem(&older, &key, &one, BPF_ANY);
+	for (slot = 0; slot < GMEM_SLOTS; slot++) {
+		__u32 at = slot;
+
+		how = bpf_map_lookup_elem(&slots, &at);
+		if (how)
+			__sync_lock_test_and_set(&how->older, 1);
+	}
+	slot = 0;
+	active_word = bpf_map_lookup_elem(&active, &slot);
+	return active_word ? *(volatile __u64 *)active_word : 0;
 }
 
 /**
@@ -340,67 +383,43 @@ static __noinline int judge_anew(struct task_struct *task, struct question *q)
 	if (!active_word || !q)
 		return 0;
 	word = *(volatile __u64 *)active_word;
+	if (!word && q->fresh)
+		word = note_early(q->ino, q->dev);
 	if (!word)
 		return 0;
 	slot = GMEM_ACTIVE_SLOT(word);
 	how = bpf_map_lookup_elem(&slots, &slot);
 	head = bpf_map_lookup_elem(&heads, &slot);
 	if (!how || !head)
-		return settle(&d, word, task, q);
+		goto out;
 	if (q->strict && !how->strict)
 		return 0;
 	read_instance(q);
-	if (*(volatile __u64 *)&head->generation == GMEM_ACTIVE_GENERATION(word)) {
-		if (how->by_flags >> (q->r.op & 31) & 1)
-			read_flags(q);
-		if (how->by_type >> (q->r.op & 31) & 1)
-			read_type(q);
-		if (how->older && is_older(q))
-			d.rule = GMEM_RULE_UNKNOWN;
-		else if (q->nobody || !task)
-			decide_for_nobody(head, slot, &q->r, &d);
-		else if (q->other)
-			decide_for_other(head, task, slot, &q->r, &d);
-		else
-			decide_for_current(head, task, word, &q->r, &d);
-		/* Replaced meanwhile, and its slot filled again: then it decided nothing. */
-		barrier();
-		if (*(volatile __u64 *)&head->generation != GMEM_ACTIVE_GENERATION(word))
-			d = gmem_broken();
-	}
+	if (*(volatile __u64 *)&head->generation != GMEM_ACTIVE_GENERATION(word))
+		goto out;
+	if (how->by_flags >> (q->r.op & 31) & 1)
+		read_flags(q);
+	if (how->by_type >> (q->r.op & 31) & 1)
+		read_type(q);
+	if (how->older && is_older(q))
+		d.rule = GMEM_RULE_UNKNOWN;
+	else
+		ask_rules(head, how, task, word, q, &d);
+	/* Replaced meanwhile, and its slot filled again: then it decided nothing. */
+	barrier();
+	if (*(volatile __u64 *)&head->generation != GMEM_ACTIVE_GENERATION(word))
+		d = gmem_broken();
+out:
 	return settle(&d, word, task, q);
 }
 
-/*
- * An instance that is made while the programs are there and no policy is: the first one is being
- * loaded. It is as old as those that were there before, unless the policy has come meanwhile: then
- * that decides. Who loads looks whether any are noted after filling a slot and before putting it in
- * force: either it sees this note, or its slot is marked here, or the policy is seen.
- */
-static __noinline int note_early(struct task_struct *task, struct question *q)
+/* Was it decided before, for the same task as the same, and with nothing to tell? */
+static __always_inline bool judged_before(const struct gmem_tag *tag, const struct gmem_seen *seen,
+					  struct task_struct *task, const struct question *q)
 {
-	struct gmem_older_key key = {};
-	__u64 *active_word;
-	__u32 one = 1, slot;
-	struct gmem_slot *how;
-
-	if (!q)
-		return 0;
-	key.ino = q->ino;
-	key.dev = q->dev;
-	bpf_map_update_elem(&older, &key, &one, BPF_ANY);
-	for (slot = 0; slot < GMEM_SLOTS; slot++) {
-		__u32 at = slot;
-
-		how = bpf_map_lookup_elem(&slots, &at);
-		if (how)
-			__sync_lock_test_and_set(&how->older, 1);
-	}
-	slot = 0;
-	active_word = bpf_map_lookup_elem(&active, &slot);
-	if (!active_word || !*(volatile __u64 *)active_word)
-		return 0;
-	return judge_anew(task, q);
+	return seen->kind == gmem_kind(&q->r) && !(seen->rule & GMEM_SEEN_DENY) &&
+	       seen->trial == GMEM_SEEN_NONE && tag->uid == euid_of(task, false) &&
+	       tag->cgroup == bpf_get_current_cgroup_id();
 }
 
 /*
@@ -420,20 +439,19 @@ static __always_inline int judge(struct question *q)
 	if (!active_word)
 		return 0;
 	word = *(volatile __u64 *)active_word;
-	if (!word)
-		return q->fresh ? note_early(task, q) : 0;
-	tag = bpf_task_storage_get(&tags, task, NULL, 0);
-	if (!tag || tag->generation != GMEM_ACTIVE_GENERATION(word) || !(tag->plain >> op & 1))
-		return judge_anew(task, q);
-	seen = &tag->seen[op];
-	if (seen->kind != gmem_kind(&q->r) || seen->rule & GMEM_SEEN_DENY ||
-	    seen->trial != GMEM_SEEN_NONE || tag->uid != euid_of(task, false) ||
-	    tag->cgroup != bpf_get_current_cgroup_id())
-		return judge_anew(task, q);
-	count(&rule_hits, GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX + seen->rule,
-	      GMEM_VERDICT_allowed);
-	count(&op_hits, op, GMEM_VERDICT_allowed);
-	return 0;
+	if (!word && !q->fresh)
+		return 0;
+	tag = word ? bpf_task_storage_get(&tags, task, NULL, 0) : NULL;
+	if (tag && tag->generation == GMEM_ACTIVE_GENERATION(word) && tag->plain >> op & 1) {
+		seen = &tag->seen[op];
+		if (judged_before(tag, seen, task, q)) {
+			count(&rule_hits, GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX + seen->rule,
+			      GMEM_VERDICT_allowed);
+			count(&op_hits, op, GMEM_VERDICT_allowed);
+			return 0;
+		}
+	}
+	return judge_anew(task, q);
 }
 
 #endif /* GMEM_JUDGE_H */

@@ -20,7 +20,6 @@ static __noinline bool is_manager(__u64 word)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	const struct gmem_head *head;
-	struct subject subject;
 	struct gmem_tag *tag;
 	struct gmem_work *work;
 	__u32 slot = GMEM_ACTIVE_SLOT(word), manager;
@@ -33,13 +32,7 @@ static __noinline bool is_manager(__u64 word)
 	manager = head->manager - 1;
 	if (manager >= GMEM_MAX_SUBJECTS)
 		return false;
-	subject = (struct subject){ .slot = slot,
-				    .uid = euid_of(task, false),
-				    .cgroup = bpf_get_current_cgroup_id(),
-				    .tag = tag,
-				    .task = task,
-				    .work = work };
-	if (find_subjects(&subject) ||
+	if (find_subjects(tag, work, slot, euid_of(task, false), cgroup_at(task)) ||
 	    !(work->subjects.w[manager / 64 & (GMEM_SET_WORDS - 1)] >> manager % 64 & 1))
 		return false;
 	/* Replaced meanwhile: then it was another policy's subject. */
@@ -324,38 +317,42 @@ static long ascend(__u32 i, struct ascent *a)
  * Does what happens below a mount happen below one of those on the way too? That is so for the
  * mount itself, for its peers, and for those that are slaves of these, directly or not. It is asked
  * of the mounts as they are now: propagation can be changed without a hook (mount_setattr).
+ *
+ * Not static, nor is the next one, see gmem_subject.h; hence a mount is a number.
  */
-static __noinline bool reaches_way(const struct gmem_lock *lock, struct mount *mount)
+__noinline int reaches_way(const struct gmem_lock *lock, __u64 number)
 {
+	struct mount *mount = (struct mount *)number;
 	struct ascent a = {};
 	__u64 at;
 	int i;
 
 	if (!lock)
-		return false;
+		return 0;
 	a.group = BPF_CORE_READ(mount, mnt_group_id);
 	for (i = 0; i < GMEM_LOCK_MOUNTS && i < lock->nr_mounts; i++) {
 		at = lock->mounts[i & (GMEM_LOCK_MOUNTS - 1)];
-		if (at == (__u64)mount)
-			return true;
+		if (at == number)
+			return 1;
 		if (!a.group)
 			continue;
 		a.at = (struct mount *)at;
 		a.done = 0;
 		bpf_loop(MAX_MASTERS, ascend, &a, 0);
 		if (a.found || !a.done)
-			return true;
+			return 1;
 	}
-	return false;
+	return 0;
 }
 
 /* Would the end of this mount be one of a mount on the way? */
-static __noinline bool ends_way(const struct gmem_lock *lock, struct mount *mount)
+__noinline int ends_way(const struct gmem_lock *lock, __u64 number)
 {
+	struct mount *mount = (struct mount *)number;
 	struct inode *inode = BPF_CORE_READ(mount, mnt_mountpoint, d_inode);
 
 	return inode_kept(GMEM_LOCKED_way, inode) &&
-	       reaches_way(lock, BPF_CORE_READ(mount, mnt_parent));
+	       reaches_way(lock, (__u64)BPF_CORE_READ(mount, mnt_parent));
 }
 
 /* The way through a tree of mounts, as the kernel's next_mnt() goes it. */
@@ -403,7 +400,7 @@ static long walk_step(__u32 i, struct walk *w)
 		return 1;
 	w->up = 0;
 	w->at = by_child(next);
-	if (!ends_way(w->lock, w->at))
+	if (!ends_way(w->lock, (__u64)w->at))
 		return 0;
 	w->found = 1;
 	return 1;
@@ -442,16 +439,20 @@ static __always_inline bool in_own_namespace(const struct gmem_lock *lock)
 static __always_inline bool hides_way(const struct gmem_lock *lock, struct path___lock *path)
 {
 	return inode_kept(GMEM_LOCKED_way, BPF_CORE_READ(path, dentry, d_inode)) &&
-	       reaches_way(lock, mount_of(BPF_CORE_READ(path, mnt)));
+	       reaches_way(lock, (__u64)mount_of(BPF_CORE_READ(path, mnt)));
 }
 
 SEC("?lsm/sb_umount")
 int BPF_PROG(lock_umount, struct vfsmount *mnt, int flags)
 {
 	const struct gmem_lock *lock = lock_held();
-	struct mount *mount = mount_of(mnt);
+	struct mount *mount;
+	__u64 number = 0;
 
-	if (!lock || !(is_on_way(lock, mount) || ends_way(lock, mount) ||
+	/* As a number: a pointer that the verifier knows must not be made one. */
+	bpf_get_func_arg(ctx, 0, &number);
+	mount = mount_of((struct vfsmount *)number);
+	if (!lock || !(is_on_way(lock, mount) || ends_way(lock, (__u64)mount) ||
 		       (flags & MNT_DETACH && tree_ends_way(lock, mount))))
 		return 0;
 	return lock_refuse((__u64)BPF_CORE_READ(mount, mnt_mountpoint, d_inode, i_ino));
@@ -509,7 +510,7 @@ int BPF_PROG(lock_move, const struct path *from_path, const struct path *to_path
 	mount = mount_of(BPF_CORE_READ(from, mnt));
 	if (!is_on_way(lock, mount) && !hides_way(lock, to) &&
 	    !(BPF_CORE_READ(to, mnt, mnt_root) == BPF_CORE_READ(to, dentry) &&
-	      reaches_way(lock, mount)))
+	      reaches_way(lock, (__u64)mount)))
 		return 0;
 	return lock_refuse(BPF_CORE_READ(to, dentry, d_inode, i_ino));
 }

@@ -7,6 +7,10 @@
  *
  * the set of that number in the pool of a slot, or NULL. Every path that lacks something ends in a
  * denial by GMEM_RULE_BROKEN.
+ *
+ * And GMEM_APART, if there is a verifier: functions of their own and not static, so that it looks
+ * at them once, and then has one way to follow with an answer that it knows nothing of, instead of
+ * one for each answer.
  */
 #ifndef GMEM_MATCH_H
 #define GMEM_MATCH_H
@@ -17,10 +21,16 @@
 #define __always_inline inline __attribute__((always_inline))
 #endif
 
+#ifndef GMEM_APART
+#define GMEM_APART static inline
+#endif
+
 #ifdef __clang__
 #define GMEM_UNROLL _Pragma("unroll")
+#define GMEM_ROLLED _Pragma("clang loop unroll(disable) vectorize(disable)")
 #else
 #define GMEM_UNROLL
+#define GMEM_ROLLED
 #endif
 
 /*
@@ -84,10 +94,25 @@ static __always_inline __u32 gmem_interval(const __u64 *bounds, __u64 value)
 {
 	__u32 at = 0;
 
-	GMEM_UNROLL
+	GMEM_ROLLED
 	for (__u32 step = (GMEM_MAX_BOUNDS + 1) / 2; step; step /= 2)
 		at += step * gmem_not_above(bounds[(at + step - 1) & GMEM_MAX_BOUNDS], value);
 	return at & GMEM_MAX_BOUNDS;
+}
+
+GMEM_APART __u32 gmem_index_of_kind(const struct gmem_request *r)
+{
+	return GMEM_POOL_KIND + (r ? gmem_kind(r) : GMEM_KIND_MAX);
+}
+
+/* The set of the rules that do not mind the value, or those whose bounds it is within. */
+GMEM_APART __u32 gmem_index_by(const struct gmem_head *head, __u32 op, __u32 dimension, __u64 value,
+			       __u32 otherwise)
+{
+	if (!head || dimension >= GMEM_BY_MAX || !(head->by[dimension] >> (op & 31) & 1))
+		return otherwise;
+	return GMEM_POOL_INTERVAL + dimension * (GMEM_MAX_BOUNDS + 1) +
+	       gmem_interval(head->bounds[dimension], value);
 }
 
 static __always_inline struct gmem_decision gmem_broken(void)
@@ -114,26 +139,23 @@ static __always_inline struct gmem_decision gmem_decide(const struct gmem_head *
 							const struct gmem_request *r)
 {
 	struct gmem_decision d = { .trial = GMEM_RULE_NONE };
-	const struct gmem_set *kind = gmem_set(pool, GMEM_POOL_KIND + gmem_kind(r));
+	__u32 at, bit, op = r->op & 31, index = gmem_index_of_kind(r);
+	const struct gmem_set *kind = gmem_set(pool, index);
 	const struct gmem_set *deny = gmem_set(pool, GMEM_POOL_DENY);
 	const struct gmem_set *trial = gmem_set(pool, GMEM_POOL_TRIAL);
-	const struct gmem_set *by[GMEM_BY_MAX] = { kind, kind, kind };
+	const struct gmem_set *by[GMEM_BY_MAX];
 	const __u64 value[GMEM_BY_MAX] = { r->size, r->start, r->end };
 	__u64 decides = 0, tries = 0; /* words in which there is a rule that matches: bits */
-	__u32 at, bit, op = r->op & 31;
 
 	if (!kind || !deny || !trial || r->op >= GMEM_DO_MAX)
 		return gmem_broken();
 	GMEM_UNROLL
 	for (int i = 0; i < GMEM_BY_MAX; i++) {
-		if (!(head->by[i] >> op & 1))
-			continue;
-		by[i] = gmem_set(pool, GMEM_POOL_INTERVAL + i * (GMEM_MAX_BOUNDS + 1) +
-					       gmem_interval(head->bounds[i], value[i]));
+		by[i] = gmem_set(pool, gmem_index_by(head, op, i, value[i], index));
 		if (!by[i])
 			return gmem_broken();
 	}
-	GMEM_UNROLL
+	GMEM_ROLLED
 	for (int i = 0; i < GMEM_SET_WORDS; i++) {
 		__u64 w = GMEM_MATCHING(i);
 

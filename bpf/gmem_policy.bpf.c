@@ -237,14 +237,10 @@ int BPF_PROG(fault, struct vm_area_struct *vma, unsigned long pgoff, unsigned in
 	pid = BPF_CORE_READ(mm, owner, pid);
 	if (has_task_from_pid && pid)
 		owner = bpf_task_from_pid(pid);
-	if (!owner) {
-		q.nobody = 1;
-		return judge_anew(NULL, &q);
-	}
-	if (BPF_CORE_READ((struct task_struct___policy *)owner, mm) != mm)
-		q.nobody = 1;
+	q.nobody = !owner || BPF_CORE_READ((struct task_struct___policy *)owner, mm) != mm;
 	ret = judge_anew(owner, &q);
-	bpf_task_release(owner);
+	if (owner)
+		bpf_task_release(owner);
 	return ret;
 }
 

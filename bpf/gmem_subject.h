@@ -19,16 +19,8 @@ static __always_inline const struct gmem_set *gmem_set(const void *of, __u32 ind
 	return bpf_map_lookup_elem(&pool, &at);
 }
 
+#define GMEM_APART __noinline
 #include "gmem_match.h"
-
-struct subject {
-	__u32 slot;
-	__u32 uid;
-	__u64 cgroup; /* its id */
-	const struct gmem_tag *tag;
-	struct task_struct *task;
-	struct gmem_work *work; /* the result, in work->mine */
-};
 
 /* The way through the subjects that a task is, to the rules that are for it. */
 struct collect {
@@ -56,7 +48,7 @@ static long collect_rules(__u32 i, struct collect *c)
 		c->broken = 1;
 		return 1;
 	}
-	GMEM_UNROLL
+	GMEM_ROLLED
 	for (int k = 0; k < GMEM_SET_WORDS; k++)
 		work->mine.w[k] |= rules->w[k];
 	return 0;
@@ -99,12 +91,9 @@ static long climb_step(__u32 i, struct climb *c)
 /* cgroups can be nested without an end: all the way, so that nobody hides in the depth. */
 #define MAX_CGROUP_DEPTH (1 << 20)
 
-static __always_inline int class_of_cgroup(const struct subject *s, __u32 *class)
+static __always_inline int class_of_cgroup(__u32 slot, struct cgroup *from, __u32 *class)
 {
-	struct task_struct___policy *task = (void *)s->task;
-	/* In a variable of its own: what BPF_CORE_READ() is given it takes for the kernel's. */
-	struct cgroup *from = BPF_CORE_READ(task, cgroups, dfl_cgrp);
-	struct climb climb = { .slot = s->slot, .from = from };
+	struct climb climb = { .slot = slot, .from = from };
 
 	climb.level = BPF_CORE_READ(from, level);
 	bpf_loop(MAX_CGROUP_DEPTH, climb_step, &climb, 0);
@@ -112,9 +101,9 @@ static __always_inline int class_of_cgroup(const struct subject *s, __u32 *class
 	return climb.broken || (!climb.class && climb.level >= 0) ? -1 : 0;
 }
 
-static __always_inline __u32 class_of_uid(const struct subject *s)
+static __always_inline __u32 class_of_uid(__u32 slot, __u32 uid)
 {
-	struct gmem_uid_key key = { .slot = s->slot, .uid = s->uid };
+	struct gmem_uid_key key = { .slot = slot, .uid = uid };
 	const __u32 *class = bpf_map_lookup_elem(&uids, &key);
 
 	return class ? *class : 0;
@@ -141,48 +130,63 @@ static __always_inline const struct gmem_set *class_set(__u32 slot, __u32 dimens
 			GMEM_POOL_CLASS + dimension * (GMEM_MAX_SUBJECTS + 1) + class);
 }
 
+/*
+ * Not static: such a function the kernel's verifier looks at once, however many ways lead to it.
+ * That is why the cgroup, which it could not be told the type of, comes as a number.
+ */
+
 /**
- * find_subjects - which subjects a task is: into s->work->subjects; into mine the rules for any
+ * find_subjects - which subjects a task is: into work->subjects; into work->mine the rules for any
+ * @tag: the task's
+ * @uid: its effective user
+ * @from: the address of its cgroup, see cgroup_at()
  *
  * Return: 0, -1: something is missing.
  */
-static __always_inline int find_subjects(const struct subject *s)
+__noinline int find_subjects(const struct gmem_tag *tag, struct gmem_work *work, __u32 slot,
+			     __u32 uid, __u64 from)
 {
-	const struct gmem_set *exe, *verity, *uid, *cgroup, *any;
-	const struct gmem_tag *tag = s->tag;
-	struct gmem_work *work = s->work;
+	const struct gmem_set *exe, *verity, *mine, *cgroup, *any;
 	__u32 class = 0;
 
-	if (!tag || !work || class_of_cgroup(s, &class))
+	if (!tag || !work || class_of_cgroup(slot, (struct cgroup *)from, &class))
 		return -1;
-	cgroup = class_set(s->slot, GMEM_CLASS_cgroup, class);
-	uid = class_set(s->slot, GMEM_CLASS_uid, class_of_uid(s));
-	exe = class_set(s->slot, GMEM_CLASS_exe, class_of_exe(work, s->slot, &tag->exe));
-	verity = class_set(s->slot, GMEM_CLASS_exe, class_of_exe(work, s->slot, &tag->verity));
-	any = gmem_set(pool_of(s->slot), GMEM_POOL_ANY);
-	if (!exe || !verity || !uid || !cgroup || !any)
+	cgroup = class_set(slot, GMEM_CLASS_cgroup, class);
+	mine = class_set(slot, GMEM_CLASS_uid, class_of_uid(slot, uid));
+	exe = class_set(slot, GMEM_CLASS_exe, class_of_exe(work, slot, &tag->exe));
+	verity = class_set(slot, GMEM_CLASS_exe, class_of_exe(work, slot, &tag->verity));
+	any = gmem_set(pool_of(slot), GMEM_POOL_ANY);
+	if (!exe || !verity || !mine || !cgroup || !any)
 		return -1;
-	GMEM_UNROLL
+	GMEM_ROLLED
 	for (int k = 0; k < GMEM_SET_WORDS; k++) {
-		work->subjects.w[k] = (exe->w[k] | verity->w[k]) & uid->w[k] & cgroup->w[k];
+		work->subjects.w[k] = (exe->w[k] | verity->w[k]) & mine->w[k] & cgroup->w[k];
 		work->mine.w[k] = any->w[k];
 	}
 	return 0;
 }
 
 /**
- * resolve - which rules are for a task: into s->work->mine
+ * resolve - which rules are for a task: into work->mine
  *
- * Return: 0, -1: something is missing.
+ * The rest as find_subjects().
  */
-static __noinline int resolve(const struct subject *s)
+__noinline int resolve(const struct gmem_tag *tag, struct gmem_work *work, __u32 slot, __u32 uid,
+		       __u64 from)
 {
-	struct collect c = { .slot = s->slot, .work = s->work };
+	struct collect c = { .slot = slot, .work = work };
 
-	if (find_subjects(s))
+	if (!work || find_subjects(tag, work, slot, uid, from))
 		return -1;
 	bpf_loop(GMEM_MAX_SUBJECTS + GMEM_SET_WORDS, collect_rules, &c, 0);
 	return c.broken ? -1 : 0;
+}
+
+static __always_inline __u64 cgroup_at(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task;
+
+	return (__u64)BPF_CORE_READ(t, cgroups, dfl_cgrp);
 }
 
 #endif /* GMEM_SUBJECT_H */

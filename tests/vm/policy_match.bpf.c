@@ -57,16 +57,14 @@ int match(void *ctx)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct gmem_tag *tag = bpf_task_storage_get(&tags, task, NULL, 0);
 	const struct gmem_head *head;
-	struct subject subject;
-	__u32 at = slot;
+	__u32 at = slot, uid;
 
 	answered = 0;
 	head = bpf_map_lookup_elem(&heads, &at);
 	if (!tag || !head)
 		return 0;
-	subject = (struct subject){ .slot = at, .tag = tag, .task = task, .work = &tag->work };
-	subject.uid = BPF_CORE_READ((struct task_struct___policy *)task, cred, euid.val);
-	if (resolve(&subject))
+	uid = BPF_CORE_READ((struct task_struct___policy *)task, cred, euid.val);
+	if (resolve(tag, &tag->work, at, uid, cgroup_at(task)))
 		return 0;
 	decide(head, &tag->work.mine);
 	answered = 1;
