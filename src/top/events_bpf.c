@@ -122,6 +122,9 @@ static int load(struct stream *s, const struct stream_options *opts, bool attach
 	ret = check_offered(s, opts);
 	if (ret)
 		return ret;
+	ret = programs_take_over();
+	if (ret)
+		return ret;
 	s->skel = gmem_events_bpf__open();
 	if (!s->skel)
 		return -errno;

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 
 #include "../lib/json.h"
@@ -139,6 +140,7 @@ static const struct {
 /* Which targets of sources[] this kernel has: one bit per alternative. */
 struct found {
 	uint8_t hook[64][MAX_HOOKS];
+	uint32_t id[64][MAX_HOOKS][MAX_ALTERNATIVES];
 	uint32_t looks; /* a bit for each of looks[] */
 };
 
@@ -152,7 +154,8 @@ bool kvm_present(void)
 	return !access("/sys/module/kvm", F_OK);
 }
 
-static void note_name(struct found *found, bool tracepoint, const char *name)
+/* @id: of its type, of which there may be more than one: the first will do */
+static void note_name(struct found *found, bool tracepoint, const char *name, uint32_t id)
 {
 	const struct hook *hook;
 	unsigned int i, h, a;
@@ -163,25 +166,29 @@ static void note_name(struct found *found, bool tracepoint, const char *name)
 			if (is_tracepoint(hook) != tracepoint)
 				continue;
 			for (a = 0; a < MAX_ALTERNATIVES && hook->targets[a]; a++) {
-				if (!strcmp(hook->targets[a], name))
-					found->hook[i][h] |= (uint8_t)(1U << a);
+				if (strcmp(hook->targets[a], name))
+					continue;
+				if (!(found->hook[i][h] & 1U << a))
+					found->id[i][h][a] = id;
+				found->hook[i][h] |= (uint8_t)(1U << a);
 			}
 		}
 	}
 }
 
-static void note_type(struct found *found, const struct btf *btf, const struct btf_type *type)
+static void note_type(struct found *found, const struct btf *btf, uint32_t id)
 {
+	const struct btf_type *type = btf__type_by_id(btf, id);
 	const char *name = btf__name_by_offset(btf, type->name_off);
 
 	if (!name || strncmp(name, "kvm_", 4)) {
 		if (btf_is_typedef(type) && name &&
 		    !strncmp(name, TRACEPOINT_PREFIX, strlen(TRACEPOINT_PREFIX)))
-			note_name(found, true, name + strlen(TRACEPOINT_PREFIX));
+			note_name(found, true, name + strlen(TRACEPOINT_PREFIX), id);
 		return;
 	}
 	if (btf_is_func(type))
-		note_name(found, false, name);
+		note_name(found, false, name, id);
 }
 
 /* In the type information of the module or, where the kernel itself uses the type, of vmlinux. */
@@ -230,7 +237,7 @@ static void check_attachable(struct found *found)
 		if (end)
 			*end = '\0';
 		if (!strncmp(line, "kvm_", 4))
-			note_name(&traceable, false, line);
+			note_name(&traceable, false, line, 0);
 	}
 	fclose(list);
 	for (i = 0; i < nr_sources; i++) {
@@ -244,7 +251,7 @@ static void check_attachable(struct found *found)
 static void choose(struct features *features, const struct found *found, bool redundant)
 {
 	const struct source *source;
-	unsigned int i, h;
+	unsigned int i, h, a;
 	enum gmem_fact f;
 
 	for (f = 0; f < GMEM_FACT_MAX; f++)
@@ -267,15 +274,41 @@ static void choose(struct features *features, const struct found *found, bool re
 		}
 		if (h < MAX_HOOKS && source->hooks[h].program)
 			continue;
-		for (h = 0; h < MAX_HOOKS && source->hooks[h].program; h++)
-			features->targets[i * MAX_HOOKS + h] =
-				source->hooks[h].targets[__builtin_ctz(found->hook[i][h])];
+		for (h = 0; h < MAX_HOOKS && source->hooks[h].program; h++) {
+			a = (unsigned int)__builtin_ctz(found->hook[i][h]);
+			features->targets[i * MAX_HOOKS + h] = source->hooks[h].targets[a];
+			features->ids[i * MAX_HOOKS + h] = found->id[i][h][a];
+		}
 		for (f = 0; f < GMEM_FACT_MAX; f++) {
 			if (source->facts & ~features->facts & (1U << f))
 				features->chosen[f] = (int)i;
 		}
 		features->facts |= source->facts;
 	}
+}
+
+/* The types of a module as an fd, which the kernel wants when a program is loaded. */
+static int module_btf(const char *name)
+{
+	struct bpf_btf_info info;
+	__u32 id = 0, size;
+	char found[64];
+	int fd, ret;
+
+	while (!(ret = bpf_btf_get_next_id(id, &id))) {
+		fd = bpf_btf_get_fd_by_id(id);
+		if (fd < 0)
+			continue;
+		memset(&info, 0, sizeof(info));
+		info.name = (uintptr_t)found;
+		info.name_len = sizeof(found);
+		size = sizeof(info);
+		if (!bpf_obj_get_info_by_fd(fd, &info, &size) && info.kernel_btf &&
+		    !strcmp(found, name))
+			return fd;
+		close(fd);
+	}
+	return ret;
 }
 
 int features_probe(struct features *features, bool redundant, bool attachable)
@@ -292,18 +325,21 @@ int features_probe(struct features *features, bool redundant, bool attachable)
 	if (!vmlinux)
 		return errno == ENOENT ? -EOPNOTSUPP : -errno;
 	features->targets = calloc(nr_sources * MAX_HOOKS, sizeof(*features->targets));
-	if (!features->targets) {
+	features->ids = calloc(nr_sources * MAX_HOOKS, sizeof(*features->ids));
+	if (!features->targets || !features->ids) {
+		features_free(features);
 		btf__free(vmlinux);
 		return -ENOMEM;
 	}
 	if (!access("/sys/kernel/btf/kvm", F_OK)) {
 		features->kvm_module = true;
+		features->kvm_btf = module_btf("kvm");
 		kvm = btf__load_module_btf("kvm", vmlinux);
 		id = btf__type_cnt(vmlinux);
 	}
 	end = btf__type_cnt(kvm ? kvm : vmlinux);
 	for (; id < end; id++)
-		note_type(&found, kvm ? kvm : vmlinux, btf__type_by_id(kvm ? kvm : vmlinux, id));
+		note_type(&found, kvm ? kvm : vmlinux, id);
 	found.looks = find_looks(kvm ? kvm : vmlinux);
 	btf__free(kvm);
 	btf__free(vmlinux);
@@ -315,7 +351,10 @@ int features_probe(struct features *features, bool redundant, bool attachable)
 
 void features_free(struct features *features)
 {
+	if (features->kvm_btf > 0)
+		close(features->kvm_btf);
 	free(features->targets);
+	free(features->ids);
 	memset(features, 0, sizeof(*features));
 }
 

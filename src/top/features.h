@@ -47,8 +47,10 @@ struct features {
 	uint32_t facts;		   /* that can be told */
 	int chosen[GMEM_FACT_MAX]; /* index into sources[], -1: none, or not from there */
 	const char **targets;	   /* nr_sources * MAX_HOOKS: what to attach to, NULL: not used */
+	uint32_t *ids;		   /* the same as types of KVM */
 	const char *looked[GMEM_FACT_MAX]; /* where a look takes a fact from, NULL: from no look */
 	bool kvm_module;
+	int kvm_btf; /* the types of KVM for the kernel: fd, 0: its own, or a negative errno */
 	bool private_counted; /* private pages are counted by gmemtop, for want of a statistic */
 };
 

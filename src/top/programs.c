@@ -13,35 +13,101 @@
 
 #define SETCAP "be root, or: setcap cap_sys_admin,cap_bpf,cap_perfmon+ep gmemtop"
 
-static int choose(struct bpf_object *obj, const struct hook *hook, const char *target)
+/* More than one object has. */
+#define MAX_PROGRAMS 64
+
+/*
+ * What the programs of the object that is loaded next are attached to. libbpf would look for each
+ * name in the types of the kernel and of all its modules, which takes longer than all the rest.
+ */
+static struct {
+	const char *program;
+	uint32_t id;
+} targets[MAX_PROGRAMS];
+static unsigned int nr_targets;
+static int targets_btf;
+
+static int prepare_load(struct bpf_program *program, struct bpf_prog_load_opts *opts,
+			long cookie __attribute__((unused)))
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_targets; i++) {
+		if (strcmp(targets[i].program, bpf_program__name(program)))
+			continue;
+		opts->attach_btf_id = targets[i].id;
+		opts->attach_btf_obj_fd = (__u32)targets_btf;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int attach(const struct bpf_program *program, long cookie __attribute__((unused)),
+		  struct bpf_link **link)
+{
+	*link = bpf_program__attach_trace(program);
+	return *link ? 0 : -errno;
+}
+
+int programs_take_over(void)
+{
+	static const struct {
+		const char *section;
+		enum bpf_attach_type type;
+	} sections[] = {
+		{ "fentry", BPF_TRACE_FENTRY },
+		{ "fexit", BPF_TRACE_FEXIT },
+		{ "tp_btf+", BPF_TRACE_RAW_TP },
+	};
+	DECLARE_LIBBPF_OPTS(libbpf_prog_handler_opts, opts);
+	static bool done;
+	unsigned int i;
+	int ret;
+
+	opts.prog_prepare_load_fn = prepare_load;
+	opts.prog_attach_fn = attach;
+	for (i = 0; i < sizeof(sections) / sizeof(sections[0]) && !done; i++) {
+		ret = libbpf_register_prog_handler(sections[i].section, BPF_PROG_TYPE_TRACING,
+						   sections[i].type, &opts);
+		if (ret < 0)
+			return ret;
+	}
+	done = true;
+	return 0;
+}
+
+static int choose(struct bpf_object *obj, const struct hook *hook, uint32_t id)
 {
 	struct bpf_program *program;
-	int ret;
 
 	program = bpf_object__find_program_by_name(obj, hook->program);
 	if (!program)
 		return log_error(-ENOENT, "not in this gmemtop", NULL, "program %s", hook->program);
-	ret = bpf_program__set_autoload(program, true);
-	if (!ret && !is_tracepoint(hook))
-		ret = bpf_program__set_attach_target(program, 0, target);
-	return ret;
+	if (nr_targets == MAX_PROGRAMS)
+		return -ENOSPC;
+	targets[nr_targets].program = hook->program;
+	targets[nr_targets++].id = id;
+	return bpf_program__set_autoload(program, true);
 }
 
 int programs_choose(struct bpf_object *obj, const struct features *features, uint32_t facts)
 {
 	unsigned int f, h, source;
-	const char *target;
 	int ret;
 
+	if (features->kvm_btf < 0)
+		return features->kvm_btf;
+	targets_btf = features->kvm_btf;
+	nr_targets = 0;
 	for (f = 0; f < GMEM_FACT_MAX; f++) {
 		if (!(facts & (1U << f)) || features->chosen[f] < 0)
 			continue;
 		source = (unsigned int)features->chosen[f];
 		for (h = 0; h < MAX_HOOKS; h++) {
-			target = features->targets[source * MAX_HOOKS + h];
-			if (!target)
+			if (!features->targets[source * MAX_HOOKS + h])
 				continue;
-			ret = choose(obj, &sources[source].hooks[h], target);
+			ret = choose(obj, &sources[source].hooks[h],
+				     features->ids[source * MAX_HOOKS + h]);
 			if (ret)
 				return ret;
 		}

@@ -8,9 +8,18 @@
 struct bpf_object;
 
 /**
+ * programs_take_over - have programs_choose() say what tracing programs are attached to
+ *
+ * Before an object is opened. Return: 0 or a negative errno.
+ */
+int programs_take_over(void);
+
+/**
  * programs_choose - have the programs loaded that bring facts, each with its target
  * @obj: opened, not loaded; it has a program of every name that the table uses for @facts
  * @facts: which ones are wanted; those that this kernel cannot tell bring nothing
+ *
+ * It holds until it is called again, and as long as @features.
  *
  * Return: 0 or a negative errno.
  */

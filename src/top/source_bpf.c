@@ -51,6 +51,9 @@ static int load(struct source_bpf *s, const struct source_options *opts, bool at
 	ret = features_probe(&s->features, opts->redundant, attachable);
 	if (ret)
 		return programs_probe_error(ret);
+	ret = programs_take_over();
+	if (ret)
+		return ret;
 	s->skel = gmem_trace_bpf__open();
 	if (!s->skel)
 		return -errno;
