@@ -103,9 +103,21 @@ int BPF_PROG(lock_map, struct bpf_map *map)
 	return lock_keep(GMEM_LOCKED_map, map->id, 0);
 }
 
+/*
+ * A program that writes to the registers of what it is called in, which newer kernels allow where
+ * that is a user's task (uprobes): the manager would do what it wants. It gets its first descriptor
+ * here, when the verifier has seen what it does.
+ */
+static __always_inline bool writes_registers(struct bpf_prog_aux *aux)
+{
+	return bpf_core_field_exists(aux->kprobe_write_ctx) && BPF_CORE_READ(aux, kprobe_write_ctx);
+}
+
 SEC("?lsm/bpf_prog")
 int BPF_PROG(lock_prog, struct bpf_prog *prog)
 {
+	if (lock_held() && writes_registers(prog->aux))
+		return lock_refuse(prog->aux->id);
 	return lock_keep(GMEM_LOCKED_program, prog->aux->id, 0);
 }
 

@@ -18,6 +18,7 @@ struct bpf_prog_aux {
 	unsigned int attach_btf_id;
 	struct btf *attach_btf;
 	struct bpf_prog *dst_prog; /* that it is attached to, or replaces */
+	bool kprobe_write_ctx;
 	char name[16];
 };
 

@@ -43,6 +43,11 @@ int lock_policy_ends(void);
 /* Store 0 as what is in force: no policy. Return: 0 or an errno. */
 int lock_switch_off(int active_fd);
 
+/* An iterator over a map of the policy, whose program stores 0. Return: a link, -ENDED_BROKEN. */
+int lock_iterator(int map);
+/* Let it run. Return: as lock_policy_is_off(). */
+int lock_iterate(int link);
+
 /* A load takes seconds, and more where the machine has other things to do. */
 #define LOCK_LIMIT 200
 

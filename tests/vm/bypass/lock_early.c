@@ -195,6 +195,59 @@ static int held_in_map(const struct bypass_case *c)
 	return lock_while(use_outer);
 }
 
+/* --- 90f, 90g: by what has no descriptor of the map: a link, and a program that has no use for it
+ * --- */
+
+static int use_iterator(void)
+{
+	return lock_iterate(held_fd);
+}
+
+static int held_by_iterator(const struct bypass_case *c)
+{
+	int map;
+
+	(void)c;
+	if (lock_load_unlocked())
+		return ENDED_BROKEN;
+	map = bpf_obj_get(ACTIVE_PIN);
+	held_fd = map < 0 ? -1 : lock_iterator(map);
+	if (held_fd < 0)
+		return broken("an iterator");
+	close(map);
+	return lock_while(use_iterator);
+}
+
+/* It can only be asked for the number. */
+static int use_bound(void)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(held_fd, &info, &len) || !info.nr_map_ids
+		       ? broken("the program's maps")
+		       : 0;
+}
+
+static int held_by_binding(const struct bypass_case *c)
+{
+	const struct bpf_insn code[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int map;
+
+	(void)c;
+	if (lock_load_unlocked())
+		return ENDED_BROKEN;
+	map = bpf_obj_get(ACTIVE_PIN);
+	held_fd = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "own", "GPL", code, 2, NULL);
+	if (map < 0 || held_fd < 0 || bpf_prog_bind_map(held_fd, map, NULL))
+		return broken("BPF_PROG_BIND_MAP");
+	close(map);
+	return lock_while(use_bound);
+}
+
 /* --- 98: gmemctl is killed as soon as there is a lock, before it has looked who is inside --- */
 
 static int killed_locking(const struct bypass_case *c)
@@ -471,6 +524,16 @@ const struct bypass_case bypass_lock_early[] = {
 	{ .id = "90e",
 	  .path = "a map of maps that has one of the policy",
 	  .whole = held_in_map,
+	  .limit = LOCK_LIMIT,
+	  EVERYWHERE(STOPPED(EBUSY)) },
+	{ .id = "90f",
+	  .path = "an iterator over a map of the policy: a link, and no descriptor",
+	  .whole = held_by_iterator,
+	  .limit = LOCK_LIMIT,
+	  EVERYWHERE(STOPPED(EBUSY)) },
+	{ .id = "90g",
+	  .path = "a map of the policy bound to a program (BPF_PROG_BIND_MAP)",
+	  .whole = held_by_binding,
 	  .limit = LOCK_LIMIT,
 	  EVERYWHERE(STOPPED(EBUSY)) },
 	{ .id = "98",

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #include "../lib/strangers.h"
 #include "lock.h"
@@ -226,6 +227,73 @@ static int update_link(void)
 	return ret;
 }
 
+/* --- 40m: an iterator over what is in a map, by a program that writes to it --- */
+
+static int iterator_over(int map)
+{
+	const struct bpf_insn code[] = {
+		/* ctx->value, NULL at the end */
+		{ .code = BPF_LDX | BPF_MEM | BPF_DW,
+		  .dst_reg = BPF_REG_2,
+		  .src_reg = BPF_REG_1,
+		  .off = 24 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = BPF_REG_2, .off = 1 },
+		{ .code = BPF_STX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = BPF_TRACE_ITER);
+	LIBBPF_OPTS(bpf_link_create_opts, create);
+	union bpf_iter_link_info info = { .map.map_fd = (__u32)map };
+	int program, link;
+
+	load.attach_btf_id = (__u32)libbpf_find_vmlinux_btf_id("bpf_map_elem", BPF_TRACE_ITER);
+	program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "own", "GPL", code,
+				sizeof(code) / sizeof(code[0]), &load);
+	create.iter_info = &info;
+	create.iter_info_len = sizeof(info);
+	link = program < 0 ? -1 : bpf_link_create(program, 0, BPF_TRACE_ITER, &create);
+	if (program >= 0)
+		close(program);
+	return link;
+}
+
+int lock_iterator(int map)
+{
+	int link = iterator_over(map);
+
+	return link < 0 ? -broken("an iterator over a map") : link;
+}
+
+int lock_iterate(int link)
+{
+	int fd = bpf_iter_create(link), ret;
+	char byte;
+
+	if (fd < 0)
+		return broken("bpf_iter_create");
+	ret = read(fd, &byte, 1) < 0 ? broken("an iterator") : 0;
+	close(fd);
+	return ret ?: lock_policy_is_off();
+}
+
+static int write_by_iterator(void)
+{
+	int fd = bpf_obj_get(ACTIVE_PIN), link, ret;
+	__u32 zero = 0;
+	__u64 word;
+
+	if (fd < 0)
+		return errno;
+	if (bpf_map_lookup_elem(fd, &zero, &word))
+		return broken(ACTIVE_PIN);
+	link = lock_iterator(fd);
+	ret = link < 0 ? ENDED_BROKEN : lock_iterate(link);
+	bpf_map_update_elem(fd, &zero, &word, BPF_ANY);
+	close(fd);
+	return ret;
+}
+
 /* --- what must go on --- */
 
 static int own_objects(void)
@@ -278,6 +346,8 @@ const struct bypass_case bypass_lock_objects[] = {
 		  EVERYWHERE(REFUSED(EOPNOTSUPP))),
 	LOCK_CASE("40l", "lock: BPF_LINK_UPDATE of a pinned link", update_link,
 		  EVERYWHERE(REFUSED(EINVAL))),
+	LOCK_CASE("40m", "lock: an iterator over a map, whose program writes to it",
+		  write_by_iterator, LOCKED),
 	LOCK_CASE("136", "lock: mode of a directory of pins", chmod_pins, LOCKED),
 	LOCK_CASE("136b", "lock: owner of a pin", chown_pin, LOCKED),
 	LOCK_CASE("137", "lock: BPF_OBJ_PIN among the pins", pin_there, LOCKED),
