@@ -178,6 +178,7 @@ struct bypass_case {
 	X(identity_fuse)  \
 	X(supervised)     \
 	X(guards)         \
+	X(perf)           \
 	X(harmless)       \
 	X(limits)         \
 	X(lock_early)     \
@@ -233,6 +234,7 @@ int play_as(uid_t uid, enum who who, player_fn fn);
  * Return: what the first one returned if that is not 0, otherwise what the second one returned.
  */
 int play_two(enum who first, player_fn fn, enum who second, player_fn fn2);
+int play_two_as(uid_t uid, enum who first, player_fn fn, enum who second, player_fn fn2);
 
 /* Start a player; its end of the socket is @peer (-1: none), which stays open here. */
 pid_t player_start(enum who who, player_fn fn, int peer);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/loop.h>
+#include <linux/udmabuf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/sendfile.h>
@@ -365,6 +366,33 @@ static int loop_device(int peer)
 	return only(ioctl(loop, LOOP_SET_FD, v.fd), EINVAL, "LOOP_SET_FD");
 }
 
+static int notify(int peer)
+{
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN);
+
+	(void)peer;
+	return ret ?: result_of(fcntl(v.fd, F_NOTIFY, DN_ACCESS | DN_MODIFY));
+}
+
+static int dma_buffer(int peer)
+{
+	struct udmabuf_create create = { .flags = UDMABUF_FLAGS_CLOEXEC, .size = INSTANCE_SIZE };
+	struct vmm v;
+	int ret = vmm_make(&v, PLAIN), device;
+
+	(void)peer;
+	if (ret)
+		return ret;
+	if (system("modprobe -q udmabuf; test -c /dev/udmabuf"))
+		return ENDED_ABSENT;
+	device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	if (device < 0)
+		return broken("/dev/udmabuf");
+	create.memfd = (__u32)v.fd;
+	return only(ioctl(device, UDMABUF_CREATE, &create), EBADFD, "UDMABUF_CREATE");
+}
+
 const struct bypass_case bypass_descriptors[] = {
 	{ .id = "11",
 	  .path = "an fd by SCM_RIGHTS",
@@ -461,5 +489,15 @@ const struct bypass_case bypass_descriptors[] = {
 	  .op = BYPASS_NO_OP,
 	  PLAYER(a, loop_device),
 	  EVERYWHERE(REFUSED(EINVAL)) },
+	{ .id = "146",
+	  .path = "A: F_NOTIFY, to be told of what others do",
+	  .op = BYPASS_NO_OP,
+	  PLAYER(a, notify),
+	  LANES(REFUSED(EINVAL), REFUSED(EINVAL), REFUSED(ENOTDIR), REFUSED(ENOTDIR)) },
+	{ .id = "147",
+	  .path = "A: a DMA buffer of it (udmabuf)",
+	  .op = BYPASS_NO_OP,
+	  PLAYER(a, dma_buffer),
+	  LANES(ABSENT, ABSENT, REFUSED(EBADFD), REFUSED(EBADFD)) },
 	{ 0 },
 };

@@ -103,8 +103,25 @@ static int left_out_of_dumps(int peer)
 	return ret;
 }
 
+/* What is written there before a program begins is the program's. */
+static int widen_and_become(int peer)
+{
+	if (write_file("/proc/self/coredump_filter", "0x3f", 0))
+		return broken("coredump_filter");
+	return become(WHO_a, fill_and_crash, peer);
+}
+
+static int just_kill(int peer)
+{
+	uint64_t pid;
+
+	if (hear(peer, &pid))
+		return ENDED_ABSENT;
+	return kill((pid_t)pid, SIGSEGV) ? errno : 0;
+}
+
 /* Both run as the same ordinary user. */
-static int dump_core(void)
+static int dump_core(enum who who, player_fn crash, player_fn kill_it)
 {
 	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 	int pair[2], ret, status;
@@ -122,8 +139,8 @@ static int dump_core(void)
 		return broken("core_pattern");
 	if (socket_pair(pair))
 		return ENDED_BROKEN;
-	a = player_start_as(OTHER_USER, WHO_a, fill_and_crash, pair[0]);
-	x = player_start_as(OTHER_USER, WHO_x, widen_and_kill, pair[1]);
+	a = player_start_as(OTHER_USER, who, crash, pair[0]);
+	x = player_start_as(OTHER_USER, WHO_x, kill_it, pair[1]);
 	close(pair[0]);
 	close(pair[1]);
 	ret = player_wait(x);
@@ -140,13 +157,28 @@ static int dump_core(void)
 	return ret;
 }
 
+static int widened(void)
+{
+	return dump_core(WHO_a, fill_and_crash, widen_and_kill);
+}
+
+static int inherited(void)
+{
+	return dump_core(WHO_x, widen_and_become, just_kill);
+}
+
 #define DUMPED "On kernels without the patches a core dump can hold pages of a mapping."
 
 const struct bypass_case bypass_dumps[] = {
 	{ .id = "46",
 	  .path = "coredump_filter of A widened by its own user, then SIGSEGV",
 	  .op = BYPASS_NO_OP,
-	  .attempt = dump_core,
+	  .attempt = widened,
+	  LANES(REFUSED(ENDED_NOTHING), POSSIBLE(DUMPED), POSSIBLE(DUMPED), ABSENT) },
+	{ .id = "46b",
+	  .path = "coredump_filter widened by who starts A, then SIGSEGV",
+	  .op = BYPASS_NO_OP,
+	  .attempt = inherited,
 	  LANES(REFUSED(ENDED_NOTHING), POSSIBLE(DUMPED), POSSIBLE(DUMPED), ABSENT) },
 	{ 0 },
 };

@@ -365,12 +365,51 @@ static int remove_page(int peer)
 	return mem[0] ? failed("the page is still there") : 0;
 }
 
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE 101
+#endif
+
+/* --- 148, 149: a page that is said to be broken, or about to be --- */
+
+/* Root says so, of a mapping. Return: 0: what was in the page is gone. */
+static int break_page(int advice)
+{
+	struct vmm v;
+	int ret;
+	char *mem = vmm_map(&v, PROT_READ | PROT_WRITE, &ret);
+	pid_t pid;
+
+	ret = ret ?: touch_write(mem, 'h');
+	if (ret)
+		return ret;
+	/* Who says so is ended by it; it may fail, and the page is gone nevertheless. */
+	pid = fork();
+	if (!pid)
+		_exit(result_of(madvise(mem, KVM_PAGE, advice)));
+	ret = player_wait(pid);
+	return touch_read(mem) || *(volatile char *)mem != 'h' ? 0 : ret ?: ENDED_NOTHING;
+}
+
+static int poison(int peer)
+{
+	(void)peer;
+	return break_page(MADV_HWPOISON);
+}
+
+static int soft_offline(int peer)
+{
+	(void)peer;
+	return break_page(MADV_SOFT_OFFLINE);
+}
+
 /* Rule for X, which may make instances of its own. */
 #define X_READS "  - { name: x-reads, allow: [mmap], subjects: [x], when: { prot: [read] } }\n"
 
 #define OLD_MAPPINGS                                                                             \
 	"A mapping that is there stays: neither a new policy nor another user or cgroup of the " \
 	"process takes it away."
+#define POISONED \
+	"Root may say of a page that it maps that its memory is broken (MADV_HWPOISON): it is gone."
 #define PINNED \
 	"What was taken out of a mapping (vmsplice, O_DIRECT, buffers of io_uring) outlives it."
 
@@ -465,5 +504,17 @@ const struct bypass_case bypass_mapping[] = {
 	  PLAYER(x, remove_page),
 	  .x_may = "create, mmap, fault",
 	  WITH_MMAP(STOPPED(EACCES)) },
+	{ .id = "148",
+	  .path = "madvise(MADV_HWPOISON) by root: the page is gone, without a hole",
+	  .op = BYPASS_NO_OP,
+	  PLAYER(x, poison),
+	  .x_may = "create, mmap, fault",
+	  WITH_MMAP(POSSIBLE(POISONED)) },
+	{ .id = "149",
+	  .path = "madvise(MADV_SOFT_OFFLINE) by root",
+	  .op = BYPASS_NO_OP,
+	  PLAYER(x, soft_offline),
+	  .x_may = "create, mmap, fault",
+	  WITH_MMAP(REFUSED(EBUSY)) },
 	{ 0 },
 };

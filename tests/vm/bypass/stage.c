@@ -166,13 +166,18 @@ int socket_pair(int pair[2])
 
 int play_two(enum who first, player_fn fn, enum who second, player_fn fn2)
 {
+	return play_two_as(0, first, fn, second, fn2);
+}
+
+int play_two_as(uid_t uid, enum who first, player_fn fn, enum who second, player_fn fn2)
+{
 	int pair[2], ret, ret2;
 	pid_t pid, pid2;
 
 	if (socket_pair(pair))
 		return ENDED_BROKEN;
-	pid = player_start(first, fn, pair[0]);
-	pid2 = player_start(second, fn2, pair[1]);
+	pid = player_start_as(uid, first, fn, pair[0]);
+	pid2 = player_start_as(uid, second, fn2, pair[1]);
 	close(pair[0]);
 	close(pair[1]);
 	ret2 = player_wait(pid2);
