@@ -24,7 +24,7 @@ lab()
 	LAB_DIR=$out/$1.lab LANE=$2 ICOUNT=$3 CMD=$4 TIMEOUT=${TIMEOUT:-600} tests/vm/lab.sh >"$out/$1"
 }
 
-lab vanilla vanilla 1 "tests/bench/lane.sh $lane_options"
+lab vanilla vanilla 1 "tests/bench/lane.sh $lane_options -k 1000"
 lab patched patched 1 "tests/bench/lane.sh $lane_options -p $sizes"
 lanes=(vanilla="$out/vanilla" patched="$out/patched")
 # Seconds are those of the emulator as it is, which counts nothing; three times, because it is not alone.

@@ -50,7 +50,10 @@ printf '%s 1 1 %s\n' gmemtop.refresh_10000 250000000 >>"$tmp/patched"
 expect 1 'NOT LINEAR'
 lane patched 7070 7370
 echo 'gmemtop.refresh_1000 1 1 20000001' >>"$tmp/patched"
-expect 1 'missed: refresh, per VM with 1,000 VMs'
+expect 1 'missed: refresh, per VM with 1,000 VMs:'
+echo 'gmemtop.private_refresh_1000 1 1 20000001' >>"$tmp/vanilla"
+expect 1 'missed: refresh, per VM with 1,000 VMs whose private pages are counted'
+lane vanilla 7000 7450
 lane patched 7070 7370
 # Policies: what they add, what 1,024 rules add to that, what is no instance, and a load.
 policies()

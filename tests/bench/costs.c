@@ -23,7 +23,8 @@
 #define NAME_LEN      48
 
 #define KIB_24M	     (24 << 10)
-#define LINEAR	     1.25 /* how much the price of a further VM may differ between sizes */
+#define MAX_PER_VM   20000 /* instructions of a frame */
+#define LINEAR	     1.25  /* how much the price of a further VM may differ between sizes */
 #define BY_THE_HOOKS "the hook and the count of private pages"
 
 enum lane { VANILLA, PATCHED, LAB, NR_LANES };
@@ -272,7 +273,7 @@ static void print_size(unsigned int vms, enum lane lane, bool text, struct json_
 	if (isnan(frame))
 		return;
 	if (vms == 1000) {
-		b_frame = judge("refresh", "per VM with 1,000 VMs", frame / vms, 20000,
+		b_frame = judge("refresh", "per VM with 1,000 VMs", frame / vms, MAX_PER_VM,
 				"instructions", NULL);
 		b_kib = judge("resident memory", "1,000 VMs", kib, KIB_24M, "KiB", NULL);
 	}
@@ -294,6 +295,30 @@ static void print_size(unsigned int vms, enum lane lane, bool text, struct json_
 	put(row, "frame_instructions", frame);
 	put(row, "resident_kib", kib);
 	put(row, "first_frame_seconds", first);
+	json_object_array_add(list, row);
+}
+
+/* Where KVM has no statistic of private pages: they are counted anew for each VM that converts. */
+static void print_counted(bool text, struct json_object *list)
+{
+	double frame = get_sized(VANILLA, "private_refresh", 1000);
+	struct json_object *row;
+	const struct bound *b;
+
+	if (isnan(frame))
+		return;
+	b = judge("refresh", "per VM with 1,000 VMs whose private pages are counted", frame / 1000,
+		  MAX_PER_VM, "instructions", NULL);
+	if (text) {
+		printf("%6d", 1000);
+		cell(COUNT, 14, frame);
+		cell(COUNT, 9, frame / 1000);
+		bound_cell(COUNT, b);
+		printf("  (vanilla: private pages are counted)\n");
+	}
+	row = json_object_new_object();
+	json_object_object_add(row, "vms", json_object_new_int64(1000));
+	put(row, "frame_instructions_private_counted", frame);
 	json_object_array_add(list, row);
 }
 
@@ -504,6 +529,7 @@ static int print(bool text)
 		       "first s", "bound     ");
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
 		print_size(sizes[i], patched ? PATCHED : VANILLA, text, lists[GMEMTOP]);
+	print_counted(text, lists[GMEMTOP]);
 	print_growth(patched ? PATCHED : VANILLA, text);
 	print_decided(text, lists[POLICIES]);
 	print_files(text, lists[FILES]);

@@ -1,19 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# lane.sh [-q] [-p] [N...]
+# lane.sh [-q] [-p] [-k K] [N...]
 # In the VM: what the operations of bench_ops cost with nothing attached (idle), with an empty program
 # wherever gmemtop has one (empty), with gmemtop, and with bpftrace; then what gmemtop itself costs with N
 # VMs. A line each, as of bench_ops, with WATCHER. before the name. -q leaves out empty and bpftrace.
 # -p: and with policies of gmemctl in force (any: one rule without conditions, 1, 1024: so many with all
 # kinds of them), with empty LSM programs (empty_lsm), and what it costs to load such policies.
+# -k: what gmemtop costs with K VMs that keep private pages.
 set -eu
 tests=build/tests
-quick='' policies=''
-while getopts qp option; do
+quick='' policies='' keep=''
+while getopts qpk: option; do
 	case $option in
 	q) quick=1 ;;
 	p) policies=1 ;;
+	k) keep=$OPTARG ;;
 	*) exit 2 ;;
 	esac
 done
@@ -127,4 +129,5 @@ if [ -z "$quick" ]; then
 	fi
 fi
 [ -z "$policies" ] || measure_policies
+[ -z "$keep" ] || "$tests/bench_refresh" -p "$keep" | sed -u 's/^/gmemtop./'
 [ $# = 0 ] || "$tests/bench_refresh" "$@" | sed -u 's/^/gmemtop./'
