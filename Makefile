@@ -236,11 +236,16 @@ lab-bypass: $(O)/tests/bypass $(O)/tests/bypass_evil.so	## every known way aroun
 		LANE=$$lane CMD='$(O)/tests/bypass $(BYPASS_ARGS)' TIMEOUT=$${TIMEOUT:-900} tests/vm/lab.sh || bad=$$?; \
 	done; exit $$bad
 
+# Hard enough to believe that nobody is quicker than a policy; a quarter of an hour.
+ROUNDS ?= 1000000
+lab-races: $(O)/tests/bypass $(O)/tests/bypass_evil.so $(O)/gmemctl	## the races among them, ROUNDS=1000000 each, in LANE, and how they went
+	@CMD='$(O)/tests/bypass --verbose --area races --rounds $(ROUNDS)' TIMEOUT=$${TIMEOUT:-7200} tests/vm/lab.sh
+
 $(O)/tests/lib $(O)/bypass:
 	@mkdir -p $@
 
 -include $(wildcard $(O)/bypass/*.d)
-.PHONY: lab-bypass
+.PHONY: lab-bypass lab-races
 
 -include $(wildcard $(O)/tests/lib/*.d)
 

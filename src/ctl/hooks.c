@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/kvm.h>
@@ -119,11 +120,31 @@ static const char *patch_of(enum gmem_policy_program program)
 	}
 }
 
+/* Headers of distributions may be older. */
+#define SYS_LSM_LIST_MODULES 461
+#define BPF_LSM_ID	     109
+#define MAX_LSMS	     64
+
+/* From Linux 6.8 on it can be asked for; securityfs may not be mounted. */
+static bool list_lsms(struct hooks *hooks)
+{
+	__u64 ids[MAX_LSMS], size = sizeof(ids);
+	long nr = syscall(SYS_LSM_LIST_MODULES, ids, &size, 0);
+
+	for (long i = 0; i < nr; i++)
+		hooks->lsm_active |= ids[i] == BPF_LSM_ID;
+	return nr > 0;
+}
+
 static void read_lsms(struct hooks *hooks)
 {
 	char line[1024] = "", *name, *rest;
-	FILE *file = fopen(LSMS, "re");
+	FILE *file;
 
+	hooks->lsm_known = list_lsms(hooks);
+	if (hooks->lsm_known)
+		return;
+	file = fopen(LSMS, "re");
 	if (!file)
 		return;
 	hooks->lsm_known = fgets(line, sizeof(line), file);
@@ -181,8 +202,8 @@ static int ask_system(struct hooks *hooks)
 		return log_error(-EOPNOTSUPP, "the kernel has no LSM programs",
 				 "use a kernel with CONFIG_BPF_LSM", "look at the kernel");
 	if (hooks->lsm_known && !hooks->lsm_active)
-		return log_error(-EOPNOTSUPP, "bpf is not among the LSMs in " LSMS,
-				 "boot with lsm=...,bpf", "look at the kernel");
+		return log_error(-EOPNOTSUPP, "bpf is not among the LSMs", "boot with lsm=...,bpf",
+				 "look at the kernel");
 	return 0;
 }
 
