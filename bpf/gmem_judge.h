@@ -220,14 +220,15 @@ static __always_inline int settle(const struct gmem_decision *d, __u64 word,
 
 /* The rules for the current task, and what was decided before: worked out anew if it is another. */
 static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word,
-					   const struct gmem_slot *how)
+					   const struct gmem_slot *how,
+					   const struct gmem_head *head)
 {
 	__u64 generation = GMEM_ACTIVE_GENERATION(word), cgroup = bpf_get_current_cgroup_id();
 	__u32 uid = euid_of(task, false);
 	struct gmem_tag *tag;
 
 	tag = bpf_task_storage_get(&tags, task, NULL, 0);
-	if (!tag || !how)
+	if (!tag || !how || !head)
 		return NULL;
 	if (tag->generation == generation && tag->cgroup == cgroup && tag->uid == uid)
 		return tag;
@@ -239,7 +240,9 @@ static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word,
 		tag->seen[i].kind = GMEM_KIND_MAX;
 	tag->uid = uid;
 	tag->cgroup = cgroup;
-	tag->plain = how->older ? 0 : ~(how->by_flags | how->by_type);
+	tag->plain = how->older ? 0
+				: ~(how->by_flags | how->by_type | head->by[GMEM_BY_size] |
+				    head->by[GMEM_BY_start] | head->by[GMEM_BY_end]);
 	tag->generation = generation;
 	return tag;
 }
@@ -269,27 +272,6 @@ ONE_PLACE __noinline int decide(__u32 slot, const struct gmem_head *head,
 	return 0;
 }
 
-static __always_inline void remember(struct gmem_seen *seen, const struct gmem_decision *d,
-				     __u32 kind)
-{
-	seen->rule = d->rule | (d->deny ? GMEM_SEEN_DENY : 0);
-	seen->trial = d->trial == GMEM_RULE_NONE ? GMEM_SEEN_NONE
-						 : d->trial | (d->trial_deny ? GMEM_SEEN_DENY : 0);
-	seen->kind = d->rule == GMEM_RULE_BROKEN ? GMEM_KIND_MAX : kind;
-}
-
-static __always_inline void recall(const struct gmem_seen *seen, struct gmem_decision *d)
-{
-	d->rule = seen->rule & ~GMEM_SEEN_DENY;
-	d->deny = !!(seen->rule & GMEM_SEEN_DENY);
-	d->trial = GMEM_RULE_NONE;
-	d->trial_deny = 0;
-	if (seen->trial != GMEM_SEEN_NONE) {
-		d->trial = seen->trial & ~GMEM_SEEN_DENY;
-		d->trial_deny = !!(seen->trial & GMEM_SEEN_DENY);
-	}
-}
-
 /*
  * What the rules say. decide() has one place where it is called: each one more, with memory on a
  * stack, has the verifier of newer kernels follow it once more, for every way to that place.
@@ -309,17 +291,15 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 	if (task && q->other && !q->nobody) {
 		mine = rules_of_other(task, slot);
 	} else if (task && !q->nobody) {
-		tag = own_tag(task, word, how);
+		tag = own_tag(task, word, how, head);
 		if (tag) {
 			mine = &tag->work.mine;
-			if (!((head->by[0] | head->by[1] | head->by[2]) >> op & 1)) {
-				kind = gmem_index_of_kind(&q->r) - GMEM_POOL_KIND;
-				seen = &tag->seen[op];
-			}
+			kind = gmem_index_of_kind(&q->r) - GMEM_POOL_KIND;
+			seen = &tag->seen[op];
 		}
 	}
-	if (seen && seen->kind == kind) {
-		recall(seen, d);
+	if (seen && gmem_as_seen(seen, &q->r, kind)) {
+		gmem_recall(seen, d);
 		return;
 	}
 	known = mine;
@@ -328,7 +308,7 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 	if (mine)
 		decide(slot, head, mine, &q->r, d);
 	if (seen)
-		remember(seen, d, kind);
+		gmem_remember(seen, head, &q->r, d, kind);
 	/* Who asks is not known: what denies everybody denies, and what allows does not. */
 	if (!known && !d->deny) {
 		d->deny = 1;

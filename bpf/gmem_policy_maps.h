@@ -12,7 +12,7 @@
 #include "gmem_lock_maps.h"
 #include "gmem_policy.h"
 
-#define GMEM_LAYOUT 2 /* counted up with each change of a map or of what an entry means */
+#define GMEM_LAYOUT 3 /* counted up with each change of a map or of what an entry means */
 
 /* X(name): the pinned maps */
 #define GMEM_POLICY_MAPS(X) \
@@ -109,11 +109,16 @@ struct gmem_journal {
 	__u64 lost; /* the ring buffer was full */
 };
 
-/* A decision that is remembered, for operations where only the kind matters. */
+struct gmem_span {
+	__u64 first, last;
+};
+
+/* A decision that is remembered: for requests of this kind, with values within these. */
 struct gmem_seen {
 	__u32 kind; /* GMEM_KIND_MAX and above: nothing is remembered */
 	__u16 rule; /* the upper bit: it denies */
 	__u16 trial;
+	struct gmem_span by[GMEM_BY_MAX];
 };
 
 #define GMEM_SEEN_DENY 0x8000
@@ -137,7 +142,7 @@ struct gmem_tag {
 	__u64 cgroup;
 	__u32 uid;
 	__u32 vm_type; /* of the VM for which it is creating an instance */
-	__u32 plain;   /* operations for which nothing must be read of the instance: bits */
+	__u32 plain;   /* operations that are decided by their kind alone, which is known: bits */
 	__u32 pad;
 	struct gmem_seen seen[GMEM_DO_MAX];
 	struct gmem_work work;
@@ -154,7 +159,8 @@ struct gmem_older_key {
 #define GMEM_MAX_UIDS  4096 /* different users in a policy */
 
 _Static_assert(sizeof(struct gmem_slot) == 56, "slot");
-_Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 32 + 8 * GMEM_DO_MAX +
+_Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 32 +
+						  sizeof(struct gmem_seen) * GMEM_DO_MAX +
 						  sizeof(struct gmem_work),
 	       "tag");
 _Static_assert(GMEM_RULE_MAX < GMEM_SEEN_NONE, "rules are remembered in 15 bits");

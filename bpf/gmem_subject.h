@@ -20,7 +20,7 @@ static __always_inline const struct gmem_set *gmem_set(const void *of, __u32 ind
 }
 
 #define GMEM_APART __noinline
-#include "gmem_match.h"
+#include "gmem_seen.h"
 
 /* The way through the subjects that a task is, to the rules that are for it. */
 struct collect {

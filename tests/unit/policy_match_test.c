@@ -11,6 +11,13 @@
 #include "../../src/ctl/policy_eval.h"
 #include "policy_random.h"
 
+static const struct gmem_set *gmem_set(const void *pool, __u32 index)
+{
+	return (const struct gmem_set *)pool + index;
+}
+
+#include "../../bpf/gmem_seen.h"
+
 #define POLICIES 500
 #define REQUESTS 40 /* of each */
 
@@ -119,6 +126,58 @@ static void test_random(void **state)
 	}
 	printf("%zu decisions, %zu rules, %zu of them never decide\n", decided, rules, flags);
 	assert_true(flags > 0 && flags < rules);
+}
+
+/*
+ * What was decided before is decided again, if it is not found to be something else. The requests
+ * are like each other, else there would be nothing to remember.
+ */
+static void test_remembered(void **state)
+{
+	struct random random = { seed() };
+	static char text[RANDOM_TEXT];
+	size_t again = 0, anew = 0;
+	struct read read;
+	int i, j;
+
+	(void)state;
+	for (i = 0; i < POLICIES; i++) {
+		random_policy(&random, text, i % 10 ? 12 : 150);
+		read_policy(&read, text);
+		for (j = 0; j < REQUESTS; j++) {
+			struct gmem_decision before, now, recalled;
+			struct gmem_request r, other;
+			struct gmem_seen seen = { .kind = GMEM_KIND_MAX };
+			struct who who;
+
+			random_who(&random, &who);
+			random_request(&random, &r);
+			random_request(&random, &other);
+			before = policy_decide(&read.compiled, &who, &r);
+			gmem_remember(&seen, &read.compiled.head, &r, &before, gmem_kind(&r));
+			*(j % 3 == 0   ? &r.size
+			  : j % 3 == 1 ? &r.start
+				       : &r.end) = j % 3 == 0	? other.size
+						   : j % 3 == 1 ? other.start
+								: other.end;
+			if (j % 7 == 0)
+				r.flags = other.flags;
+			if (!gmem_as_seen(&seen, &r, gmem_kind(&r))) {
+				anew++;
+				continue;
+			}
+			again++;
+			gmem_recall(&seen, &recalled);
+			now = policy_decide(&read.compiled, &who, &r);
+			if (!same(&now, &recalled))
+				fail_msg("op %u size %llx start %llx end %llx: rule %d, not %d\n%s",
+					 r.op, r.size, r.start, r.end, (int)now.rule,
+					 (int)recalled.rule, text);
+		}
+		read_free(&read);
+	}
+	printf("%zu decided again, %zu anew\n", again, anew);
+	assert_true(again > POLICIES && anew > POLICIES);
 }
 
 #define HEAD                                                                              \
@@ -342,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_meaning),
 		cmocka_unit_test(test_unreachable),
 		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_remembered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

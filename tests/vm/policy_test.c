@@ -250,6 +250,73 @@ static void test_conditions(void)
 	policy_unload();
 }
 
+/* --- what is remembered of a decision is not taken for another --- */
+
+#define PAGES 6 /* of sizes and of guest memory: those from 2 to 3 are allowed */
+
+static int answer(int fd)
+{
+	int err = fd < 0 ? errno : 0;
+
+	if (fd > 2)
+		close(fd);
+	return err;
+}
+
+/* By one task, to and fro, so that each request comes after every other. Return: wrong answers. */
+static int ask_around(int kvm)
+{
+	int vm = kvm_create_vm(kvm, KVM_X86_SW_PROTECTED_VM), a, b, turn, wrong = 0;
+
+	if (vm < 0)
+		return -1;
+	for (a = 0; a < PAGES; a++) {
+		for (b = 0; b < PAGES; b++) {
+			for (turn = 0; turn < 2; turn++) {
+				uint64_t page = (uint64_t)(turn ? b : a);
+				int wanted = page >= 2 && page <= 3 ? 0 : EACCES;
+
+				wrong += answer(kvm_create_instance(vm, (page + 1) * KVM_PAGE,
+								    0)) != wanted;
+				wrong += answer(kvm_convert(vm, page * KVM_PAGE, KVM_PAGE,
+							    KVM_MEMORY_ATTRIBUTE_PRIVATE)) !=
+					 wanted;
+			}
+		}
+	}
+	close(vm);
+	return wrong;
+}
+
+static void test_remembered(void)
+{
+	int kvm, status = -1;
+	char *text;
+	pid_t pid;
+
+	if (plan.guarantee[GMEM_DO_convert] != GUARANTEE_enforced)
+		return;
+	text = policy_text(1U << GMEM_DO_create | 1U << GMEM_DO_convert,
+			   "subjects: { good: { uid: [%d] } }\n"
+			   "rules:\n"
+			   "  - { name: sizes, allow: [create], subjects: [good], "
+			   "when: { size: [\">= 12KiB\", \"<= 16KiB\"] } }\n"
+			   "  - { name: places, allow: [convert], subjects: [good], "
+			   "when: { range: 8KiB-16KiB } }\n",
+			   GOOD);
+	CHECK(!policy_load(text, true, 0), "load");
+	free(text);
+	pid = fork();
+	if (!pid) {
+		kvm = kvm_open();
+		_exit(kvm < 0 || seteuid(GOOD) ? 255 : ask_around(kvm));
+	}
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && !status,
+	      "%d answers of %d are wrong (or more: status %x)", WEXITSTATUS(status),
+	      PAGES * PAGES * 4, status);
+	policy_unload();
+}
+
 /* --- who asks --- */
 
 #define EXE    "/tmp/policy-exe"
@@ -391,7 +458,7 @@ static void test_life(void)
 static const struct test_case cases[] = {
 	{ "life", test_life },	   { "table", test_table },	      { "missing", test_missing },
 	{ "strict", test_strict }, { "conditions", test_conditions }, { "exe", test_exe },
-	{ "cgroup", test_cgroup },
+	{ "cgroup", test_cgroup }, { "remembered", test_remembered },
 };
 
 /* The test as somebody else: --fork, --thread and --exec FILE before --ask REQUEST. */
