@@ -7,6 +7,7 @@
 #include "../lib/exits.h"
 #include "../lib/json.h"
 #include "../lib/log.h"
+#include "../lib/utf8.h"
 #include "ctl.h"
 #include "loader.h"
 #include "policy_compile.h"
@@ -85,9 +86,10 @@ static void print_found(const struct load_report *report, bool adopted)
 	for (i = 0; i < report->found.nr; i++) {
 		const struct gmem_found *found = &report->found.list[i];
 
-		fprintf(stderr, "  inode %llu, %llu bytes, %s of %s[%u]\n",
-			(unsigned long long)found->ino, (unsigned long long)found->size,
-			held_by_names[found->how], found->comm, found->tgid);
+		fprintf(stderr, "  inode %llu, %llu bytes, %s of ", (unsigned long long)found->ino,
+			(unsigned long long)found->size, held_by_names[found->how]);
+		utf8_print(found->comm, strnlen(found->comm, sizeof(found->comm)), stderr);
+		fprintf(stderr, "[%u]\n", found->tgid);
 	}
 }
 

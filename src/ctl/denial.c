@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "../lib/json.h"
+#include "../lib/utf8.h"
 #include "denial.h"
 #include "hooks.h"
 #include "policy_request.h"
@@ -124,8 +125,7 @@ static void format_time(__u64 ns, char when[WHEN])
 /* Names of tasks are whatever they like: a line must stay one. */
 static void print_plain(FILE *out, const char *text)
 {
-	for (; *text; text++)
-		fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, out);
+	utf8_print(text, strlen(text), out);
 }
 
 static void print_request(const struct gmem_request *request, FILE *out)

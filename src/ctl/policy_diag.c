@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../lib/json.h"
+#include "../lib/utf8.h"
 #include "policy_diag.h"
 
 #define EXCERPT	      100 /* columns of a line that are shown */
@@ -84,18 +85,6 @@ static size_t skip_columns(const char *line, size_t len, size_t columns)
 	return at;
 }
 
-/* What a file has in it must not command the terminal. */
-static void print_clean(const char *text, size_t len, FILE *out)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		putc(c < 0x20 || c == 0x7f ? (c == '\t' ? ' ' : '?') : c, out);
-	}
-}
-
 static void print_excerpt(const struct diags *diags, const struct place *place, FILE *out)
 {
 	size_t len, from = 0, until, column = place->column - 1, first = 0, width, shown;
@@ -110,7 +99,7 @@ static void print_excerpt(const struct diags *diags, const struct place *place, 
 	}
 	until = from + skip_columns(line + from, len - from, EXCERPT);
 	fprintf(out, "%5u | ", place->line);
-	print_clean(line + from, until - from, out);
+	utf8_print(line + from, until - from, out);
 	fprintf(out, "\n      | %*s^", (int)(column - first), "");
 	shown = EXCERPT - (column - first);
 	for (width = place->width < shown ? place->width : shown; width > 1; width--)
@@ -127,10 +116,10 @@ static void print_one(const struct diags *diags, const struct diag *diag, FILE *
 	else
 		fprintf(out, "%s: ", diags->file);
 	fprintf(out, "%s: ", severity_names[diag->severity]);
-	print_clean(message, strlen(message), out);
+	utf8_print(message, strlen(message), out);
 	if (diag->hint) {
 		fputs("; ", out);
-		print_clean(diag->hint, strlen(diag->hint), out);
+		utf8_print(diag->hint, strlen(diag->hint), out);
 	}
 	putc('\n', out);
 	if (diag->place.line)

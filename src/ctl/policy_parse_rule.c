@@ -31,10 +31,12 @@ static void mark(struct rule_reader *in, enum policy_condition condition, const 
 static int read_comparison(struct reader *reader, const struct tree *word, void *into)
 {
 	struct policy_rule *rule = into;
+	bool first = !rule->size_min && rule->size_max == ~0ULL;
 	int ret = value_comparison(word->text, &rule->size_min, &rule->size_max);
 
 	if (ret == -EDOM)
-		diag_error(reader->diags, word->place, NULL, "no size is \"%s\"", word->text);
+		diag_error(reader->diags, word->place, NULL, "no size is \"%s\"%s", word->text,
+			   first ? "" : " and what stands before it");
 	else if (ret == -ERANGE)
 		diag_error(reader->diags, word->place, NULL, "\"%s\" is too large", word->text);
 	else if (ret)

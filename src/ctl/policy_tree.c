@@ -6,6 +6,7 @@
 #include <libfyaml.h>
 
 #include "../lib/closest.h"
+#include "../lib/utf8.h"
 #include "policy_tree.h"
 
 #define MAX_KEYS 32
@@ -219,32 +220,6 @@ static int build(struct builder *builder, struct fy_parser *parser, struct fy_di
 	return ret;
 }
 
-/* The character at the beginning of a text, and how many bytes it has: 0 where it is no UTF-8. */
-static unsigned int character(const unsigned char *text, size_t len, size_t *bytes)
-{
-	static const unsigned int least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned int c = text[0];
-	size_t n, i;
-
-	*bytes = 1;
-	if (c < 0x80)
-		return c;
-	n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-	*bytes = 0;
-	if (c < 0xc2 || c > 0xf4 || n > len)
-		return c;
-	c &= 0xff >> (n + 1);
-	for (i = 1; i < n; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return text[0];
-		c = c << 6 | (text[i] & 0x3f);
-	}
-	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return text[0];
-	*bytes = n;
-	return c;
-}
-
 /* Controls, other ends of lines than ours, marks of byte order. */
 static bool is_text(unsigned int c)
 {
@@ -264,7 +239,7 @@ static int check_bytes(const char *text, size_t len, struct diags *diags)
 	unsigned int c;
 
 	for (i = 0; i < len; i += bytes, place.column++) {
-		c = character((const unsigned char *)text + i, len - i, &bytes);
+		c = utf8_character(text + i, len - i, &bytes);
 		if (!bytes) {
 			diag_error(diags, place, NULL, "no UTF-8: a byte of the value 0x%02x", c);
 			return -EBADMSG;
@@ -354,16 +329,19 @@ static void unknown_key(const struct tree *value, const char *what, const struct
 			size_t nr, struct diags *diags)
 {
 	const char *names[MAX_KEYS], *closest;
-	char hint[128];
-	size_t i;
+	char hint[256] = "it can have ";
+	size_t i, len = strlen(hint);
 
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		names[i] = keys[i].name;
+		if (len < sizeof(hint))
+			len += (size_t)snprintf(hint + len, sizeof(hint) - len, "%s%s",
+						i ? ", " : "", keys[i].name);
+	}
 	closest = closest_name(value->key->text, names, nr);
 	if (closest)
 		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", closest);
-	diag_error(diags, value->key->place, closest ? hint : NULL, "%s has no key \"%s\"", what,
-		   value->key->text);
+	diag_error(diags, value->key->place, hint, "%s has no key \"%s\"", what, value->key->text);
 }
 
 int tree_read_map(const struct tree *tree, const char *what, const struct tree_key *keys, size_t nr,

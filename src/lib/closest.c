@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <stdbool.h>
 #include <string.h>
 
 #include "closest.h"
@@ -37,13 +38,26 @@ static size_t distance(const char *a, const char *b)
 	return last[lb];
 }
 
+/* Is it one of the parts of a name, between its dashes? As snp of sev-snp. */
+static bool is_part(const char *part, const char *name)
+{
+	size_t len = strlen(part);
+	const char *at;
+
+	for (at = name; len && (at = strstr(at, part)); at++) {
+		if ((at == name || at[-1] == '-') && (!at[len] || at[len] == '-'))
+			return true;
+	}
+	return false;
+}
+
 const char *closest_name(const char *name, const char *const *names, size_t nr)
 {
 	size_t best = strlen(name) / 3 + 1, d, i;
 	const char *closest = NULL;
 
 	for (i = 0; i < nr; i++) {
-		d = distance(name, names[i]);
+		d = is_part(name, names[i]) ? 1 : distance(name, names[i]);
 		/* A name of which nothing is left is none. */
 		if (d < best + !closest && d < strlen(names[i])) {
 			best = d;

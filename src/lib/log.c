@@ -7,6 +7,7 @@
 
 #include "json.h"
 #include "log.h"
+#include "utf8.h"
 
 #define LINE 1024
 
@@ -44,6 +45,7 @@ int log_error(int ret, const char *why, const char *todo, const char *what, ...)
 	if (!why)
 		why = strerror(-ret);
 	if (!cfg.json) {
+		utf8_clean(line);
 		fprintf(stderr, "%s: %s: %s%s%s\n", cfg.program, line, why, todo ? "; " : "",
 			todo ? todo : "");
 		return ret;
@@ -62,13 +64,14 @@ int log_error(int ret, const char *why, const char *todo, const char *what, ...)
 
 void log_note(const char *fmt, ...)
 {
+	char line[LINE];
 	va_list args;
 
 	if (cfg.json)
 		return;
-	fprintf(stderr, "%s: ", cfg.program);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
-	fputc('\n', stderr);
+	utf8_clean(line);
+	fprintf(stderr, "%s: %s\n", cfg.program, line);
 }

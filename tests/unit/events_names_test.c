@@ -89,12 +89,16 @@ static void test_tables(void **state)
 static void test_closest(void **state)
 {
 	static const char *const names[] = { "bind", "unbind", "convert" };
+	static const char *const types[] = { "sev", "sev-snp", "software-protected" };
 
 	(void)state;
 	assert_string_equal(closest_name("bnid", names, 3), "bind");
 	assert_string_equal(closest_name("unbnd", names, 3), "unbind");
 	assert_string_equal(closest_name("conversion", names, 3), "convert");
 	assert_null(closest_name("xyz", names, 3));
+	assert_string_equal(closest_name("snp", types, 3), "sev-snp");
+	assert_string_equal(closest_name("ev", types, 3), "sev");
+	assert_string_equal(closest_name("protected", types, 3), "software-protected");
 	assert_null(closest_name("", names, 3));
 }
 

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+
+#include "utf8.h"
+
+unsigned int utf8_character(const char *text, size_t len, size_t *bytes)
+{
+	static const unsigned int least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const unsigned char *byte = (const unsigned char *)text;
+	unsigned int c = *byte;
+	size_t n, i;
+
+	*bytes = 1;
+	if (c < 0x80)
+		return c;
+	n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+	*bytes = 0;
+	if (c < 0xc2 || c > 0xf4 || n > len)
+		return c;
+	c &= 0xff >> (n + 1);
+	for (i = 1; i < n; i++) {
+		if ((byte[i] & 0xc0) != 0x80)
+			return *byte;
+		c = c << 6 | (byte[i] & 0x3f);
+	}
+	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return *byte;
+	*bytes = n;
+	return c;
+}
+
+/* What stands for a character in a line, and commands no terminal; 0: itself. */
+static char stand_in(unsigned int c, size_t bytes)
+{
+	if (c == '\t')
+		return ' ';
+	return !bytes || c < ' ' || (c >= 0x7f && c < 0xa0) ? '?' : 0;
+}
+
+void utf8_clean(char *text)
+{
+	size_t len = strlen(text), at = 0, bytes, i;
+	unsigned int c;
+	char other;
+
+	for (i = 0; i < len; i += bytes ? bytes : 1) {
+		c = utf8_character(text + i, len - i, &bytes);
+		other = stand_in(c, bytes);
+		if (other) {
+			text[at++] = other;
+			continue;
+		}
+		memmove(text + at, text + i, bytes);
+		at += bytes;
+	}
+	text[at] = '\0';
+}
+
+void utf8_print(const char *text, size_t len, FILE *out)
+{
+	size_t i, bytes, done = 0;
+	unsigned int c;
+	char other;
+
+	for (i = 0; i < len; i += bytes) {
+		c = utf8_character(text + i, len - i, &bytes);
+		other = stand_in(c, bytes);
+		bytes = bytes ? bytes : 1;
+		if (!other)
+			continue;
+		fwrite(text + done, 1, i - done, out);
+		putc(other, out);
+		done = i + bytes;
+	}
+	fwrite(text + done, 1, len - done, out);
+}
