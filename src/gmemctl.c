@@ -10,6 +10,7 @@
 #include "lib/exits.h"
 #include "lib/log.h"
 #include "lib/opts.h"
+#include "lib/output.h"
 
 #ifndef GMEM_VERSION
 #define GMEM_VERSION "0"
@@ -212,15 +213,12 @@ static int parse(const struct command *command, struct ctl_options *opts, int ar
 	return 0;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct ctl_options opts = { .output = "text" };
 	const struct command *command;
 	char head[256];
-	int ret;
 
-	log_setup("gmemctl", asks_for_json(argc, argv), 0);
-	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
 	    !strcmp(argv[1], "help")) {
 		usage();
@@ -244,6 +242,13 @@ int main(int argc, char **argv)
 		opts_usage(command->opts, head);
 		return GMEM_EXIT_OK;
 	}
-	ret = command->run(&opts);
-	return ret < 0 ? (int)exit_status(ret) : ret;
+	return command->run(&opts);
+}
+
+int main(int argc, char **argv)
+{
+	output_begin();
+	log_setup("gmemctl", asks_for_json(argc, argv), 0);
+	signal(SIGPIPE, SIG_IGN);
+	return output_end(run(argc, argv));
 }

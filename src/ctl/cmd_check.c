@@ -47,17 +47,17 @@ static void print_text(const struct policy_file *file)
 int ctl_check(const struct ctl_options *opts)
 {
 	struct policy_file file;
-	int ret;
+	int ret, printed = 0;
 
 	if (!opts->file)
 		return log_error(-EINVAL, "it wants a file", "see --help", "check");
 	ret = policy_open(opts->file, false, &file);
 	if (file.policy && (!ret || ret == -EBADMSG)) {
 		if (opts->json)
-			print_json(&file);
+			printed = print_json(&file);
 		else
 			print_text(&file);
 	}
 	policy_close(&file);
-	return ret == -EBADMSG ? GMEM_EXIT_POLICY : ret;
+	return ret == -EBADMSG ? GMEM_EXIT_POLICY : ret ?: printed;
 }
