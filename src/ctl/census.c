@@ -190,13 +190,15 @@ static int check_users(const struct gmem_census_prog *prog, const struct census_
 	int fd, ret = 0;
 
 	fd = bpf_prog_get_fd_by_id(prog->id);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+	if (fd < 0 && errno == ENOENT)
+		return 0;
 	info.nr_map_ids = sizeof(ids) / sizeof(ids[0]);
 	info.map_ids = (uintptr_t)ids;
-	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		ret = -errno;
-	close(fd);
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+		ret = log_error(-errno, NULL, NULL, "look at the BPF program %s, id %u", prog->name,
+				prog->id);
+	if (fd >= 0)
+		close(fd);
 	for (i = 0; !ret && i < info.nr_map_ids && i < sizeof(ids) / sizeof(ids[0]); i++) {
 		if (map_of(subject, ids[i]))
 			ret = log_error(-EBUSY, "it would not be locked out", ADVICE_HOLDER,

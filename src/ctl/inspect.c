@@ -120,11 +120,8 @@ int loader_show(const char *dir, struct loader_shown *shown)
 		free(shown->source);
 		shown->source = NULL;
 		shown->word = store_active(&store);
-		if (!shown->word) {
-			ret = log_error(-ENOENT, "no policy is in force", "gmemctl load FILE",
-					"look at %s", pins.dir);
+		if (!shown->word)
 			break;
-		}
 		slot = GMEM_ACTIVE_SLOT(shown->word);
 		shown->head = store.heads[slot];
 		shown->how = store.slots[slot];
@@ -136,8 +133,11 @@ int loader_show(const char *dir, struct loader_shown *shown)
 		ret = ret ?: store_hits(&store, MAP_guard_hits, 0, GMEM_GUARD_MAX, shown->guards);
 		/* Replaced meanwhile: then this can be a mixture. */
 	} while (store_active(&store) != shown->word);
-	if (ret && ret != -ENOENT)
-		log_error(ret, NULL, NULL, "read the policy in force");
+	if (!shown->word)
+		ret = log_error(-ENOENT, "no policy is in force", "gmemctl load FILE", "look at %s",
+				pins.dir);
+	else if (ret)
+		log_error(ret, NULL, "load it again", "read the policy in force");
 	store_close(&store);
 	if (ret)
 		loader_shown_free(shown);

@@ -137,8 +137,8 @@ int pins_open(struct pins *pins, const char *dir, bool lock)
 	if (statfs(parent, &fs))
 		return log_error(-errno, NULL, ADVICE_MOUNT, "look at %s", parent);
 	if (fs.f_type != BPF_FS_MAGIC)
-		return log_error(-EINVAL, "it is not in a BPF file system", ADVICE_MOUNT, "use %s",
-				 pins->dir);
+		return log_error(dir ? -EINVAL : -ENODEV, "it is not in a BPF file system",
+				 ADVICE_MOUNT, "use %s", pins->dir);
 	if (lock)
 		ret = take_lock(pins, parent);
 	if (!ret && lock)

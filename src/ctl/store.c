@@ -54,7 +54,10 @@ static int open_map(struct store *store, enum pinned_map map)
 				 "do it as the manager", "open %s/maps/%s", store->pins->dir,
 				 map_names[map]);
 	if (fd < 0)
-		return log_error(fd, NULL, fd == -EPERM ? "be root" : ADVICE_OTHER,
+		return log_error(fd, NULL,
+				 fd == -EPERM	 ? "be root"
+				 : fd == -ENOENT ? ADVICE_OTHER
+						 : NULL,
 				 "open %s/maps/%s", store->pins->dir, map_names[map]);
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		return log_error(-errno, NULL, NULL, "look at the map %s", map_names[map]);
@@ -87,8 +90,10 @@ int store_open(struct store *store, const struct pins *pins)
 	ret = pins_exist(pins);
 	if (ret <= 0)
 		return log_error(ret ?: -ENOENT, ret ? NULL : "no policy is loaded",
-				 ret == -EACCES || ret == -EPERM ? "be root" : NULL, "look at %s",
-				 pins->dir);
+				 !ret				   ? "gmemctl load FILE"
+				 : ret == -EACCES || ret == -EPERM ? "be root"
+								   : NULL,
+				 "look at %s", pins->dir);
 	ret = 0;
 	for (map = 0; map < MAP_MAX && !ret; map++)
 		ret = open_map(store, map);

@@ -32,7 +32,14 @@ struct search {
 	const struct store *store;
 	unsigned int slot;
 	struct gmem_tag *tag; /* room for one */
+	int ret;	      /* what ended it, explained */
 };
+
+/* What the kernel says of a task that has ended, by its number or in /proc. */
+static bool is_gone(int error)
+{
+	return error == ESRCH || error == ENOENT;
+}
 
 /* Threads can be named since Linux 6.9; before, only processes. */
 static int open_task(unsigned int tid)
@@ -55,41 +62,45 @@ static __u32 class_of(const struct search *search, const struct gmem_identity *i
 	return GMEM_CLASS(class);
 }
 
-/* Return: whether the task has a tag, in which the policy names something. */
-static bool is_guarded(const struct search *search, unsigned int tid, struct guarded *guarded)
+/*
+ * Has the task a tag, in which the policy names something? Return: 1, 0 (also where it is gone), or
+ * a negative errno: who cannot be looked at is not taken for one who is not guarded.
+ */
+static int is_guarded(const struct search *search, unsigned int tid, struct guarded *guarded)
 {
-	int fd = open_task(tid);
-	bool tagged;
+	int fd = open_task(tid), ret = 1;
 
 	*guarded = (struct guarded){ 0 };
+	/* EINVAL: a thread, where only processes can be named. Only tracers are asked for so. */
 	if (fd < 0)
-		return false;
-	tagged = !bpf_map_lookup_elem(search->store->fd[MAP_tags], &fd, search->tag);
+		return is_gone(-fd) || fd == -EINVAL ? 0 : fd;
+	if (bpf_map_lookup_elem(search->store->fd[MAP_tags], &fd, search->tag))
+		ret = errno == ENOENT || is_gone(errno) ? 0 : -errno;
 	close(fd);
-	if (!tagged)
-		return false;
+	if (ret <= 0)
+		return ret;
 	guarded->exe = class_of(search, &search->tag->exe);
 	guarded->verity = class_of(search, &search->tag->verity);
 	return guarded->exe || guarded->verity;
 }
 
-/* Who traces a thread; 0: nobody. */
-static unsigned int tracer_of(unsigned int pid, unsigned int tid)
+/* Who traces a thread. Return: 0 (nobody: *tracer is 0) or a negative errno. */
+static int tracer_of(unsigned int pid, unsigned int tid, unsigned int *tracer)
 {
-	unsigned int tracer = 0;
 	char path[64], line[256];
 	FILE *status;
 
+	*tracer = 0;
 	snprintf(path, sizeof(path), "/proc/%u/task/%u/status", pid, tid);
 	status = fopen(path, "re");
 	if (!status)
-		return 0;
+		return is_gone(errno) ? 0 : -errno;
 	while (fgets(line, sizeof(line), status)) {
-		if (sscanf(line, "TracerPid: %u", &tracer) == 1)
+		if (sscanf(line, "TracerPid: %u", tracer) == 1)
 			break;
 	}
 	fclose(status);
-	return tracer;
+	return 0;
 }
 
 /* Walk over the numbers in a directory of /proc until one is taken: returns what @take does. */
@@ -101,7 +112,7 @@ static int each_number(const char *path, int (*take)(unsigned int number, void *
 
 	dir = opendir(path);
 	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
+		return is_gone(errno) ? 0 : -errno;
 	while (!ret && (entry = readdir(dir))) {
 		if (isdigit((unsigned char)*entry->d_name))
 			ret = take((unsigned int)strtoul(entry->d_name, NULL, 10), data);
@@ -122,12 +133,16 @@ struct threads {
 static int find_tracer(unsigned int tid, void *data)
 {
 	struct threads *threads = data;
-	unsigned int tracer = tracer_of(threads->pid, tid);
+	unsigned int tracer;
 	struct guarded by;
+	int ret;
 
-	if (!tracer)
-		return 0;
-	is_guarded(threads->search, tracer, &by);
+	ret = tracer_of(threads->pid, tid, &tracer);
+	if (ret || !tracer)
+		return ret;
+	ret = is_guarded(threads->search, tracer, &by);
+	if (ret < 0)
+		return ret;
 	if ((by.exe && by.exe == threads->guarded.exe) ||
 	    (by.verity && by.verity == threads->guarded.verity))
 		return 0;
@@ -138,14 +153,16 @@ static int find_tracer(unsigned int tid, void *data)
 static int forget_thread(unsigned int tid, void *data)
 {
 	struct threads *threads = data;
-	int fd = open_task(tid);
+	int fd = open_task(tid), ret = 0;
 
 	if (fd < 0)
-		return fd == -ESRCH ? 0 : fd;
+		return is_gone(-fd) ? 0 : fd;
 	if (!bpf_map_delete_elem(threads->search->store->fd[MAP_tags], &fd))
 		threads->forgot++;
+	else if (!is_gone(errno))
+		ret = -errno;
 	close(fd);
-	return 0;
+	return ret;
 }
 
 static int forget(struct threads *threads, bool enforces)
@@ -186,17 +203,20 @@ static int forget(struct threads *threads, bool enforces)
 static int look_at_process(unsigned int pid, void *data)
 {
 	struct threads threads = { .search = data, .pid = pid };
-	const struct search *search = data;
+	struct search *search = data;
 	char path[64];
 	int ret;
 
-	if (!is_guarded(search, pid, &threads.guarded))
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%u/task", pid);
-	ret = each_number(path, find_tracer, &threads);
-	if (ret <= 0)
-		return ret;
-	return forget(&threads, GMEM_ACTIVE_ENFORCES(store_active(search->store)));
+	ret = is_guarded(search, pid, &threads.guarded);
+	if (ret > 0) {
+		snprintf(path, sizeof(path), "/proc/%u/task", pid);
+		ret = each_number(path, find_tracer, &threads);
+	}
+	if (ret < 0)
+		search->ret = log_error(ret, NULL, NULL, "look who traces process %u", pid);
+	else if (ret)
+		search->ret = forget(&threads, GMEM_ACTIVE_ENFORCES(store_active(search->store)));
+	return search->ret;
 }
 
 int traced_forget(const struct store *store)
@@ -211,7 +231,10 @@ int traced_forget(const struct store *store)
 	search.tag = malloc(sizeof(*search.tag));
 	if (!search.tag)
 		return log_error(-ENOMEM, NULL, NULL, "look for who is traced");
-	ret = each_number("/proc", look_at_process, &search);
+	ret = access("/proc/self/task", F_OK) ? -errno : 0;
+	ret = ret ?: each_number("/proc", look_at_process, &search);
+	if (ret && !search.ret)
+		log_error(ret, NULL, NULL, "look in /proc for who is traced");
 	free(search.tag);
 	return ret;
 }
