@@ -11,6 +11,7 @@
 #include "../lib/json.h"
 #include "../lib/log.h"
 #include "ctl.h"
+#include "in_force.h"
 #include "loader.h"
 #include "policy_eval.h"
 #include "policy_events.h"
@@ -36,8 +37,19 @@ static const char *const titles[COLUMN_MAX] = {
 	[COLUMN_HOLDS] = "HOLDS",
 };
 
+/* What the kernel knows of the process that is asked for, where its policy is in force. */
+struct in_kernel {
+	bool asked;
+	bool tagged;
+	struct gmem_identity exe;
+	struct gmem_decision decision;
+};
+
 struct explain {
 	const struct policy *policy;
+	const struct in_kernel *kernel;
+	const struct event_question *event; /* whose request it is, or NULL */
+	unsigned int pid;
 	const struct who *who;
 	const struct gmem_request *request;
 	struct gmem_decision decision;
@@ -207,11 +219,105 @@ static unsigned int line_of(const struct explain *explain, __u32 rule)
 	return explain->policy->default_places[explain->request->op].line;
 }
 
-static const char *effect(const struct explain *explain)
+static const char *effect(const struct explain *explain, const struct gmem_decision *decision)
 {
-	if (!explain->decision.deny)
+	if (!decision->deny)
 		return "allowed";
 	return explain->policy->enforce ? "denied" : "allowed, would be denied";
+}
+
+/*
+ * Is it decided otherwise than /proc lets one think? Then it is the kernel that is right: it took
+ * down who the process is when it began.
+ */
+static bool kernel_differs(const struct explain *explain)
+{
+	const struct gmem_decision *d = &explain->kernel->decision;
+
+	return explain->kernel->asked &&
+	       (d->rule != explain->decision.rule || d->deny != explain->decision.deny);
+}
+
+static const char *kernel_rule(const struct explain *explain)
+{
+	__u32 rule = explain->kernel->decision.rule;
+
+	return rule == GMEM_RULE_BROKEN ? "no identity" : decision_rule(explain->policy, rule);
+}
+
+static void print_kernel(const struct explain *explain)
+{
+	const struct in_kernel *kernel = explain->kernel;
+
+	printf("but the kernel decides otherwise for process %u: %s %s by %s", explain->pid,
+	       value_name(VALUE_OPERATION, explain->request->op),
+	       effect(explain, &kernel->decision), kernel_rule(explain));
+	if (!kernel->tagged)
+		puts("; it has no identity there: it is traced, was traced when it began, or lost "
+		     "it (gmem-policy(5), Identity)");
+	else if (!kernel->exe.kind)
+		puts("; it has no executable there: a user namespace or one of the others of "
+		     "gmem-policy(5), Identity");
+	else
+		printf("; its executable there is inode %u:%u/%llu: gmemctl show tells those of "
+		       "the subjects\n",
+		       kernel->exe.dev >> 20, kernel->exe.dev & 0xfffff, kernel->exe.ino);
+}
+
+static void json_kernel(struct explain *explain)
+{
+	const struct in_kernel *kernel = explain->kernel;
+	struct json *json = &explain->json;
+
+	if (!kernel->asked) {
+		json_null(json, "in_kernel");
+		return;
+	}
+	json_open(json, "in_kernel", '{');
+	json_bool(json, "identity", kernel->tagged);
+	json_bool(json, "executable", kernel->exe.kind);
+	json_str(json, "verdict", kernel->decision.deny ? "deny" : "allow");
+	json_str(json, "rule", kernel_rule(explain));
+	json_close(json, '}');
+}
+
+static const char *verdict_of(const struct event_question *event)
+{
+	return event->verdict && !strcmp(event->verdict, "would_deny") ? "would be denied"
+								       : "denied";
+}
+
+static void json_event(struct json *json, const struct event_question *event)
+{
+	if (!event || !event->why) {
+		json_null(json, "event");
+		return;
+	}
+	json_open(json, "event", '{');
+	json_str(json, "guard", event->guard);
+	json_str(json, "verdict", event->verdict);
+	json_str(json, "why", event->why);
+	json_u64(json, "generation", event->generation);
+	json_close(json, '}');
+}
+
+/* No rule decides what a guard keeps off. */
+static int explain_guard(const struct event_question *event, bool as_json)
+{
+	struct json json = { 0 };
+	int ret;
+
+	if (!as_json) {
+		printf("%s by %s, generation %llu: guards ask no rules (gmem-policy(5), GUARDS)\n",
+		       verdict_of(event), event->why ?: event->guard, event->generation);
+		return 0;
+	}
+	json_open(&json, NULL, '{');
+	json_event(&json, event);
+	json_close(&json, '}');
+	ret = json_flush_line(&json, stdout);
+	json_free(&json);
+	return ret;
 }
 
 static int print_text(struct explain *explain)
@@ -233,10 +339,15 @@ static int print_text(struct explain *explain)
 		printf("rule %s in audit mode would %s it (%s:%u)\n", policy->rules[d->trial].name,
 		       d->trial_deny ? "deny" : "allow", policy->file, line_of(explain, d->trial));
 	printf("%s %s by %s%s (%s:%u), policy %s in mode %s\n",
-	       value_name(VALUE_OPERATION, explain->request->op), effect(explain),
+	       value_name(VALUE_OPERATION, explain->request->op), effect(explain, d),
 	       d->rule < policy->nr_rules ? "rule " : "", decision_rule(policy, d->rule),
 	       policy->file, line_of(explain, d->rule), policy->name,
 	       policy->enforce ? "enforce" : "audit");
+	if (kernel_differs(explain))
+		print_kernel(explain);
+	if (explain->event && explain->event->why)
+		printf("when it happened: %s by %s, generation %llu\n", verdict_of(explain->event),
+		       explain->event->why, explain->event->generation);
 	return 0;
 }
 
@@ -283,7 +394,11 @@ static int print_json(struct explain *explain)
 	json_subject(explain);
 	json_request(explain);
 	json_str(json, "verdict", d->deny ? "deny" : "allow");
-	json_bool(json, "denied", d->deny && policy->enforce);
+	json_bool(json, "denied",
+		  (explain->kernel->asked ? explain->kernel->decision.deny : d->deny) &&
+			  policy->enforce);
+	json_kernel(explain);
+	json_event(json, explain->event);
 	json_str(json, "rule", decision_rule(policy, d->rule));
 	json_u64(json, "line", line_of(explain, d->rule));
 	if (d->trial == GMEM_RULE_NONE) {
@@ -305,9 +420,16 @@ static int print_json(struct explain *explain)
 }
 
 static int explain_request(const struct policy_file *file, const struct who *who,
-			   const struct gmem_request *request, bool as_json)
+			   const struct event_question *question, const struct ctl_options *opts,
+			   const struct in_kernel *kernel)
 {
-	struct explain explain = { .policy = file->policy, .who = who, .request = request };
+	const struct gmem_request *request = &question->request;
+	struct explain explain = { .policy = file->policy,
+				   .kernel = kernel,
+				   .event = opts->file ? question : NULL,
+				   .pid = (unsigned int)opts->pid,
+				   .who = who,
+				   .request = request };
 	struct gmem_decision plain;
 
 	explain.decision = policy_decide(&file->compiled, who, request);
@@ -317,7 +439,35 @@ static int explain_request(const struct policy_file *file, const struct who *who
 		return log_error(-EPROTO, "the rules one by one say something else",
 				 "this is a bug, please report it", "explain rule %s",
 				 decision_rule(file->policy, explain.decision.rule));
-	return as_json ? print_json(&explain) : print_text(&explain);
+	return opts->json ? print_json(&explain) : print_text(&explain);
+}
+
+/* The process as the policy in force knows it. An instance that it asks for is a new one. */
+static int ask_kernel(const struct ctl_options *opts, const struct who_process *process,
+		      const struct gmem_request *request, struct in_kernel *kernel)
+{
+	struct standing standing;
+	struct in_force force;
+	int ret;
+
+	if (!opts->pid || opts->policy)
+		return 0;
+	ret = in_force_open(&force, opts->pins);
+	if (ret)
+		return ret;
+	ret = in_force_standing(&force, (unsigned int)opts->pid, process->who.uid,
+				*process->cgroup ? process->cgroup : NULL, &standing);
+	if (ret) {
+		log_error(ret, NULL, NULL, "ask the kernel for process %llu",
+			  (unsigned long long)opts->pid);
+	} else if (force.word) {
+		kernel->asked = true;
+		kernel->tagged = standing.tagged;
+		kernel->exe = standing.exe;
+		kernel->decision = in_force_decide(&force, &standing, true, request);
+	}
+	in_force_close(&force);
+	return ret;
 }
 
 /* The policy that was asked for, or the one that is in force. */
@@ -402,6 +552,7 @@ static int read_options(const struct ctl_options *opts, struct gmem_request *req
 int ctl_explain(const struct ctl_options *opts)
 {
 	struct event_question question = { 0 };
+	struct in_kernel kernel = { 0 };
 	struct who_process *process;
 	struct policy_file file;
 	int ret;
@@ -411,13 +562,16 @@ int ctl_explain(const struct ctl_options *opts)
 		return log_error(-ENOMEM, NULL, NULL, "explain");
 	ret = opts->file ? read_event(opts, &question)
 			 : read_options(opts, &question.request, process);
-	if (!ret) {
+	if (!ret && question.guard) {
+		ret = explain_guard(&question, opts->json);
+	} else if (!ret) {
 		ret = open_policy(opts, &file);
 		if (ret == -EBADMSG)
 			diags_report(&file.diags, opts->json);
+		ret = ret ?: ask_kernel(opts, process, &question.request, &kernel);
 		if (!ret)
 			ret = explain_request(&file, opts->file ? &question.who : &process->who,
-					      &question.request, opts->json);
+					      &question, opts, &kernel);
 		policy_close(&file);
 	}
 	event_question_free(&question);

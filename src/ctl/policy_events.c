@@ -251,12 +251,14 @@ static int read_records(struct replay *replay, FILE *in)
 		if (line[strspn(line, " \t\r\n")] == '\0')
 			continue;
 		record = json_tokener_parse(line);
-		if (!json_object_is_type(record, json_type_object))
+		if (!json_object_is_type(record, json_type_object) && !strchr(line, '\n'))
+			log_note("%s, line %llu: cut off, and left out", replay->path, number);
+		else if (!json_object_is_type(record, json_type_object))
 			ret = log_error(-EIO, "not a JSON object",
 					"it wants what `gmemtop events --json` writes",
 					"read %s, line %llu", replay->path, number);
-		else
-			ret = take_record(replay, record);
+		else if (take_record(replay, record))
+			ret = log_error(-ENOMEM, NULL, NULL, "read %s", replay->path);
 		json_object_put(record);
 	}
 	if (!ret && ferror(in))
@@ -329,6 +331,12 @@ static int read_question(json_object *record, struct event_question *question)
 	const char *event = text_of(record, "event");
 	int op;
 
+	question->guard = text_of(record, "guard");
+	question->verdict = text_of(record, "verdict");
+	question->why = text_of(member(record, "by"), "why");
+	number_of(record, "generation", &question->generation);
+	if (question->guard)
+		return 0;
 	if (text_of(record, "operation"))
 		return read_denial(record, &question->request);
 	op = event ? operation_of(event) : -1;

@@ -36,13 +36,16 @@ void events_report_free(struct events_report *report);
 
 /* What an event asks: of `gmemctl monitor -o json`, or of `gmemtop events --json`. */
 struct event_question {
-	struct gmem_request request;
+	struct gmem_request request; /* means nothing where it was a guard */
 	struct who who;
-	void *json; /* owns the texts of who */
+	/* What became of it, as `gmemctl monitor` writes it; NULL: it does not say. */
+	const char *guard, *verdict, *why;
+	__u64 generation;
+	void *json; /* owns the texts */
 };
 
 /**
- * event_question_read - the first event of a text that a policy decides
+ * event_question_read - the first event of a text that a policy decides, or its guards
  * @question: to be given to event_question_free()
  *
  * Return: 0, -ENOENT if there is none, -EINVAL if it cannot be understood.
