@@ -181,6 +181,150 @@ test_events()
 	status 1 "$gmemctl" test --policy "$dir/allow.yaml" --events "$dir/events"
 	says err 'line 9: not a JSON object'
 	status 2 "$gmemctl" test --events "$dir/events"
+	# Who recorded was killed in the middle of a line.
+	sed -i '$d' "$dir/events"
+	printf '{"seq":12,"event":"cre' >>"$dir/events"
+	status 0 "$gmemctl" test --policy "$dir/allow.yaml" --events "$dir/events"
+	says err 'line 9: cut off, and left out'
+	says out '5 events, 0 would be denied'
+	# What became of it when it happened, and what no rule decided.
+	status 0 "$gmemctl" explain --policy contrib/policies/cloud-host.yaml \
+		'{"seq":7,"generation":3,"operation":"create","guard":null,"verdict":"denied","who":{"uid":5},"request":{},"by":{"why":"nothing: the task has no identity"}}'
+	says out 'when it happened: denied by nothing: the task has no identity, generation 3'
+	status 0 "$gmemctl" explain --policy contrib/policies/cloud-host.yaml \
+		'{"seq":7,"generation":3,"operation":null,"guard":"trace","verdict":"would_deny","who":{"uid":5},"by":{"why":"the guard trace (x)"}}'
+	says out 'would be denied by the guard trace (x), generation 3'
+}
+
+# --- the manual and the completion name what there is, and nothing else
+
+# options_of COMMAND: long ones; those with a value have a '=' behind them
+options_of()
+{
+	"$gmemctl" "$1" --help | sed -nE 's/^ +(-., )?(--[a-z-]+)( [A-Z-]+)? .*/\2\3/p' |
+		sed 's/ .*/=/'
+}
+
+# complete WORD...: what bash offers for the last of them, sorted
+complete_words()
+{
+	COMP_WORDS=(gmemctl "$@") COMP_CWORD=$# COMPREPLY=()
+	_gmemctl
+	printf '%s\n' "${COMPREPLY[@]}" | sort -u
+}
+
+# can_be TEXT: the words that a message lists behind "it can be" or "it can have"
+can_be()
+{
+	sed -nE 's/.*it can (be|have) ([a-z, -]+).*/\2/p' "$1" | tr -d ',' | tr ' ' '\n' | sort
+}
+
+# same WHAT ONE OTHER
+same()
+{
+	[ "$2" = "$3" ] || fail "$1 differ: $(diff <(echo "$2") <(echo "$3"))"
+}
+
+test_manual()
+{
+	local man=man/gmemctl.8.scd commands command option section number
+
+	commands=$("$gmemctl" --help | sed -n 's/^  \([a-z-]*\) .*/\1/p')
+	for command in $commands; do
+		section=$(awk -v c="*$command*" '/^[*#]/ { on = substr($0, 1, length(c)) == c } on' "$man")
+		[ -n "$section" ] || fail "$man says nothing of $command"
+		for option in $(options_of "$command"); do
+			option=${option%=}
+			case $option in
+			--output | --verbose | --help | --pins) section=$(cat "$man") ;;
+			esac
+			[[ $section = *"*$option*"* ]] || fail "$man says nothing of $command $option"
+		done
+	done
+	for option in $(grep -oE '\*--[a-z-]+\*' "$man" | tr -d '*' | sort -u); do
+		for command in $commands; do
+			options_of "$command"
+		done | tr -d = | grep -qx -- "$option" || fail "$man has $option, gmemctl has not"
+	done
+	while read -r number; do
+		grep -q "^\*0\* .*\*$number\* \|^\*$number\* \| \*$number\* " "$man" ||
+			fail "$man does not say what exit status $number is"
+	done < <(sed -nE 's/^\tX\([A-Z]+, ([0-9]), .*/\1/p' src/lib/exits.h)
+}
+
+# The keys of the language, as the errors list them, stand in the manual.
+test_language()
+{
+	local head='version: 1\nname: a\nmode: audit\n' text key n=0
+	local default='default: { create: deny, bind: deny, mmap: deny, fault: deny, convert: deny, punch: deny, receive: deny }\n'
+
+	for text in 'zzzzzz: 1\n' "$head"'default: { zzzzzz: deny }\n' "${head}${default}guards: { zzzzzz: deny }\n" \
+		"${head}${default}subjects: { a: { zzzzzz: 1 } }\n" "${head}${default}rules: [ { zzzzzz: 1 } ]\n" \
+		"${head}${default}rules: [ { name: a, allow: bind, subjects: any, when: { zzzzzz: 1 } } ]\n"; do
+		printf %b "$text" >"$dir/keys.yaml"
+		status 3 "$gmemctl" check "$dir/keys.yaml"
+		for key in $(grep zzzzzz "$dir/err" >"$dir/keys"; can_be "$dir/keys"); do
+			n=$((n + 1))
+			grep -qE "^(\*[a-z]+\* or )?\*$key\*" man/gmem-policy.5.scd ||
+				fail "gmem-policy(5) says nothing of the key $key"
+		done
+	done
+	[ "$n" -ge 32 ] || fail "only $n keys were listed"
+}
+
+test_completion()
+{
+	local command option words cloud=contrib/policies/cloud-host.yaml
+
+	# shellcheck source=../contrib/completion/gmemctl.bash
+	. contrib/completion/gmemctl.bash
+	gmemctl() { "$gmemctl" "$@"; }
+	compopt() { :; }
+	same commands "$("$gmemctl" --help | sed -n 's/^  \([a-z-]*\) .*/\1/p' | sort)" \
+		"$(complete_words '' | grep -v ^-)"
+	for command in $(complete_words '' | grep -v ^-); do
+		same "options of $command" "$(options_of "$command" | tr -d = | sort)" \
+			"$(complete_words "$command" --)"
+		for option in $(options_of "$command" | sed -n 's/=//p'); do
+			words=$(cd "$dir" && : >zz-file && complete_words "$command" "$option" '')
+			case $option in
+			--policy | --events | --exe) continue ;;
+			esac
+			[[ $words != *zz-file* ]] || fail "completion of $command $option offers files"
+		done
+	done
+	for option in flags:create prot:mmap direction:convert vm-type:create; do
+		status 2 "$gmemctl" explain --policy "$cloud" --op "${option#*:}" "--${option%:*}" zzzzzz
+		same "words of --${option%:*}" "$(can_be "$dir/err")" \
+			"$(complete_words explain "--${option%:*}" '' | grep -v '^none$')"
+	done
+	status 2 "$gmemctl" explain --policy "$cloud" --op zzzzzz
+	words=$(can_be "$dir/err")
+	same "words of explain --op" "$words" "$(complete_words explain --op '')"
+	status 2 "$gmemctl" monitor --op zzzzzz
+	same "words of monitor --op" "$(can_be "$dir/err")" "$(complete_words monitor --op '')"
+	unset -f gmemctl compopt
+}
+
+# What was written must have arrived, and nothing is written to what is opened later.
+test_output()
+{
+	local policy=contrib/policies/cloud-host.yaml command
+
+	for command in "check $policy" "check -o json $policy" --help 'load --help'; do
+		# shellcheck disable=SC2086	# words
+		"$gmemctl" $command >/dev/full 2>"$dir/err" && fail "$command: a full device is no error"
+		grep -q 'write to standard output' "$dir/err" || fail "$command: $(cat "$dir/err")"
+		# shellcheck disable=SC2086	# words
+		"$gmemctl" $command >&- 2>"$dir/err" && fail "$command: a closed output is no error"
+		# shellcheck disable=SC2086	# words
+		{ "$gmemctl" $command 2>"$dir/err" || :; } | :
+		! grep 'standard output' "$dir/err" || fail "$command: nobody reads, and it complains"
+	done
+	# A terminal is not to be commanded by a name.
+	printf 'version: 1\nname: a\302\2331mb\377\n' >"$dir/esc.yaml"
+	status 3 "$gmemctl" check "$dir/esc.yaml"
+	says err '2 | name: a?1mb?'
 }
 
 test_examples
@@ -188,5 +332,9 @@ test_cases
 test_check
 test_explain
 test_events
+test_manual
+test_language
+test_completion
+test_output
 [ "$bad" = 0 ] && echo "gmemctl-test: all as expected"
 exit "$bad"

@@ -22,10 +22,16 @@ _gmemctl()
 		mapfile -t COMPREPLY < <(compgen -W "$words --help --version" -- "$cur")
 		return
 	fi
+	# Behind a command stands an option as well as what it works on.
+	[[ $COMP_CWORD = 2 && $cur = -* ]] && prev=
 	case $prev in
 	-o | --output) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur") ;;
 	-m | --mode | set-mode) mapfile -t COMPREPLY < <(compgen -W 'enforce audit' -- "$cur") ;;
-	--op) mapfile -t COMPREPLY < <(compgen -W 'create bind mmap fault convert punch receive trace preload sqpoll lock' -- "$cur") ;;
+	--op)
+		words='create bind mmap fault convert punch receive'
+		[ "$command" != monitor ] || words="$words trace preload sqpoll lock"
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		;;
 	--direction) mapfile -t COMPREPLY < <(compgen -W 'to-private to-shared' -- "$cur") ;;
 	--flags) _gmemctl_list 'none mmap init-shared' ;;
 	--prot) _gmemctl_list 'none read write exec' ;;

@@ -149,7 +149,9 @@ static int take_place(struct monitor *m)
 		return log_error(-EBUSY, "another gmemctl monitor reads them",
 				 "end that one; events go to one reader", "read the denials of %s",
 				 m->pins.dir);
-	return fstat(m->dir, &m->dir_stat) ? -errno : 0;
+	if (fstat(m->dir, &m->dir_stat))
+		return log_error(-errno, NULL, NULL, "look at %s", m->pins.dir);
+	return 0;
 }
 
 static void leave(struct monitor *m)
@@ -335,7 +337,8 @@ static void catch_signals(void)
 static int read_op(const char *text, int *op)
 {
 	const char *names[GMEM_DO_GUARD(GMEM_GUARD_MAX)], *near;
-	char hint[64] = "";
+	char hint[160] = "it can be ";
+	size_t len = strlen(hint);
 	int i;
 
 	*op = -1;
@@ -343,14 +346,15 @@ static int read_op(const char *text, int *op)
 		names[i] = subject_of_event((__u32)i);
 		if (!strcmp(names[i], text))
 			*op = i;
+		len += (size_t)snprintf(hint + len, sizeof(hint) - len, "%s%s", i ? ", " : "",
+					names[i]);
 	}
 	if (!text || *op >= 0)
 		return 0;
 	near = closest_name(text, names, GMEM_DO_GUARD(GMEM_GUARD_MAX));
 	if (near)
 		snprintf(hint, sizeof(hint), "did you mean %s?", near);
-	return log_error(-EINVAL, "there is no such operation or guard", *hint ? hint : NULL,
-			 "--op %s", text);
+	return log_error(-EINVAL, "there is no such operation or guard", hint, "--op %s", text);
 }
 
 int ctl_monitor(const struct ctl_options *opts)

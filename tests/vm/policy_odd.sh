@@ -1,0 +1,246 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In the VM: gmemctl where something is not as it should be. Each error says what and why, with the right
+# exit status, and what was in force stays in force.
+set -u
+cd "$(dirname "$0")/../.." || exit
+gmemctl=$PWD/build/gmemctl
+deny=tests/vm/policies/deny.yaml
+allow=tests/vm/policies/allow.yaml
+dir=$(mktemp -d)
+chmod 755 "$dir"
+checks=0 bad=0
+
+fail()
+{
+	echo "policy_odd: $*" >&2
+	bad=1
+}
+
+# status WANTED COMMAND...: run it, keep what it says, compare its exit status
+status()
+{
+	local wanted=$1 got
+
+	shift
+	checks=$((checks + 1))
+	"$@" >"$dir/out" 2>"$dir/err"
+	got=$?
+	[ "$got" = "$wanted" ] || fail "$* ends with $got instead of $wanted: $(cat "$dir/out" "$dir/err")"
+}
+
+# says FILE TEXT: the last command has written it
+says()
+{
+	grep -qF -- "$2" "$dir/$1" || fail "no '$2' in: $(cat "$dir/$1")"
+}
+
+# silent_of FILE TEXT
+silent_of()
+{
+	! grep -F -- "$2" "$dir/$1" || fail "'$2' was said"
+}
+
+json()
+{
+	python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); sys.exit(not eval(sys.argv[2]))' \
+		"$dir/$1" "$2" || fail "not $2 in: $(cat "$dir/$1")"
+}
+
+in_force()
+{
+	status 0 "$gmemctl" status -o json
+	json out "d['policy'] == '$1' and d['enforcing']"
+}
+
+no_drafts()
+{
+	compgen -G '/sys/fs/bpf/*-draft-*' >/dev/null && fail "left over: $(echo /sys/fs/bpf/*-draft-*)"
+}
+
+test_nothing_loaded()
+{
+	local command
+
+	status 0 "$gmemctl" status
+	says out 'NOT ENFORCING: no policy is loaded'
+	for command in show rollback refresh 'set-mode audit' 'monitor -n 1' 'explain --op create --uid 0'; do
+		# shellcheck disable=SC2086	# words
+		status 1 "$gmemctl" $command
+		says err 'no policy is loaded; gmemctl load FILE'
+	done
+	status 1 "$gmemctl" unload
+	says err 'no policy is loaded'
+}
+
+test_file_system()
+{
+	umount /sys/fs/bpf
+	status 1 "$gmemctl" load $deny
+	says err 'it is not in a BPF file system; mount -t bpf bpffs /sys/fs/bpf'
+	status 1 "$gmemctl" status -o json
+	json err 'd["error"]["todo"] == "mount -t bpf bpffs /sys/fs/bpf"'
+	mount -t bpf -o ro bpffs /sys/fs/bpf
+	status 1 "$gmemctl" load $deny
+	says err 'Read-only file system'
+	mount -o remount,rw /sys/fs/bpf
+	status 2 "$gmemctl" load --pins /tmp/pins $deny
+	says err 'use /tmp/pins: it is not in a BPF file system'
+	# Somebody else's: it is not taken, and not taken away.
+	mkdir -p /sys/fs/bpf/gmem/theirs
+	status 1 "$gmemctl" load $deny
+	says err 'Directory not empty'
+	no_drafts
+	[ -d /sys/fs/bpf/gmem/theirs ] || fail "what is another's was removed"
+	rmdir /sys/fs/bpf/gmem/theirs /sys/fs/bpf/gmem
+}
+
+test_not_root()
+{
+	local command
+
+	status 0 "$gmemctl" load $deny
+	for command in status show holders refresh rollback 'set-mode audit' 'monitor -n 1' \
+		"load $deny" 'explain --op create --uid 0'; do
+		# shellcheck disable=SC2086	# words
+		status 5 setpriv --reuid 1000 --regid 1000 --clear-groups "$gmemctl" $command
+		says err 'be root'
+		silent_of out 'NOT ENFORCING'
+	done
+	in_force deny
+}
+
+# Each of these is cut short at another place.
+test_descriptors()
+{
+	local command n
+
+	for n in 4 5 8 12 16; do
+		for command in status show refresh rollback 'set-mode audit' 'monitor -n 1'; do
+			# shellcheck disable=SC2086	# words
+			status 1 prlimit --nofile=$n "$gmemctl" $command
+			says err 'Too many open files'
+			silent_of err unload
+		done
+	done
+	in_force deny
+}
+
+test_output()
+{
+	"$gmemctl" load --accept-default-change $allow >&- 2>"$dir/err"
+	[ $? = 1 ] || fail "load without an output: $(cat "$dir/err")"
+	says err 'write to standard output'
+	in_force allow
+	"$gmemctl" show | :
+	[ "${PIPESTATUS[0]}" -le 1 ] || fail "show where nobody reads ends with ${PIPESTATUS[0]}"
+	"$gmemctl" monitor >/dev/full 2>"$dir/err"
+	[ $? = 1 ] || fail "monitor into a full device"
+	says err 'No space left on device'
+}
+
+test_at_once()
+{
+	local i pids=()
+
+	for i in 1 2 3 4 5 6; do
+		"$gmemctl" load --accept-default-change $deny >"$dir/load.$i" 2>&1 &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do
+		wait "$i" || fail "loads at once: $(cat "$dir"/load.*)"
+	done
+	[ "$(grep -oh 'generation [0-9]*' "$dir"/load.* | sort -u | wc -l)" = 6 ] ||
+		fail "generations of loads at once: $(cat "$dir"/load.*)"
+	in_force deny
+	no_drafts
+}
+
+# explain of a process that is not what /proc says
+test_explain()
+{
+	local pid sleep guarded
+
+	sleep=$(realpath /bin/sleep)
+	cp "$sleep" "$dir/guarded"
+	cat >"$dir/policy.yaml" <<-EOF
+		version: 1
+		name: who
+		mode: enforce
+		default: { create: deny, bind: deny, mmap: deny, fault: deny, convert: deny, punch: deny, receive: deny }
+		subjects: { sleep: { exe: $sleep }, guarded: { exe: $dir/guarded } }
+		rules: [ { name: sleepers, allow: create, subjects: [sleep, guarded] } ]
+	EOF
+	status 0 "$gmemctl" load "$dir/policy.yaml"
+	"$sleep" 100 &
+	pid=$!
+	sleep 0.5
+	status 0 "$gmemctl" explain --op create --pid $pid
+	says out 'create allowed by rule sleepers'
+	silent_of out 'otherwise'
+	status 0 "$gmemctl" explain --op create --pid $pid -o json
+	json out 'not d["denied"] and d["in_kernel"] == {"identity": True, "executable": True, "verdict": "allow", "rule": "sleepers"}'
+	kill $pid
+	# In a user namespace it has no executable.
+	unshare -U "$sleep" 100 &
+	pid=$!
+	sleep 0.5
+	status 0 "$gmemctl" explain --op create --pid $pid
+	says out 'create allowed by rule sleepers'
+	says out "but the kernel decides otherwise for process $pid: create denied by default; it has no executable there"
+	kill $pid
+	# Traced when it begins, it has no identity; /proc does not show that.
+	python3 -c 'import ctypes, os, sys
+ctypes.CDLL(None).ptrace(0, 0, 0, 0)
+os.execv(sys.argv[1], ["sleep", "100"])' "$sleep" &
+	pid=$!
+	sleep 1
+	status 0 "$gmemctl" explain --op create --pid $pid -o json
+	json out 'd["denied"] and d["verdict"] == "allow" and not d["in_kernel"]["identity"] and d["in_kernel"]["verdict"] == "deny"'
+	status 0 "$gmemctl" explain --op create --pid $pid
+	says out "otherwise for process $pid: create denied by default; it has no identity there"
+	# Of a policy in a file the kernel knows nothing.
+	status 0 "$gmemctl" explain --policy "$dir/policy.yaml" --op create --pid $pid -o json
+	json out 'd["in_kernel"] is None and not d["denied"]'
+	kill -9 $pid
+	wait $pid 2>/dev/null
+	# What a guard keeps off, no rule decides.
+	"$dir/guarded" 100 &
+	guarded=$!
+	sleep 0.5
+	"$gmemctl" monitor -o json -n 1 --op trace >"$dir/events" &
+	pid=$!
+	sleep 1
+	! cat /proc/$guarded/mem >/dev/null 2>&1 || fail "the guard is not up"
+	wait $pid
+	grep '"seq"' "$dir/events" >"$dir/event"
+	status 0 "$gmemctl" explain "$dir/event"
+	says out 'denied by the guard trace (who), generation'
+	status 0 "$gmemctl" explain -o json - <"$dir/event"
+	json out 'd["event"]["guard"] == "trace" and d["event"]["verdict"] == "denied"'
+	kill $guarded
+	# An event says what became of it then.
+	"$gmemctl" monitor -o json -n 1 --op create >"$dir/events" &
+	pid=$!
+	sleep 1
+	build/tests/gmem-workload -e 'create expect=EACCES' >"$dir/out" 2>&1 || fail "$(cat "$dir/out")"
+	wait $pid
+	grep '"seq"' "$dir/events" >"$dir/event"
+	status 0 "$gmemctl" explain "$dir/event"
+	says out 'when it happened: denied by the default of create (who:4), generation'
+}
+
+mountpoint -q /sys/fs/bpf || mount -t bpf bpffs /sys/fs/bpf
+test_nothing_loaded
+test_file_system
+test_not_root
+test_descriptors
+test_output
+test_at_once
+test_explain
+"$gmemctl" unload >/dev/null || fail "unload"
+no_drafts
+rm -rf "$dir"
+echo "policy_odd: $checks commands$([ $bad = 0 ] && echo ', all as expected')"
+exit $bad
