@@ -6,10 +6,14 @@
 set -u
 cd "$(dirname "$0")/../.." || exit
 gmemctl=$PWD/build/gmemctl
-deny=tests/vm/policies/deny.yaml
-allow=tests/vm/policies/allow.yaml
 dir=$(mktemp -d)
 chmod 755 "$dir"
+# What each kernel can enforce.
+others='bind: allow, mmap: allow, fault: allow, convert: allow, punch: allow, receive: allow'
+deny=$dir/deny.yaml
+allow=$dir/allow.yaml
+printf 'version: 1\nname: deny\nmode: enforce\ndefault: { create: deny, %s }\nrules: []\n' "$others" >"$deny"
+printf 'version: 1\nname: allow\nmode: enforce\ndefault: { create: allow, %s }\nrules: []\n' "$others" >"$allow"
 checks=0 bad=0
 
 fail()
@@ -77,19 +81,19 @@ test_nothing_loaded()
 test_file_system()
 {
 	umount /sys/fs/bpf
-	status 1 "$gmemctl" load $deny
+	status 1 "$gmemctl" load "$deny"
 	says err 'it is not in a BPF file system; mount -t bpf bpffs /sys/fs/bpf'
 	status 1 "$gmemctl" status -o json
 	json err 'd["error"]["todo"] == "mount -t bpf bpffs /sys/fs/bpf"'
 	mount -t bpf -o ro bpffs /sys/fs/bpf
-	status 1 "$gmemctl" load $deny
+	status 1 "$gmemctl" load "$deny"
 	says err 'Read-only file system'
 	mount -o remount,rw /sys/fs/bpf
-	status 2 "$gmemctl" load --pins /tmp/pins $deny
+	status 2 "$gmemctl" load --pins /tmp/pins "$deny"
 	says err 'use /tmp/pins: it is not in a BPF file system'
 	# Somebody else's: it is not taken, and not taken away.
 	mkdir -p /sys/fs/bpf/gmem/theirs
-	status 1 "$gmemctl" load $deny
+	status 1 "$gmemctl" load "$deny"
 	says err 'Directory not empty'
 	no_drafts
 	[ -d /sys/fs/bpf/gmem/theirs ] || fail "what is another's was removed"
@@ -100,7 +104,7 @@ test_not_root()
 {
 	local command
 
-	status 0 "$gmemctl" load $deny
+	status 0 "$gmemctl" load "$deny"
 	for command in status show holders refresh rollback 'set-mode audit' 'monitor -n 1' \
 		"load $deny" 'explain --op create --uid 0'; do
 		# shellcheck disable=SC2086	# words
@@ -129,7 +133,7 @@ test_descriptors()
 
 test_output()
 {
-	"$gmemctl" load --accept-default-change $allow >&- 2>"$dir/err"
+	"$gmemctl" load --accept-default-change "$allow" >&- 2>"$dir/err"
 	[ $? = 1 ] || fail "load without an output: $(cat "$dir/err")"
 	says err 'write to standard output'
 	in_force allow
@@ -145,7 +149,7 @@ test_at_once()
 	local i pids=()
 
 	for i in 1 2 3 4 5 6; do
-		"$gmemctl" load --accept-default-change $deny >"$dir/load.$i" 2>&1 &
+		"$gmemctl" load --accept-default-change "$deny" >"$dir/load.$i" 2>&1 &
 		pids+=($!)
 	done
 	for i in "${pids[@]}"; do
@@ -168,7 +172,7 @@ test_explain()
 		version: 1
 		name: who
 		mode: enforce
-		default: { create: deny, bind: deny, mmap: deny, fault: deny, convert: deny, punch: deny, receive: deny }
+		default: { create: deny, $others }
 		subjects: { sleep: { exe: $sleep }, guarded: { exe: $dir/guarded } }
 		rules: [ { name: sleepers, allow: create, subjects: [sleep, guarded] } ]
 	EOF
@@ -224,7 +228,7 @@ os.execv(sys.argv[1], ["sleep", "100"])' "$sleep" &
 	"$gmemctl" monitor -o json -n 1 --op create >"$dir/events" &
 	pid=$!
 	sleep 1
-	build/tests/gmem-workload -e 'create expect=EACCES' >"$dir/out" 2>&1 || fail "$(cat "$dir/out")"
+	build/tests/gmem-workload -t default -e 'create expect=EACCES' >"$dir/out" 2>&1 || fail "$(cat "$dir/out")"
 	wait $pid
 	grep '"seq"' "$dir/events" >"$dir/event"
 	status 0 "$gmemctl" explain "$dir/event"
