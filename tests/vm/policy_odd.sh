@@ -63,6 +63,24 @@ no_drafts()
 	compgen -G '/sys/fs/bpf/*-draft-*' >/dev/null && fail "left over: $(echo /sys/fs/bpf/*-draft-*)"
 }
 
+# until_so COMMAND...: at most ten seconds
+until_so()
+{
+	local i
+
+	for ((i = 0; i < 100; i++)); do
+		"$@" 2>/dev/null && return
+		sleep 0.1
+	done
+	fail "in vain: $*"
+}
+
+# shellcheck disable=SC2317	# called by until_so
+runs()
+{
+	[ "$(readlink "/proc/$1/exe")" = "$2" ]
+}
+
 test_nothing_loaded()
 {
 	local command
@@ -125,7 +143,7 @@ test_descriptors()
 			# shellcheck disable=SC2086	# words
 			status 1 prlimit --nofile=$n "$gmemctl" $command
 			says err 'Too many open files'
-			silent_of err unload
+			silent_of err 'unload, then load'
 		done
 	done
 	in_force deny
@@ -179,7 +197,7 @@ test_explain()
 	status 0 "$gmemctl" load "$dir/policy.yaml"
 	"$sleep" 100 &
 	pid=$!
-	sleep 0.5
+	until_so runs $pid "$sleep"
 	status 0 "$gmemctl" explain --op create --pid $pid
 	says out 'create allowed by rule sleepers'
 	silent_of out 'otherwise'
@@ -189,7 +207,7 @@ test_explain()
 	# In a user namespace it has no executable.
 	unshare -U "$sleep" 100 &
 	pid=$!
-	sleep 0.5
+	until_so runs $pid "$sleep"
 	status 0 "$gmemctl" explain --op create --pid $pid
 	says out 'create allowed by rule sleepers'
 	says out "but the kernel decides otherwise for process $pid: create denied by default; it has no executable there"
@@ -199,7 +217,7 @@ test_explain()
 ctypes.CDLL(None).ptrace(0, 0, 0, 0)
 os.execv(sys.argv[1], ["sleep", "100"])' "$sleep" &
 	pid=$!
-	sleep 1
+	until_so runs $pid "$sleep"
 	status 0 "$gmemctl" explain --op create --pid $pid -o json
 	json out 'd["denied"] and d["verdict"] == "allow" and not d["in_kernel"]["identity"] and d["in_kernel"]["verdict"] == "deny"'
 	status 0 "$gmemctl" explain --op create --pid $pid
@@ -212,10 +230,10 @@ os.execv(sys.argv[1], ["sleep", "100"])' "$sleep" &
 	# What a guard keeps off, no rule decides.
 	"$dir/guarded" 100 &
 	guarded=$!
-	sleep 0.5
+	until_so runs $guarded "$dir/guarded"
 	"$gmemctl" monitor -o json -n 1 --op trace >"$dir/events" &
 	pid=$!
-	sleep 1
+	until_so grep -q in_force "$dir/events"
 	! cat /proc/$guarded/mem >/dev/null 2>&1 || fail "the guard is not up"
 	wait $pid
 	grep '"seq"' "$dir/events" >"$dir/event"
@@ -227,7 +245,7 @@ os.execv(sys.argv[1], ["sleep", "100"])' "$sleep" &
 	# An event says what became of it then.
 	"$gmemctl" monitor -o json -n 1 --op create >"$dir/events" &
 	pid=$!
-	sleep 1
+	until_so grep -q in_force "$dir/events"
 	build/tests/gmem-workload -t default -e 'create expect=EACCES' >"$dir/out" 2>&1 || fail "$(cat "$dir/out")"
 	wait $pid
 	grep '"seq"' "$dir/events" >"$dir/event"
