@@ -26,7 +26,7 @@ as()
 	shift 2
 	(
 		echo $BASHPID >"/sys/fs/cgroup$cgroup/cgroup.procs"
-		exec setpriv --reuid "$uid" --regid "$uid" --clear-groups "$@" >"$tmp/out" 2>&1
+		exec setpriv --reuid "$uid" --regid "$uid" --clear-groups "$@" >"$tmp/out" 2>"$tmp/err"
 	)
 }
 
@@ -35,8 +35,7 @@ can()
 {
 	checks=$((checks + 1))
 	! as "${@:2}" || return 0
-	echo "$1:"
-	tail -n 3 "$tmp/out"
+	echo "$1: $(tail -n 3 "$tmp/err")"
 	bad=1
 }
 
@@ -74,10 +73,12 @@ can "cloud host: nothing to be mapped" 64055 /machine.slice $vmm -f mmap -e 'cre
 everybody_else "cloud host"
 
 load $policies/confidential-host.yaml
+can "confidential host: no digest" 64055 /machine.slice $vmm -e 'create expect=EACCES'
+# As if the lab had a file system with fs-verity, and then as if it had such hardware.
+sed "s|^    verity: .*|    exe: $vmm\n    cgroup: /machine.slice|" $policies/confidential-host.yaml >"$tmp/policy"
+load "$tmp/policy"
 can "confidential host: no hardware" 64055 /machine.slice $vmm -e 'create expect=EACCES'
-# As if the lab had a file system with fs-verity and such hardware.
-sed -e "s|^    verity: .*|    exe: $vmm\n    cgroup: /machine.slice|" \
-	-e 's/\[sev-snp, tdx\]/[software-protected]/' $policies/confidential-host.yaml >"$tmp/policy"
+sed -i 's/\[sev-snp, tdx\]/[software-protected]/' "$tmp/policy"
 load "$tmp/policy"
 can "confidential host" 64055 /machine.slice $vmm -e "$life"
 can "confidential host: low memory" 64055 /machine.slice $vmm -e \
