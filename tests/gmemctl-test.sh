@@ -318,7 +318,8 @@ test_output()
 		# shellcheck disable=SC2086	# words
 		"$gmemctl" $command >&- 2>"$dir/err" && fail "$command: a closed output is no error"
 		# shellcheck disable=SC2086	# words
-		{ "$gmemctl" $command 2>"$dir/err" || :; } | :
+		"$gmemctl" $command 2>"$dir/err" | :
+		[ "${PIPESTATUS[0]}" = 0 ] || fail "$command: nobody reads, and that is an error"
 		! grep 'standard output' "$dir/err" || fail "$command: nobody reads, and it complains"
 	done
 	# A terminal is not to be commanded by a name.

@@ -153,9 +153,9 @@ static int run_cases(const struct policy_cases *cases, const struct policy_file 
 	}
 	ret = as_json ? print_json(&results, file) : print_text(&results);
 	free(results.outcomes);
-	if (ret)
+	if (ret && ret != -EPIPE)
 		return ret;
-	return results.failed ? GMEM_EXIT_FOUND : 0;
+	return results.failed ? GMEM_EXIT_FOUND : ret;
 }
 
 /* The policy that the cases name lies where they say, seen from their file. */

@@ -125,7 +125,7 @@ int ctl_test_events(const struct ctl_options *opts)
 	if (!ret)
 		ret = opts->json ? print_json(file.policy, &report)
 				 : print_text(file.policy, &report);
-	if (!ret && report.denied)
+	if ((!ret || ret == -EPIPE) && report.denied)
 		ret = GMEM_EXIT_FOUND;
 	events_report_free(&report);
 	policy_close(&file);

@@ -38,8 +38,9 @@ int output_end(int ret)
 		return status;
 	if (!why && ret < 0)
 		why = ret;
-	if (why != -EPIPE && !reader_is_gone())
-		log_error(why ?: -EIO, why ? NULL : "not all of it could be written", NULL,
-			  "write to standard output");
+	if (why == -EPIPE || reader_is_gone())
+		return ret == -EPIPE ? GMEM_EXIT_OK : status;
+	log_error(why ?: -EIO, why ? NULL : "not all of it could be written", NULL,
+		  "write to standard output");
 	return status ?: GMEM_EXIT_FAILURE;
 }

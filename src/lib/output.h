@@ -13,8 +13,8 @@ void output_begin(void);
  * output_end - at the end of a program
  * @ret: what it ends with, an exit status or a negative errno, that of a write perhaps
  *
- * Return: its exit status, which is not 0 if not all could be written. That is explained, but where
- * nobody reads any more.
+ * Return: its exit status, which is not 0 if not all could be written, and that is explained. That
+ * nobody reads any more is no error.
  */
 int output_end(int ret);
 
