@@ -247,6 +247,9 @@ int main(int argc, char **argv)
 	session_catch_signals();
 	if (opts.replay)
 		return exit_status(show_recorded(&opts, &batch));
+	ret = session_check_pid(opts.pid);
+	if (ret)
+		return exit_status(ret);
 	ret = session_wait_for_kvm(!opts.no_wait);
 	if (ret)
 		return ret == -EINTR ? GMEM_EXIT_OK : exit_status(ret);

@@ -487,13 +487,14 @@ static int check(const struct options *opts, struct stream_options *stream)
 			return ret;
 	}
 	stream->all_or_none = opts->events && stream->wanted != EVENTS_ALL;
-	if (opts->pid > UINT32_MAX)
-		return log_error(-EINVAL, "that is no pid", NULL, "--pid");
 	if (opts->buffer_mib > MAX_BUFFER_MIB)
 		return log_error(-EINVAL, "1024 is the most", NULL, "--buffer");
 	if (opts->min_duration_ns && !(stream->wanted & 1U << GMEM_EV_convert))
 		return log_error(-EINVAL, "only conversions have a duration", "add -e convert",
 				 "--min-duration");
+	ret = session_check_pid(opts->pid);
+	if (ret)
+		return ret;
 	stream->pid = (uint32_t)opts->pid;
 	stream->errors = opts->errors;
 	stream->min_duration = opts->min_duration_ns;

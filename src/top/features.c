@@ -323,7 +323,8 @@ int features_probe(struct features *features, bool redundant, bool attachable)
 		return -ENODEV;
 	vmlinux = btf__load_vmlinux_btf();
 	if (!vmlinux)
-		return errno == ENOENT ? -EOPNOTSUPP : -errno;
+		/* libbpf's word for it depends on its version. */
+		return errno == ENOENT || errno == ESRCH ? -EOPNOTSUPP : -errno;
 	features->targets = calloc(nr_sources * MAX_HOOKS, sizeof(*features->targets));
 	features->ids = calloc(nr_sources * MAX_HOOKS, sizeof(*features->ids));
 	if (!features->targets || !features->ids) {

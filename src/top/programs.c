@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdio.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -133,6 +134,20 @@ static bool is_privileged(void)
 	       (data[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN));
 }
 
+/* The strict one of two: with "integrity" programs may read the kernel's memory. */
+static bool is_locked_down(void)
+{
+	FILE *f = fopen("/sys/kernel/security/lockdown", "re");
+	char line[64] = "";
+
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		*line = '\0';
+	fclose(f);
+	return strstr(line, "[confidentiality]");
+}
+
 int programs_refused(int ret, const char *what)
 {
 	log_error(ret, NULL, "-v shows what the kernel says", "%s", what);
@@ -146,6 +161,10 @@ int programs_load_error(int ret)
 	/* EACCES is the verifier's. */
 	if (ret == -EPERM || !is_privileged())
 		return log_error(-EPERM, NULL, SETCAP, "load programs into the kernel");
+	if (is_locked_down())
+		return log_error(-EOPNOTSUPP, "the kernel is locked down (confidentiality)",
+				 "boot with lockdown=integrity or less",
+				 "load programs into the kernel");
 	return programs_refused(ret, "load programs into the kernel");
 }
 

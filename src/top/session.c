@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <limits.h>
 #include <time.h>
 
 #include "../lib/log.h"
@@ -39,6 +40,17 @@ void sleep_until(uint64_t ns)
 	struct timespec until = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
 
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+int session_check_pid(uint64_t pid)
+{
+	if (pid > INT_MAX)
+		return log_error(-EINVAL, "that is no pid", NULL, "--pid %llu",
+				 (unsigned long long)pid);
+	if (pid && kill((pid_t)pid, 0) && errno == ESRCH)
+		return log_error(-ESRCH, "there is no such process", NULL, "--pid %llu",
+				 (unsigned long long)pid);
+	return 0;
 }
 
 int session_wait_for_kvm(bool wait)

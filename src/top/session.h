@@ -19,6 +19,14 @@ void session_catch_signals(void);
 uint64_t now_ns(void);
 void sleep_until(uint64_t ns);
 
+/**
+ * session_check_pid - is there such a process?
+ * @pid: as the user gave it; 0: he asked for none
+ *
+ * Return: 0, -EINVAL or -ESRCH, explained.
+ */
+int session_check_pid(uint64_t pid);
+
 /* Wait for KVM, unless the user does not want to. Return: 0, -EINTR, or -EOPNOTSUPP. */
 int session_wait_for_kvm(bool wait);
 
