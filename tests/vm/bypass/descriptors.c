@@ -498,6 +498,7 @@ const struct bypass_case bypass_descriptors[] = {
 	  .path = "A: a DMA buffer of it (udmabuf)",
 	  .op = BYPASS_NO_OP,
 	  PLAYER(a, dma_buffer),
-	  LANES(ABSENT, ABSENT, REFUSED(EBADFD), REFUSED(EBADFD)) },
+	  .by_config = true,
+	  EVERYWHERE(REFUSED(EBADFD)) },
 	{ 0 },
 };
