@@ -268,6 +268,7 @@ static void print_op(const struct op *op, enum lane lane, bool text, struct json
 static void print_size(unsigned int vms, enum lane lane, bool text, struct json_object *list)
 {
 	double frame = get_sized(lane, "refresh", vms), kib = get_sized(lane, "resident", vms);
+	double start = get_sized(lane, "start", vms);
 	double first = get_sized(LAB, "first_frame", vms) / 1e6;
 	const struct bound *b_frame = NULL, *b_kib = NULL, *b_first = NULL;
 	struct json_object *row;
@@ -288,6 +289,7 @@ static void print_size(unsigned int vms, enum lane lane, bool text, struct json_
 		bound_cell(COUNT, b_frame);
 		cell(COUNT, 9, kib);
 		bound_cell(COUNT, b_kib);
+		cell(COUNT, 13, start);
 		cell(SECONDS, 7, first);
 		bound_cell(SECONDS, b_first);
 		printf("\n");
@@ -296,6 +298,7 @@ static void print_size(unsigned int vms, enum lane lane, bool text, struct json_
 	json_object_object_add(row, "vms", json_object_new_int64(vms));
 	put(row, "frame_instructions", frame);
 	put(row, "resident_kib", kib);
+	put(row, "start_instructions", start);
 	put(row, "first_frame_seconds", first);
 	json_object_array_add(list, row);
 }
@@ -526,9 +529,9 @@ static int print(bool text)
 			print_op(&ops[i], (enum lane)lane, text, lists[OPERATIONS]);
 	if (text)
 		printf("\ngmemtop --json with VMs that convert before every frame\n"
-		       "%6s %14s %9s %14s %9s %14s %7s %14s\n",
+		       "%6s %14s %9s %14s %9s %14s %13s %7s %14s\n",
 		       "VMs", "instructions", "per VM", "bound     ", "KiB", "bound     ",
-		       "first s", "bound     ");
+		       "first frame", "in s", "bound     ");
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
 		print_size(sizes[i], patched ? PATCHED : VANILLA, text, lists[GMEMTOP]);
 	print_counted(text, lists[GMEMTOP]);

@@ -9,6 +9,7 @@
  *
  * In the format of bench_ops, for each N:
  *   refresh_N      CPU time of one frame with --json, in nanoseconds: the cheapest and the median
+ *   start_N        CPU time from its start to the end of the first frame, in nanoseconds
  *   resident_N     its resident memory at most, in KiB
  *   first_frame_N  from its start to the end of the first frame, in microseconds
  */
@@ -221,7 +222,8 @@ static void say(const char *what, unsigned int nr, uint64_t least, uint64_t medi
 
 static int measure(struct top *top, unsigned int nr, pid_t group)
 {
-	uint64_t start = clock_ns(CLOCK_MONOTONIC), cost[FRAMES], before, after;
+	uint64_t start = clock_ns(CLOCK_MONOTONIC), cost[FRAMES];
+	uint64_t before, after, begun;
 	unsigned long kib;
 	int ret, i;
 
@@ -231,7 +233,7 @@ static int measure(struct top *top, unsigned int nr, pid_t group)
 	if (ret)
 		return ret;
 	start = (clock_ns(CLOCK_MONOTONIC) - start) / 1000;
-	before = clock_ns(top->cpu);
+	begun = before = clock_ns(top->cpu);
 	for (i = -WARM; i < FRAMES; i++) {
 		kill(-group, SIGUSR1);
 		ret = read_frame(top, nr);
@@ -247,6 +249,7 @@ static int measure(struct top *top, unsigned int nr, pid_t group)
 		return -ENODATA;
 	qsort(cost, FRAMES, sizeof(cost[0]), by_value);
 	say("refresh", nr, cost[0], cost[FRAMES / 2]);
+	say("start", nr, begun, begun);
 	say("resident", nr, kib, kib);
 	say("first_frame", nr, start, start);
 	return 0;
