@@ -319,6 +319,8 @@ void vmm_close(struct vmm *v);
 
 /* Bind all of the instance at KVM_TEST_GPA. Return: 0, the errno; ENDED_ABSENT: never possible. */
 int vmm_bind(struct vmm *v);
+/* Make and bind one, become another user, and end the binding. Return: 0, the errno, as these. */
+int vmm_unbind_demoted(struct vmm *v);
 
 /* The whole of an instance; NULL: errno says why. */
 char *map_instance(int fd, int prot);

@@ -162,16 +162,10 @@ static int cgroup_ready(void)
 static int bind_again_demoted(int peer)
 {
 	struct vmm v;
-	int ret = vmm_make_bindable(&v);
 
 	(void)peer;
-	ret = ret ?: vmm_bind(&v) ?: demote();
-	if (ret)
-		return ret;
-	/* By the number of the ioctl alone, this is denied as well. */
-	if (kvm_bind(v.vm, BYPASS_SLOT, v.fd, KVM_TEST_GPA, 0, 0))
-		return errno == EACCES ? EACCES : broken("ending a binding");
-	return vmm_bind(&v);
+	/* By the number of the ioctl alone, its end is denied as well. */
+	return vmm_unbind_demoted(&v) ?: vmm_bind(&v);
 }
 
 /* A task that shares the memory of A, and has its own credentials. */

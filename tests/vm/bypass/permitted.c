@@ -246,16 +246,12 @@ static int many_threads_without_memory(void)
 static int give_back(int peer)
 {
 	struct vmm v;
-	int ret = vmm_make_bindable(&v);
+	int ret = vmm_unbind_demoted(&v);
 
 	(void)peer;
-	ret = ret ?: vmm_bind(&v) ?: demote();
-	if (ret)
-		return ret;
-	if (kvm_bind(v.vm, BYPASS_SLOT, v.fd, KVM_TEST_GPA, 0, 0))
-		return errno;
-	vmm_close(&v);
-	return 0;
+	if (!ret)
+		vmm_close(&v);
+	return ret;
 }
 
 static int unmap_demoted(int peer)

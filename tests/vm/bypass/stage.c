@@ -315,6 +315,13 @@ int vmm_bind(struct vmm *v)
 	return ret == EINVAL ? ENDED_ABSENT : ret;
 }
 
+int vmm_unbind_demoted(struct vmm *v)
+{
+	int ret = vmm_make_bindable(v) ?: vmm_bind(v) ?: demote();
+
+	return ret ?: result_of(kvm_bind(v->vm, BYPASS_SLOT, v->fd, KVM_TEST_GPA, 0, 0));
+}
+
 void vmm_close(struct vmm *v)
 {
 	if (v->fd >= 0)
