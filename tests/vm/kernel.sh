@@ -189,15 +189,22 @@ build()
 	prune
 }
 
-# KVM's own selftests that touch guest_memfd, from the same source as the kernel.
+# KVM's own selftests, from the same source as the kernel: all that touch guest_memfd, and those that
+# selftests.sh names besides.
 build_selftests()
 {
 	local kvm=$work/linux/tools/testing/selftests/kvm test tests=()
 
 	kmake INSTALL_HDR_PATH="$tmp/headers" headers_install >"$work/install.log" 2>&1 || build_failed
-	mapfile -t tests < <(cd "$kvm" && grep -lE 'guest_memfd|GUEST_MEMFD' -- *.c x86/*.c)
+	mapfile -t tests < <(cd "$kvm" && {
+		grep -lE 'guest_memfd|GUEST_MEMFD' -- *.c x86/*.c
+		for test in $plain; do
+			[ ! -e "$test.c" ] || echo "$test.c"
+			[ ! -e "x86/$test.c" ] || echo "x86/$test.c"
+		done
+	} | sort -u)
 	tests=("${tests[@]%.c}")
-	mkdir -p "$tmp/selftests" "$1"
+	mkdir -p "$tmp/selftests/x86" "$1"
 	make -C "$kvm" -j "$(($(nproc) + 1))" CC='ccache gcc' OUTPUT="$tmp/selftests" \
 		KHDR_INCLUDES="-isystem $tmp/headers/include" \
 		"${tests[@]/#/$tmp/selftests/}" >"$work/install.log" 2>&1 || build_failed
@@ -244,8 +251,9 @@ fragments=("$configs/lab.config")
 patches=()
 [ "$lane" = vanilla ] || mapfile -t patches < <(patch_list "$root/kernel-patches/v$series")
 work=$cache/trees/$lane
+plain=$("$root/tests/vm/selftests.sh" names)
 # The number changes with what else ends up in the directory.
-key=$({ echo 2; basename "$source"; cat "${fragments[@]}" "${patches[@]}"; } | sha256sum | cut -c 1-12)
+key=$({ echo 3; echo "$plain"; basename "$source"; cat "${fragments[@]}" "${patches[@]}"; } | sha256sum | cut -c 1-12)
 out=$cache/out/$lane-$key
 if [ ! -d "$out" ]; then
 	mkdir -p "$work"
