@@ -169,6 +169,9 @@ static void show_conditions(struct explain *explain, const struct eval_rule *eva
 
 	show(explain, "operation", value_list(VALUE_OPERATION, rule->ops, ",", wanted, TEXT),
 	     value_name(VALUE_OPERATION, explain->request->op), eval->operation);
+	/* Who reads it wants to know why a rule for this operation does not match. */
+	if (explain->table && !eval->operation)
+		return;
 	if (rule->any)
 		show(explain, "subject", "any", "any", true);
 	for (i = 0; i < rule->nr_subjects; i++)

@@ -87,6 +87,7 @@ static bool make_row(const struct policy *policy, const struct loader_shown *sho
 		snprintf(row->name, sizeof(row->name), "(default)");
 		snprintf(row->operations, sizeof(row->operations), "%s", operation_names[op]);
 		row->verdict = policy->default_deny >> op & 1 ? "deny" : "allow";
+		row->line = policy->default_places[op].line;
 		return true;
 	}
 	snprintf(row->name, sizeof(row->name), "%s",

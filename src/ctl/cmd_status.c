@@ -72,11 +72,13 @@ static void print_operations(const struct plan *plan, const struct gmem_hits *hi
 	scols_unref_table(table);
 }
 
-/* What becomes of a guard, in a word. */
-static const char *guard_state(const struct plan *plan, unsigned int guard)
+/* What becomes of a guard, in a word. @in_force: of a policy; not: on this kernel */
+static const char *guard_state(const struct plan *plan, unsigned int guard, bool in_force)
 {
 	if (plan->guard_why[guard][0])
 		return "impossible";
+	if (!in_force)
+		return "possible";
 	return plan->guards >> guard & 1 ? "up" : "down";
 }
 
@@ -93,7 +95,7 @@ static void json_guards(struct json *json, const struct plan *plan, const struct
 	json_open(json, "guards", '{');
 	for (guard = 0; guard < GMEM_GUARD_lock; guard++) {
 		json_open(json, guard_names[guard], '{');
-		json_str(json, "state", guard_state(plan, guard));
+		json_str(json, "state", guard_state(plan, guard, hits));
 		json_str(json, "why", plan->guard_why[guard][0] ? plan->guard_why[guard] : NULL);
 		for (v = 0; hits && v < GMEM_VERDICT_would_allow; v++)
 			json_u64(json, names[v], hits[guard].n[v]);
@@ -119,9 +121,7 @@ static void print_guards(const struct plan *plan, const struct gmem_hits *hits)
 	for (guard = 0; table && guard < GMEM_GUARD_lock; guard++) {
 		line = scols_table_new_line(table, NULL);
 		scols_line_set_data(line, 0, guard_names[guard]);
-		scols_line_set_data(line, 1,
-				    hits ? guard_state(plan, guard)
-					 : (plan->guard_why[guard][0] ? "impossible" : "possible"));
+		scols_line_set_data(line, 1, guard_state(plan, guard, hits));
 		for (v = 0; hits && v < 3; v++) {
 			snprintf(buf, sizeof(buf), "%llu", hits[guard].n[v]);
 			scols_line_set_data(line, 2 + v, buf);

@@ -94,6 +94,8 @@ test_nothing_loaded()
 	done
 	status 1 "$gmemctl" unload
 	says err 'no policy is loaded'
+	status 0 "$gmemctl" probe -o json
+	json out '{g["state"] for g in d["guards"].values()} == {"possible"}'
 }
 
 test_file_system()
@@ -155,6 +157,8 @@ test_output()
 	[ $? = 1 ] || fail "load without an output: $(cat "$dir/err")"
 	says err 'write to standard output'
 	in_force allow
+	status 0 "$gmemctl" show -o json
+	json out '[r["line"] for r in d["rules"] if r["name"] == "(default)"] == 7 * [4]'
 	"$gmemctl" show | :
 	[ "${PIPESTATUS[0]}" = 0 ] || fail "show where nobody reads did not end with 0"
 	"$gmemctl" monitor >/dev/full 2>"$dir/err"
