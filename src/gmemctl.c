@@ -247,8 +247,15 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	int ret;
+
 	output_begin();
 	log_setup("gmemctl", asks_for_json(argc, argv), 0);
 	signal(SIGPIPE, SIG_IGN);
-	return output_end(run(argc, argv));
+	ret = run(argc, argv);
+	/* No error without a word, as where there is no memory; of the output's own output_end()
+	 * tells. */
+	if (ret < 0 && !log_has_said() && !ferror(stdout))
+		log_error(ret, NULL, NULL, "%s", argv[1]);
+	return output_end(ret);
 }

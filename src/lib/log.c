@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@ static struct {
 	const char *program;
 	bool json;
 	int verbose;
+	bool said; /* an error */
 } cfg = { .program = "gmem" };
 
 __attribute__((format(printf, 2, 0))) static int print_libbpf(enum libbpf_print_level level,
@@ -42,6 +44,7 @@ int log_error(int ret, const char *why, const char *todo, const char *what, ...)
 	va_start(args, what);
 	vsnprintf(line, sizeof(line), what, args);
 	va_end(args);
+	cfg.said = true;
 	if (!why)
 		why = strerror(-ret);
 	if (!cfg.json) {
@@ -57,9 +60,16 @@ int log_error(int ret, const char *why, const char *todo, const char *what, ...)
 	json_str(&json, "todo", todo);
 	json_close(&json, '}');
 	json_close(&json, '}');
-	json_flush_line(&json, stderr);
+	if (json_flush_line(&json, stderr) == -ENOMEM)
+		fputs("{\"error\":{\"what\":null,\"why\":\"out of memory\",\"todo\":null}}\n",
+		      stderr);
 	json_free(&json);
 	return ret;
+}
+
+bool log_has_said(void)
+{
+	return cfg.said;
 }
 
 void log_note(const char *fmt, ...)

@@ -23,6 +23,9 @@ void log_setup(const char *program, bool json, int verbose);
 int log_error(int ret, const char *why, const char *todo, const char *what, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Has an error been said? */
+bool log_has_said(void);
+
 /* Say something that is no error. */
 void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
