@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Does gmemtop know what is held twice, where conversions happen, and which VMs are gone or do not
- * fit? The test is a VMM without a guest, and knows of every page what it did to it.
+ * Does gmemtop know what is held twice, where conversions happen, what is private, which faults
+ * come again, and which VMs are gone or do not fit? The test is a VMM, and knows of every page what
+ * it did to it.
  *
  * Usage: memory_test [--falsify] [CASE...]
  */
@@ -9,6 +10,7 @@
 #include <bpf/bpf.h>
 
 #include "../../bpf/gmem_trace.h"
+#include "../bench/vcpu.h"
 #include "lib/watch.h"
 
 #define ROUNDS 12
@@ -329,6 +331,70 @@ static void test_private(void)
 	close(vm);
 }
 
+/* --- faults that come again --- */
+
+#define LOW_GPA	 (1ULL << 30) /* a guest without paging reaches 4 GiB */
+#define TOUCHED	 16UL
+#define AGAIN	 5UL
+#define ALL_ONCE 3 /* ways in which all pages are taken away */
+
+static void check_faults(struct json_object *vm, void *arg)
+{
+	struct json_object *counters = member(vm, "counters"), *first;
+	int64_t want = *(int64_t *)arg + falsify;
+
+	CHECK(number(counters, "guest_faults") == want, "%lld guest faults, not %lld",
+	      (long long)number(counters, "guest_faults"), (long long)want);
+	first = member(counters, "first_touches");
+	CHECK(!first || json_object_get_int64(first) == (int64_t)TOUCHED, "%lld first touches",
+	      (long long)json_object_get_int64(first));
+}
+
+/*
+ * NUMA balancing takes away the rights to the memory of a VMM for a while, to see who uses it, and
+ * KVM then takes the guest's pages at these places out of its page table, private ones too: the
+ * guest faults once more, and each time counts. A VMM that does the same itself is as good.
+ */
+static void test_refault(void)
+{
+	int vm = create_vm(), inst = create_instance(vm, SIZE, 0);
+	struct binding b = { .inst = inst, .gpa = LOW_GPA, .pages = PAGES };
+	struct vcpu vcpu;
+	int64_t faults = TOUCHED;
+	int i;
+
+	bind_slot(vm, &b);
+	if (vcpu_open(&vcpu, kvm, vm) ||
+	    kvm_convert(vm, LOW_GPA, SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE))
+		give_up("make a guest");
+	/* What is not there cannot be taken away. */
+	memset(b.memory, 1, SIZE);
+	if (vcpu_touch(&vcpu, LOW_GPA, TOUCHED))
+		give_up("run a guest");
+	look(check_faults, &faults);
+	/* Nothing was taken away: nothing comes again. */
+	if (vcpu_touch(&vcpu, LOW_GPA, TOUCHED))
+		give_up("run a guest");
+	look(check_faults, &faults);
+	for (i = 0; i < ALL_ONCE; i++) {
+		if (mprotect(b.memory, SIZE, PROT_NONE) ||
+		    mprotect(b.memory, SIZE, PROT_READ | PROT_WRITE) ||
+		    vcpu_touch(&vcpu, LOW_GPA, TOUCHED))
+			give_up("take the guest's pages");
+		faults += TOUCHED;
+	}
+	look(check_faults, &faults);
+	if (madvise(b.memory, AGAIN * KVM_PAGE, MADV_DONTNEED) ||
+	    vcpu_touch(&vcpu, LOW_GPA, TOUCHED))
+		give_up("take some of the guest's pages");
+	faults += AGAIN;
+	look(check_faults, &faults);
+	vcpu_close(&vcpu);
+	close(inst);
+	close(vm);
+	munmap(b.memory, SIZE);
+}
+
 /* --- an end that nobody saw --- */
 
 /* The map of that name of the gmemtop that runs: it is the newest. */
@@ -452,10 +518,10 @@ static void test_other(void)
 
 /* private is behind unseen-end: the maps of what it starts stay for a while, and are newer. */
 static const struct test_case cases[] = {
-	{ "waste", test_waste, PRIVATE },	    { "twice", test_twice, PRIVATE },
-	{ "no-waste", test_no_waste, BIND },	    { "heat", test_heat, PRIVATE },
-	{ "unseen-end", test_unseen_end, NOTHING }, { "other", test_other, NOTHING },
-	{ "private", test_private, PRIVATE },
+	{ "waste", test_waste, PRIVATE },     { "twice", test_twice, PRIVATE },
+	{ "no-waste", test_no_waste, BIND },  { "heat", test_heat, PRIVATE },
+	{ "refault", test_refault, PRIVATE }, { "unseen-end", test_unseen_end, NOTHING },
+	{ "other", test_other, NOTHING },     { "private", test_private, PRIVATE },
 };
 
 int main(int argc, char **argv)
