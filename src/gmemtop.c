@@ -11,6 +11,7 @@
 #include "lib/opts.h"
 #include "top/batch.h"
 #include "top/events.h"
+#include "top/programs.h"
 #include "top/session.h"
 #include "top/source_bpf.h"
 #include "top/source_live.h"
@@ -121,8 +122,9 @@ static int show_features(bool redundant, bool as_json)
 
 	ret = features_probe(&features, redundant, true);
 	if (ret)
-		return log_error(ret == -ENODEV ? -EOPNOTSUPP : ret, NULL, NULL,
-				 "look at the kernel");
+		return ret == -EOPNOTSUPP ? programs_probe_error(ret)
+					  : log_error(ret == -ENODEV ? -EOPNOTSUPP : ret, NULL,
+						      NULL, "look at the kernel");
 	ret = features_print(&features, as_json);
 	features_free(&features);
 	return ret;

@@ -316,6 +316,7 @@ int features_probe(struct features *features, bool redundant, bool attachable)
 	struct btf *vmlinux, *kvm = NULL;
 	struct found found = { 0 };
 	unsigned int id = 1, end;
+	int ret;
 
 	_Static_assert(sizeof(sources) / sizeof(sources[0]) <= 64, "struct found is too small");
 	memset(features, 0, sizeof(*features));
@@ -332,10 +333,17 @@ int features_probe(struct features *features, bool redundant, bool attachable)
 		btf__free(vmlinux);
 		return -ENOMEM;
 	}
-	if (!access("/sys/kernel/btf/kvm", F_OK)) {
-		features->kvm_module = true;
-		features->kvm_btf = module_btf("kvm");
+	/* What is built in has no state of loading. */
+	features->kvm_module = !access("/sys/module/kvm/initstate", F_OK);
+	if (features->kvm_module) {
 		kvm = btf__load_module_btf("kvm", vmlinux);
+		if (!kvm) {
+			ret = errno == ENOMEM ? -ENOMEM : -EOPNOTSUPP;
+			features_free(features);
+			btf__free(vmlinux);
+			return ret;
+		}
+		features->kvm_btf = module_btf("kvm");
 		id = btf__type_cnt(vmlinux);
 	}
 	end = btf__type_cnt(kvm ? kvm : vmlinux);

@@ -62,10 +62,10 @@ bool kvm_present(void);
  * @features: the result
  * @redundant: the user wants redundant conversions whatever they cost
  * @attachable: ask also for the list of functions that can be traced, which costs time: for a
- *second try after the kernel refused the first choice
+ *	second try after the kernel refused the first choice
  *
- * Return: 0, -EOPNOTSUPP if the kernel has no type information, -ENODEV without KVM, or another
- *errno.
+ * Return: 0, -EOPNOTSUPP if the kernel or KVM has no type information, -ENODEV without KVM, or
+ * another errno.
  */
 int features_probe(struct features *features, bool redundant, bool attachable);
 

@@ -119,8 +119,9 @@ int programs_choose(struct bpf_object *obj, const struct features *features, uin
 int programs_probe_error(int ret)
 {
 	if (ret == -EOPNOTSUPP)
-		log_error(ret, "no type information (/sys/kernel/btf/vmlinux)",
-			  "use a kernel with CONFIG_DEBUG_INFO_BTF", "look at the kernel");
+		log_error(ret, "no type information (/sys/kernel/btf/vmlinux and kvm)",
+			  "use a kernel with CONFIG_DEBUG_INFO_BTF and _BTF_MODULES",
+			  "look at the kernel");
 	return ret;
 }
 

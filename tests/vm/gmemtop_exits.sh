@@ -92,6 +92,14 @@ expect 4 "no type information" unshare -m bash -c 'mount --bind "$1" /sys/kernel
 expect 4 "no type information" unshare -m bash -c 'mount --bind "$1" /sys/kernel/btf &&
 	mount --bind "$1" /lib/modules && mount --bind "$1" /boot && exec "$0" events' "$top" "$tmp/empty"
 
+# The kernel's types, and none of its modules'.
+mkdir "$tmp/btf"
+cp /sys/kernel/btf/vmlinux "$tmp/btf/"
+expect 4 "no type information" unshare -m bash -c 'mount --bind "$1" /sys/kernel/btf && exec "$0" --once' \
+	"$top" "$tmp/btf"
+expect 4 "no type information" unshare -m bash -c 'mount --bind "$1" /sys/kernel/btf && exec "$0" --features' \
+	"$top" "$tmp/btf"
+
 # gmemtop's own programs are freed late, and hold the module.
 for ((i = 0; i < 100; i++)); do
 	rmmod kvm_amd 2>/dev/null
