@@ -287,8 +287,6 @@ static bool as_expected(const struct bypass_case *c, const struct verdict *v)
 {
 	const struct bypass_expected *e = expected_of(c);
 
-	if (c->by_config && v->outcome == BYPASS_absent)
-		return true;
 	if (e->outcome != v->outcome)
 		return false;
 	if ((e->outcome == BYPASS_stopped || e->outcome == BYPASS_refused) && e->code != v->code)

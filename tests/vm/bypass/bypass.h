@@ -144,7 +144,6 @@ struct bypass_case {
 	const char *rules;  /* more rules, before those */
 	const char *policy; /* subjects and rules instead of all that */
 	const char *head;   /* more of the head: guards... */
-	bool by_config;	    /* some kernels are configured without it: absent is right too */
 	bool strict;	    /* load with --strict-ioctl where the hook is missing */
 	/*
 	 * Or do all of that itself: policies, counters, judgement. Called once, with what it may

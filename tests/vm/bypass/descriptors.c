@@ -498,7 +498,6 @@ const struct bypass_case bypass_descriptors[] = {
 	  .path = "A: a DMA buffer of it (udmabuf)",
 	  .op = BYPASS_NO_OP,
 	  PLAYER(a, dma_buffer),
-	  .by_config = true,
 	  EVERYWHERE(REFUSED(EBADFD)) },
 	{ 0 },
 };

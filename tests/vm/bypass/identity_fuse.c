@@ -250,7 +250,6 @@ const struct bypass_case bypass_identity_fuse[] = {
 	{ .id = "88",
 	  .path = "a file of FUSE in a user namespace with the numbers of one that may",
 	  .whole = made_up,
-	  .by_config = true,
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ 0 },
 };
