@@ -273,7 +273,7 @@ install: install-gmemctl
 # The policy language: the parser with any bytes, the matcher with every policy that comes out.
 FUZZ_SECONDS ?= 600
 FUZZ_SRC := $(addprefix src/ctl/policy_,$(addsuffix .c,tree tree_simple parse parse_rule value diag compile classes check decide eval)) \
-	src/lib/arena.c src/lib/closest.c src/lib/json.c
+	src/lib/arena.c src/lib/closest.c src/lib/json.c src/lib/utf8.c
 
 $(O)/fuzz/policy_fuzz: tests/fuzz/policy_fuzz.c $(FUZZ_SRC) $(wildcard src/ctl/policy_*.h src/lib/*.h) \
 		tests/unit/policy_random.h tests/unit/policy_trees.h bpf/gmem_match.h bpf/gmem_policy.h | $(O)/fuzz
