@@ -19,7 +19,9 @@
 #include "policy_resolve.h"
 #include "policy_tree.h"
 
-#define MOST_USERS 256 /* that are looked at for what was meant */
+#define MOST_USERS    256 /* that are looked at for what was meant */
+#define FIRST_ENTRY   4096
+#define LARGEST_ENTRY (1 << 20) /* of a user, with all its texts */
 
 struct resolver {
 	struct policy *policy;
@@ -32,17 +34,38 @@ struct resolver {
 	size_t nr_users;
 };
 
+/* What getpwnam_r() says where there is nobody of the name, see its manual. */
+static bool is_nobody(int error)
+{
+	return !error || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
+}
+
 int resolve_user(const char *name, __u32 *uid)
 {
-	char buf[4096];
 	struct passwd entry, *found = NULL;
+	size_t size = FIRST_ENTRY;
+	char *buf, *larger;
 	int ret;
 
-	ret = getpwnam_r(name, &entry, buf, sizeof(buf), &found);
-	if (!found)
-		return ret == ENOMEM || ret == EIO ? -ret : -ENOENT;
-	*uid = found->pw_uid;
-	return 0;
+	buf = malloc(size);
+	while (buf) {
+		ret = getpwnam_r(name, &entry, buf, size, &found);
+		if (ret != ERANGE || size >= LARGEST_ENTRY)
+			break;
+		size *= 4;
+		larger = realloc(buf, size);
+		if (!larger)
+			free(buf);
+		buf = larger;
+	}
+	if (!buf)
+		return -ENOMEM;
+	if (found)
+		*uid = found->pw_uid;
+	free(buf);
+	if (found)
+		return 0;
+	return is_nobody(ret) ? -ENOENT : -ret;
 }
 
 int resolve_exe(const char *path, struct gmem_identity *identity)

@@ -120,6 +120,19 @@ test_file_system()
 	rmdir /sys/fs/bpf/gmem/theirs /sys/fs/bpf/gmem
 }
 
+# A user with texts longer than is usual is one.
+test_user()
+{
+	printf 'long:x:4711:4711:%s:/:/bin/sh\n' "$(head -c 20000 /dev/zero | tr '\0' x)" >>/etc/passwd
+	printf 'version: 1\nname: a\nmode: audit\ndefault: { create: deny, %s }\n' "$others" >"$dir/user.yaml"
+	printf 'subjects: { s: { uid: [long, "4712", none-such] } }\nrules: [ { name: r, deny: create, subjects: s } ]\n' \
+		>>"$dir/user.yaml"
+	status 0 "$gmemctl" check "$dir/user.yaml"
+	says err 'there is no user "none-such" here'
+	silent_of err '"long"'
+	sed -i '/^long:/d' /etc/passwd
+}
+
 test_not_root()
 {
 	local command
@@ -260,6 +273,7 @@ os.execv(sys.argv[1], ["sleep", "100"])' "$sleep" &
 mountpoint -q /sys/fs/bpf || mount -t bpf bpffs /sys/fs/bpf
 test_nothing_loaded
 test_file_system
+test_user
 test_not_root
 test_descriptors
 test_output
