@@ -181,6 +181,13 @@ test_events()
 	status 1 "$gmemctl" test --policy "$dir/allow.yaml" --events "$dir/events"
 	says err 'line 9: not a JSON object'
 	status 2 "$gmemctl" test --events "$dir/events"
+	# The first line says what was recorded.
+	sed -i 's/"sources":{}/"sources":{"create":"a","bind":"b","mmap":"c","host_fault":null,"allocate":null,"punch":"d","convert":"e"}/' \
+		"$dir/events"
+	status 0 "$gmemctl" test --policy "$dir/allow.yaml" --events - < <(sed '$d' "$dir/events")
+	says out 'not recorded, and nothing is said of them: fault, receive'
+	status 0 "$gmemctl" test --policy "$dir/allow.yaml" --events - -o json < <(sed '$d' "$dir/events")
+	json out 'd["not_recorded"] == ["fault", "receive"]'
 	# Who recorded was killed in the middle of a line.
 	sed -i '$d' "$dir/events"
 	printf '{"seq":12,"event":"cre' >>"$dir/events"

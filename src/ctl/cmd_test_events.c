@@ -23,6 +23,7 @@ static int print_json(const struct policy *policy, const struct events_report *r
 {
 	const struct event_group *group;
 	struct json json = { 0 };
+	unsigned int op;
 	int ret;
 
 	json_open(&json, NULL, '{');
@@ -33,6 +34,12 @@ static int print_json(const struct policy *policy, const struct events_report *r
 	json_u64(&json, "incomplete", report->unplaced);
 	json_u64(&json, "skipped", report->skipped);
 	json_u64(&json, "lost", report->lost);
+	json_open(&json, "not_recorded", '[');
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		if (report->absent >> op & 1)
+			json_str(&json, NULL, value_name(VALUE_OPERATION, op));
+	}
+	json_close(&json, ']');
 	json_open(&json, "denials", '[');
 	for (group = report->first; group; group = group->next) {
 		json_open(&json, NULL, '{');
@@ -93,6 +100,8 @@ static void print_groups(const struct policy *policy, const struct events_report
 
 static int print_text(const struct policy *policy, const struct events_report *report)
 {
+	char ops[128];
+
 	if (report->first)
 		print_groups(policy, report);
 	printf("%llu events, %llu would be denied, %llu more by rules in audit mode\n",
@@ -101,6 +110,9 @@ static int print_text(const struct policy *policy, const struct events_report *r
 		printf("%llu events of which a policy says nothing\n", report->skipped);
 	if (report->unplaced)
 		printf("%llu events lack what a decision needs\n", report->unplaced);
+	if (report->absent)
+		printf("not recorded, and nothing is said of them: %s\n",
+		       value_list(VALUE_OPERATION, report->absent, ", ", ops, sizeof(ops)));
 	if (report->lost)
 		printf("%llu events were lost when it was recorded\n", report->lost);
 	return 0;

@@ -221,12 +221,28 @@ static int decide(struct replay *replay, json_object *record, int op)
 	return 0;
 }
 
+/* The head of a recording: what was not looked at cannot have been denied. */
+static void take_sources(struct replay *replay, json_object *sources)
+{
+	__u32 recorded = 0;
+
+#define X(name, op)                  \
+	if (text_of(sources, #name)) \
+		recorded |= 1U << GMEM_DO_##op;
+	RECORDED(X)
+#undef X
+	replay->report->absent |= OPS_ALL & ~recorded;
+}
+
 static int take_record(struct replay *replay, json_object *record)
 {
+	json_object *sources = member(member(record, "stream"), "sources");
 	const char *event = text_of(record, "event");
 	__u64 lost;
 	int op;
 
+	if (sources)
+		take_sources(replay, sources);
 	if (number_of(member(record, "lost"), "events", &lost))
 		replay->report->lost += lost;
 	if (!event)

@@ -22,6 +22,7 @@ struct events_report {
 	__u64 skipped;		   /* events of which a policy says nothing */
 	__u64 lost;		   /* that gmemtop could not record */
 	__u64 unplaced;		   /* events that lack what a decision needs */
+	__u32 absent;		   /* operations that were not recorded: bits */
 };
 
 /**
