@@ -74,7 +74,7 @@ void keys_draw(struct tui *tui)
 {
 	const struct screen *screen = &tui->screen;
 	int y = screen->lines - 1, x = 0;
-	char key[16];
+	char key[16], more[32];
 	unsigned int i;
 
 	if (tui->prompt == PROMPT_SEARCH || tui->prompt == PROMPT_FILTER) {
@@ -102,5 +102,11 @@ void keys_draw(struct tui *tui)
 			 tui_keys[i].label);
 		x = screen_put(screen, y, x, screen->cols, STYLE_KEY, key);
 		x = screen_put(screen, y, x, screen->cols, STYLE_SELECTED, tui_keys[i].bar) + 1;
+	}
+	if (tui->view != VIEW_TABLE && tui->max_scroll > tui->scroll) {
+		snprintf(more, sizeof(more), "%d more below", tui->max_scroll - tui->scroll);
+		if (x + (int)strlen(more) <= screen->cols)
+			screen_put(screen, y, screen->cols - (int)strlen(more), screen->cols,
+				   STYLE_LABEL, more);
 	}
 }
