@@ -31,12 +31,20 @@ static bool is_privileged(void)
 	       (data[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN));
 }
 
+/* That there is no room says nothing of what the kernel would take: nothing may be left out for it.
+ */
+static bool is_shortage(int ret)
+{
+	return ret == -ENOMEM || ret == -EMFILE || ret == -ENFILE || ret == -EAGAIN ||
+	       ret == -EINTR || ret == -ENOSPC;
+}
+
 static int refused(int ret, const char *what)
 {
 	if (ret == -EPERM || !is_privileged())
 		return log_error(-EPERM, NULL, "be root", "%s", what);
 	log_error(ret, NULL, "-v shows what the kernel says", "%s", what);
-	return ret == -ENOMEM ? ret : -EOPNOTSUPP;
+	return is_shortage(ret) ? ret : -EOPNOTSUPP;
 }
 
 /* The maps that are pinned instead of new ones. */
@@ -94,6 +102,11 @@ static int find_refused(struct hooks *hooks, uint64_t programs, int reason)
 	unsigned int i;
 	int ret;
 
+	/* Where not even those load, it is not for a hook. */
+	ret = is_shortage(reason) ? reason : load(&skel, NULL, hooks, PROGS_TAG);
+	if (ret)
+		return refused(reason, "load the programs into the kernel");
+	gmem_policy_bpf__destroy(skel);
 	for (i = 0; i < GMEM_PROG_MAX; i++) {
 		if (!(programs & ~PROGS_TAG & PROG_BIT(i)))
 			continue;
@@ -102,6 +115,8 @@ static int find_refused(struct hooks *hooks, uint64_t programs, int reason)
 			gmem_policy_bpf__destroy(skel);
 			continue;
 		}
+		if (is_shortage(ret))
+			return refused(ret, "load the programs into the kernel");
 		hooks->refused |= PROG_BIT(i);
 		hooks->refused_with = ret;
 	}

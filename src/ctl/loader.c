@@ -433,8 +433,8 @@ int loader_unload(const char *dir)
 		return ret;
 	ret = pins_exist(&pins);
 	if (ret <= 0) {
-		ret = log_error(ret ?: -ENOENT, ret ? NULL : "no policy is loaded", NULL,
-				"unload from %s", pins.dir);
+		ret = log_error(ret ?: -ENOENT, ret ? NULL : "no policy is loaded",
+				ret == -EACCES ? "be root" : NULL, "unload from %s", pins.dir);
 		goto out;
 	}
 	ret = store_open(&store, &pins);
@@ -446,13 +446,16 @@ int loader_unload(const char *dir)
 		if (ret)
 			goto out;
 	}
-	/* What another version has left can be taken away too; what is locked shows itself to none.
+	/*
+	 * What another version has left can be taken away too. Whatever else keeps it from being
+	 * opened, as descriptors that the caller has limited: it may be locked.
 	 */
-	if (ret == -EACCES)
+	if (ret && ret != -EPROTO && ret != -ENOENT)
 		goto out;
 	ret = pins_remove(&pins);
 	if (ret)
-		log_error(ret, NULL, "be root", "remove %s", pins.dir);
+		log_error(ret, NULL, ret == -EPERM || ret == -EACCES ? "be root" : NULL,
+			  "remove %s", pins.dir);
 out:
 	pins_close(&pins);
 	return ret;

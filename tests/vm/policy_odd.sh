@@ -31,7 +31,8 @@ status()
 	checks=$((checks + 1))
 	"$@" >"$dir/out" 2>"$dir/err"
 	got=$?
-	[ "$got" = "$wanted" ] || fail "$* ends with $got instead of $wanted: $(cat "$dir/out" "$dir/err")"
+	# shellcheck disable=SC2053	# a pattern
+	[[ $got = $wanted ]] || fail "$* ends with $got instead of $wanted: $(cat "$dir/out" "$dir/err")"
 }
 
 # says FILE TEXT: the last command has written it
@@ -138,7 +139,7 @@ test_not_root()
 	local command
 
 	status 0 "$gmemctl" load "$deny"
-	for command in status show holders refresh rollback 'set-mode audit' 'monitor -n 1' \
+	for command in status show holders refresh rollback unload 'set-mode audit' 'monitor -n 1' \
 		"load $deny" 'explain --op create --uid 0'; do
 		# shellcheck disable=SC2086	# words
 		status 5 setpriv --reuid 1000 --regid 1000 --clear-groups "$gmemctl" $command
@@ -154,7 +155,7 @@ test_descriptors()
 	local command n
 
 	for n in 4 5 8 12 16; do
-		for command in status show refresh rollback 'set-mode audit' 'monitor -n 1'; do
+		for command in status show refresh rollback unload 'set-mode audit' 'monitor -n 1'; do
 			# shellcheck disable=SC2086	# words
 			status 1 prlimit --nofile=$n "$gmemctl" $command
 			says err 'Too many open files'
@@ -162,6 +163,15 @@ test_descriptors()
 		done
 	done
 	in_force deny
+	status 0 "$gmemctl" unload
+	# No room is no hook that is refused: a load must not do with less.
+	for n in 12 40; do
+		status 1 prlimit --nofile=$n "$gmemctl" load "$deny"
+		says err 'Too many open files'
+		silent_of err 'refuses the program'
+		silent_of err 'has no effect'
+	done
+	status 0 "$gmemctl" load "$deny"
 }
 
 test_output()
@@ -270,6 +280,31 @@ os.execv(sys.argv[1], ["sleep", "100"])' "$sleep" &
 	says out 'when it happened: denied by the default of create (who:4), generation'
 }
 
+# Last in its VM. The manager cannot unload, also where descriptors are short before the lock is read.
+test_lock()
+{
+	local n
+
+	cp "$gmemctl" "$dir/manager"
+	cat >"$dir/policy.yaml" <<-EOF
+		version: 1
+		name: locked
+		mode: enforce
+		default: { create: deny, $others }
+		subjects: { manager: { exe: $dir/manager, uid: 0 } }
+		manager: manager
+		rules: []
+	EOF
+	status 0 "$dir/manager" load --lock --accept-default-change "$dir/policy.yaml"
+	for n in 4 5 8 12 16 1024; do
+		status '[15]' prlimit --nofile=$n "$dir/manager" unload
+		status 0 "$dir/manager" status -o json
+		json out 'd["policy"] == "locked" and d["locked"] and d["enforcing"]'
+	done
+	status 5 "$gmemctl" unload
+	says err 'this process is not its manager'
+}
+
 mountpoint -q /sys/fs/bpf || mount -t bpf bpffs /sys/fs/bpf
 test_nothing_loaded
 test_file_system
@@ -281,6 +316,7 @@ test_at_once
 test_explain
 "$gmemctl" unload >/dev/null || fail "unload"
 no_drafts
+test_lock
 rm -rf "$dir"
 echo "policy_odd: $checks commands$([ $bad = 0 ] && echo ', all as expected')"
 exit $bad
