@@ -197,6 +197,30 @@ __u32 loader_looks_at(const struct policy *policy, enum policy_condition conditi
 	return ops;
 }
 
+/* What is in force is looked at, and locked if that is wanted. */
+static int prove(const struct store *store, const struct compiled *compiled,
+		 const struct gmem_identity *identities, const struct load_options *opts,
+		 struct load_report *report)
+{
+	int ret;
+
+	ret = traced_forget(store);
+	if (ret)
+		return ret;
+	ret = verify(store);
+	if (ret < 0)
+		return ret;
+	report->proof = (enum proof)ret;
+	if (report->proof == PROOF_allowed)
+		return log_error(-EPROTO, "a child without identity was not denied",
+				 "is bpf among the LSMs (lsm= at boot)?", "verify the policy");
+	if (!opts->lock)
+		return 0;
+	ret = lock_hold(store, compiled, identities);
+	report->locked = !ret;
+	return ret;
+}
+
 static int put_in_force(const struct store *opened, const struct compiled *compiled,
 			const struct gmem_identity *identities, const struct load_options *opts,
 			struct load_report *report)
@@ -213,7 +237,7 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 		.by_type = loader_looks_at(compiled->policy, POLICY_IF_vm_type),
 	};
 	unsigned int slot = store_free_slot(store);
-	__u64 generation = store_next_generation(store);
+	__u64 generation = store_next_generation(store), before = store_active(store);
 	int ret;
 
 	hooks_remember(&report->hooks, &how);
@@ -230,20 +254,15 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 	store_activate(store, slot, generation, opts->enforce);
 	report->generation = generation;
 	report->enforce = opts->enforce;
-	ret = traced_forget(store);
-	if (ret)
-		return ret;
-	ret = verify(store);
-	if (ret < 0)
-		return ret;
-	report->proof = (enum proof)ret;
-	if (report->proof == PROOF_allowed)
-		return log_error(-EPROTO, "a child without identity was not denied",
-				 "is bpf among the LSMs (lsm= at boot)?", "verify the policy");
-	if (!opts->lock)
-		return 0;
-	ret = lock_hold(store, compiled, identities);
-	report->locked = !ret;
+	ret = prove(store, compiled, identities, opts, report);
+	if (ret && before) {
+		/* Under a generation of its own: what was remembered in between is of none. */
+		store_activate(store, GMEM_ACTIVE_SLOT(before), generation + 1,
+			       GMEM_ACTIVE_ENFORCES(before));
+		store_drop(store, slot);
+	} else if (ret) {
+		store_deactivate(store);
+	}
 	return ret;
 }
 
@@ -291,6 +310,9 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	if (!ret && opts->adopt)
 		ret = adopt(&store);
 	store_close(&store);
+	/* Of a first load that failed nothing stays: nobody relies on it yet. */
+	if (ret && !any && pins_remove(pins))
+		log_note("gmemctl unload takes away what is left in %s", pins->dir);
 out:
 	finder_close(&finder);
 	free(identities);

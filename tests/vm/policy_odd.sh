@@ -280,10 +280,11 @@ os.execv(sys.argv[1], ["sleep", "100"])' "$sleep" &
 	says out 'when it happened: denied by the default of create (who:4), generation'
 }
 
-# Last in its VM. The manager cannot unload, also where descriptors are short before the lock is read.
+# Last in its VM. What cannot be locked is not in force, and what was before is. The manager cannot unload,
+# also where descriptors are short before the lock is read.
 test_lock()
 {
-	local n
+	local n pid
 
 	cp "$gmemctl" "$dir/manager"
 	cat >"$dir/policy.yaml" <<-EOF
@@ -295,6 +296,15 @@ test_lock()
 		manager: manager
 		rules: []
 	EOF
+	status 0 "$gmemctl" load "$allow"
+	"$gmemctl" monitor -o json >"$dir/events" &
+	pid=$!
+	until_so grep -q in_force "$dir/events"
+	status 1 "$dir/manager" load --lock --accept-default-change "$dir/policy.yaml"
+	says err 'it would not be locked out'
+	in_force allow
+	kill $pid
+	wait $pid
 	status 0 "$dir/manager" load --lock --accept-default-change "$dir/policy.yaml"
 	for n in 4 5 8 12 16 1024; do
 		status '[15]' prlimit --nofile=$n "$dir/manager" unload
