@@ -197,10 +197,8 @@ __u32 loader_looks_at(const struct policy *policy, enum policy_condition conditi
 	return ops;
 }
 
-/* What is in force is looked at, and locked if that is wanted. */
-static int prove(const struct store *store, const struct compiled *compiled,
-		 const struct gmem_identity *identities, const struct load_options *opts,
-		 struct load_report *report)
+/* Does what is in force now deny? */
+static int prove(const struct store *store, struct load_report *report)
 {
 	int ret;
 
@@ -214,11 +212,7 @@ static int prove(const struct store *store, const struct compiled *compiled,
 	if (report->proof == PROOF_allowed)
 		return log_error(-EPROTO, "a child without identity was not denied",
 				 "is bpf among the LSMs (lsm= at boot)?", "verify the policy");
-	if (!opts->lock)
-		return 0;
-	ret = lock_hold(store, compiled, identities);
-	report->locked = !ret;
-	return ret;
+	return 0;
 }
 
 static int put_in_force(const struct store *opened, const struct compiled *compiled,
@@ -254,7 +248,7 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 	store_activate(store, slot, generation, opts->enforce);
 	report->generation = generation;
 	report->enforce = opts->enforce;
-	ret = prove(store, compiled, identities, opts, report);
+	ret = prove(store, report);
 	if (ret && before) {
 		/* Under a generation of its own: what was remembered in between is of none. */
 		store_activate(store, GMEM_ACTIVE_SLOT(before), generation + 1,
@@ -263,6 +257,11 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 	} else if (ret) {
 		store_deactivate(store);
 	}
+	if (ret || !opts->lock)
+		return ret;
+	/* What cannot be locked stays in force without: it is more than what was before. */
+	ret = lock_hold(store, compiled, identities);
+	report->locked = !ret;
 	return ret;
 }
 
@@ -309,10 +308,10 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	ret = ret ?: put_in_force(&store, compiled, identities, opts, report);
 	if (!ret && opts->adopt)
 		ret = adopt(&store);
-	store_close(&store);
-	/* Of a first load that failed nothing stays: nobody relies on it yet. */
-	if (ret && !any && pins_remove(pins))
+	/* Of a first load that failed nothing stays. */
+	if (ret && !store_active(&store) && pins_remove(pins))
 		log_note("gmemctl unload takes away what is left in %s", pins->dir);
+	store_close(&store);
 out:
 	finder_close(&finder);
 	free(identities);
