@@ -104,15 +104,9 @@ int BPF_PROG(lock_map, struct bpf_map *map)
 }
 
 /*
- * A program that writes to the registers of what it is called in, which newer kernels allow where
- * that is a user's task (uprobes): the manager would do what it wants. It gets its first descriptor
- * here, when the verifier has seen what it does.
+ * One that writes to registers would have the manager do what it wants. It gets its first
+ * descriptor here, when the verifier has seen what it does.
  */
-static __always_inline bool writes_registers(struct bpf_prog_aux *aux)
-{
-	return bpf_core_field_exists(aux->kprobe_write_ctx) && BPF_CORE_READ(aux, kprobe_write_ctx);
-}
-
 SEC("?lsm/bpf_prog")
 int BPF_PROG(lock_prog, struct bpf_prog *prog)
 {
@@ -153,6 +147,19 @@ int BPF_PROG(lock_load, struct bpf_prog *prog)
 		return 0;
 	return lock_keep(GMEM_LOCKED_function, aux->attach_btf_id,
 			 BPF_CORE_READ(aux, attach_btf, id));
+}
+
+/*
+ * The same for programs that write to the memory of processes: the verifier asks for each of them,
+ * and takes none where this denies (EINVAL).
+ */
+SEC("?lsm/locked_down")
+int BPF_PROG(lock_write, enum lockdown_reason what)
+{
+	if (what != bpf_core_enum_value(enum lockdown_reason, LOCKDOWN_BPF_WRITE_USER) ||
+	    !lock_held())
+		return 0;
+	return lock_refuse(0);
 }
 
 /* --- pins, and what keeps them where they are --- */

@@ -32,6 +32,11 @@ typedef struct {
 	long long counter;
 } atomic64_t;
 
+/* With the values of the kernel that it runs on. */
+enum lockdown_reason {
+	LOCKDOWN_BPF_WRITE_USER = 1,
+};
+
 struct bpf_map {
 	unsigned int id;
 	atomic64_t refcnt;  /* of all: descriptors, pins, programs */
@@ -125,6 +130,12 @@ struct bpf_iter__bpf_prog {
 #define MS_MOVE	       8192
 #define MS_PROPAGATION (1UL << 17 | 1UL << 18 | 1UL << 19 | 1UL << 20)
 #define MNT_DETACH     2
+
+/* Newer kernels let a program write to the registers of a user's task (uprobes). */
+static __always_inline bool writes_registers(struct bpf_prog_aux *aux)
+{
+	return bpf_core_field_exists(aux->kprobe_write_ctx) && BPF_CORE_READ(aux, kprobe_write_ctx);
+}
 
 static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 {

@@ -50,6 +50,7 @@ int list_progs(struct bpf_iter__bpf_prog *ctx)
 	found.target = BPF_CORE_READ(aux, dst_prog, aux, id);
 	found.function = BPF_CORE_READ(aux, attach_btf_id);
 	found.btf = BPF_CORE_READ(aux, attach_btf, id);
+	found.writes = writes_registers(aux);
 	BPF_CORE_READ_STR_INTO(&found.name, aux, name);
 	bpf_seq_write(ctx->meta->seq, &found, sizeof(found));
 	return 0;

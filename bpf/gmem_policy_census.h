@@ -20,6 +20,8 @@ struct gmem_census_prog {
 	__u32 target;	    /* id of the program that it replaces or traces, 0: none */
 	__u32 function;	    /* BTF id of the function that it is for */
 	__u32 btf;	    /* in the BTF with this id; 0: none */
+	__u32 writes;	    /* it changes the registers of what it is called in */
+	__u32 pad;
 	char name[16];
 };
 
@@ -66,7 +68,7 @@ struct gmem_census_dir {
 };
 
 _Static_assert(sizeof(struct gmem_census_map) == 24, "map");
-_Static_assert(sizeof(struct gmem_census_prog) == 40, "program");
+_Static_assert(sizeof(struct gmem_census_prog) == 48, "program");
 _Static_assert(sizeof(struct gmem_census_file) == 48, "file");
 _Static_assert(sizeof(struct gmem_census_dir) == 40 + 24 * GMEM_LOCK_MOUNTS, "directory");
 

@@ -40,6 +40,7 @@
 	X(lock_prog, "lsm/bpf_prog", "bpf_prog")              \
 	X(lock_bpf, "lsm/bpf", "bpf")                         \
 	X(lock_load, "lsm/bpf_prog_load", "bpf_prog_load")    \
+	X(lock_write, "lsm/locked_down", "locked_down")       \
 	X(lock_unlink, "lsm/inode_unlink", "inode_unlink")    \
 	X(lock_rmdir, "lsm/inode_rmdir", "inode_rmdir")       \
 	X(lock_rename, "lsm/inode_rename", "inode_rename")    \

@@ -225,6 +225,11 @@ static int check_progs(struct gmem_policy_census_bpf *skel, const struct census_
 				-EBUSY, "it would not be locked out", ADVICE_HOLDER,
 				"lock: the BPF program %s, id %u, is attached to one of the policy",
 				prog->name, prog->id);
+		else if (prog->writes)
+			one = log_error(-EBUSY, "the manager could be one of these", ADVICE_HOLDER,
+					"lock: the BPF program %s, id %u, changes registers of "
+					"processes",
+					prog->name, prog->id);
 		else if (!prog->target && prog->btf == subject->btf &&
 			 ((prog->type == BPF_PROG_TYPE_TRACING &&
 			   prog->attach == BPF_MODIFY_RETURN) ||

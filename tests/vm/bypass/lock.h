@@ -43,6 +43,9 @@ int lock_policy_ends(void);
 /* Store 0 as what is in force: no policy. Return: 0 or an errno. */
 int lock_switch_off(int active_fd);
 
+/* A program for uprobes that takes its stack from who comes by. Return: as bpf_prog_load(). */
+int lock_registers_program(void);
+
 /* An iterator over a map of the policy, whose program stores 0. Return: a link, -ENDED_BROKEN. */
 int lock_iterator(int map);
 /* Let it run. Return: as lock_policy_is_off(). */

@@ -481,6 +481,25 @@ static int crowded_out(const struct bypass_case *c)
 	return ret ? E2BIG : 0;
 }
 
+/* --- 142b: by what can change the manager's registers, where it is attached to it later --- */
+
+static int use_registers(void)
+{
+	/* What it does to the manager is seen in 142. */
+	return held_fd < 0;
+}
+
+static int held_by_registers(const struct bypass_case *c)
+{
+	(void)c;
+	if (lock_load_unlocked())
+		return ENDED_BROKEN;
+	held_fd = lock_registers_program();
+	if (held_fd < 0)
+		return errno == EACCES ? ENDED_ABSENT : broken("a program that changes registers");
+	return lock_while(use_registers);
+}
+
 const struct bypass_case bypass_lock_early[] = {
 	{ .id = "43",
 	  .path = "PTRACE_ATTACH to gmemctl, which the policy names",
@@ -536,6 +555,11 @@ const struct bypass_case bypass_lock_early[] = {
 	  .whole = held_by_binding,
 	  .limit = LOCK_LIMIT,
 	  EVERYWHERE(STOPPED(EBUSY)) },
+	{ .id = "142b",
+	  .path = "a program that changes registers, from before the lock",
+	  .whole = held_by_registers,
+	  .limit = LOCK_LIMIT,
+	  LANES(STOPPED(EBUSY), STOPPED(EBUSY), STOPPED(EBUSY), ABSENT) },
 	{ .id = "98",
 	  .path = "a mapping, and gmemctl killed as soon as it has locked",
 	  .whole = killed_locking,

@@ -162,7 +162,7 @@ static uint64_t entry_of(const char *path)
 }
 
 /* On each task that comes by there: its stack is nowhere. */
-static int registers_program(void)
+int lock_registers_program(void)
 {
 	const struct bpf_insn code[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
@@ -180,7 +180,7 @@ static int registers_program(void)
 static int registers_of_manager(void)
 {
 	struct perf_event_attr attr = { .size = sizeof(attr) };
-	int program = registers_program(), event, ret;
+	int program = lock_registers_program(), event, ret;
 	FILE *f = fopen("/sys/bus/event_source/devices/uprobe/type", "re");
 
 	if (!f || fscanf(f, "%u", &attr.type) != 1)
@@ -200,6 +200,34 @@ static int registers_of_manager(void)
 	close(program);
 	/* As a shell has it that a signal ended it. */
 	return ret == 128 + SIGSEGV ? 0 : ret ? failed("gmemctl: %d", ret) : ENDED_NOTHING;
+}
+
+/* --- 150: the manager's memory, by a program that writes to that of whoever it is called in --- */
+
+static int write_memory(void)
+{
+	const struct bpf_insn code[] = {
+		{ .code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_1 },
+		{ .code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -8, .imm = 1 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_10 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -8 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = 8 },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_write_user },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	volatile __u64 mine = 0;
+	__u64 where = (uintptr_t)&mine;
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &where, .ctx_size_in = sizeof(where));
+	int program = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "own", "GPL", code,
+				    sizeof(code) / sizeof(code[0]), NULL);
+
+	if (program < 0)
+		return errno;
+	if (bpf_prog_test_run_opts(program, &run))
+		return broken("running it");
+	close(program);
+	return mine ? 0 : ENDED_NOTHING;
 }
 
 /* --- 143: a token, which root hands to a user namespace --- */
@@ -348,6 +376,8 @@ const struct bypass_case bypass_lock_programs[] = {
 	LOCK_CASE("142", "lock: a uprobe on the manager that changes its registers",
 		  registers_of_manager,
 		  LANES(STOPPED(EACCES), STOPPED(EACCES), STOPPED(EACCES), ABSENT)),
+	LOCK_CASE("150", "lock: a program that writes to the memory of processes", write_memory,
+		  EVERYWHERE(STOPPED(EINVAL)), .denials = BYPASS_SOME),
 	LOCK_CASE("143", "lock: fmod_ret by a BPF token, in a user namespace", by_token, LOCKED),
 	LOCK_CASE("92", "lock: kernel.ftrace_enabled=0", ftrace_off, LOCKED),
 	LOCK_CASE("92b", "lock: the same in another mount of proc", ftrace_off_elsewhere, LOCKED),
