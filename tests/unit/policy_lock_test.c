@@ -78,7 +78,7 @@ static void test_hooks(void **state)
 		assert_int_equal(lock_plan(&hooks, &plan), -EOPNOTSUPP);
 		hooks.refused = 0;
 	}
-	assert_int_equal(needed, 18);
+	assert_int_equal(needed, 19);
 }
 
 int main(void)
