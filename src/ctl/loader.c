@@ -197,24 +197,6 @@ __u32 loader_looks_at(const struct policy *policy, enum policy_condition conditi
 	return ops;
 }
 
-/* Does what is in force now deny? */
-static int prove(const struct store *store, struct load_report *report)
-{
-	int ret;
-
-	ret = traced_forget(store);
-	if (ret)
-		return ret;
-	ret = verify(store);
-	if (ret < 0)
-		return ret;
-	report->proof = (enum proof)ret;
-	if (report->proof == PROOF_allowed)
-		return log_error(-EPROTO, "a child without identity was not denied",
-				 "is bpf among the LSMs (lsm= at boot)?", "verify the policy");
-	return 0;
-}
-
 static int put_in_force(const struct store *opened, const struct compiled *compiled,
 			const struct gmem_identity *identities, const struct load_options *opts,
 			struct load_report *report)
@@ -248,15 +230,9 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 	store_activate(store, slot, generation, opts->enforce);
 	report->generation = generation;
 	report->enforce = opts->enforce;
-	ret = prove(store, report);
-	if (ret && before) {
-		/* Under a generation of its own: what was remembered in between is of none. */
-		store_activate(store, GMEM_ACTIVE_SLOT(before), generation + 1,
-			       GMEM_ACTIVE_ENFORCES(before));
-		store_drop(store, slot);
-	} else if (ret) {
-		store_deactivate(store);
-	}
+	ret = prove(store, &report->proof);
+	if (ret)
+		store_put_back(store, before);
 	if (ret || !opts->lock)
 		return ret;
 	/* What cannot be locked stays in force without: it is more than what was before. */
@@ -384,6 +360,7 @@ int loader_set_mode(const char *dir, bool enforce, enum proof *proof)
 	struct store store;
 	struct pins pins;
 	unsigned int slot;
+	bool before;
 	int ret;
 
 	*proof = PROOF_none;
@@ -398,19 +375,14 @@ int loader_set_mode(const char *dir, bool enforce, enum proof *proof)
 		ret = check_enforceable(&store, slot);
 	if (ret)
 		goto out;
+	before = GMEM_ACTIVE_ENFORCES(store_active(&store));
 	store.slots[slot].enforce = enforce;
 	store_set_mode(&store, enforce);
-	ret = traced_forget(&store);
-	if (ret)
-		goto out;
-	ret = verify(&store);
-	if (ret < 0)
-		goto out;
-	*proof = (enum proof)ret;
-	ret = 0;
-	if (*proof == PROOF_allowed)
-		ret = log_error(-EPROTO, "a child without identity was not denied",
-				"is bpf among the LSMs (lsm= at boot)?", "verify the policy");
+	ret = prove(&store, proof);
+	if (ret) {
+		store.slots[slot].enforce = before;
+		store_set_mode(&store, before);
+	}
 out:
 	end(&pins, &store);
 	return ret;

@@ -17,7 +17,6 @@
 #include "lock.h"
 #include "refresh.h"
 #include "resolved.h"
-#include "traced.h"
 
 const char *const refresh_names[REFRESH_MAX] = {
 #define X(name, text) [REFRESH_##name] = #name,
@@ -420,18 +419,16 @@ static int read_policy(struct refresh *r)
 static int activate(struct refresh *r, bool locked)
 {
 	struct refresh_report *report = r->report;
+	__u64 before = store_active(r->store);
 	int ret;
 
 	report->generation = store_next_generation(r->store);
 	store_activate(r->store, r->to, report->generation, report->enforce);
-	ret = traced_forget(r->store);
-	ret = ret ?: verify(r->store);
-	if (ret < 0)
+	ret = prove(r->store, &report->proof);
+	if (ret) {
+		store_put_back(r->store, before);
 		return ret;
-	report->proof = (enum proof)ret;
-	if (report->proof == PROOF_allowed)
-		return log_error(-EPROTO, "a child without identity was not denied",
-				 "is bpf among the LSMs (lsm= at boot)?", "verify the policy");
+	}
 	return locked ? lock_hold(r->store, &report->file.compiled, r->identities) : 0;
 }
 

@@ -459,6 +459,20 @@ void store_drop(struct store *store, unsigned int slot)
 	set_generation(store, slot, 0);
 }
 
+void store_put_back(struct store *store, __u64 word)
+{
+	unsigned int failed = GMEM_ACTIVE_SLOT(store_active(store));
+
+	if (!word) {
+		store_deactivate(store);
+		return;
+	}
+	/* Under a generation of its own: what tasks remembered in between is of none. */
+	store_activate(store, GMEM_ACTIVE_SLOT(word), store_next_generation(store),
+		       GMEM_ACTIVE_ENFORCES(word));
+	store_drop(store, failed);
+}
+
 void store_deactivate(struct store *store)
 {
 	__atomic_store_n(store->active, 0, __ATOMIC_SEQ_CST);

@@ -19,6 +19,7 @@
 
 #include "../lib/log.h"
 #include "store.h"
+#include "traced.h"
 #include "verify.h"
 
 #ifndef KVM_CREATE_GUEST_MEMFD
@@ -207,4 +208,17 @@ int verify(const struct store *store)
 	if (after == before)
 		return PROOF_allowed;
 	return enforce ? PROOF_denied : PROOF_audit;
+}
+
+int prove(const struct store *store, enum proof *proof)
+{
+	int ret = traced_forget(store) ?: verify(store);
+
+	if (ret < 0)
+		return ret;
+	*proof = (enum proof)ret;
+	if (*proof == PROOF_allowed)
+		return log_error(-EPROTO, "a child without identity was not denied",
+				 "is bpf among the LSMs (lsm= at boot)?", "verify the policy");
+	return 0;
 }

@@ -35,6 +35,14 @@ extern const char *const proof_texts[PROOF_MAX];
 int verify(const struct store *store);
 
 /**
+ * prove - let go of who is traced, and see that what is in force now denies
+ * @proof: the result of verify()
+ *
+ * Return: 0, -EPROTO: it does not deny, or another negative errno; each has been explained.
+ */
+int prove(const struct store *store, enum proof *proof);
+
+/**
  * verify_lock - see that a lock keeps a stranger out
  *
  * A child whose identity is taken away tries to open a map, by its pin and by its number, and to

@@ -180,6 +180,15 @@ test_descriptors()
 		in_force allow
 	done
 	in_force deny
+	# So is the mode.
+	for ((n = 6; n < 64; n++)); do
+		if prlimit --nofile=$n "$gmemctl" set-mode audit >"$dir/out" 2>"$dir/err"; then
+			break
+		fi
+		in_force deny
+	done
+	status 0 "$gmemctl" set-mode enforce
+	in_force deny
 }
 
 test_output()
