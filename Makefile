@@ -199,7 +199,7 @@ $(O)/unit/policy_%_test: tests/unit/policy_%_test.c $(filter-out $(O)/src/gmemct
 	$(Q)$(CC) $(ALL_CFLAGS) $(CTL_CFLAGS) -MF $@.d -o $@ $^ -lcmocka $(CTL_LIBS)
 
 # In a VM: what loads policies is linked in, so that its results are looked at and not its words.
-POLICY_LIB := $(patsubst tests/vm/lib/%.c,$(O)/tests/lib/%.o,$(addprefix tests/vm/lib/,actors.c gmemctl.c policies.c requests.c strangers.c))
+POLICY_LIB := $(patsubst tests/vm/lib/%.c,$(O)/tests/lib/%.o,$(addprefix tests/vm/lib/,actors.c commands.c fuse_file.c gmemctl.c policies.c requests.c strangers.c))
 
 $(POLICY_LIB): $(O)/tests/lib/%.o: tests/vm/lib/%.c | $(O)/tests/lib
 	$(call tell,CC  ,$@)

@@ -24,6 +24,15 @@ struct inode___old {
 	struct timespec64 __i_ctime;
 };
 
+struct file_system_type {
+	const char *name;
+};
+
+struct super_block___identity {
+	struct user_namespace *s_user_ns;
+	struct file_system_type *s_type;
+};
+
 #pragma clang attribute pop
 
 #define I_CTIME_QUERIED (1U << 31)
@@ -56,6 +65,19 @@ static __always_inline void identify(struct gmem_identity *id, struct inode *ino
 	id->generation = BPF_CORE_READ((struct inode___policy *)inode, i_generation);
 	if (!id->generation)
 		id->changed = changed_at(inode);
+}
+
+/*
+ * Numbers and generations of files are what the file system says. What FUSE says is up to a
+ * process, and what is mounted in a user namespace to whoever made that.
+ */
+static __noinline bool is_made_up(struct file *file)
+{
+	struct super_block___identity *sb = (void *)BPF_CORE_READ(file, f_inode, i_sb);
+	char type[5] = ""; /* how it begins: fuse, fuseblk */
+
+	bpf_probe_read_kernel_str(type, sizeof(type), BPF_CORE_READ(sb, s_type, name));
+	return BPF_CORE_READ(sb, s_user_ns, level) || !bpf_strncmp(type, sizeof(type), "fuse");
 }
 
 #endif /* GMEM_IDENTIFY_H */

@@ -11,19 +11,6 @@
 
 #include "gmem_identify.h"
 
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-struct file_system_type {
-	const char *name;
-};
-
-struct super_block___identity {
-	struct user_namespace *s_user_ns;
-	struct file_system_type *s_type;
-};
-
-#pragma clang attribute pop
-
 /* The kernel's struct fsverity_digest. */
 struct verity_digest {
 	__u16 algorithm;
@@ -93,19 +80,6 @@ static __noinline bool is_in_user_namespace(struct task_struct *task)
 	own = BPF_CORE_READ(t, real_cred, user_ns);
 	owner = BPF_CORE_READ(t, nsproxy, mnt_ns, user_ns);
 	return !own || !owner || BPF_CORE_READ(own, level) || BPF_CORE_READ(owner, level);
-}
-
-/*
- * Numbers and generations of files are what the file system says. What FUSE says is up to a
- * process, and what is mounted in a user namespace to whoever made that.
- */
-static __noinline bool is_made_up(struct file *file)
-{
-	struct super_block___identity *sb = (void *)BPF_CORE_READ(file, f_inode, i_sb);
-	char type[5] = ""; /* how it begins: fuse, fuseblk */
-
-	bpf_probe_read_kernel_str(type, sizeof(type), BPF_CORE_READ(sb, s_type, name));
-	return BPF_CORE_READ(sb, s_user_ns, level) || !bpf_strncmp(type, sizeof(type), "fuse");
 }
 
 /* Does the file that a task runs say what the task does? */

@@ -38,13 +38,12 @@ int name_files(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct gmem_file_name name = {};
-	struct inode *inode;
 
 	if (!file || !task)
 		return 0;
-	inode = BPF_CORE_READ(file, f_inode);
 	name.fd = ctx->fd;
-	identify(&name.identity, inode);
+	if (!is_made_up(file))
+		identify(&name.identity, BPF_CORE_READ(file, f_inode));
 	bpf_seq_write(ctx->meta->seq, &name, sizeof(name));
 	return 0;
 }

@@ -6,7 +6,10 @@
 #include "gmem_policy.h"
 #include "gmem_trace.h"
 
-/* How the kernel names an open file: its inode, as the programs see it. */
+/*
+ * How the kernel names an open file: its inode, as the programs see it. Kind 0: no task has an
+ * identity by it.
+ */
 struct gmem_file_name {
 	__u32 fd;
 	__u32 pad;

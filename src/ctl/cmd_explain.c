@@ -16,6 +16,7 @@
 #include "policy_eval.h"
 #include "policy_events.h"
 #include "policy_request.h"
+#include "policy_resolve.h"
 #include "policy_value.h"
 
 #define TEXT 512
@@ -346,6 +347,8 @@ static int print_text(struct explain *explain)
 	       d->rule < policy->nr_rules ? "rule " : "", decision_rule(policy, d->rule),
 	       policy->file, line_of(explain, d->rule), policy->name,
 	       policy->enforce ? "enforce" : "audit");
+	if (explain->who->exe_made_up)
+		printf("exe %s: %s\n", explain->who->exe, EXE_MADE_UP_TEXT);
 	if (kernel_differs(explain))
 		print_kernel(explain);
 	if (explain->event && explain->event->why)
@@ -362,6 +365,7 @@ static void json_subject(struct explain *explain)
 
 	json_open(json, "subject", '{');
 	json_str(json, "exe", who->exe);
+	json_bool(json, "exe_made_up", who->exe_made_up);
 	json_str(json, "verity", who->has_verity ? given_digest(explain, text) : NULL);
 	json_str(json, "uid", who->user || who->has_uid ? given_user(explain, text) : NULL);
 	json_str(json, "cgroup", who->cgroup);

@@ -11,6 +11,7 @@
 #include "ctl.h"
 #include "loader.h"
 #include "policy_compile.h"
+#include "policy_resolve.h"
 
 /* A mode as it is written. Return: 1 enforce, 0 audit, -EINVAL. */
 static int parse_mode(const char *text)
@@ -48,6 +49,51 @@ static void json_found(struct json *json, const struct load_report *report)
 	json_close(json, ']');
 }
 
+/* Those of FUSE were told when the file was read; the others the kernel alone tells. */
+static void report_made_up(struct policy_file *file, const struct load_report *report, bool as_json)
+{
+	struct diags diags = { .file = file->diags.file,
+			       .text = file->diags.text,
+			       .len = file->diags.len };
+	size_t i, j;
+
+	for (i = 0; i < file->policy->nr_subjects; i++) {
+		struct policy_subject *subject = &file->policy->subjects[i];
+
+		for (j = 0; subject->exe && j < report->nr_made_up; j++) {
+			if (strcmp(report->made_up[j], subject->exe))
+				continue;
+			subject->exe_made_up = true;
+			diag_warning(&diags, subject->exe_place, EXE_MADE_UP_TODO,
+				     "exe %s is in a file system that was mounted in a user "
+				     "namespace, whose owner says what it is: no task is known "
+				     "by it",
+				     subject->exe);
+		}
+	}
+	diags_report(&diags, as_json);
+	diags_free(&diags);
+}
+
+static void json_made_up(struct json *json, const struct policy *policy)
+{
+	size_t i;
+
+	json_open(json, "without_identity", '[');
+	for (i = 0; i < policy->nr_subjects; i++) {
+		const struct policy_subject *subject = &policy->subjects[i];
+
+		if (!subject->exe_made_up)
+			continue;
+		json_open(json, NULL, '{');
+		json_str(json, "subject", subject->name);
+		json_str(json, "exe", subject->exe);
+		json_u64(json, "line", subject->exe_place.line);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
 static int print_load_json(const struct policy_file *file, const struct load_report *report,
 			   bool dry_run)
 {
@@ -69,6 +115,7 @@ static int print_load_json(const struct policy_file *file, const struct load_rep
 	json_u64(&json, "tagged_tasks", report->tagged);
 	json_u64(&json, "denied_instances", report->older);
 	json_found(&json, report);
+	json_made_up(&json, file->policy);
 	json_close(&json, '}');
 	ret = json_flush_line(&json, stdout);
 	json_free(&json);
@@ -139,6 +186,7 @@ int ctl_load(const struct ctl_options *opts)
 	if (!ret) {
 		load.enforce = mode < 0 ? file.compiled.enforce : mode;
 		ret = loader_load(&file.compiled, &load, &report);
+		report_made_up(&file, &report, opts->json);
 		if (!ret)
 			ret = print_load(opts, &file, &report);
 		load_report_free(&report);

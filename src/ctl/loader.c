@@ -241,6 +241,22 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 	return ret;
 }
 
+/* What is here, and yet has no name in the kernel. */
+static int note_made_up(const struct compiled *compiled, const struct gmem_identity *identities,
+			struct load_report *report)
+{
+	size_t i;
+
+	report->made_up = calloc(compiled->nr_exes + 1, sizeof(*report->made_up));
+	if (!report->made_up)
+		return log_error(-ENOMEM, NULL, NULL, "load the policy");
+	for (i = 0; i < compiled->nr_exes; i++) {
+		if (compiled->exes[i].known && !identities[i].kind)
+			report->made_up[report->nr_made_up++] = compiled->exes[i].path;
+	}
+	return 0;
+}
+
 static int load_locked(const struct pins *pins, const struct compiled *compiled,
 		       const struct load_options *opts, struct load_report *report)
 {
@@ -267,6 +283,7 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 		return log_error(-ENOMEM, NULL, NULL, "load the policy");
 	finder_open(&finder, report->first ? NULL : pins);
 	ret = find_identities(&finder, compiled, identities);
+	ret = ret ?: note_made_up(compiled, identities, report);
 	ret = ret ?: attach_programs(pins, compiled, opts, report);
 	if (!ret && opts->dry_run && (!any || opts->adopt))
 		ret = find_instances(&finder, &report->found);
@@ -312,6 +329,8 @@ int loader_load(const struct compiled *compiled, const struct load_options *opts
 void load_report_free(struct load_report *report)
 {
 	found_free(&report->found);
+	free(report->made_up);
+	report->made_up = NULL;
 }
 
 /* Lock, and open what is loaded. */

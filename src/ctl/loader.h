@@ -35,8 +35,11 @@ struct load_report {
 	bool enforce;
 	enum proof proof;
 	bool locked;
-	unsigned int tagged; /* tasks that were there already */
-	unsigned int older;  /* instances of which all is denied */
+	unsigned int tagged;  /* tasks that were there already */
+	unsigned int older;   /* instances of which all is denied */
+	const char **made_up; /* paths of the policy that only the kernel knows to be of a made up
+			       * file, see policy_resolve.h */
+	size_t nr_made_up;
 };
 
 /**

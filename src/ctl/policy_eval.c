@@ -20,7 +20,7 @@ static bool is_exe(const struct policy_subject *subject, const struct who *who)
 	if (subject->exe_known)
 		return who->has_exe_identity &&
 		       same_identity(&subject->exe_identity, &who->exe_identity);
-	return who->exe && !strcmp(subject->exe, who->exe);
+	return who->exe && !who->exe_made_up && !strcmp(subject->exe, who->exe);
 }
 
 static bool is_user(const struct policy_subject *subject, const struct who *who)

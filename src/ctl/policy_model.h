@@ -62,6 +62,7 @@ struct policy_subject {
 
 	/* by policy_resolve() */
 	bool exe_known, cgroup_known;
+	bool exe_made_up;		   /* nobody is known by this file, see policy_resolve.h */
 	struct gmem_identity exe_identity; /* slot 0 */
 	__u64 cgroup_id;
 };

@@ -151,6 +151,16 @@ static void measure_verity(const char *path, struct who *who)
 	close(fd);
 }
 
+static void look_at_exe(const char *path, struct who *who)
+{
+	int ret = resolve_exe(path, &who->exe_identity);
+
+	who->has_exe_identity = !ret;
+	who->exe_made_up = ret == EXE_MADE_UP;
+	if (!ret)
+		measure_verity(path, who);
+}
+
 int who_parse(const struct who_text *text, struct who *who, struct request_error *error)
 {
 	unsigned long long number;
@@ -159,9 +169,7 @@ int who_parse(const struct who_text *text, struct who *who, struct request_error
 	memset(who, 0, sizeof(*who));
 	if (text->exe) {
 		who->exe = text->exe;
-		who->has_exe_identity = !resolve_exe(text->exe, &who->exe_identity);
-		if (who->has_exe_identity)
-			measure_verity(text->exe, who);
+		look_at_exe(text->exe, who);
 	}
 	if (text->verity) {
 		if (value_digest(text->verity, &who->verity))
@@ -255,9 +263,7 @@ int who_of_process(unsigned int pid, struct who_process *process)
 		return -errno;
 	who->exe = process->exe;
 	/* By the link itself: the path may have another file by now. */
-	who->has_exe_identity = !resolve_exe(link, &who->exe_identity);
-	if (who->has_exe_identity)
-		measure_verity(link, who);
+	look_at_exe(link, who);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "../lib/cgroup.h"
@@ -18,6 +20,10 @@
 #include "policy_model.h"
 #include "policy_resolve.h"
 #include "policy_tree.h"
+
+#ifndef FUSE_SUPER_MAGIC
+#define FUSE_SUPER_MAGIC 0x65735546
+#endif
 
 #define MOST_USERS    256 /* that are looked at for what was meant */
 #define FIRST_ENTRY   4096
@@ -68,6 +74,43 @@ int resolve_user(const char *name, __u32 *uid)
 	return is_nobody(ret) ? -ENOENT : -ret;
 }
 
+bool mount_is_made_up(FILE *mountinfo, int id)
+{
+	bool made_up = false, found = false;
+	char *line = NULL, *type;
+	size_t size = 0;
+	int of;
+
+	while (!found && getline(&line, &size, mountinfo) > 0) {
+		found = sscanf(line, "%d", &of) == 1 && of == id;
+		type = found ? strstr(line, " - ") : NULL;
+		/* fuse, fuse.sshfs, fuseblk */
+		made_up = type && !strncmp(type + 3, "fuse", 4);
+	}
+	free(line);
+	return made_up;
+}
+
+/* As is_made_up() in bpf/gmem_identify.h. The number of FUSE is also that of virtiofs. */
+static bool is_made_up(int fd)
+{
+	struct statx st;
+	struct statfs fs;
+	FILE *mountinfo;
+	bool made_up;
+
+	/* Who serves FUSE need not answer. */
+	if ((!fstatfs(fd, &fs) && fs.f_type != FUSE_SUPER_MAGIC) ||
+	    statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st))
+		return false;
+	mountinfo = fopen("/proc/self/mountinfo", "re");
+	if (!mountinfo)
+		return false;
+	made_up = mount_is_made_up(mountinfo, (int)st.stx_mnt_id);
+	fclose(mountinfo);
+	return made_up;
+}
+
 int resolve_exe(const char *path, struct gmem_identity *identity)
 {
 	char again[64];
@@ -83,6 +126,8 @@ int resolve_exe(const char *path, struct gmem_identity *identity)
 		ret = -errno;
 	else if (!S_ISREG(st.st_mode))
 		ret = -ENOEXEC;
+	else if (is_made_up(fd))
+		ret = EXE_MADE_UP;
 	if (!ret) {
 		identity->kind = GMEM_BY_INODE;
 		identity->ino = st.st_ino;
@@ -189,13 +234,20 @@ static void resolve_subject_exe(struct resolver *resolver, struct policy_subject
 
 	if (first >= 0) {
 		subject->exe_known = subjects[first].exe_known;
+		subject->exe_made_up = subjects[first].exe_made_up;
 		subject->exe_identity = subjects[first].exe_identity;
 		return;
 	}
 	name_map_add(&resolver->exes, subject->exe, (unsigned int)(subject - subjects));
 	ret = resolve_exe(subject->exe, &subject->exe_identity);
 	subject->exe_known = !ret;
-	if (ret)
+	subject->exe_made_up = ret == EXE_MADE_UP;
+	if (subject->exe_made_up)
+		diag_warning(resolver->diags, subject->exe_place, EXE_MADE_UP_TODO,
+			     "exe %s is a file of FUSE, whose server says what it is: no task is "
+			     "known by it",
+			     subject->exe);
+	else if (ret)
 		diag_add(resolver->diags, resolver->severity, subject->exe_place, NULL,
 			 "exe %s: %s", subject->exe,
 			 ret == -ENOEXEC ? "not a regular file" : strerror(-ret));

@@ -178,7 +178,11 @@ static int add_entries(struct refresh *r)
 		subject = &r->report->subjects[i];
 		subject->now = identity_of(r, policy->subjects[i].exe);
 		if (!subject->now.kind) {
-			subject->state = REFRESH_missing;
+			/* What is here, and has no name in the kernel, is made up too. */
+			subject->state = policy->subjects[i].exe_known ||
+							 policy->subjects[i].exe_made_up
+						 ? REFRESH_made_up
+						 : REFRESH_missing;
 			keep_current(r, i);
 			continue;
 		}

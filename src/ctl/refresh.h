@@ -7,13 +7,15 @@
 #include <stddef.h>
 
 #include "policy_compile.h"
+#include "policy_resolve.h"
 #include "verify.h"
 
 /* X(name, in words): what became of a subject's executable */
 #define REFRESH_STATES(X)                                      \
 	X(same, "the same file")                               \
 	X(replaced, "another file, and it counts from now on") \
-	X(missing, "there is no file now")
+	X(missing, "there is no file now")                     \
+	X(made_up, EXE_MADE_UP_TEXT)
 
 enum refresh_state {
 #define X(name, ...) REFRESH_##name,

@@ -146,9 +146,12 @@ static int compare_with_now(const struct pins *pins, const struct policy_file *f
 	known = !find_identities(&finder, compiled, now);
 	finder_close(&finder);
 	for (i = 0; i < file->policy->nr_subjects; i++) {
-		const char *exe = file->policy->subjects[i].exe;
+		const struct policy_subject *subject = &file->policy->subjects[i];
+		const char *exe = subject->exe;
 
-		list[i].exe_now = known && exe ? RESOLVED_missing : RESOLVED_unknown;
+		list[i].exe_now = !known || !exe			       ? RESOLVED_unknown
+				  : subject->exe_known || subject->exe_made_up ? RESOLVED_made_up
+									       : RESOLVED_missing;
 		for (j = 0; known && exe && j < compiled->nr_exes; j++) {
 			if (!compiled->exes[j].path || strcmp(compiled->exes[j].path, exe) ||
 			    !now[j].kind)

@@ -4,6 +4,7 @@
 #define GMEM_CTL_RESOLVED_H
 
 #include "policy_compile.h"
+#include "policy_resolve.h"
 #include "store.h"
 
 /* X(name, in words): what a file's name stands for now */
@@ -11,6 +12,7 @@
 	X(same, "the same file")                                   \
 	X(other, "another file stands there now: gmemctl refresh") \
 	X(missing, "there is no file now")                         \
+	X(made_up, EXE_MADE_UP_TEXT)                               \
 	X(unknown, "what stands there now cannot be told")
 
 enum resolved_state {

@@ -7,19 +7,17 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fuse.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "../lib/fuse_file.h"
 #include "puppet.h"
 
 #define GONE  BYPASS_DIR "/gone"  /* where the file is that the policy names, for a while */
@@ -31,102 +29,10 @@ struct forged {
 	uint64_t dev, ino, generation;
 };
 
-/* --- a file system with one file, whose bytes are those of @bytes --- */
-
-struct served {
-	int fuse, bytes;
-	struct forged as;
-	uint64_t size;
-};
-
-static struct fuse_attr attr_of(const struct served *s, uint64_t node)
-{
-	struct fuse_attr attr = { .ino = node, .nlink = 1, .blksize = 4096 };
-
-	attr.mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0755;
-	attr.size = node == FUSE_ROOT_ID ? 0 : s->size;
-	return attr;
-}
-
-static void reply(const struct served *s, uint64_t unique, int error, const void *body, size_t len)
-{
-	static char buf[(1 << 20) + 64];
-	struct fuse_out_header head = { .len = (uint32_t)(sizeof(head) + len),
-					.error = -error,
-					.unique = unique };
-
-	memcpy(buf, &head, sizeof(head));
-	memcpy(buf + sizeof(head), body, len);
-	if (write(s->fuse, buf, head.len) < 0 && errno != ENOENT)
-		broken("an answer to FUSE");
-}
-
-static void reply_read(const struct served *s, uint64_t unique, const struct fuse_read_in *in)
-{
-	static char bytes[1 << 20];
-	size_t size = in->size < sizeof(bytes) ? in->size : sizeof(bytes);
-	ssize_t n = pread(s->bytes, bytes, size, (off_t)in->offset);
-
-	reply(s, unique, n < 0 ? EIO : 0, bytes, n < 0 ? 0 : (size_t)n);
-}
-
-static void answer(const struct served *s, const struct fuse_in_header *in, const void *body)
-{
-	struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION,
-				      .minor = FUSE_KERNEL_MINOR_VERSION,
-				      .max_readahead = 1 << 17,
-				      .max_write = 1 << 17 };
-	struct fuse_attr_out attr = { .attr_valid = 3600, .attr = attr_of(s, in->nodeid) };
-	struct fuse_entry_out entry = { .nodeid = s->as.ino,
-					.generation = s->as.generation,
-					.entry_valid = 3600,
-					.attr_valid = 3600,
-					.attr = attr_of(s, s->as.ino) };
-	struct fuse_open_out open_out = { .open_flags = FOPEN_KEEP_CACHE };
-
-	switch (in->opcode) {
-	case FUSE_INIT: reply(s, in->unique, 0, &init, sizeof(init)); break;
-	case FUSE_GETATTR: reply(s, in->unique, 0, &attr, sizeof(attr)); break;
-	case FUSE_LOOKUP:
-		if (strcmp(body, NAME))
-			reply(s, in->unique, ENOENT, "", 0);
-		else
-			reply(s, in->unique, 0, &entry, sizeof(entry));
-		break;
-	case FUSE_OPEN:
-	case FUSE_OPENDIR: reply(s, in->unique, 0, &open_out, sizeof(open_out)); break;
-	case FUSE_READ: reply_read(s, in->unique, body); break;
-	case FUSE_FLUSH:
-	case FUSE_RELEASE:
-	case FUSE_RELEASEDIR: reply(s, in->unique, 0, "", 0); break;
-	case FUSE_FORGET:
-	case FUSE_BATCH_FORGET:
-	case FUSE_INTERRUPT: break;
-	default: reply(s, in->unique, ENOSYS, "", 0);
-	}
-}
-
-/*
- * A process of its own: one that uses what it serves would wait for itself when it ends. Return:
- * its pid, -1.
- */
-static pid_t serve(const struct served *s)
-{
-	static char buf[(1 << 20) + 4096];
-	pid_t pid = fork();
-
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while (read(s->fuse, buf, sizeof(buf)) > 0)
-		answer(s, (struct fuse_in_header *)buf, buf + sizeof(struct fuse_in_header));
-	_exit(0);
-}
-
 /* --- who makes it up --- */
 
 /* One mount after the other, until one of them has the number. Return: 0 or ENDED_BROKEN. */
-static int mount_with_number(struct served *s)
+static int mount_with_number(struct fuse_file *s, uint64_t dev)
 {
 	struct stat st;
 	char options[128];
@@ -137,26 +43,28 @@ static int mount_with_number(struct served *s)
 			 s->fuse);
 		if (s->fuse < 0 || mount("made-up", FORGE, "fuse", MS_NOSUID | MS_NODEV, options))
 			return broken("mount of FUSE");
-		if (serve(s) < 0 || close(s->fuse) || stat(FORGE, &st))
+		if (fuse_file_serve(s) < 0 || close(s->fuse) || stat(FORGE, &st))
 			return broken(FORGE);
-		if (st.st_dev == s->as.dev)
+		if (st.st_dev == dev)
 			return 0;
 	}
-	return failed("no file system has the number %u:%u again", major((dev_t)s->as.dev),
-		      minor((dev_t)s->as.dev));
+	return failed("no file system has the number %u:%u again", major((dev_t)dev),
+		      minor((dev_t)dev));
 }
 
 /* A user: shows a file as the other one, and hands it to whoever runs it. */
 static int make_up(int peer)
 {
-	struct served s = { .bytes = open(who_paths[WHO_x], O_RDONLY | O_CLOEXEC) };
-	struct stat st;
+	struct fuse_file s = { .name = NAME,
+			       .bytes = open(who_paths[WHO_x], O_RDONLY | O_CLOEXEC) };
+	struct forged as;
 	int fd, ret;
 
-	if (recv(peer, &s.as, sizeof(s.as), 0) != sizeof(s.as) || fstat(s.bytes, &st))
+	if (recv(peer, &as, sizeof(as), 0) != sizeof(as))
 		return broken("what it is to be");
-	s.size = (uint64_t)st.st_size;
-	ret = own_mounts() ?: mount_with_number(&s);
+	s.ino = as.ino;
+	s.generation = as.generation;
+	ret = own_mounts() ?: mount_with_number(&s, as.dev);
 	if (ret)
 		return ret;
 	fd = open(FORGE "/" NAME, O_RDONLY | O_CLOEXEC);
