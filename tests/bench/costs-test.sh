@@ -61,10 +61,11 @@ policies()
 	lane patched 7070 7370
 	printf '%s 1 1 %s\n' policy_any.convert "$1" policy_1.convert 10000 policy_1024.convert "$2" \
 		idle.read_file 1000 empty_lsm.read_file 1100 policy_1024.read_file "$3" \
-		load.first_1024 90000000 load.later_1024 "$4" >>"$tmp/patched"
+		load.first_1024 90000000 load.later_1024 "$4" \
+		idle.chmod 2000 empty_lock.chmod 2200 locked.chmod "${5:-2860}" >>"$tmp/patched"
 }
 policies 7470 10500 1430 50000000
-expect 0 '7 bounds, 0 broken'
+expect 0 '8 bounds, 0 broken'
 policies 7471 10500 1430 50000000
 expect 1 'missed: convert, a policy in force: 401'
 policies 7470 10501 1430 50000000
@@ -73,6 +74,8 @@ policies 7470 10500 1431 50000000
 expect 1 'missed: read_file, a policy over empty LSM programs: 1.30'
 policies 7470 10500 1430 50000001
 expect 1 'missed: load, 1,024 rules: 50000001'
+policies 7470 10500 1430 50000000 2861
+expect 1 'missed: chmod, a locked policy over empty LSM programs: 1.30'
 echo 'what is this' >>"$tmp/patched"
 expect 1 'is not what lane.sh prints'
 [ $bad = 0 ] && echo "all verdicts are right"

@@ -18,8 +18,8 @@
 #include <string.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MAX_NUMBERS   256
-#define MAX_BOUNDS    96
+#define MAX_NUMBERS   384
+#define MAX_BOUNDS    128
 #define NAME_LEN      48
 
 #define KIB_24M	   (24 << 10)
@@ -72,6 +72,16 @@ static const struct {
 	{ "read_file", "read a byte of a file" },
 	{ "mmap_file", "mmap and munmap of a file" },
 	{ "ioctl_file", "ioctl on a file" },
+	{ "mmap_code", "mmap of code and munmap" },
+	{ "open_read", "open to read, and close" },
+	{ "open_write", "open to write, and close" },
+	{ "create_unlink", "create and remove a file" },
+	{ "rename", "rename" },
+	{ "mkdir_rmdir", "mkdir and rmdir" },
+	{ "chmod", "chmod" },
+	{ "mount_umount", "mount and unmount" },
+	{ "bpf_lookup", "read an entry of a BPF map" },
+	{ "exec", "start and end a program" },
 };
 
 static const unsigned int rules[] = { 1, 1024 };
@@ -403,38 +413,42 @@ static void print_decided(bool text, struct json_object *list)
 	}
 }
 
-static void print_files(bool text, struct json_object *list)
+/* Under a policy or a lock, named @watcher: what is added to @floor, empty programs in its place. */
+static void print_files(const char *what, const char *floor, const char *watcher, bool text,
+			struct json_object *list)
 {
-	double alone, empty, policy;
+	double alone, empty, with;
 	struct json_object *row;
 	const struct bound *b;
+	char title[64];
 	size_t i;
 
-	if (text && !isnan(get(PATCHED, "policy_1024", files[0].name)))
-		printf("\n%-26s %8s %8s %8s %6s %14s\n", "what is no instance", "alone", "empty",
-		       "policy", "times", "bound     ");
+	snprintf(title, sizeof(title), "%s over empty LSM programs", what);
+	if (text && !isnan(get(PATCHED, watcher, files[0].name)))
+		printf("\nWhat is no instance, under %s\n%-26s %9s %8s %8s %6s %14s\n", what,
+		       "operation", "alone", "empty", "all", "times", "bound     ");
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
 		alone = get(PATCHED, "idle", files[i].name);
-		empty = get(PATCHED, "empty_lsm", files[i].name);
-		policy = get(PATCHED, "policy_1024", files[i].name);
-		if (isnan(policy))
+		empty = get(PATCHED, floor, files[i].name);
+		with = get(PATCHED, watcher, files[i].name);
+		if (isnan(with))
 			continue;
-		b = judge(files[i].name, "a policy over empty LSM programs", policy / empty,
-			  MAX_OVER_EMPTY_LSM, "times", NULL);
+		b = judge(files[i].name, title, with / empty, MAX_OVER_EMPTY_LSM, "times", NULL);
 		if (text) {
 			printf("%-26s", files[i].title);
-			cell(COUNT, 8, alone);
+			cell(COUNT, 9, alone);
 			cell(ADDED, 8, empty - alone);
-			cell(ADDED, 8, policy - alone);
-			cell(TIMES, 6, policy / empty);
+			cell(ADDED, 8, with - alone);
+			cell(TIMES, 6, with / empty);
 			bound_cell(TIMES, b);
 			printf("\n");
 		}
 		row = json_object_new_object();
 		json_object_object_add(row, "operation", json_object_new_string(files[i].name));
+		json_object_object_add(row, "under", json_object_new_string(watcher));
 		put(row, "alone", alone);
 		put(row, "empty", empty - alone);
-		put(row, "policy", policy - alone);
+		put(row, "added", with - alone);
 		json_object_array_add(list, row);
 	}
 }
@@ -537,7 +551,8 @@ static int print(bool text)
 	print_counted(text, lists[GMEMTOP]);
 	print_growth(patched ? PATCHED : VANILLA, text);
 	print_decided(text, lists[POLICIES]);
-	print_files(text, lists[FILES]);
+	print_files("a policy", "empty_lsm", "policy_1024", text, lists[FILES]);
+	print_files("a locked policy", "empty_lock", "locked", text, lists[FILES]);
 	print_loads(text, lists[LOADS]);
 	broken = print_bounds(text, lists[BOUNDS]);
 	if (!text)

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Attaches a BPF program that does nothing to each LSM hook that ordinary files come through and
- * where a policy has a program, says so in one line, and waits for the end of its standard input:
- * what an operation on a file costs then is the floor for any policy by BPF.
+ * Attaches a BPF program that does nothing wherever a policy has one, says so in one line, and
+ * waits for the end of its standard input: what an operation costs then is the floor for any policy
+ * by BPF.
+ *
+ *   bench_floor_lsm [--lock]
+ *
+ * --lock: and where a locked policy has one.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,9 +18,29 @@
 #include <bpf/btf.h>
 #include <linux/bpf.h>
 
-static const char *const hooks[] = { "file_permission", "mmap_file", "file_ioctl" };
+#include "../../bpf/gmem_policy_maps.h"
 
-#define NR_HOOKS (sizeof(hooks) / sizeof(hooks[0]))
+static const char *const hooks[GMEM_PROG_MAX] = {
+#define X(name, section, hook) [GMEM_PROG_##name] = hook,
+	GMEM_POLICY_PROGRAMS(X)
+#undef X
+};
+
+/* Has a policy a program here, in a kernel that has all hooks? */
+static bool in_policy(unsigned int program, bool locked)
+{
+	switch (program) {
+	/* These stand in for hooks that are missing. */
+	case GMEM_PROG_create_anon:
+	case GMEM_PROG_strict:
+	case GMEM_PROG_strict_compat: return false;
+#define X(name, ...) case GMEM_PROG_##name:
+		GMEM_LOCK_PROGRAMS(X)
+#undef X
+		return locked;
+	}
+	return true;
+}
 
 static int attach_empty(const struct btf *btf, const char *hook)
 {
@@ -42,13 +67,17 @@ static int attach_empty(const struct btf *btf, const char *hook)
 	return fd < 0 ? fd : 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	bool locked = argc > 1 && !strcmp(argv[1], "--lock");
 	struct btf *btf = btf__load_vmlinux_btf();
+	unsigned int i, attached = 0;
 	int ret = btf ? 0 : -errno;
-	unsigned int i;
 
-	for (i = 0; i < NR_HOOKS && !ret; i++) {
+	for (i = 0; i < GMEM_PROG_MAX && !ret; i++) {
+		if (!in_policy(i, locked))
+			continue;
+		attached++;
 		ret = attach_empty(btf, hooks[i]);
 		if (ret)
 			fprintf(stderr, "bench_floor_lsm: %s: %s\n", hooks[i], strerror(-ret));
@@ -56,7 +85,7 @@ int main(void)
 	btf__free(btf);
 	if (ret)
 		return 1;
-	printf("%zu empty programs\n", NR_HOOKS);
+	printf("%u empty programs\n", attached);
 	fflush(stdout);
 	while (getchar() != EOF)
 		;

@@ -6,7 +6,8 @@
 # wherever gmemtop has one (empty), with gmemtop, and with bpftrace; then what gmemtop itself costs with N
 # VMs. A line each, as of bench_ops, with WATCHER. before the name. -q leaves out empty and bpftrace.
 # -p: and with policies of gmemctl in force (any: one rule without conditions, 1, 1024: so many with all
-# kinds of them), with empty LSM programs (empty_lsm), and what it costs to load such policies.
+# kinds of them), with empty LSM programs where policies have theirs (empty_lsm), and what it costs to load
+# such policies. Last, since it stays: with a locked policy (locked) over empty programs (empty_lock).
 # -k: what gmemtop costs with K VMs that keep private pages.
 set -eu
 tests=build/tests
@@ -21,14 +22,14 @@ while getopts qpk: option; do
 done
 shift $((OPTIND - 1))
 err=$(mktemp)
-instances=(convert convert_unbound convert_redundant create_close mmap_munmap host_fault guest_fault)
-files=(read_file mmap_file ioctl_file)
-decided=(convert create_close mmap_munmap host_fault punch bind_unbind receive_close)
+instances=(bench_ops convert convert_unbound convert_redundant create_close mmap_munmap host_fault guest_fault)
+files=(bench_files)
+decided=(bench_ops convert create_close mmap_munmap host_fault punch bind_unbind receive_close)
 
-# measure NAME OPERATION...
+# measure NAME PROGRAM [OPERATION...]
 measure()
 {
-	"$tests/bench_ops" "${@:2}" | sed -u "s/^/$1./"
+	"$tests/$2" "${@:3}" | sed -u "s/^/$1./"
 }
 
 # watched NAME COMMAND...: ${operations[@]} while COMMAND runs, which prints a line when it is attached and
@@ -68,8 +69,8 @@ why_no_bpftrace()
 	fi
 }
 
-# policy N [any]: N rules for as many users, of which the last allows this program what it does; without
-# any, each rule looks at everything that rules can look at.
+# policy N [any | lock]: N rules for as many users, of which the last allows this program what it does; without
+# any, each rule looks at everything that rules can look at. lock: gmemctl is the manager.
 policy()
 {
 	local n=$1 i all='[create, bind, mmap, fault, convert, punch, receive]'
@@ -80,7 +81,9 @@ policy()
 	for ((i = 1; i < n; i++)); do
 		printf '  s%d: { uid: [%d] }\n' $i $((1000 + i))
 	done
-	printf '  bench: { uid: [0], exe: %s }\nrules:\n' "$PWD/$tests/bench_ops"
+	printf '  bench: { uid: [0], exe: %s }\n' "$PWD/$tests/bench_ops"
+	[ "${2:-}" != lock ] || printf '  m: { exe: %s }\nmanager: m\n' "$PWD/build/gmemctl"
+	printf 'rules:\n'
 	for ((i = 1; i < n; i++)); do
 		printf '  - { name: r%d, deny: all, subjects: [s%d], when: { size: ">= %dMiB", range: "%dGiB+1GiB", ' \
 			$i $i $((i % 1000)) $((i % 1000))
@@ -105,7 +108,8 @@ measure_policies()
 	for n in 1 1024; do
 		"$tests/bench_run" "load.first_$n" build/gmemctl load "$dir/$n"
 		"$tests/bench_run" "load.later_$n" build/gmemctl load "$dir/$n"
-		measure "policy_$n" "${decided[@]}" "${files[@]}"
+		measure "policy_$n" "${decided[@]}"
+		[ $n = 1 ] || measure "policy_$n" "${files[@]}"
 		build/gmemctl unload >&2
 	done
 	build/gmemctl load "$dir/any" >&2
@@ -115,8 +119,23 @@ measure_policies()
 	watched empty_lsm "$tests/bench_floor_lsm"
 }
 
+measure_lock()
+{
+	local file
+
+	operations=("${files[@]}")
+	watched empty_lock "$tests/bench_floor_lsm" --lock
+	file=$(mktemp)
+	policy 1 lock >"$file"
+	build/gmemctl load --lock "$file" >&2
+	measure locked "${files[@]}"
+}
+
 measure idle "${instances[@]}"
-[ -z "$policies" ] || measure idle punch bind_unbind receive_close "${files[@]}"
+if [ -n "$policies" ]; then
+	measure idle bench_ops punch bind_unbind receive_close
+	measure idle "${files[@]}"
+fi
 operations=("${instances[@]}")
 watched gmemtop build/gmemtop --json -d 100000
 if [ -z "$quick" ]; then
@@ -131,3 +150,4 @@ fi
 [ -z "$policies" ] || measure_policies
 [ -z "$keep" ] || "$tests/bench_refresh" -p "$keep" | sed -u 's/^/gmemtop./'
 [ $# = 0 ] || "$tests/bench_refresh" "$@" | sed -u 's/^/gmemtop./'
+[ -z "$policies" ] || measure_lock
