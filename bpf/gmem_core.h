@@ -84,6 +84,7 @@ struct folio {
 };
 
 struct inode {
+	unsigned short i_mode;
 	struct super_block *i_sb;
 	struct address_space *i_mapping;
 	unsigned long i_ino;

@@ -164,30 +164,40 @@ int BPF_PROG(lock_write, enum lockdown_reason what)
 
 /* --- pins, and what keeps them where they are --- */
 
-static __always_inline bool inode_kept(__u32 kind, struct inode *inode)
+/* Of an inode that the verifier does not know to be one. */
+static __always_inline bool read_inode_kept(__u32 kind, struct inode *inode)
 {
 	return inode &&
 	       is_kept(kind, BPF_CORE_READ(inode, i_ino), BPF_CORE_READ(inode, i_sb, s_dev));
 }
 
+/*
+ * Of one that a hook was given, or that such a thing points to: loads instead of calls, on paths
+ * that are everybody's.
+ */
+static __always_inline bool inode_kept(__u32 kind, struct inode *inode)
+{
+	return inode && is_kept(kind, inode->i_ino, inode->i_sb->s_dev);
+}
+
 static __always_inline bool is_pin_dir(struct inode *dir)
 {
-	return BPF_CORE_READ(dir, i_sb, s_magic) == BPF_FS_MAGIC &&
-	       inode_kept(GMEM_LOCKED_dir, dir);
+	return dir && dir->i_sb->s_magic == BPF_FS_MAGIC && inode_kept(GMEM_LOCKED_dir, dir);
 }
 
 static __always_inline int lock_dir(struct inode *dir)
 {
-	return lock_held() && is_pin_dir(dir) ? lock_refuse(BPF_CORE_READ(dir, i_ino)) : 0;
+	return is_pin_dir(dir) && lock_held() ? lock_refuse(dir->i_ino) : 0;
 }
 
+/* What a mount is on the way is a directory. */
 static __always_inline int lock_way(struct dentry *dentry)
 {
-	struct inode *inode = BPF_CORE_READ((struct dentry___lock *)dentry, d_inode);
+	struct inode *inode = ((struct dentry___lock *)dentry)->d_inode;
 
-	return lock_held() && inode_kept(GMEM_LOCKED_way, inode)
-		       ? lock_refuse(BPF_CORE_READ(inode, i_ino))
-		       : 0;
+	if (!inode || (inode->i_mode & S_IFMT) != S_IFDIR || !inode_kept(GMEM_LOCKED_way, inode))
+		return 0;
+	return lock_held() ? lock_refuse(inode->i_ino) : 0;
 }
 
 SEC("?lsm/inode_unlink")
@@ -242,17 +252,15 @@ SEC("?lsm/inode_setattr")
 int BPF_PROG(lock_setattr, void *idmap, struct dentry *dentry, struct iattr *attr)
 {
 	struct dentry___lock *d = (void *)dentry;
-	struct inode *inode = BPF_CORE_READ(d, d_inode);
+	struct inode *inode = d->d_inode;
 
-	if (!lock_held() || !inode)
+	if (!inode)
 		return 0;
-	if (BPF_CORE_READ(attr, ia_valid) & ATTR_SIZE)
-		return inode_kept(GMEM_LOCKED_file, inode)
-			       ? lock_refuse(BPF_CORE_READ(inode, i_ino))
+	if (attr->ia_valid & ATTR_SIZE)
+		return lock_held() && inode_kept(GMEM_LOCKED_file, inode)
+			       ? lock_refuse(inode->i_ino)
 			       : 0;
-	if (is_pin_dir(inode))
-		return lock_refuse(BPF_CORE_READ(inode, i_ino));
-	return lock_dir(BPF_CORE_READ(d, d_parent, d_inode));
+	return lock_dir(inode) ?: lock_dir(d->d_parent->d_inode);
 }
 
 /*
@@ -370,7 +378,7 @@ __noinline int ends_way(const struct gmem_lock *lock, __u64 number)
 	struct mount *mount = (struct mount *)number;
 	struct inode *inode = BPF_CORE_READ(mount, mnt_mountpoint, d_inode);
 
-	return inode_kept(GMEM_LOCKED_way, inode) &&
+	return read_inode_kept(GMEM_LOCKED_way, inode) &&
 	       reaches_way(lock, (__u64)BPF_CORE_READ(mount, mnt_parent));
 }
 
@@ -457,7 +465,7 @@ static __always_inline bool in_own_namespace(const struct gmem_lock *lock)
 /* Something is mounted here: would it hide what is on the way? */
 static __always_inline bool hides_way(const struct gmem_lock *lock, struct path___lock *path)
 {
-	return inode_kept(GMEM_LOCKED_way, BPF_CORE_READ(path, dentry, d_inode)) &&
+	return read_inode_kept(GMEM_LOCKED_way, BPF_CORE_READ(path, dentry, d_inode)) &&
 	       reaches_way(lock, (__u64)mount_of(BPF_CORE_READ(path, mnt)));
 }
 

@@ -123,6 +123,8 @@ struct bpf_iter__bpf_prog {
 #define FMODE_WRITE	 2
 #define PROT_EXEC	 4
 #define ATTR_SIZE	 (1 << 3)
+#define S_IFMT		 0170000
+#define S_IFDIR		 0040000
 
 /* mount(2), as include/uapi/linux/mount.h has them */
 #define MS_REMOUNT     32
