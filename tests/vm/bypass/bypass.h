@@ -171,6 +171,7 @@ struct bypass_case {
 	X(rings)          \
 	X(faults)         \
 	X(races)          \
+	X(races_loads)    \
 	X(permitted)      \
 	X(plain)          \
 	X(identity)       \

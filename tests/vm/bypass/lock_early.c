@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Who has something of the policy when the lock comes keeps it: then there must be no lock. And
- * what must hold without a lock: enforcement while gmemctl works, is killed, or cannot attach.
+ * what must hold without a lock: nobody comes at gmemctl, and there is no half of a policy.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -355,81 +355,6 @@ static int attach_to_gmemctl(void)
 	return ret;
 }
 
-/* --- 44: while gmemctl loads, and is killed --- */
-
-static int try_until_told(int peer)
-{
-	uint64_t tries = 0, got_in = 0;
-	struct vmm v;
-	char byte;
-
-	if (vmm_open(&v, PLAIN))
-		return ENDED_BROKEN;
-	while (recv(peer, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0) {
-		tries++;
-		got_in += vmm_create(&v) != EACCES;
-	}
-	if (!tries || recv(peer, &byte, 1, 0) < 0 || tell(peer, tries))
-		return broken("the end of the tries");
-	return got_in ? 0 : EACCES;
-}
-
-#define LOADS 24
-/* So many attempts can be made in each, about. */
-#define IN_A_LOAD 500
-
-/* Every other one is killed, later and later. */
-static int load_and_kill(void)
-{
-	for (unsigned long i = 0; i < LOADS || i < bypass_run.rounds / IN_A_LOAD; i++) {
-		pid_t pid;
-
-		if (i % 2) {
-			if (gmemctl("load %s", LOCK_POLICY))
-				return failed("gmemctl load");
-			continue;
-		}
-		pid = fork();
-		if (!pid) {
-			int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-			dup2(null, 1);
-			dup2(null, 2);
-			execl(GMEMCTL, GMEMCTL, "load", LOCK_POLICY, NULL);
-			_exit(ENDED_BROKEN);
-		}
-		usleep((useconds_t)(i % LOADS) * 20000);
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-	}
-	return 0;
-}
-
-static int uninterrupted(const struct bypass_case *c)
-{
-	struct counts before, after;
-	uint64_t tries = 0;
-	int pair[2], ret;
-	char byte = 0;
-	pid_t x;
-
-	(void)c;
-	if ((!bypass_run.falsify && lock_load_unlocked()) || socket_pair(pair))
-		return ENDED_BROKEN;
-	counts_read(&before);
-	x = player_start(WHO_x, try_until_told, pair[0]);
-	ret = bypass_run.falsify ? 0 : load_and_kill();
-	if (send(pair[1], &byte, 1, MSG_NOSIGNAL) != 1 || hear(pair[1], &tries))
-		return broken("the end of the tries");
-	ret = player_wait(x) ?: ret;
-	counts_read(&after);
-	bypass_is(ret == EACCES ? BYPASS_stopped : BYPASS_possible);
-	if (ret == EACCES && after.denied[GMEM_DO_create] - before.denied[GMEM_DO_create] < tries)
-		return failed("%llu tries, fewer denials", (unsigned long long)tries);
-	gmemctl("unload");
-	return ret;
-}
-
 /* --- 53: it cannot be attached --- */
 
 /* As many as the kernel calls at one place. */
@@ -510,11 +435,6 @@ const struct bypass_case bypass_lock_early[] = {
 		    "  - { name: m, allow: create, subjects: [m] }\n",
 	  .attempt = attach_to_gmemctl,
 	  EVERYWHERE(STOPPED(EPERM)) },
-	{ .id = "44",
-	  .path = "attempts all the time while gmemctl loads and is killed",
-	  .whole = uninterrupted,
-	  .limit = LOCK_LIMIT,
-	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "53",
 	  .path = "a hook that takes no more programs: no half of a policy",
 	  .whole = crowded_out,
