@@ -34,29 +34,59 @@ static __always_inline void identify_by_digest(struct gmem_tag *tag, struct file
 	tag->verity.kind = GMEM_BY_VERITY;
 }
 
+/* So many instructions of a filter are looked at in a step. */
+#define FILTER_PART 16
+
 struct filters {
 	struct seccomp_filter *at;
+	struct sock_filter *code; /* of the one before, what was not looked at yet */
+	__u32 left;
 	__u32 answered;
-	__u32 pad;
 };
+
+/* Whoever made it said what a call came to: 0, without making it; or it says that when it runs. */
+static __always_inline bool answers(const struct sock_filter *insn)
+{
+	if ((insn->code & BPF_CLASS_OF_CODE) != BPF_RET)
+		return false;
+	return insn->code != BPF_RET || insn->k == SECCOMP_RET_ERRNO;
+}
 
 static long look_at_filter(__u32 i, struct filters *walk)
 {
+	struct sock_filter part[FILTER_PART] = {};
 	struct seccomp_filter *filter = walk->at;
+	struct sock_fprog_kern *text;
+	__u32 nr = walk->left;
 
+	if (nr) {
+		nr = nr < FILTER_PART ? nr : FILTER_PART;
+		/* What is behind its end is not read, and is no instruction that returns. */
+		walk->answered = !!bpf_probe_read_kernel(part, nr * sizeof(part[0]), walk->code);
+		GMEM_ROLLED
+		for (int k = 0; k < FILTER_PART; k++)
+			walk->answered |= answers(&part[k]);
+		walk->code += nr;
+		walk->left -= nr;
+		return walk->answered ? 1 : 0;
+	}
 	if (!filter)
 		return 1;
-	walk->answered = !!BPF_CORE_READ(filter, notif);
+	text = BPF_CORE_READ(filter, prog, orig_prog);
+	walk->answered = BPF_CORE_READ(filter, notif) || !text;
+	walk->left = BPF_CORE_READ(text, len);
+	walk->code = BPF_CORE_READ(text, filter);
 	walk->at = BPF_CORE_READ(filter, prev);
-	return walk->answered;
+	return walk->answered ? 1 : 0;
 }
 
-/* The kernel counts four instructions for each filter, of 32,768 in all. */
-#define MAX_FILTERS 8192
+/* The kernel counts four instructions more for each filter, and takes 32,768 in all. */
+#define MAX_FILTER_STEPS 16384
 
 /*
- * Somebody answers its system calls (seccomp's user notification, which needs no rights): he can
- * hand it another file than the library that it opens.
+ * Its system calls are answered by somebody else: by who listens (seccomp's user notification), or
+ * by a filter. Neither needs rights, and both can hand it another file than the library that it
+ * opens: 0 is standard input. Filters that let calls fail, as those of containers, are none of it.
  */
 static __noinline bool is_answered(struct task_struct *task)
 {
@@ -67,8 +97,8 @@ static __noinline bool is_answered(struct task_struct *task)
 		return false;
 	walk.at = BPF_CORE_READ(t, seccomp.filter);
 	if (walk.at)
-		bpf_loop(MAX_FILTERS, look_at_filter, &walk, 0);
-	return walk.answered || walk.at;
+		bpf_loop(MAX_FILTER_STEPS, look_at_filter, &walk, 0);
+	return walk.answered || walk.at || walk.left;
 }
 
 /* Who is root in a user namespace of his own chooses the loader and the libraries of a file. */

@@ -45,8 +45,24 @@ struct nsproxy___policy {
 
 struct notification;
 
+struct sock_filter {
+	unsigned short code;
+	unsigned char jt, jf;
+	unsigned int k;
+};
+
+struct sock_fprog_kern {
+	unsigned short len;
+	struct sock_filter *filter;
+};
+
+struct bpf_prog___policy {
+	struct sock_fprog_kern *orig_prog; /* CONFIG_CHECKPOINT_RESTORE */
+};
+
 struct seccomp_filter {
 	struct seccomp_filter *prev;
+	struct bpf_prog___policy *prog;
 	struct notification *notif; /* somebody answers system calls in the task's place */
 };
 
@@ -94,6 +110,8 @@ struct bpf_iter__task {
 #define PF_KTHREAD	       0x00200000
 #define LSM_UNSAFE_SHARE       1
 #define LSM_UNSAFE_PTRACE      2
+#define SECCOMP_RET_ERRNO      0x00050000 /* and the errno */
+#define BPF_CLASS_OF_CODE      0x07
 #define PTRACE_MODE_ATTACH     0x02
 
 #endif /* GMEM_POLICY_CORE_H */

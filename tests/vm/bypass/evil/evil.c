@@ -29,10 +29,11 @@ static long call(long number, long a, long b, long c, long d)
 }
 
 void evil(void);
+void ignored(void);
+extern void (*const resolved)(void);
 __attribute__((visibility("default"))) unsigned int la_version(unsigned int version);
 
-/* At the start of a process, and among the constructors of a library. */
-__attribute__((force_align_arg_pointer)) void evil(void)
+static void act(void)
 {
 	struct kvm_create_guest_memfd args = { .size = 4096 };
 	long kvm, vm, fd;
@@ -54,6 +55,22 @@ __attribute__((force_align_arg_pointer)) void evil(void)
 	fd = vm < 0 ? -BROKEN : call(__NR_ioctl, vm, KVM_CREATE_GUEST_MEMFD, (long)&args, 0);
 	call(__NR_exit_group, fd < 0 ? -fd : 0, 0, 0, 0);
 }
+
+/* At the start of a process, and among the constructors of a library. */
+__attribute__((force_align_arg_pointer)) void evil(void)
+{
+	act();
+}
+
+/* The loader calls this as soon as it has loaded all, whatever else it finds to be missing. */
+static void (*resolve(void))(void)
+{
+	act();
+	return (void (*)(void))0;
+}
+
+__attribute__((ifunc("resolve"), visibility("hidden"))) void ignored(void);
+void (*const resolved)(void) = ignored;
 
 /* What makes it one that LD_AUDIT takes. */
 unsigned int la_version(unsigned int version)
