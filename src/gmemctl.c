@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/interrupt.h"
 #include "lib/exits.h"
 #include "lib/log.h"
 #include "lib/opts.h"
@@ -253,6 +254,7 @@ int main(int argc, char **argv)
 	log_setup("gmemctl", asks_for_json(argc, argv), 0);
 	signal(SIGPIPE, SIG_IGN);
 	ret = run(argc, argv);
+	interrupts_end(ret);
 	/* No error without a word, as where there is no memory; of the output's own output_end()
 	 * tells. */
 	if (ret < 0 && !log_has_said() && !ferror(stdout))

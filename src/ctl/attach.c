@@ -12,6 +12,7 @@
 #include "../lib/log.h"
 #include "attach.h"
 #include "gmem_policy.skel.h"
+#include "interrupt.h"
 
 /* New tasks can be made while the old ones are looked through; after so many rounds it ends. */
 #define ROUNDS 8
@@ -110,6 +111,9 @@ static int find_refused(struct hooks *hooks, uint64_t programs, int reason)
 	for (i = 0; i < GMEM_PROG_MAX; i++) {
 		if (!(programs & ~PROGS_TAG & PROG_BIT(i)))
 			continue;
+		ret = interrupted("load the policy");
+		if (ret)
+			return ret;
 		ret = load(&skel, NULL, hooks, PROG_BIT(i));
 		if (!ret) {
 			gmem_policy_bpf__destroy(skel);
@@ -208,7 +212,8 @@ int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs
 		return refused(ret, "load the programs into the kernel");
 	if (ret)
 		return find_refused(hooks, programs, ret);
-	if (dry_run)
+	ret = interrupted("load the policy");
+	if (ret || dry_run)
 		goto out;
 	ret = pins_begin(&draft, pins);
 	ret = ret ?: pin_maps(skel, &draft);
@@ -222,10 +227,14 @@ int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs
 		ret = refused(ret, "attach the programs");
 		goto discard;
 	}
+	ret = interrupted("load the policy");
+	if (ret)
+		goto discard;
 	ret = pins_publish(&draft, pins);
 	if (!ret)
 		goto out;
-	log_error(ret, NULL, NULL, "rename %s to %s", draft.dir, pins->dir);
+	log_error(ret, NULL, ret == -ENOTEMPTY || ret == -EEXIST ? ADVICE_FOREIGN : NULL,
+		  "rename %s to %s", draft.dir, pins->dir);
 discard:
 	pins_discard(&draft);
 out:
@@ -246,10 +255,12 @@ int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs,
 		return refused(ret, "load more programs into the kernel");
 	if (ret)
 		return find_refused(hooks, programs, ret);
-	if (!dry_run)
+	ret = interrupted("load the policy");
+	if (!ret && !dry_run) {
 		ret = attach(skel, pins, programs);
-	if (ret)
-		ret = refused(ret, "attach more programs");
+		if (ret)
+			ret = refused(ret, "attach more programs");
+	}
 	gmem_policy_bpf__destroy(skel);
 	return ret;
 }

@@ -9,6 +9,7 @@
 #include "../lib/log.h"
 #include "../lib/utf8.h"
 #include "ctl.h"
+#include "interrupt.h"
 #include "loader.h"
 #include "policy_compile.h"
 #include "policy_resolve.h"
@@ -185,6 +186,7 @@ int ctl_load(const struct ctl_options *opts)
 		diags_report(&file.diags, opts->json);
 	if (!ret) {
 		load.enforce = mode < 0 ? file.compiled.enforce : mode;
+		interrupts_hold();
 		ret = loader_load(&file.compiled, &load, &report);
 		report_made_up(&file, &report, opts->json);
 		if (!ret)
@@ -228,6 +230,7 @@ int ctl_set_mode(const struct ctl_options *opts)
 	mode = parse_mode(opts->file);
 	if (mode < 0)
 		return mode;
+	interrupts_hold();
 	ret = loader_set_mode(opts->pins, mode, &proof);
 	if (ret)
 		return ret;
@@ -238,21 +241,25 @@ int ctl_set_mode(const struct ctl_options *opts)
 int ctl_rollback(const struct ctl_options *opts)
 {
 	__u64 generation;
-	char text[80];
+	enum proof proof;
+	char text[160];
 	int ret;
 
-	ret = loader_rollback(opts->pins, &generation);
+	interrupts_hold();
+	ret = loader_rollback(opts->pins, &generation, &proof);
 	if (ret)
 		return ret;
-	snprintf(text, sizeof(text), "the policy before is in force again (generation %llu)",
-		 (unsigned long long)generation);
-	return say(opts, text, NULL, NULL, generation);
+	snprintf(text, sizeof(text), "the policy before is in force again, %s (generation %llu)",
+		 proof_texts[proof], (unsigned long long)generation);
+	return say(opts, text, NULL, proof_names[proof], generation);
 }
 
 int ctl_unload(const struct ctl_options *opts)
 {
-	int ret = loader_unload(opts->pins);
+	int ret;
 
+	interrupts_hold();
+	ret = loader_unload(opts->pins);
 	if (ret)
 		return ret;
 	return say(opts, "nothing is in force: everything is allowed", NULL, NULL, 0);

@@ -5,6 +5,7 @@
 #include "../lib/json.h"
 #include "../lib/log.h"
 #include "ctl.h"
+#include "interrupt.h"
 #include "refresh.h"
 
 #define INODE_TEXT 64
@@ -117,6 +118,7 @@ int ctl_refresh(const struct ctl_options *opts)
 	struct refresh_report report;
 	int ret;
 
+	interrupts_hold();
 	ret = loader_refresh(opts->pins, opts->forget, &report);
 	if (!ret && opts->json)
 		ret = print_json(&report);

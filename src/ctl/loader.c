@@ -9,10 +9,10 @@
 
 #include "../lib/log.h"
 #include "attach.h"
+#include "interrupt.h"
 #include "loader.h"
 #include "lock.h"
 #include "policy_compile.h"
-#include "traced.h"
 
 #define ADVICE_UNMET "load it with --mode audit, or leave the operation to be allowed"
 
@@ -223,6 +223,7 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 		__atomic_store_n(&store->slots[slot].older, 1, __ATOMIC_SEQ_CST);
 	if (!ret && opts->lock)
 		ret = lock_check_self(store, slot);
+	ret = ret ?: interrupted("load the policy");
 	if (ret) {
 		store_drop(store, slot);
 		return ret;
@@ -231,8 +232,10 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 	report->generation = generation;
 	report->enforce = opts->enforce;
 	ret = prove(store, &report->proof);
-	if (ret)
+	if (ret) {
 		store_put_back(store, before);
+		store_drop(store, slot);
+	}
 	if (ret || !opts->lock)
 		return ret;
 	/* What cannot be locked stays in force without: it is more than what was before. */
@@ -269,7 +272,9 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 
 	ret = pins_exist(pins);
 	if (ret < 0)
-		return log_error(ret, NULL, "be root", "look at %s", pins->dir);
+		return log_error(ret, NULL,
+				 ret == -EACCES || ret == -EPERM ? "be root" : ADVICE_FOREIGN,
+				 "look at %s", pins->dir);
 	report->first = !ret;
 	if (report->first)
 		ret = lock_allows(NULL, compiled, opts->lock, opts->enforce);
@@ -392,6 +397,7 @@ int loader_set_mode(const char *dir, bool enforce, enum proof *proof)
 		ret = lock_allows_slot(&store, slot, enforce, "set the mode audit");
 	if (!ret && enforce)
 		ret = check_enforceable(&store, slot);
+	ret = ret ?: interrupted("set the mode");
 	if (ret)
 		goto out;
 	before = GMEM_ACTIVE_ENFORCES(store_active(&store));
@@ -407,10 +413,11 @@ out:
 	return ret;
 }
 
-int loader_rollback(const char *dir, __u64 *generation)
+int loader_rollback(const char *dir, __u64 *generation, enum proof *proof)
 {
 	struct store store;
 	struct pins pins;
+	__u64 before;
 	int ret, slot;
 
 	ret = begin(&pins, &store, dir);
@@ -425,10 +432,14 @@ int loader_rollback(const char *dir, __u64 *generation)
 		if (!ret && lock_is_held(&store))
 			ret = lock_check_self(&store, (unsigned int)slot);
 	}
+	ret = ret ?: interrupted("roll back");
 	if (!ret) {
+		before = store_active(&store);
 		*generation = store_next_generation(&store);
 		store_activate(&store, (unsigned int)slot, *generation, store.slots[slot].enforce);
-		ret = traced_forget(&store);
+		ret = prove(&store, proof);
+		if (ret)
+			store_put_back(&store, before);
 	}
 	end(&pins, &store);
 	return ret;
@@ -452,6 +463,7 @@ int loader_unload(const char *dir)
 	ret = store_open(&store, &pins);
 	if (!ret) {
 		ret = lock_allows(&store, NULL, false, false);
+		ret = ret ?: interrupted("unload the policy");
 		if (!ret)
 			store_deactivate(&store);
 		store_close(&store);

@@ -98,7 +98,7 @@ void loader_shown_free(struct loader_shown *shown);
 
 /* All three return 0 or a negative errno that has been explained. */
 int loader_set_mode(const char *dir, bool enforce, enum proof *proof);
-int loader_rollback(const char *dir, __u64 *generation);
+int loader_rollback(const char *dir, __u64 *generation, enum proof *proof);
 int loader_unload(const char *dir);
 
 /**

@@ -16,6 +16,7 @@
 
 #include "../lib/log.h"
 #include "hooks.h"
+#include "interrupt.h"
 #include "pins.h"
 
 #define DRAFT	     "-draft-" /* behind it the pid; the BPF file system allows no dots */
@@ -105,19 +106,22 @@ static void sweep(const struct pins *pins)
 static int take_lock(struct pins *pins, const char *parent)
 {
 	struct timespec pause = { .tv_nsec = 20000000 };
-	int tries, fd;
+	int tries, fd, ret;
 
 	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return log_error(-errno, NULL, ADVICE_MOUNT, "open %s", parent);
 	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
-		if (tries < PATIENCE_S * 50 && (errno == EWOULDBLOCK || errno == EINTR)) {
-			nanosleep(&pause, NULL);
-			continue;
+		if (tries < PATIENCE_S * 50 && (errno == EWOULDBLOCK || errno == EINTR))
+			ret = interrupted("wait for another gmemctl");
+		else
+			ret = log_error(-EBUSY, "another gmemctl is at work", "try again",
+					"lock %s", parent);
+		if (ret) {
+			close(fd);
+			return ret;
 		}
-		close(fd);
-		return log_error(-EBUSY, "another gmemctl is at work", "try again", "lock %s",
-				 parent);
+		nanosleep(&pause, NULL);
 	}
 	pins->lock = fd;
 	return 0;

@@ -13,6 +13,8 @@
 
 #include "../../bpf/gmem_policy_maps.h"
 
+#define ADVICE_FOREIGN \
+	"what stands there is not gmemctl's: remove it, or name another directory with --pins"
 #define PINS_DEFAULT "/sys/fs/bpf/gmem"
 
 struct bpf_object;

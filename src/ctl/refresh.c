@@ -13,6 +13,7 @@
 
 #include "../lib/log.h"
 #include "find.h"
+#include "interrupt.h"
 #include "loader.h"
 #include "lock.h"
 #include "refresh.h"
@@ -426,11 +427,15 @@ static int activate(struct refresh *r, bool locked)
 	__u64 before = store_active(r->store);
 	int ret;
 
+	ret = interrupted("refresh the policy");
+	if (ret)
+		return ret;
 	report->generation = store_next_generation(r->store);
 	store_activate(r->store, r->to, report->generation, report->enforce);
 	ret = prove(r->store, &report->proof);
 	if (ret) {
 		store_put_back(r->store, before);
+		store_drop(r->store, r->to);
 		return ret;
 	}
 	return locked ? lock_hold(r->store, &report->file.compiled, r->identities) : 0;

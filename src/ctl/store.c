@@ -461,16 +461,12 @@ void store_drop(struct store *store, unsigned int slot)
 
 void store_put_back(struct store *store, __u64 word)
 {
-	unsigned int failed = GMEM_ACTIVE_SLOT(store_active(store));
-
-	if (!word) {
+	if (word)
+		/* Under a generation of its own: what tasks remembered in between is of none. */
+		store_activate(store, GMEM_ACTIVE_SLOT(word), store_next_generation(store),
+			       GMEM_ACTIVE_ENFORCES(word));
+	else
 		store_deactivate(store);
-		return;
-	}
-	/* Under a generation of its own: what tasks remembered in between is of none. */
-	store_activate(store, GMEM_ACTIVE_SLOT(word), store_next_generation(store),
-		       GMEM_ACTIVE_ENFORCES(word));
-	store_drop(store, failed);
 }
 
 void store_deactivate(struct store *store)

@@ -62,7 +62,10 @@ void store_activate(struct store *store, unsigned int slot, __u64 generation, bo
 void store_set_mode(struct store *store, bool enforce);
 /* What a slot was filled with comes to nothing, and nobody can roll back to it. */
 void store_drop(struct store *store, unsigned int slot);
-/* What was put in force failed: what was before (@word, of store_active()) is in force again. */
+/*
+ * What was put in force failed: what was before (@word, of store_active()) is in force again. The
+ * slot that failed is as it was: store_drop() it where nobody is to roll back to it.
+ */
 void store_put_back(struct store *store, __u64 word);
 /* Nothing is in force any more: everything is allowed. */
 void store_deactivate(struct store *store);

@@ -256,7 +256,8 @@ static void test_manager(void)
 	CHECK(status.locked && !strcmp(status.manager, "me"), "%d %s", status.locked,
 	      status.manager);
 	before = status.word;
-	CHECK(loader_rollback(NULL, &generation) == -EPERM, "to what has no manager");
+	CHECK(loader_rollback(NULL, &generation, &(enum proof){ 0 }) == -EPERM,
+	      "to what has no manager");
 	CHECK(loader_unload(NULL) == -EPERM, "unload");
 	CHECK(loader_set_mode(NULL, false, &proof) == -EPERM, "audit");
 	CHECK(loader_set_mode(NULL, true, &proof) == 0, "enforce");
@@ -273,7 +274,7 @@ static void test_manager(void)
 	CHECK(status.locked && status.word == before, "changed");
 	ret = lock_with("", ", uid: 0", true);
 	CHECK(!ret && policy_report.locked, "again: %d", ret);
-	CHECK(!loader_rollback(NULL, &generation), "to what has this manager");
+	CHECK(!loader_rollback(NULL, &generation, &(enum proof){ 0 }), "to what has this manager");
 	policy_status(&status);
 	CHECK(status.locked && GMEM_ACTIVE_GENERATION(status.word) == generation, "rolled back");
 }

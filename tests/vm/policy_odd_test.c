@@ -7,6 +7,7 @@
  *   policy_odd_test [CASE...]
  */
 #define _GNU_SOURCE
+#include <glob.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "../../src/lib/log.h"
 #include "lib/cases.h"
@@ -186,9 +188,171 @@ static void test_user_namespace(void)
 	waitpid(pid, NULL, 0);
 }
 
+/* --- what is in force when something fails --- */
+
+/* Also at once, before anybody sweeps. */
+static void no_drafts(const char *after)
+{
+	glob_t found;
+
+	CHECK(glob("/sys/fs/bpf/*-draft-*", 0, NULL, &found) == GLOB_NOMATCH, "after %s", after);
+	globfree(&found);
+}
+
+/* @policy: "": none */
+static void in_force(const char *after, const char *policy, bool enforcing)
+{
+	struct loader_status status;
+
+	policy_status(&status);
+	CHECK(!strcmp(status.word ? status.name : "", policy), "after %s: %s", after, status.name);
+	if (*policy)
+		CHECK(GMEM_ACTIVE_ENFORCES(status.word) == enforcing, "after %s", after);
+	no_drafts(after);
+}
+
+#define CGROUP "/sys/fs/cgroup/odd"
+
+/* Whoever is in there makes no child. */
+static void make_childless(void)
+{
+	if (command("echo +pids >/sys/fs/cgroup/cgroup.subtree_control && mkdir -p " CGROUP
+		    " && echo 1 >" CGROUP "/pids.max"))
+		give_up(said.err);
+}
+
+/* What is put in force and cannot be proven is not in force: there is no child to prove it with. */
+static void test_unproven(void)
+{
+	static const struct {
+		const char *before, *command;
+		bool nothing; /* was in force, and nothing stays */
+	} rows[] = {
+		{ "true", "load deny.yaml", .nothing = true },
+		{ "gmemctl load allow.yaml && gmemctl load --accept-default-change deny.yaml",
+		  "load --accept-default-change allow.yaml", false },
+		{ "true", "rollback", false },
+		/* It has not been lost. */
+		{ "gmemctl rollback && gmemctl rollback", "rollback", false },
+		{ "true", "set-mode audit", false },
+		{ "cp /bin/true exe && gmemctl load exe.yaml && cp /bin/true new && mv new exe",
+		  "refresh", false },
+		{ "true", "refresh --forget", false },
+	};
+	struct loader_status before, after;
+
+	make_childless();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *what = rows[i].command;
+
+		CHECK(!command("%s", rows[i].before), "before %s: %s", what, said.err);
+		policy_status(&before);
+		CHECK(command("echo $$ >" CGROUP "/cgroup.procs && exec gmemctl %s", what) == 1 &&
+			      strstr(said.err, "verify the policy with a child: Resource"),
+		      "%s: %d %s", what, said.status, said.err);
+		policy_status(&after);
+		CHECK(after.loaded != rows[i].nothing, "%s: pins", what);
+		CHECK(!strcmp(before.name, after.name), "%s: %s, now %s", what, before.name,
+		      after.name);
+		CHECK(GMEM_ACTIVE_ENFORCES(before.word) == GMEM_ACTIVE_ENFORCES(after.word) &&
+			      GMEM_ACTIVE_SLOT(before.word) == GMEM_ACTIVE_SLOT(after.word),
+		      "%s: %llx, now %llx", what, before.word, after.word);
+		no_drafts(what);
+	}
+	/* What was refused is done where it can be proven. */
+	CHECK(!command("gmemctl refresh") && strstr(said.out, "verified: a child"), "%s", said.err);
+	CHECK(!command("gmemctl rollback") && strstr(said.out, "verified: a child"), "%s",
+	      said.err);
+	CHECK(!command("gmemctl rollback -o json") && strstr(said.out, "\"proof\":\"denied\""),
+	      "%s", said.out);
+	CHECK(!command("gmemctl unload"), "%s", said.err);
+}
+
+/* --- signals --- */
+
+static int64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* Run one, with this signal after so long. Return: as said.status. */
+static int signalled(const char *what, int sig, int64_t after_us)
+{
+	int status, null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	pid_t pid = fork();
+
+	if (!pid) {
+		dup2(null, 1);
+		dup2(null, 2);
+		execl("/bin/bash", "bash", "-c", what, NULL);
+		_exit(127);
+	}
+	close(null);
+	usleep((useconds_t)after_us);
+	kill(pid, sig);
+	if (waitpid(pid, &status, 0) != pid)
+		give_up("waitpid");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/*
+ * By its status one knows which policy is in force, whenever the signal comes, and nothing else is
+ * left: the next one has nothing to sweep.
+ */
+static void test_signals(void)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	static const struct {
+		const char *first, *to, *from, *to_name, *from_name;
+		int rounds;
+	} changes[] = {
+		{ "true", "exec gmemctl load deny.yaml", "gmemctl unload", "deny", "", 12 },
+		{ "gmemctl load deny.yaml", "exec gmemctl load --accept-default-change allow.yaml",
+		  "gmemctl load --accept-default-change deny.yaml", "allow", "deny", 15 },
+		{ "true", "exec gmemctl rollback", "gmemctl rollback", "allow", "deny", 9 },
+		{ "true", "exec gmemctl unload", "gmemctl load deny.yaml", "", "deny", 9 },
+	};
+	int64_t took;
+	int done, ended, status, sig;
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		CHECK(!command("%s", changes[i].first), "%s", said.err);
+		took = now_us();
+		CHECK(!command("%s", changes[i].to), "%s: %s", changes[i].to, said.err);
+		took = now_us() - took;
+		CHECK(!command("%s", changes[i].from), "%s: %s", changes[i].from, said.err);
+		done = ended = 0;
+		for (int round = 0; round < changes[i].rounds; round++) {
+			sig = signals[round % 3];
+			status = signalled(changes[i].to, sig,
+					   1 + took * round * 3 / 2 / changes[i].rounds +
+						   (round == changes[i].rounds - 1 ? 4 * took : 0));
+			CHECK(!status || status == 128 + sig, "%s: %d", changes[i].to, status);
+			in_force(changes[i].to, status ? changes[i].from_name : changes[i].to_name,
+				 true);
+			if (status)
+				CHECK(*changes[i].from_name || access("/sys/fs/bpf/gmem", F_OK),
+				      "pins are left");
+			done += !status;
+			ended += !!status;
+			if (!status)
+				CHECK(!command("%s", changes[i].from), "%s: %s", changes[i].from,
+				      said.err);
+		}
+		printf("%s: %d ended by a signal, %d done\n", changes[i].to, ended, done);
+		CHECK(ended && done, "%s: %d and %d", changes[i].to, ended, done);
+	}
+	CHECK(!command("gmemctl unload"), "%s", said.err);
+}
+
 static const struct test_case cases[] = {
 	{ "fuse", test_fuse },
 	{ "user-namespace", test_user_namespace },
+	{ "unproven", test_unproven },
+	{ "signals", test_signals },
 };
 
 int main(int argc, char **argv)
@@ -206,5 +370,10 @@ int main(int argc, char **argv)
 	mkdir(DIR, 0755);
 	if (setenv("PATH", path, 1) || chdir(DIR))
 		give_up(DIR);
+	write_file("deny.yaml", POLICY("deny", "deny") "rules: []\n");
+	write_file("allow.yaml", POLICY("allow", "allow") "rules: []\n");
+	write_file("exe.yaml",
+		   POLICY("exe", "deny") "subjects: { s: { exe: " DIR "/exe } }\n"
+					 "rules: [ { name: r, allow: create, subjects: s } ]\n");
 	return run_cases("odd", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
 }

@@ -199,7 +199,8 @@ static void test_rollback(void)
 	old = begin(VMM);
 	install(VMM);
 	CHECK(!refresh(true) && report.changed && run(VMM) == 0, "refresh");
-	CHECK(!loader_rollback(NULL, &back) && run(VMM) == EACCES, "rolled back");
+	CHECK(!loader_rollback(NULL, &back, &(enum proof){ 0 }) && run(VMM) == EACCES,
+	      "rolled back");
 	CHECK(end(&old) == 0, "the old one");
 	policy_unload();
 }

@@ -442,9 +442,11 @@ static void test_life(void)
 	CHECK(request_as(0, REQUEST_create) == EACCES, "the old one is in force");
 	CHECK(!policy_load(allow, true, 0), "replace");
 	CHECK(!request_as(0, REQUEST_create), "the new one");
-	CHECK(!loader_rollback(NULL, &generation) && generation == 3, "%llu", generation);
+	CHECK(!loader_rollback(NULL, &generation, &(enum proof){ 0 }) && generation == 3, "%llu",
+	      generation);
 	CHECK(request_as(0, REQUEST_create) == EACCES, "rolled back");
-	CHECK(!loader_rollback(NULL, &generation) && generation == 4, "%llu", generation);
+	CHECK(!loader_rollback(NULL, &generation, &(enum proof){ 0 }) && generation == 4, "%llu",
+	      generation);
 	CHECK(!request_as(0, REQUEST_create), "and forward");
 	policy_unload();
 	policy_status(&status);
