@@ -14,6 +14,7 @@
 #include "../lib/log.h"
 #include "hooks.h"
 #include "policy_model.h"
+#include "policy_value.h"
 
 #ifndef KVM_CAP_GUEST_MEMFD_FLAGS
 #define KVM_CAP_GUEST_MEMFD_FLAGS 244
@@ -93,12 +94,6 @@ static const uint64_t guard_programs[GMEM_GUARD_MAX] = {
 	[GMEM_GUARD_trace] = PROG(guard_attach) | PROG(guard_traceme),
 	[GMEM_GUARD_preload] = PROG(tag_exec),
 	[GMEM_GUARD_sqpoll] = PROG(guard_sqpoll),
-};
-
-static const char *const condition_names[POLICY_IF_MAX] = {
-#define X(name, ...) [POLICY_IF_##name] = #name,
-	POLICY_CONDITIONS(X)
-#undef X
 };
 
 const char *subject_of_event(uint32_t op)
@@ -343,7 +338,8 @@ static void plan_operation(const struct hooks *hooks, const struct policy *polic
 		plan->programs |= TYPES;
 		if (!carries(hooks, TYPES)) {
 			snprintf(why, sizeof(plan->why[op]),
-				 "the type of the VM needs the hook file_ioctl");
+				 "a rule looks at %s, which needs the hook file_ioctl",
+				 value_name(VALUE_CONDITION, POLICY_IF_vm_type));
 			plan->unmet |= 1U << op;
 		}
 	}
@@ -351,13 +347,14 @@ static void plan_operation(const struct hooks *hooks, const struct policy *polic
 	if (unknown) {
 		i = (unsigned int)__builtin_ctz(unknown);
 		snprintf(why, sizeof(plan->why[op]), "a rule looks at %s, and %s",
-			 condition_names[i], missing);
+			 value_name(VALUE_CONDITION, i), missing);
 		plan->unmet |= 1U << op;
 	} else if (conds & (IF(flags) | IF(vm_type)) && !hooks->knows_kvm &&
 		   !(op == GMEM_DO_create && !(conds & IF(vm_type)))) {
 		snprintf(why, sizeof(plan->why[op]),
 			 "a rule looks at %s, and the types of KVM are not known: load kvm first",
-			 conds & IF(vm_type) ? "vm_type" : "flags");
+			 value_name(VALUE_CONDITION,
+				    conds & IF(vm_type) ? POLICY_IF_vm_type : POLICY_IF_flags));
 		plan->unmet |= 1U << op;
 	} else if (way->guarantee != GUARANTEE_enforced) {
 		snprintf(why, sizeof(plan->why[op]), "%s", missing);

@@ -122,6 +122,10 @@ static void test_conditions(void **state)
 	static const char *const type = CLOSED "subjects: { a: { uid: [0] } }\n"
 					       "rules: [ { name: r, allow: [create], subjects: [a],"
 					       " when: { vm-type: [default] } } ]\n";
+	static const char *const to_bind = CLOSED
+		"subjects: { a: { uid: [0] } }\n"
+		"rules: [ { name: r, allow: [bind], subjects: [a],"
+		" when: { size: \"<= 1GiB\", flags: [init-shared] } } ]\n";
 	struct hooks no_types = patched;
 	struct plan plan;
 
@@ -136,6 +140,15 @@ static void test_conditions(void **state)
 	no_types.knows_kvm = false;
 	plan = plan_for(&no_types, type, false);
 	assert_int_equal(plan.unmet, 1U << GMEM_DO_create);
+	/* By the words of the language. */
+	assert_non_null(strstr(plan.why[GMEM_DO_create], "a rule looks at vm-type, "));
+	no_types.present &= ~PROG(type);
+	plan = plan_for(&no_types, type, false);
+	assert_non_null(strstr(plan.why[GMEM_DO_create], "a rule looks at vm-type, "));
+	plan = plan_for(&vanilla, to_bind, true);
+	assert_non_null(strstr(plan.why[GMEM_DO_bind], "a rule looks at size, "));
+	plan = plan_for(&no_types, to_bind, false);
+	assert_non_null(strstr(plan.why[GMEM_DO_bind], "a rule looks at flags, "));
 }
 
 static void test_no_mmap(void **state)
