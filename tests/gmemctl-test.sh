@@ -203,6 +203,48 @@ test_events()
 	says out 'would be denied by the guard trace (x), generation 3'
 }
 
+# says_of WANTED TEXT WORD...: each command that reads a file, of this one
+says_of()
+{
+	local wanted=$1 text=$2 policy=contrib/policies/cloud-host.yaml
+
+	shift 2
+	for command in check test explain "test --policy $policy --events"; do
+		# shellcheck disable=SC2086	# words
+		status "$wanted" "$gmemctl" $command "$@"
+		says err "$text"
+	done
+}
+
+# What can be in the place of a file, and where it is looked for.
+test_input()
+{
+	local policy=$PWD/contrib/policies/cloud-host.yaml command
+
+	mkfifo "$dir/fifo"
+	truncate -s 2G "$dir/large"
+	mkdir "$dir/gone"
+	says_of 1 "read $dir: Is a directory" "$dir"
+	says_of 1 'read /dev/zero: it is a device; name a file, or - for standard input' /dev/zero
+	says_of 1 "read $dir/no-such: No such file or directory" "$dir/no-such"
+	says_of 1 'read standard input: it is closed' - <&-
+	status 3 "$gmemctl" check "$dir/large"
+	says err 'a policy has 1048576 bytes at most'
+	status 2 "$gmemctl" test --policy "$policy" "$dir/large"
+	says err 'cases have 1048576 bytes at most'
+	cat "$policy" >"$dir/fifo" &
+	status 0 "$gmemctl" check "$dir/fifo"
+	status 0 env -i "$gmemctl" check "$policy"
+	# In a directory that is no more.
+	# shellcheck disable=SC2016	# the other shell expands it
+	status 0 bash -c 'cd "$1" && rmdir "$1" && exec "$2" check "$3"' - "$dir/gone" "$gmemctl" "$policy"
+	# No memory for a line is not the end of the file.
+	tr '\0' x <"$dir/large" | head -c 300000000 >"$dir/line"
+	status 1 prlimit --as=200000000 "$gmemctl" test --policy "$policy" --events "$dir/line"
+	says err 'Cannot allocate memory'
+	rm "$dir/line" "$dir/large"
+}
+
 # --- the manual and the completion name what there is, and nothing else
 
 # options_of COMMAND: long ones; those with a value have a '=' behind them
@@ -340,6 +382,7 @@ test_cases
 test_check
 test_explain
 test_events
+test_input
 test_manual
 test_language
 test_completion

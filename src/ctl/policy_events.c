@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 
 #include "../lib/log.h"
+#include "input.h"
 #include "policy_events.h"
 #include "policy_request.h"
 #include "policy_value.h"
@@ -277,8 +278,9 @@ static int read_records(struct replay *replay, FILE *in)
 			ret = log_error(-ENOMEM, NULL, NULL, "read %s", replay->path);
 		json_object_put(record);
 	}
-	if (!ret && ferror(in))
-		ret = log_error(-EIO, NULL, NULL, "read %s", replay->path);
+	/* Also where there is no memory for a line. */
+	if (!ret && !feof(in))
+		ret = input_failed(replay->path);
 	free(line);
 	return ret;
 }
@@ -290,17 +292,20 @@ int events_decide(const struct policy_file *file, const char *path, struct event
 	int ret;
 
 	memset(report, 0, sizeof(*report));
+	ret = input_open(path, &in);
+	if (ret)
+		return ret;
 	replay = calloc(1, sizeof(*replay));
-	if (!replay)
+	if (!replay) {
+		input_close(in);
 		return log_error(-ENOMEM, NULL, NULL, "read %s", path);
+	}
 	replay->file = file;
 	replay->path = path;
 	replay->report = report;
 	replay->last = &report->first;
-	in = strcmp(path, "-") ? fopen(path, "re") : stdin;
-	ret = in ? read_records(replay, in) : log_error(-errno, NULL, NULL, "read %s", path);
-	if (in && in != stdin)
-		fclose(in);
+	ret = read_records(replay, in);
+	input_close(in);
 	free(replay);
 	return ret;
 }

@@ -5,39 +5,38 @@
 #include <string.h>
 
 #include "../lib/log.h"
+#include "input.h"
 #include "policy_compile.h"
-
-/* At most one byte more than a policy may have, so that one that is too large is seen to be. */
-static int read_all(FILE *file, char **text, size_t *len)
-{
-	size_t room = GMEM_MAX_SOURCE + 1;
-
-	*text = malloc(room + 1);
-	if (!*text)
-		return -ENOMEM;
-	*len = fread(*text, 1, room, file);
-	if (ferror(file))
-		return errno ? -errno : -EIO;
-	(*text)[*len] = '\0';
-	return 0;
-}
 
 int policy_read_text(const char *path, char **text, size_t *len)
 {
-	bool is_stdin = !strcmp(path, "-");
-	FILE *in = is_stdin ? stdin : fopen(path, "re");
+	/* At most one byte more than a policy may have, so that one that is too large is seen to
+	 * be. */
+	size_t room = GMEM_MAX_SOURCE + 1;
+	FILE *in;
 	int ret;
 
 	*text = NULL;
 	*len = 0;
-	ret = in ? read_all(in, text, len) : -errno;
-	if (in && !is_stdin)
-		fclose(in);
-	if (!ret)
-		return 0;
+	ret = input_open(path, &in);
+	if (ret)
+		return ret;
+	*text = malloc(room + 1);
+	if (!*text) {
+		ret = log_error(-ENOMEM, NULL, NULL, "read %s", input_name(path));
+		goto out;
+	}
+	errno = 0;
+	*len = fread(*text, 1, room, in);
+	(*text)[*len] = '\0';
+	if (!ferror(in))
+		goto out;
+	ret = input_failed(path);
 	free(*text);
 	*text = NULL;
-	return log_error(ret, NULL, NULL, "read %s", path);
+out:
+	input_close(in);
+	return ret;
 }
 
 int policy_open(const char *path, bool required, struct policy_file *file)
@@ -49,8 +48,7 @@ int policy_open(const char *path, bool required, struct policy_file *file)
 	memset(file, 0, sizeof(*file));
 	ret = policy_read_text(path, &text, &len);
 	if (!ret)
-		ret = policy_open_text(text, len, strcmp(path, "-") ? path : "standard input",
-				       required, file);
+		ret = policy_open_text(text, len, input_name(path), required, file);
 	free(text);
 	return ret;
 }
