@@ -107,6 +107,10 @@ if [ -n "${ICOUNT:-}" ]; then
 	smp=1
 	append="$append nokaslr"
 	extra+=(-icount 'shift=0,sleep=off' -seed 1 -rtc 'base=2026-01-01,clock=vm')
+else
+	# At the same addresses each time, a program's code is translated by QEMU once and not at each
+	# start, which would be half of what a test costs that starts many.
+	append="$append norandmaps"
 fi
 half=$((mem / 2))
 foreground=()
