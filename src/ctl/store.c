@@ -265,27 +265,30 @@ static int clear_slot(struct store *store, unsigned int slot)
 	return ret;
 }
 
-/* Where the sums of per-CPU counters are worked out. */
-static struct gmem_hits *per_cpu(int *nr)
+/* Room for so many counters of each CPU. @nr: of CPUs. Return: 0 or a negative errno. */
+static int per_cpu(size_t counters, int *nr, struct gmem_hits **values)
 {
 	*nr = libbpf_num_possible_cpus();
-	return *nr > 0 ? calloc((size_t)*nr, sizeof(struct gmem_hits)) : NULL;
+	*values = *nr > 0 ? calloc((size_t)*nr * counters, sizeof(**values)) : NULL;
+	if (*values)
+		return 0;
+	return *nr < 0 ? *nr : -ENOMEM;
 }
 
 static int zero_hits(struct store *store, unsigned int slot)
 {
 	DECLARE_LIBBPF_OPTS(bpf_map_batch_opts, opts);
-	int cpus = libbpf_num_possible_cpus(), ret = 0;
 	__u32 i, nr = GMEM_RULE_MAX, *indices;
 	struct gmem_hits *zeros;
+	int cpus, ret;
 
+	ret = per_cpu(nr, &cpus, &zeros);
 	indices = calloc(nr, sizeof(*indices));
-	zeros = cpus > 0 ? calloc((size_t)cpus * nr, sizeof(*zeros)) : NULL;
 	for (i = 0; indices && i < nr; i++)
 		indices[i] = slot * GMEM_RULE_MAX + i;
-	if (!indices || !zeros)
+	if (!indices)
 		ret = -ENOMEM;
-	else if (bpf_map_update_batch(store->fd[MAP_rule_hits], indices, zeros, &nr, &opts))
+	if (!ret && bpf_map_update_batch(store->fd[MAP_rule_hits], indices, zeros, &nr, &opts))
 		ret = -errno;
 	free(indices);
 	free(zeros);
@@ -478,13 +481,13 @@ int store_hits(const struct store *store, enum pinned_map map, unsigned int firs
 	       struct gmem_hits *hits)
 {
 	struct gmem_hits *values;
-	int cpus, cpu, ret = 0;
 	unsigned int i, v;
+	int cpus, cpu, ret;
 	__u32 index;
 
-	values = per_cpu(&cpus);
-	if (!values)
-		return -ENOMEM;
+	ret = per_cpu(1, &cpus, &values);
+	if (ret)
+		return ret;
 	memset(hits, 0, nr * sizeof(*hits));
 	for (i = 0; i < nr && !ret; i++) {
 		index = first + i;

@@ -8,12 +8,8 @@
  */
 #define _GNU_SOURCE
 #include <glob.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,174 +17,16 @@
 #include "../../src/lib/log.h"
 #include "lib/cases.h"
 #include "lib/commands.h"
-#include "lib/fuse_file.h"
 #include "lib/gmemctl.h"
 #include "lib/policies.h"
-#include "lib/requests.h"
 #include "test.h"
 
-#define DIR   "/tmp/odd"
-#define FUSE  DIR "/fuse"
-#define THEIR DIR "/their"
+#define DIR "/tmp/odd"
 
-/* What each kernel can enforce. */
-#define CREATE(verdict)                                                                            \
-	"default: { create: " verdict ", bind: allow, mmap: allow, fault: allow, convert: allow, " \
-	"punch: allow, receive: allow }\n"
-#define POLICY(name, verdict) "version: 1\nname: " name "\nmode: enforce\n" CREATE(verdict)
+/* Rows are one check each. */
+#define CHECK_ROWS(rows, after) CHECK(!RUN_ROWS(rows, after), "see above")
 
-static void write_file(const char *name, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void write_file(const char *name, const char *fmt, ...)
-{
-	FILE *file = fopen(name, "we");
-	va_list args;
-
-	if (!file)
-		give_up(name);
-	va_start(args, fmt);
-	vfprintf(file, fmt, args);
-	va_end(args);
-	if (fclose(file))
-		give_up(name);
-}
-
-/* --- files by which nobody is known --- */
-
-/* By whom a file may be run, and what it says then of what it could create. */
-static int run(const char *exe)
-{
-	return command("exec %s --create", exe);
-}
-
-/* A policy for an executable, and what is said of it. @why: words of the warning */
-static void check_made_up(const char *exe, const char *why)
-{
-	struct json_object *json;
-
-	write_file(DIR "/made-up.yaml",
-		   POLICY("made-up",
-			  "deny") "subjects:\n"
-				  "  vmm: { exe: %s }\n"
-				  "rules: [ { name: r, allow: create, subjects: vmm } ]\n",
-		   exe);
-	CHECK(!command("gmemctl load --accept-default-change made-up.yaml"), "%s", said.err);
-	CHECK(strstr(said.err, "made-up.yaml:6:15: warning: exe ") && strstr(said.err, exe) &&
-		      strstr(said.err, why) && strstr(said.err, "no task is known by it; copy it"),
-	      "%s", said.err);
-	CHECK(run(exe) == EACCES, "it is known: %d %s", said.status, said.err);
-	CHECK(!command("gmemctl load -o json --accept-default-change made-up.yaml"), "%s",
-	      said.err);
-	CHECK(strstr(said.err, "{\"warning\":") && strstr(said.err, why), "%s", said.err);
-	json = said_json();
-	CHECK(length(json, "without_identity") == 1 &&
-		      is(item(json, "without_identity", 0), "exe", exe) &&
-		      number(item(json, "without_identity", 0), "line") == 6,
-	      "%s", said.out);
-	json_object_put(json);
-	CHECK(!command("gmemctl load --dry-run --accept-default-change made-up.yaml") &&
-		      strstr(said.err, why),
-	      "%s", said.err);
-	CHECK(!command("gmemctl show -o json"), "%s", said.err);
-	json = said_json();
-	CHECK(is(item(json, "subjects", 0), "exe_now", "made_up") &&
-		      is(item(json, "subjects", 0), "exe_inode", "null"),
-	      "%s", said.out);
-	json_object_put(json);
-	CHECK(!command("gmemctl refresh") && strstr(said.out, "no task is known by the file"), "%s",
-	      said.out);
-	/* One in its place is another file, which counts. */
-	CHECK(!command("cp /proc/%d/exe plain", getpid()), "%s", said.err);
-	CHECK(!command("sed -i 's|exe: .* }|exe: " DIR "/plain }|' made-up.yaml && "
-		       "gmemctl load made-up.yaml") &&
-		      !*said.err,
-	      "%s", said.err);
-	CHECK(run("./plain") == 0, "%d", said.status);
-	CHECK(!command("gmemctl unload"), "%s", said.err);
-}
-
-static void test_fuse(void)
-{
-	struct fuse_file file = { .name = "vmm", .ino = 7, .generation = 1 };
-	struct json_object *json;
-	char options[128];
-	pid_t pid;
-
-	if (command("modprobe -q fuse; mkdir " FUSE "; test -c /dev/fuse"))
-		give_up("/dev/fuse");
-	file.fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	file.bytes = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", file.fuse);
-	if (mount("odd", FUSE, "fuse", MS_NOSUID | MS_NODEV, options))
-		give_up(FUSE);
-	pid = fuse_file_serve(&file);
-	close(file.fuse);
-	check_made_up(FUSE "/vmm", "is a file of FUSE");
-	/* Without a kernel to ask it is told too. */
-	write_file(DIR "/fuse.yaml",
-		   POLICY("fuse", "deny") "subjects:\n"
-					  "  vmm: { exe: " FUSE "/vmm }\n"
-					  "rules: [ { name: r, allow: create, subjects: vmm } ]\n");
-	CHECK(!command("gmemctl check fuse.yaml") && strstr(said.err, "is a file of FUSE"), "%s",
-	      said.err);
-	CHECK(!command("gmemctl explain --policy fuse.yaml --op create --exe " FUSE "/vmm") &&
-		      strstr(said.out, "create denied by default") &&
-		      strstr(said.out, "exe " FUSE "/vmm: no task is known by the file"),
-	      "%s", said.out);
-	CHECK(!command("gmemctl explain -o json --policy fuse.yaml --op create --exe " FUSE "/vmm"),
-	      "%s", said.err);
-	json = said_json();
-	CHECK(is(json, "subject.exe_made_up", "true") && is(json, "denied", "true"), "%s",
-	      said.out);
-	json_object_put(json);
-	umount2(FUSE, MNT_DETACH);
-	waitpid(pid, NULL, 0);
-}
-
-/* In a user namespace and mounts of its own, with a file system that it mounted. */
-static void __attribute__((noreturn)) own_mounts(int ready)
-{
-	char copy[128];
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS))
-		_exit(1);
-	snprintf(copy, sizeof(copy), "cp /proc/%d/exe vmm", getpid());
-	write_file("/proc/self/setgroups", "deny");
-	write_file("/proc/self/uid_map", "0 0 1\n");
-	write_file("/proc/self/gid_map", "0 0 1\n");
-	if (mount("odd", THEIR, "tmpfs", 0, NULL) || chdir(THEIR) || system(copy) ||
-	    write(ready, "", 1) != 1)
-		_exit(1);
-	while (pause())
-		;
-	_exit(0);
-}
-
-static void test_user_namespace(void)
-{
-	char exe[128], byte;
-	int ready[2];
-	pid_t pid;
-
-	mkdir(THEIR, 0755);
-	if (pipe(ready))
-		give_up("pipe");
-	pid = fork();
-	if (!pid)
-		own_mounts(ready[1]);
-	close(ready[1]);
-	if (read(ready[0], &byte, 1) != 1)
-		give_up("mounts of a user namespace");
-	close(ready[0]);
-	snprintf(exe, sizeof(exe), "/proc/%d/root" THEIR "/vmm", pid);
-	check_made_up(exe, "was mounted in a user namespace");
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-/* --- what is in force when something fails --- */
+static const char *gmemctl;
 
 /* Also at once, before anybody sweeps. */
 static void no_drafts(const char *after)
@@ -209,6 +47,187 @@ static void in_force(const char *after, const char *policy, bool enforcing)
 	if (*policy)
 		CHECK(GMEM_ACTIVE_ENFORCES(status.word) == enforcing, "after %s", after);
 	no_drafts(after);
+}
+
+/* --- what is missing, or in the way --- */
+
+static void test_nothing_loaded(void)
+{
+	static const char no_policy[] = "no policy is loaded; gmemctl load FILE";
+	static const struct row rows[] = {
+		{ "gmemctl status", 0, NULL, "NOT ENFORCING: no policy is loaded" },
+		{ "gmemctl show", 1, no_policy, NULL },
+		{ "gmemctl rollback", 1, no_policy, NULL },
+		{ "gmemctl refresh", 1, no_policy, NULL },
+		{ "gmemctl set-mode audit", 1, no_policy, NULL },
+		{ "gmemctl monitor -n 1", 1, no_policy, NULL },
+		{ "gmemctl explain --op create --uid 0", 1, no_policy, NULL },
+		{ "gmemctl unload", 1, "no policy is loaded", NULL },
+		{ "gmemctl probe -o json", 0, NULL, "\"trace\":{\"state\":\"possible\"" },
+		{ "gmemctl probe -o json", 0, NULL, "\"preload\":{\"state\":\"possible\"" },
+		{ "gmemctl probe -o json", 0, NULL, "\"sqpoll\":{\"state\":\"possible\"" },
+	};
+
+	CHECK_ROWS(rows, no_drafts);
+}
+
+static void test_file_system(void)
+{
+	static const struct row rows[] = {
+		{ "umount /sys/fs/bpf && gmemctl load deny.yaml", 1,
+		  "it is not in a BPF file system; mount -t bpf bpffs /sys/fs/bpf", NULL },
+		{ "gmemctl status -o json", 1, "\"todo\":\"mount -t bpf bpffs /sys/fs/bpf\"",
+		  NULL },
+		{ "mount -t bpf -o ro bpffs /sys/fs/bpf && gmemctl load deny.yaml", 1,
+		  "Read-only file system", NULL },
+		{ "mount -o remount,rw /sys/fs/bpf && gmemctl load --pins /tmp/pins deny.yaml", 2,
+		  "use /tmp/pins: it is not in a BPF file system", NULL },
+		/* Somebody else's: it is not taken, and not taken away. */
+		{ "mkdir -p /sys/fs/bpf/gmem/theirs && gmemctl load deny.yaml", 1,
+		  "Directory not empty; what stands there is not gmemctl's: remove it, or name "
+		  "another directory with --pins",
+		  NULL },
+		{ "rmdir /sys/fs/bpf/gmem/theirs /sys/fs/bpf/gmem", 0, NULL, NULL },
+		{ "bpftool map create /sys/fs/bpf/gmem type array key 4 value 4 entries 1 name odd && "
+		  "gmemctl load deny.yaml",
+		  1, "Not a directory; what stands there is not gmemctl's: remove it", NULL },
+		{ "rm /sys/fs/bpf/gmem", 0, NULL, NULL },
+	};
+
+	CHECK_ROWS(rows, no_drafts);
+}
+
+/* A user with texts longer than is usual is one. */
+static void test_user(void)
+{
+	write_file("user.yaml",
+		   POLICY_HEAD("a",
+			       "deny") "subjects: { s: { uid: [long, \"4712\", none-such] } }\n"
+				       "rules: [ { name: r, deny: create, subjects: s } ]\n");
+	CHECK(!command("printf 'long:x:4711:4711:%%s:/:/bin/sh\\n' "
+		       "$(head -c 20000 /dev/zero | tr '\\0' x) >>/etc/passwd && "
+		       "gmemctl check user.yaml") &&
+		      strstr(said.err, "there is no user \"none-such\" here") &&
+		      !strstr(said.err, "\"long\""),
+	      "%d %s", said.status, said.err);
+	CHECK(!command("sed -i /^long:/d /etc/passwd"), "%s", said.err);
+}
+
+static void deny_in_force(const char *after)
+{
+	in_force(after, "deny", true);
+}
+
+/* In mounts of its own, which are made so. */
+#define WITH(mounts, run) "unshare -m sh -c '" mounts " && exec " run "'"
+#define LOAD		  "gmemctl load deny.yaml"
+
+/* Limits, directories and inputs that have nothing to do with it, and those that have. */
+static void test_surroundings(void)
+{
+	static const struct row rows[] = {
+		{ LOAD, 0, NULL, NULL },
+		{ "prlimit --memlock=0 " LOAD, 0, NULL, NULL },
+		{ "prlimit --core=0 --fsize=0 " LOAD " | cat; exit ${PIPESTATUS[0]}", 0, NULL,
+		  NULL },
+		{ "env -i $(command -v gmemctl) load deny.yaml", 0, NULL, NULL },
+		{ WITH("mount -t tmpfs -o ro none /run", LOAD), 0, NULL, NULL },
+		{ WITH("mount -t tmpfs -o size=4k none /run && ! head -c 9999 /dev/zero 2>&- >/run/a",
+		       LOAD),
+		  0, NULL, NULL },
+		{ WITH("mount -t tmpfs none /run", LOAD), 0, NULL, NULL },
+		{ WITH("mount -t tmpfs none /etc", LOAD), 0, NULL, NULL },
+		{ WITH("mount -t tmpfs none /etc", "gmemctl load user.yaml"), 3,
+		  "there is no user \"none-such\" here", NULL },
+		{ WITH("mount -t tmpfs none /dev", LOAD), 0, NULL,
+		  "not verified: no instance can be created here to try it" },
+		{ "mkdir gone && cd gone && rmdir ../gone && exec gmemctl load deny.yaml", 1,
+		  "read deny.yaml: No such file or directory", NULL },
+		{ "mkdir gone && cd gone && rmdir ../gone && exec gmemctl load " DIR "/deny.yaml",
+		  0, NULL, NULL },
+		{ "gmemctl load - <deny.yaml", 0, NULL, NULL },
+		{ "gmemctl load - <&-", 1, "read standard input: it is closed", NULL },
+		{ "gmemctl load - </dev/null", 3, "the file is empty", NULL },
+		{ LOAD " <&-", 0, NULL, NULL },
+		{ "mkfifo fifo && (cat deny.yaml >fifo & gmemctl load fifo)", 0, NULL, NULL },
+		{ "gmemctl load .", 1, "read .: Is a directory", NULL },
+		{ "gmemctl load /dev/kvm", 1, "read /dev/kvm: it is a device; name a file", NULL },
+		{ "truncate -s 2G large && gmemctl load large", 3,
+		  "a policy has 1048576 bytes at most", NULL },
+		{ "gmemctl load \"$(head -c 5000 /dev/zero | tr '\\0' a)\"", 1,
+		  "File name too long", NULL },
+	};
+
+	CHECK_ROWS(rows, deny_in_force);
+	CHECK(!command("gmemctl unload"), "%s", said.err);
+}
+
+/* --- what is not permitted, or cut short --- */
+
+static const char *const commands[] = {
+	"status",	  "show",	  "refresh", "rollback",       "unload",
+	"set-mode audit", "monitor -n 1", "holders", "load deny.yaml", "explain --op create --uid 0"
+};
+
+#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void test_not_root(void)
+{
+	CHECK(!command(LOAD), "%s", said.err);
+	for (size_t i = 0; i < NR_COMMANDS; i++) {
+		CHECK(command("setpriv --reuid 1000 --regid 1000 --clear-groups gmemctl %s",
+			      commands[i]) == 5 &&
+			      strstr(said.err, "be root") && !strstr(said.out, "NOT ENFORCING"),
+		      "%s: %d %s", commands[i], said.status, said.err);
+		deny_in_force(commands[i]);
+	}
+	CHECK(!command("gmemctl unload"), "%s", said.err);
+}
+
+/* With ever more descriptors until it is done: before, all is as it was. */
+static void sweep(const char *what, const char *before)
+{
+	int n;
+
+	for (n = 6; n < 64 && command("prlimit --nofile=%d gmemctl %s", n, what); n++) {
+		CHECK(said.status == 1 && strstr(said.err, "Too many open files"), "%s: %d %s",
+		      what, said.status, said.err);
+		in_force(what, before, true);
+	}
+	CHECK(n > 10 && n < 64, "%s: done with %d descriptors", what, n);
+}
+
+static void test_descriptors(void)
+{
+	static const int few[] = { 4, 5, 8, 12, 16 }, few_to_attach[] = { 12, 40 };
+
+	CHECK(!command(LOAD), "%s", said.err);
+	for (size_t i = 0; i < sizeof(few) / sizeof(few[0]); i++) {
+		for (size_t j = 0; j < NR_COMMANDS; j++)
+			CHECK(command("prlimit --nofile=%d gmemctl %s", few[i], commands[j]) == 1 &&
+				      strstr(said.err, "Too many open files") &&
+				      !strstr(said.err, "unload, then load"),
+			      "%s with %d: %d %s", commands[j], few[i], said.status, said.err);
+	}
+	deny_in_force("few descriptors");
+	CHECK(!command("gmemctl unload"), "%s", said.err);
+	/* No room is no hook that is refused: a load must not do with less. */
+	for (size_t i = 0; i < sizeof(few_to_attach) / sizeof(few_to_attach[0]); i++) {
+		CHECK(command("prlimit --nofile=%d " LOAD, few_to_attach[i]) == 1 &&
+			      strstr(said.err, "Too many open files") &&
+			      !strstr(said.err, "refuses the program") &&
+			      !strstr(said.err, "has no effect"),
+		      "with %d: %d %s", few_to_attach[i], said.status, said.err);
+		CHECK(access("/sys/fs/bpf/gmem", F_OK), "pins of a load that failed");
+	}
+	CHECK(!command("gmemctl load allow.yaml"), "%s", said.err);
+	sweep("load --accept-default-change deny.yaml", "allow");
+	deny_in_force("a load");
+	sweep("rollback", "deny");
+	in_force("a rollback", "allow", true);
+	sweep("set-mode audit", "allow");
+	in_force("set-mode", "allow", false);
+	CHECK(!command("gmemctl unload"), "%s", said.err);
 }
 
 #define CGROUP "/sys/fs/cgroup/odd"
@@ -348,32 +367,116 @@ static void test_signals(void)
 	CHECK(!command("gmemctl unload"), "%s", said.err);
 }
 
+/* --- where nobody listens, and several at once --- */
+
+static void allow_in_force(const char *after)
+{
+	in_force(after, "allow", true);
+}
+
+static void test_output(void)
+{
+	static const struct row rows[] = {
+		{ "gmemctl load allow.yaml >&-", 1, "write to standard output", NULL },
+		{ "gmemctl show | :; exit ${PIPESTATUS[0]}", 0, NULL, NULL },
+		{ "gmemctl monitor >/dev/full", 1, "No space left on device", NULL },
+	};
+	struct json_object *json;
+
+	CHECK_ROWS(rows, allow_in_force);
+	CHECK(!command("gmemctl show -o json"), "%s", said.err);
+	json = said_json();
+	for (size_t i = 0; i < GMEM_DO_MAX; i++)
+		CHECK(is(item(json, "rules", i), "name", "(default)") &&
+			      number(item(json, "rules", i), "line") == 4,
+		      "%s", said.out);
+	json_object_put(json);
+	CHECK(!command("gmemctl unload"), "%s", said.err);
+}
+
+/* Each has a generation of its own. */
+static void test_at_once(void)
+{
+	CHECK(!command("for i in 1 2 3 4 5 6; do gmemctl load deny.yaml & done; "
+		       "bad=0; for job in $(jobs -p); do wait $job || bad=1; done; exit $bad"),
+	      "%s", said.err);
+	for (int i = 1; i <= 6; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "(generation %d)", i);
+		CHECK(strstr(said.out, text), "no %s: %s", text, said.out);
+	}
+	deny_in_force("loads at once");
+	CHECK(!command("gmemctl unload"), "%s", said.err);
+}
+
+/* --- last, as it lasts --- */
+
+/*
+ * What cannot be locked is in force without. The manager cannot unload, also where descriptors are
+ * short before the lock is read.
+ */
+static void test_lock(void)
+{
+	static const int descriptors[] = { 4, 5, 8, 12, 16, 1024 };
+	struct json_object *json;
+	struct child monitor;
+
+	write_file("locked.yaml", POLICY_HEAD("locked", "deny") "subjects: { manager: { exe: " DIR
+								"/manager, uid: 0 } }\n"
+								"manager: manager\nrules: []\n");
+	CHECK(!command("cp $(command -v gmemctl) manager && gmemctl load allow.yaml"), "%s",
+	      said.err);
+	monitor = start(gmemctl, (const char *const[]){ "monitor", "-o", "json", NULL });
+	json_object_put(next(&monitor));
+	CHECK(command("./manager load --lock --accept-default-change locked.yaml") == 1 &&
+		      strstr(said.err, "it would not be locked out"),
+	      "%d %s", said.status, said.err);
+	in_force("a lock that failed", "locked", true);
+	finish(&monitor, SIGTERM);
+	CHECK(!command("./manager load --lock --accept-default-change locked.yaml"), "%s",
+	      said.err);
+	for (size_t i = 0; i < sizeof(descriptors) / sizeof(descriptors[0]); i++) {
+		command("prlimit --nofile=%d ./manager unload", descriptors[i]);
+		CHECK(said.status == (descriptors[i] < 1024 ? 1 : 5), "%d: %d %s", descriptors[i],
+		      said.status, said.err);
+		CHECK(!command("./manager status -o json"), "%s", said.err);
+		json = said_json();
+		CHECK(is(json, "policy", "locked") && is(json, "locked", "true") &&
+			      is(json, "enforcing", "true"),
+		      "%s", said.out);
+		json_object_put(json);
+	}
+	CHECK(command("gmemctl unload") == 5 && strstr(said.err, "this process is not its manager"),
+	      "%d %s", said.status, said.err);
+}
+
 static const struct test_case cases[] = {
-	{ "fuse", test_fuse },
-	{ "user-namespace", test_user_namespace },
+	{ "nothing-loaded", test_nothing_loaded },
+	{ "file-system", test_file_system },
+	{ "user", test_user },
+	{ "surroundings", test_surroundings },
+	{ "not-root", test_not_root },
+	{ "descriptors", test_descriptors },
 	{ "unproven", test_unproven },
 	{ "signals", test_signals },
+	{ "output", test_output },
+	{ "at-once", test_at_once },
+	{ "lock", test_lock },
 };
 
 int main(int argc, char **argv)
 {
-	char path[PATH_MAX + 128], here[PATH_MAX];
-
-	if (argc > 1 && !strcmp(argv[1], "--create"))
-		return request(REQUEST_create);
+	(void)argc;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_setup("policy_odd_test", false, getenv("VERBOSE") ? 1 : 0);
 	policy_unload();
-	if (!getcwd(here, sizeof(here)))
-		give_up("getcwd");
-	snprintf(path, sizeof(path), "%s/build:%s", here, getenv("PATH") ?: "/bin");
-	mkdir(DIR, 0755);
-	if (setenv("PATH", path, 1) || chdir(DIR))
-		give_up(DIR);
-	write_file("deny.yaml", POLICY("deny", "deny") "rules: []\n");
-	write_file("allow.yaml", POLICY("allow", "allow") "rules: []\n");
+	gmemctl = commands_begin(DIR);
+	write_file("deny.yaml", POLICY_HEAD("deny", "deny") "rules: []\n");
+	write_file("allow.yaml", POLICY_HEAD("allow", "allow") "rules: []\n");
 	write_file("exe.yaml",
-		   POLICY("exe", "deny") "subjects: { s: { exe: " DIR "/exe } }\n"
-					 "rules: [ { name: r, allow: create, subjects: s } ]\n");
+		   POLICY_HEAD("exe",
+			       "deny") "subjects: { s: { exe: " DIR "/exe } }\n"
+				       "rules: [ { name: r, allow: create, subjects: s } ]\n");
 	return run_cases("odd", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
 }

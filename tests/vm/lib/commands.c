@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +15,44 @@
 #include "commands.h"
 
 struct said said;
+
+static void __attribute__((noreturn)) no(const char *what)
+{
+	printf("%s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+const char *commands_begin(const char *dir)
+{
+	static char program[PATH_MAX];
+	char *path;
+
+	if (!realpath("build/gmemctl", program))
+		no("build/gmemctl");
+	if (asprintf(&path, "%.*s:%s", (int)(strrchr(program, '/') - program), program,
+		     getenv("PATH") ?: "/bin") < 0 ||
+	    setenv("PATH", path, 1))
+		no("PATH");
+	free(path);
+	mkdir(dir, 0755);
+	if (chdir(dir))
+		no(dir);
+	return program;
+}
+
+void write_file(const char *name, const char *fmt, ...)
+{
+	FILE *file = fopen(name, "we");
+	va_list args;
+
+	if (!file)
+		no(name);
+	va_start(args, fmt);
+	vfprintf(file, fmt, args);
+	va_end(args);
+	if (fclose(file))
+		no(name);
+}
 
 static void take(FILE *file, char *text, size_t size)
 {

@@ -8,13 +8,28 @@
 
 struct json_object;
 
+/* Policies that each kernel can enforce: creations, allowed or denied by default. */
+#define POLICY_HEAD(name, create)                                                                 \
+	"version: 1\nname: " name "\nmode: enforce\n"                                             \
+	"default: { create: " create ", bind: allow, mmap: allow, fault: allow, convert: allow, " \
+	"punch: allow, receive: allow }\n"
+
+/*
+ * From here on commands are run in this directory, which is made, and `gmemctl` is the one that was
+ * built here. Return: the path of that one.
+ */
+const char *commands_begin(const char *dir);
+
+/* Gives up if it cannot. */
+void write_file(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* What the last command said, and how it ended: its exit status, 128 and the signal. */
 extern struct said {
 	char out[1 << 16], err[1 << 16];
 	int status;
 } said;
 
-/* Run by sh in the directory of the test. Return: said.status. */
+/* Run by bash. Return: said.status. */
 int command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 struct row {
