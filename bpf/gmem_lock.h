@@ -5,7 +5,7 @@
  *
  * Each of these hooks is everybody's path. What is kept stands in the map `locked_ids`; all else is
  * left alone. Who touches what is kept and is not known to be the manager is denied, whatever the
- * policy's mode.
+ * policy's mode; the manager opens it and adds to it, and is denied the rest as everybody is.
  *
  * There is no hook for a descriptor of a link. Who opens the pin of one gets a descriptor that can
  * do nothing: the kernel can neither detach nor update the link of an LSM program.
@@ -15,7 +15,39 @@
 
 #include "gmem_lock_core.h"
 
-/* Is the current task the manager that the policy in force names? In doubt it is not. */
+static __noinline bool is_kept(__u32 kind, __u64 id, __u32 of)
+{
+	struct gmem_locked_key key = { .id = id, .kind = kind, .of = of };
+
+	return bpf_map_lookup_elem(&locked_ids, &key);
+}
+
+static __always_inline unsigned long flags_of_memory(struct mm_struct___policy *mm)
+{
+	struct mm_struct___word *old = (void *)mm;
+	struct mm_struct___lock *m = (void *)mm;
+
+	return bpf_core_field_exists(m->flags.__mm_flags) ? BPF_CORE_READ(m, flags.__mm_flags[0])
+							  : BPF_CORE_READ(old, flags);
+}
+
+/*
+ * Does somebody else have a hand in what a task does? A filter says what its system calls come to.
+ * A uprobe counts (ref_ctr_offset) in whatever word of its memory is asked for.
+ */
+static __always_inline bool is_meddled_with(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task;
+
+	if (bpf_core_field_exists(t->seccomp.filter) && BPF_CORE_READ(t, seccomp.filter))
+		return true;
+	return flags_of_memory(BPF_CORE_READ(t, mm)) >> MMF_HAS_UPROBES & 1;
+}
+
+/*
+ * Is the current task the manager that the policy in force names, with a program that was there
+ * when it was locked? In doubt it is not.
+ */
 static __noinline bool is_manager(__u64 word)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -27,7 +59,8 @@ static __noinline bool is_manager(__u64 word)
 	head = word ? bpf_map_lookup_elem(&heads, &slot) : NULL;
 	tag = bpf_task_storage_get(&tags, task, NULL, 0);
 	work = bpf_task_storage_get(&others, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!head || !tag || !work)
+	if (!head || !tag || !work || is_meddled_with(task) ||
+	    !is_kept(GMEM_LOCKED_file, tag->exe.ino, tag->exe.dev))
 		return false;
 	manager = head->manager - 1;
 	if (manager >= GMEM_MAX_SUBJECTS)
@@ -68,23 +101,25 @@ static __always_inline const struct gmem_lock *lock_held(void)
 	return lock && *(volatile __u32 *)&lock->on ? lock : NULL;
 }
 
-/* Return: 0 for the manager; else it is counted, told, and -EACCES. */
-static __noinline int lock_refuse(__u64 what)
+/* Counted, told, and -EACCES: what the manager has no use for either, and could be talked into. */
+static __noinline int lock_refuse_all(__u64 what)
 {
 	__u32 zero = 0;
 	__u64 *active_word = bpf_map_lookup_elem(&active, &zero), word;
 
 	word = active_word ? *(volatile __u64 *)active_word : 0;
-	if (is_manager(word))
-		return 0;
 	return guard_settle(GMEM_GUARD_lock, word, bpf_get_current_task_btf(), what, true);
 }
 
-static __noinline bool is_kept(__u32 kind, __u64 id, __u32 of)
+/* Return: 0 for the manager; else as lock_refuse_all(). */
+static __noinline int lock_refuse(__u64 what)
 {
-	struct gmem_locked_key key = { .id = id, .kind = kind, .of = of };
+	__u32 zero = 0;
+	__u64 *active_word = bpf_map_lookup_elem(&active, &zero);
 
-	return bpf_map_lookup_elem(&locked_ids, &key);
+	if (active_word && is_manager(*(volatile __u64 *)active_word))
+		return 0;
+	return lock_refuse_all(what);
 }
 
 static __always_inline int lock_keep(__u32 kind, __u64 id, __u32 of)
@@ -104,14 +139,14 @@ int BPF_PROG(lock_map, struct bpf_map *map)
 }
 
 /*
- * One that writes to registers would have the manager do what it wants. It gets its first
- * descriptor here, when the verifier has seen what it does.
+ * One that writes to registers, or says what system calls come to, would have the manager do what
+ * it wants. It gets its first descriptor here, when the verifier has seen what it does.
  */
 SEC("?lsm/bpf_prog")
 int BPF_PROG(lock_prog, struct bpf_prog *prog)
 {
-	if (lock_held() && writes_registers(prog->aux))
-		return lock_refuse(prog->aux->id);
+	if (lock_held() && (writes_registers(prog->aux) || answers_calls(prog)))
+		return lock_refuse_all(prog->aux->id);
 	return lock_keep(GMEM_LOCKED_program, prog->aux->id, 0);
 }
 
@@ -159,7 +194,7 @@ int BPF_PROG(lock_write, enum lockdown_reason what)
 	if (what != bpf_core_enum_value(enum lockdown_reason, LOCKDOWN_BPF_WRITE_USER) ||
 	    !lock_held())
 		return 0;
-	return lock_refuse(0);
+	return lock_refuse_all(0);
 }
 
 /* --- pins, and what keeps them where they are --- */
@@ -187,6 +222,12 @@ static __always_inline bool is_pin_dir(struct inode *dir)
 
 static __always_inline int lock_dir(struct inode *dir)
 {
+	return is_pin_dir(dir) && lock_held() ? lock_refuse_all(dir->i_ino) : 0;
+}
+
+/* The manager makes pins, and replaces those of texts of policies. */
+static __always_inline int lock_dir_for_others(struct inode *dir)
+{
 	return is_pin_dir(dir) && lock_held() ? lock_refuse(dir->i_ino) : 0;
 }
 
@@ -197,13 +238,16 @@ static __always_inline int lock_way(struct dentry *dentry)
 
 	if (!inode || (inode->i_mode & S_IFMT) != S_IFDIR || !inode_kept(GMEM_LOCKED_way, inode))
 		return 0;
-	return lock_held() ? lock_refuse(inode->i_ino) : 0;
+	return lock_held() ? lock_refuse_all(inode->i_ino) : 0;
 }
 
 SEC("?lsm/inode_unlink")
 int BPF_PROG(lock_unlink, struct inode *dir)
 {
-	return lock_dir(dir);
+	if (!is_pin_dir(dir) || !lock_held())
+		return 0;
+	return inode_kept(GMEM_LOCKED_full, dir) ? lock_refuse_all(dir->i_ino)
+						 : lock_refuse(dir->i_ino);
 }
 
 /*
@@ -226,7 +270,7 @@ int BPF_PROG(lock_rename, struct inode *old_dir, struct dentry *old_dentry, stru
 SEC("?lsm/inode_create")
 int BPF_PROG(lock_create, struct inode *dir)
 {
-	return lock_dir(dir);
+	return lock_dir_for_others(dir);
 }
 
 SEC("?lsm/inode_mkdir")
@@ -241,10 +285,13 @@ int BPF_PROG(lock_symlink, struct inode *dir)
 	return lock_dir(dir);
 }
 
+/* A pin by another name, among those of others, would be taken for one of theirs. */
 SEC("?lsm/inode_link")
 int BPF_PROG(lock_link, struct dentry *old_dentry, struct inode *dir)
 {
-	return lock_dir(dir);
+	struct dentry___lock *old = (void *)old_dentry;
+
+	return lock_dir(dir) ?: lock_dir(old->d_parent->d_inode);
 }
 
 /* Owner and mode of pins and their directories; the size of the manager's executable. */
@@ -258,9 +305,17 @@ int BPF_PROG(lock_setattr, void *idmap, struct dentry *dentry, struct iattr *att
 		return 0;
 	if (attr->ia_valid & ATTR_SIZE)
 		return lock_held() && inode_kept(GMEM_LOCKED_file, inode)
-			       ? lock_refuse(inode->i_ino)
+			       ? lock_refuse_all(inode->i_ino)
 			       : 0;
 	return lock_dir(inode) ?: lock_dir(d->d_parent->d_inode);
+}
+
+/* The file system shows what is in a map that it has a pin of. */
+static __always_inline int lock_pin_shown(struct file___lock *file, struct inode *inode)
+{
+	if ((inode->i_mode & S_IFMT) == S_IFDIR)
+		return 0;
+	return lock_dir_for_others(file->f_path.dentry->d_parent->d_inode);
 }
 
 /*
@@ -275,29 +330,34 @@ int BPF_PROG(lock_open, struct file *file)
 	struct inode *inode = f->f_inode;
 	char name[16] = "";
 
+	if (inode->i_sb->s_magic == BPF_FS_MAGIC)
+		return lock_pin_shown(f, inode);
 	if (!(f->f_mode & FMODE_WRITE) || !lock_held())
 		return 0;
 	if (inode->i_sb->s_magic != PROC_SUPER_MAGIC)
-		return inode_kept(GMEM_LOCKED_file, inode) ? lock_refuse(inode->i_ino) : 0;
+		return inode_kept(GMEM_LOCKED_file, inode) ? lock_refuse_all(inode->i_ino) : 0;
 	bpf_probe_read_kernel_str(name, sizeof(name), f->f_path.dentry->d_name.name);
 	if (bpf_strncmp(name, sizeof(name), "ftrace_enabled"))
 		return 0;
-	return lock_refuse(inode->i_ino);
+	return lock_refuse_all(inode->i_ino);
 }
 
 /*
  * What the manager runs is its executable, the loader and libraries: those that there were when it
- * was locked, and no others that somebody has put in their place or before them.
+ * was locked, and no others that somebody has put in their place or before them. One without code
+ * is no better: what it says are functions may be any place in the others. The C library's loader
+ * says so of all that it loads (MAP_DENYWRITE), and of nothing else.
  */
 SEC("?lsm/mmap_file")
-int BPF_PROG(lock_code, struct file *file, unsigned long reqprot, unsigned long prot)
+int BPF_PROG(lock_code, struct file *file, unsigned long reqprot, unsigned long prot,
+	     unsigned long flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 zero = 0;
 	__u64 there = 0, *active_word, word;
 	struct inode *inode;
 
-	if (!(prot & PROT_EXEC) || !lock_held())
+	if (!(prot & PROT_EXEC || flags & MAP_DENYWRITE) || !lock_held())
 		return 0;
 	/* Anonymous memory has no file, and older verifiers take a plain compare away. */
 	bpf_get_func_arg(ctx, 0, &there);
@@ -482,7 +542,7 @@ int BPF_PROG(lock_umount, struct vfsmount *mnt, int flags)
 	if (!lock || !(is_on_way(lock, mount) || ends_way(lock, (__u64)mount) ||
 		       (flags & MNT_DETACH && tree_ends_way(lock, mount))))
 		return 0;
-	return lock_refuse((__u64)BPF_CORE_READ(mount, mnt_mountpoint, d_inode, i_ino));
+	return lock_refuse_all((__u64)BPF_CORE_READ(mount, mnt_mountpoint, d_inode, i_ino));
 }
 
 /* mount(2) with MS_MOVE names what is moved by a path that is not known here. */
@@ -514,11 +574,11 @@ int BPF_PROG(lock_mount, const char *dev_name, const struct path *path, const ch
 		if (flags & MS_PROPAGATION)
 			return 0;
 		if (flags & MS_MOVE && may_move_way(lock))
-			return lock_refuse(0);
+			return lock_refuse_all(0);
 	}
 	if (!hides_way(lock, at))
 		return 0;
-	return lock_refuse(BPF_CORE_READ(at, dentry, d_inode, i_ino));
+	return lock_refuse_all(BPF_CORE_READ(at, dentry, d_inode, i_ino));
 }
 
 /*
@@ -539,7 +599,7 @@ int BPF_PROG(lock_move, const struct path *from_path, const struct path *to_path
 	    !(BPF_CORE_READ(to, mnt, mnt_root) == BPF_CORE_READ(to, dentry) &&
 	      reaches_way(lock, (__u64)mount)))
 		return 0;
-	return lock_refuse(BPF_CORE_READ(to, dentry, d_inode, i_ino));
+	return lock_refuse_all(BPF_CORE_READ(to, dentry, d_inode, i_ino));
 }
 
 /* Elsewhere the kernel refuses it where it would be seen here. */
@@ -548,7 +608,7 @@ int BPF_PROG(lock_pivot)
 {
 	const struct gmem_lock *lock = lock_held();
 
-	return lock && in_own_namespace(lock) ? lock_refuse(0) : 0;
+	return lock && in_own_namespace(lock) ? lock_refuse_all(0) : 0;
 }
 
 #endif /* GMEM_LOCK_H */

@@ -19,10 +19,12 @@ struct bpf_prog_aux {
 	struct btf *attach_btf;
 	struct bpf_prog *dst_prog; /* that it is attached to, or replaces */
 	bool kprobe_write_ctx;
+	const char *attach_func_name;
 	char name[16];
 };
 
 struct bpf_prog {
+	unsigned short kprobe_override : 1;
 	enum bpf_prog_type type;
 	enum bpf_attach_type expected_attach_type;
 	struct bpf_prog_aux *aux;
@@ -53,6 +55,19 @@ struct inode___lock {
 	struct {
 		int counter;
 	} i_writecount;
+};
+
+/* Before Linux 6.18. */
+struct mm_struct___word {
+	unsigned long flags;
+};
+
+typedef struct {
+	unsigned long __mm_flags[1];
+} mm_flags_t;
+
+struct mm_struct___lock {
+	mm_flags_t flags;
 };
 
 struct dentry___lock {
@@ -122,9 +137,11 @@ struct bpf_iter__bpf_prog {
 #define PROC_SUPER_MAGIC 0x9fa0
 #define FMODE_WRITE	 2
 #define PROT_EXEC	 4
-#define ATTR_SIZE	 (1 << 3)
+#define MAP_DENYWRITE	 0x800
 #define S_IFMT		 0170000
 #define S_IFDIR		 0040000
+#define MMF_HAS_UPROBES	 19
+#define ATTR_SIZE	 (1 << 3)
 
 /* mount(2), as include/uapi/linux/mount.h has them */
 #define MS_REMOUNT     32
@@ -137,6 +154,30 @@ struct bpf_iter__bpf_prog {
 static __always_inline bool writes_registers(struct bpf_prog_aux *aux)
 {
 	return bpf_core_field_exists(aux->kprobe_write_ctx) && BPF_CORE_READ(aux, kprobe_write_ctx);
+}
+
+/*
+ * Says what a system call comes to, in the kernel's place: functions that may be made to fail are
+ * among those that programs may answer for. Known when the verifier is done.
+ */
+static __always_inline bool answers_calls(struct bpf_prog *prog)
+{
+	char name[16] = "";
+	__u32 i;
+
+	if (BPF_CORE_READ_BITFIELD_PROBED(prog, kprobe_override))
+		return true;
+	if (BPF_CORE_READ(prog, type) != BPF_PROG_TYPE_TRACING ||
+	    BPF_CORE_READ(prog, expected_attach_type) != BPF_MODIFY_RETURN)
+		return false;
+	bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(prog, aux, attach_func_name));
+	/* __x64_sys_bpf, __arm64_sys_bpf, __ia32_compat_sys_ioctl, sys_bpf */
+	for (i = 0; i + 4 <= sizeof(name); i++) {
+		if (name[i] == 's' && name[i + 1] == 'y' && name[i + 2] == 's' &&
+		    name[i + 3] == '_')
+			return true;
+	}
+	return false;
 }
 
 static __always_inline struct mount *mount_of(struct vfsmount *mnt)

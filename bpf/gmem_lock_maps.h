@@ -16,7 +16,8 @@
 	X(dir, "directory of pins: nothing is made or removed in it", "inode") \
 	X(way, "directory on the way to the pins: stays where it is", "inode") \
 	X(file, "file that the manager runs code of: not written to", "inode") \
-	X(function, "kernel function that decisions pass through", "BTF id")
+	X(function, "kernel function that decisions pass through", "BTF id")   \
+	X(full, "directory of pins: nobody removes one from it", "inode")
 
 enum gmem_locked_kind {
 #define X(name, ...) GMEM_LOCKED_##name,

@@ -50,7 +50,8 @@ int list_progs(struct bpf_iter__bpf_prog *ctx)
 	found.target = BPF_CORE_READ(aux, dst_prog, aux, id);
 	found.function = BPF_CORE_READ(aux, attach_btf_id);
 	found.btf = BPF_CORE_READ(aux, attach_btf, id);
-	found.writes = writes_registers(aux);
+	found.meddles = (writes_registers(aux) ? GMEM_CENSUS_REGISTERS : 0) |
+			(answers_calls(prog) ? GMEM_CENSUS_CALLS : 0);
 	BPF_CORE_READ_STR_INTO(&found.name, aux, name);
 	bpf_seq_write(ctx->meta->seq, &found, sizeof(found));
 	return 0;

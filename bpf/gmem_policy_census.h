@@ -14,13 +14,16 @@ struct gmem_census_map {
 	__s64 users; /* of descriptors and pins */
 };
 
+#define GMEM_CENSUS_REGISTERS 1
+#define GMEM_CENSUS_CALLS     2 /* what system calls come to */
+
 struct gmem_census_prog {
 	__u32 id;
 	__u32 type, attach; /* BPF_PROG_TYPE_*, enum bpf_attach_type */
 	__u32 target;	    /* id of the program that it replaces or traces, 0: none */
 	__u32 function;	    /* BTF id of the function that it is for */
 	__u32 btf;	    /* in the BTF with this id; 0: none */
-	__u32 writes;	    /* it changes the registers of what it is called in */
+	__u32 meddles;	    /* it changes these of who comes by: bits */
 	__u32 pad;
 	char name[16];
 };

@@ -84,6 +84,24 @@ int census_dirs(struct gmem_policy_census_bpf *skel, const int *fds, size_t nr,
 	return ret;
 }
 
+int census_maps(struct gmem_policy_census_bpf *skel, __u32 **ids, size_t *nr)
+{
+	const struct gmem_census_map *seen;
+	char *out = NULL;
+	size_t len = 0;
+	int ret;
+
+	*nr = 0;
+	ret = ask(skel->progs.list_maps, 0, &out, &len);
+	*ids = ret ? NULL : malloc(len + 1);
+	if (!ret && !*ids)
+		ret = log_error(-ENOMEM, NULL, NULL, "look at the maps that there are");
+	for (seen = (const void *)out; !ret && (const char *)(seen + 1) <= out + len; seen++)
+		(*ids)[(*nr)++] = seen->id;
+	free(out);
+	return ret;
+}
+
 static bool is_among(__u32 id, const __u32 *ids, size_t nr)
 {
 	size_t i;
@@ -225,11 +243,12 @@ static int check_progs(struct gmem_policy_census_bpf *skel, const struct census_
 				-EBUSY, "it would not be locked out", ADVICE_HOLDER,
 				"lock: the BPF program %s, id %u, is attached to one of the policy",
 				prog->name, prog->id);
-		else if (prog->writes)
+		else if (prog->meddles)
 			one = log_error(-EBUSY, "the manager could be one of these", ADVICE_HOLDER,
-					"lock: the BPF program %s, id %u, changes registers of "
-					"processes",
-					prog->name, prog->id);
+					"lock: the BPF program %s, id %u, changes %s of processes",
+					prog->name, prog->id,
+					prog->meddles & GMEM_CENSUS_REGISTERS ? "registers"
+									      : "system calls");
 		else if (!prog->target && prog->btf == subject->btf &&
 			 ((prog->type == BPF_PROG_TYPE_TRACING &&
 			   prog->attach == BPF_MODIFY_RETURN) ||

@@ -44,6 +44,14 @@ int census_dirs(struct gmem_policy_census_bpf *skel, const int *fds, size_t nr,
 		struct gmem_census_dir *dirs);
 
 /**
+ * census_maps - which maps there are
+ * @ids: the result, to be freed
+ *
+ * Return: 0 or a negative errno that has been explained.
+ */
+int census_maps(struct gmem_policy_census_bpf *skel, __u32 **ids, size_t *nr);
+
+/**
  * census_take - is anybody in the way of a lock?
  *
  * References are compared with what this process and the policy itself explain: so also those are

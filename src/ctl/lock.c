@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -16,18 +20,13 @@
 #include "policy_request.h"
 #include "verify.h"
 
+#define KERNEL_MINOR_BITS 20 /* of its device numbers */
+
 #define WHY_LOCKED    "the policy is locked until the next boot"
 #define ADVICE_LOCKED "to be without it, reboot with the unit that loads it masked"
 
 /* Guards that hold up the manager: who controls it, or what it loads, would be the manager too. */
 #define GUARDS_OF_LOCK (1U << GMEM_GUARD_trace | 1U << GMEM_GUARD_preload)
-
-static int read_lock(const struct store *store, struct gmem_lock *lock)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(store->fd[MAP_locked], &zero, lock) ? -errno : 0;
-}
 
 static int write_lock(const struct store *store, const struct gmem_lock *lock)
 {
@@ -36,11 +35,49 @@ static int write_lock(const struct store *store, const struct gmem_lock *lock)
 	return bpf_map_update_elem(store->fd[MAP_locked], &zero, lock, BPF_ANY) ? -errno : 0;
 }
 
+/* As memory: who can make a system call fail does not say what stands there. */
+static bool says_on(const struct store *store)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	const volatile struct gmem_lock *lock;
+	bool on;
+
+	lock = mmap(NULL, page, PROT_READ, MAP_SHARED, store->fd[MAP_locked], 0);
+	if (lock == MAP_FAILED)
+		return true;
+	on = lock->on;
+	munmap((void *)lock, page);
+	return on;
+}
+
+/* Which map stands in the directory is up to who made that: the kernel knows which ones it keeps. */
 bool lock_is_held(const struct store *store)
 {
-	struct gmem_lock lock;
+	return says_on(store) || !verify_is_open(store);
+}
 
-	return !read_lock(store, &lock) && lock.on;
+/* Are these directories those of the lock? Other ones can have the same maps in them. */
+static bool is_place_of_lock(const struct store *store)
+{
+	static const char *const below[] = { "", "/maps", "/links" };
+	char path[PATH_MAX];
+	struct stat st;
+	__u32 one;
+	size_t i;
+
+	for (i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
+		struct gmem_locked_key key = { .kind = GMEM_LOCKED_dir };
+
+		if (snprintf(path, sizeof(path), "%s%s", store->pins->dir, below[i]) >=
+			    (int)sizeof(path) ||
+		    stat(path, &st))
+			return false;
+		key.id = st.st_ino;
+		key.of = major(st.st_dev) << KERNEL_MINOR_BITS | minor(st.st_dev);
+		if (bpf_map_lookup_elem(store->fd[MAP_locked_ids], &key, &one))
+			return false;
+	}
+	return true;
 }
 
 /* What a policy lacks to be locked, or NULL. */
@@ -65,6 +102,9 @@ int lock_allows(const struct store *store, const struct compiled *compiled, bool
 		return log_error(-EPERM, WHY_LOCKED,
 				 compiled ? "load it with --lock" : ADVICE_LOCKED,
 				 compiled ? "load a policy that is not" : "take the policy away");
+	if (held && !is_place_of_lock(store))
+		return log_error(-EPERM, WHY_LOCKED, "leave --pins as it was then",
+				 "use %s: it was locked by another directory", store->pins->dir);
 	if (!lock)
 		return 0;
 	lack = lacks(compiled->head.manager, compiled->head.guards, enforce);
@@ -179,41 +219,65 @@ static int check_way_in(const struct store *store)
 		      : 0;
 }
 
-static int write_keys(const struct store *store, const struct notes *notes)
+static int write_key(const struct store *store, const struct gmem_locked_key *key)
+{
+	__u32 one = 1;
+
+	return bpf_map_update_elem(store->fd[MAP_locked_ids], key, &one, BPF_ANY) ? -errno : 0;
+}
+
+static bool is_noted(const struct notes *notes, const struct gmem_locked_key *key)
+{
+	size_t i;
+
+	for (i = 0; i < notes->nr_keys && memcmp(&notes->keys[i], key, sizeof(*key)); i++)
+		;
+	return i < notes->nr_keys;
+}
+
+/* What a lock that holds keeps besides: made since, and nothing that is found by a name. */
+static bool is_new_under_lock(const struct gmem_locked_key *key)
+{
+	return key->kind == GMEM_LOCKED_map || key->kind == GMEM_LOCKED_program ||
+	       key->kind == GMEM_LOCKED_link;
+}
+
+/*
+ * Where a lock holds already, directories, mounts and files stay those that were found at first:
+ * what is found later is up to who may mount. Only maps that are no more are let go of.
+ */
+static int write_keys(const struct store *store, const struct notes *notes, bool held)
 {
 	struct gmem_locked_key key, next;
-	__u32 one = 1;
+	int more, ret = 0;
+	bool gone;
 	size_t i;
-	int more;
 
-	for (i = 0; i < notes->nr_keys; i++) {
-		if (bpf_map_update_elem(store->fd[MAP_locked_ids], &notes->keys[i], &one, BPF_ANY))
-			return -errno;
+	for (i = 0; i < notes->nr_keys && !ret; i++) {
+		if (!held || is_new_under_lock(&notes->keys[i]))
+			ret = write_key(store, &notes->keys[i]);
 	}
-	/* What is no more; but a file whose code the manager has had it may have again. */
-	more = !bpf_map_get_next_key(store->fd[MAP_locked_ids], NULL, &key);
+	more = !ret && !bpf_map_get_next_key(store->fd[MAP_locked_ids], NULL, &key);
 	while (more) {
 		more = !bpf_map_get_next_key(store->fd[MAP_locked_ids], &key, &next);
-		for (i = 0; i < notes->nr_keys; i++) {
-			if (!memcmp(&notes->keys[i], &key, sizeof(key)))
-				break;
-		}
-		if (i == notes->nr_keys && key.kind != GMEM_LOCKED_file &&
-		    bpf_map_delete_elem(store->fd[MAP_locked_ids], &key) && errno != ENOENT)
+		gone = held ? key.kind == GMEM_LOCKED_map && !notes_map_is_there(notes, key.id)
+			    : !is_noted(notes, &key);
+		if (gone && bpf_map_delete_elem(store->fd[MAP_locked_ids], &key) && errno != ENOENT)
 			return -errno;
 		key = next;
 	}
-	return 0;
+	return ret;
 }
 
-static int hold(const struct store *store, const struct notes *notes)
+static int hold(const struct store *store, const struct notes *notes, bool held)
 {
 	struct gmem_lock lock = notes->lock;
 	int ret;
 
-	ret = write_keys(store, notes);
+	ret = write_keys(store, notes, held);
 	lock.on = 1;
-	ret = ret ?: write_lock(store, &lock);
+	if (!held)
+		ret = ret ?: write_lock(store, &lock);
 	return ret ? log_error(ret, NULL, NULL, "put the lock into the kernel") : 0;
 }
 
@@ -231,7 +295,7 @@ int lock_hold(const struct store *store, const struct compiled *compiled,
 		return ret;
 	ret = notes_take(&notes, skel, store->pins);
 	ret = ret ?: notes_take_manager(&notes, compiled, identities);
-	ret = ret ?: hold(store, &notes);
+	ret = ret ?: hold(store, &notes, held);
 	/*
 	 * From here on nobody else gets in: now for those who are there already. Under a lock that
 	 * was held too: who held it may have been killed before it got as far as that.

@@ -149,7 +149,7 @@ static int note_pin(struct notes *notes, const char *path, const char *name)
 /* Directories and files, by their names; they are looked at when all are known. */
 struct places {
 	char *paths[MAX_PLACES];
-	enum gmem_locked_kind kinds[MAX_PLACES]; /* way, dir (which is on the way too) or file */
+	enum gmem_locked_kind kinds[MAX_PLACES]; /* way, dir and full (on the way too), or file */
 	size_t nr;
 };
 
@@ -164,14 +164,15 @@ static int add_place(struct places *places, const char *path, enum gmem_locked_k
 	return 0;
 }
 
-static int note_pins(struct notes *notes, const char *path, struct places *places)
+/* Of those below, maps and links, none is ever taken away. */
+static int note_pins(struct notes *notes, const char *path, bool below_all, struct places *places)
 {
 	char below[PATH_MAX];
 	struct dirent *entry;
 	DIR *dir;
 	int ret;
 
-	ret = add_place(places, path, GMEM_LOCKED_dir);
+	ret = add_place(places, path, below_all ? GMEM_LOCKED_full : GMEM_LOCKED_dir);
 	if (ret)
 		return ret;
 	dir = opendir(path);
@@ -181,7 +182,7 @@ static int note_pins(struct notes *notes, const char *path, struct places *place
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
 		snprintf(below, sizeof(below), "%s/%s", path, entry->d_name);
-		ret = entry->d_type == DT_DIR ? note_pins(notes, below, places)
+		ret = entry->d_type == DT_DIR ? note_pins(notes, below, true, places)
 					      : note_pin(notes, below, entry->d_name);
 	}
 	closedir(dir);
@@ -255,7 +256,9 @@ static int note_place(struct notes *notes, const struct gmem_census_dir *place,
 	int ret;
 
 	ret = note(notes, kind, place->ino, place->dev);
-	if (!ret && kind == GMEM_LOCKED_dir)
+	if (!ret && kind == GMEM_LOCKED_full)
+		ret = note(notes, GMEM_LOCKED_dir, place->ino, place->dev);
+	if (!ret && (kind == GMEM_LOCKED_dir || kind == GMEM_LOCKED_full))
 		ret = note(notes, GMEM_LOCKED_way, place->ino, place->dev);
 	if (!ret && kind != GMEM_LOCKED_file)
 		ret = note_mounts(notes, place);
@@ -382,7 +385,7 @@ int notes_take(struct notes *notes, struct gmem_policy_census_bpf *skel, const s
 		return log_error(-ENOMEM, NULL, NULL, "lock the policy");
 	if (!realpath(pins->dir, path))
 		ret = -errno;
-	ret = ret ?: note_pins(notes, path, &places);
+	ret = ret ?: note_pins(notes, path, false, &places);
 	ret = ret ?: add_ways(&places, path);
 	ret = ret ?: add_code(&places);
 	if (ret)
@@ -393,6 +396,7 @@ int notes_take(struct notes *notes, struct gmem_policy_census_bpf *skel, const s
 		if (ret)
 			log_error(ret, NULL, NULL, "note the kernel's functions");
 	}
+	ret = ret ?: census_maps(skel, &notes->there, &notes->nr_there);
 	for (i = 0; i < places.nr; i++)
 		free(places.paths[i]);
 	return ret;
@@ -415,8 +419,18 @@ int notes_take_manager(struct notes *notes, const struct compiled *compiled,
 	return ret ? log_error(ret, NULL, NULL, "note the manager's executable") : 0;
 }
 
+bool notes_map_is_there(const struct notes *notes, __u64 id)
+{
+	size_t i;
+
+	for (i = 0; i < notes->nr_there && notes->there[i] != id; i++)
+		;
+	return i < notes->nr_there;
+}
+
 void notes_free(struct notes *notes)
 {
+	free(notes->there);
 	while (notes->nr_names)
 		free(notes->names[--notes->nr_names]);
 	free(notes->names);

@@ -16,6 +16,8 @@ struct notes {
 	__u32 *programs, *functions; /* the lists of @subject */
 	char **names;		     /* of maps */
 	size_t nr_names;
+	__u32 *there; /* ids of all maps that the kernel has */
+	size_t nr_there;
 };
 
 /**
@@ -30,6 +32,9 @@ int notes_take(struct notes *notes, struct gmem_policy_census_bpf *skel, const s
 /* Note the executables of the manager too. Return: 0 or -ENOMEM, explained. */
 int notes_take_manager(struct notes *notes, const struct compiled *compiled,
 		       const struct gmem_identity *identities);
+
+/* Had the kernel a map with this id? */
+bool notes_map_is_there(const struct notes *notes, __u64 id);
 
 void notes_free(struct notes *notes);
 

@@ -7,12 +7,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 
 #include "../lib/log.h"
 #include "hooks.h"
@@ -54,14 +56,19 @@ static void finder_path(char *path, const struct pins *pins)
 	snprintf(path, PATH_MAX, "%s/name-files", pins->dir);
 }
 
-/* Remove a directory and all below it; what cannot be removed is left. */
+/*
+ * Remove a directory and all below it; what cannot be removed is left. So is what is mounted there:
+ * it is somebody else's, or these pins themselves.
+ */
 static int remove_tree(int at, const char *name)
 {
+	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+				.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS };
 	struct dirent *entry;
 	int fd, ret = 0;
 	DIR *dir;
 
-	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = (int)syscall(SYS_openat2, at, name, &how, sizeof(how));
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	dir = fdopendir(fd);
@@ -81,6 +88,20 @@ static int remove_tree(int at, const char *name)
 	closedir(dir);
 	if (unlinkat(at, name, AT_REMOVEDIR) && errno != ENOENT && !ret)
 		ret = -errno;
+	return ret;
+}
+
+static int remove_all(const struct pins *pins)
+{
+	char parent[PATH_MAX], base[NAME_MAX];
+	int fd, ret;
+
+	parent_of(pins, parent, base);
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	ret = remove_tree(fd, base);
+	close(fd);
 	return ret;
 }
 
@@ -236,7 +257,7 @@ int pins_publish(const struct pins *draft, const struct pins *pins)
 
 void pins_discard(const struct pins *draft)
 {
-	remove_tree(AT_FDCWD, draft->dir);
+	remove_all(draft);
 }
 
 static int pin(int fd, const char *path)
@@ -304,5 +325,5 @@ int pins_remove(const struct pins *pins)
 		return -ENAMETOOLONG;
 	if (rename(pins->dir, draft.dir))
 		return -errno;
-	return remove_tree(AT_FDCWD, draft.dir);
+	return remove_all(&draft);
 }

@@ -74,6 +74,8 @@ static int map_memory(struct store *store, enum pinned_map map, void *at)
 
 	if (mem == MAP_FAILED)
 		return log_error(-errno, NULL, NULL, "map the map %s", map_names[map]);
+	/* A child that has no identity can be had by anybody. */
+	madvise(mem, size_of(map), MADV_DONTFORK);
 	*(void **)at = mem;
 	return 0;
 }

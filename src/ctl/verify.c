@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <linux/filter.h>
 #include <linux/kvm.h>
+#include <linux/seccomp.h>
 
 #include "../lib/log.h"
 #include "store.h"
@@ -49,12 +51,18 @@ const char *const proof_texts[PROOF_MAX] = {
 /* What the child saw: 0: it got an instance, an errno, or that there was nothing to ask. */
 #define NOTHING_TO_ASK 200
 
-static int ask(const struct store *store)
+/* What a child knows: it has no descriptor of this process, and none of its mappings of maps. */
+struct trial {
+	const char *dir; /* of the pins */
+	__u32 ids[MAP_MAX];
+};
+
+static int ask(const struct trial *trial)
 {
 	struct kvm_create_guest_memfd args = { .size = SIZE };
 	int kvm, vm, fd;
 
-	(void)store;
+	(void)trial;
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
 	if (vm < 0)
@@ -65,17 +73,24 @@ static int ask(const struct store *store)
 	return errno == EACCES ? EACCES : NOTHING_TO_ASK;
 }
 
+/*
+ * Nobody is kept from a process without identity: before it has none it has nothing that is worth
+ * it. Standard input is the other end of @go then.
+ */
 static void __attribute__((noreturn))
-child(int go, const struct store *store, int (*try)(const struct store *))
+child(int go, const struct trial *trial, int (*try)(const struct trial *))
 {
-	char byte;
+	char byte = 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "gmemctl-verify");
-	/* Not before the parent has taken the identity away. */
-	if (read(go, &byte, 1) != 1)
+	if (dup2(go, 0) || syscall(SYS_close_range, 1, ~0U, 0) ||
+	    send(0, &byte, 1, MSG_NOSIGNAL) != 1)
 		_exit(NOTHING_TO_ASK);
-	_exit(try(store));
+	/* Not before the parent has taken the identity away. */
+	if (read(0, &byte, 1) != 1)
+		_exit(NOTHING_TO_ASK);
+	_exit(try(trial));
 }
 
 static int forget_identity(const struct store *store, pid_t pid)
@@ -91,12 +106,34 @@ static int forget_identity(const struct store *store, pid_t pid)
 	return ret;
 }
 
+static int know(const struct store *store, struct trial *trial)
+{
+	struct bpf_map_info info;
+	unsigned int map;
+	__u32 len;
+
+	trial->dir = store->pins->dir;
+	for (map = 0; map < MAP_MAX; map++) {
+		len = sizeof(info);
+		memset(&info, 0, sizeof(info));
+		if (bpf_obj_get_info_by_fd(store->fd[map], &info, &len))
+			return -errno;
+		trial->ids[map] = info.id;
+	}
+	return 0;
+}
+
 /* Runs the child. Return: what @try returned in it, or a negative errno. */
-static int run_child(const struct store *store, int (*try)(const struct store *))
+static int run_child(const struct store *store, int (*try)(const struct trial *))
 {
 	int go[2], status = 0, ret;
+	struct trial trial;
+	char byte;
 	pid_t pid;
 
+	ret = know(store, &trial);
+	if (ret)
+		return ret;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, go))
 		return -errno;
 	pid = fork();
@@ -106,12 +143,11 @@ static int run_child(const struct store *store, int (*try)(const struct store *)
 		close(go[1]);
 		return ret;
 	}
-	if (!pid) {
-		close(go[1]);
-		child(go[0], store, try);
-	}
+	if (!pid)
+		child(go[0], &trial, try);
 	close(go[0]);
-	ret = forget_identity(store, pid);
+	ret = recv(go[1], &byte, 1, 0) == 1 ? 0 : -EIO;
+	ret = ret ?: forget_identity(store, pid);
 	if (!ret && send(go[1], "", 1, MSG_NOSIGNAL) != 1)
 		ret = -errno;
 	close(go[1]);
@@ -124,29 +160,67 @@ static int run_child(const struct store *store, int (*try)(const struct store *)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
 }
 
+/* Headers of distributions may be older. */
+#ifndef SECCOMP_SET_MODE_FILTER
+#define SECCOMP_SET_MODE_FILTER 1
+#endif
+
+/*
+ * Who has a filter on its system calls is no manager (bpf/gmem_lock.h). That is certain in the
+ * kernel, whatever maps there are in the directory that was asked for.
+ */
+static int be_no_manager(void)
+{
+	struct sock_filter code = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog prog = { .len = 1, .filter = &code };
+
+	if (!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) || errno == ENOSYS)
+		return 0;
+	return -errno;
+}
+
+static int try_maps(const struct trial *trial)
+{
+	unsigned int map;
+	int fd;
+
+	if (be_no_manager())
+		return 1;
+	for (map = 0; map < MAP_MAX; map++) {
+		fd = bpf_map_get_fd_by_id(trial->ids[map]);
+		if (fd < 0)
+			return 1;
+		close(fd);
+	}
+	return 0;
+}
+
+bool verify_is_open(const struct store *store)
+{
+	return run_child(store, try_maps) == 0;
+}
+
 /*
  * What a stranger tries of a locked policy: a map by its pin and by its number, to take a pin away
  * and to make one. Return: how many of these were denied, as bits.
  */
 #define LOCK_TRIES 4
 
-static int try_lock(const struct store *store)
+static int try_lock(const struct trial *trial)
 {
-	struct bpf_map_info info = { 0 };
-	__u32 len = sizeof(info);
 	char path[PATH_MAX];
 	int denied = 0, fd;
 
-	snprintf(path, sizeof(path), "%s/maps/%s", store->pins->dir, map_names[MAP_active]);
+	if (be_no_manager())
+		return 0;
+	snprintf(path, sizeof(path), "%s/maps/%s", trial->dir, map_names[MAP_active]);
 	fd = bpf_obj_get(path);
 	denied |= (fd < 0 && errno == EACCES) << 0;
-	if (!bpf_obj_get_info_by_fd(store->fd[MAP_active], &info, &len)) {
-		fd = bpf_map_get_fd_by_id(info.id);
-		denied |= (fd < 0 && errno == EACCES) << 1;
-	}
-	snprintf(path, sizeof(path), "%s/" PINS_PROOF, store->pins->dir);
+	fd = bpf_map_get_fd_by_id(trial->ids[MAP_active]);
+	denied |= (fd < 0 && errno == EACCES) << 1;
+	snprintf(path, sizeof(path), "%s/" PINS_PROOF, trial->dir);
 	denied |= (unlink(path) && errno == EACCES) << 2;
-	snprintf(path, sizeof(path), "%s/maps/" PINS_PROOF, store->pins->dir);
+	snprintf(path, sizeof(path), "%s/maps/" PINS_PROOF, trial->dir);
 	denied |= (mkdir(path, 0700) && errno == EACCES) << 3;
 	return denied;
 }

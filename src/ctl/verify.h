@@ -3,6 +3,8 @@
 #ifndef GMEM_CTL_VERIFY_H
 #define GMEM_CTL_VERIFY_H
 
+#include <stdbool.h>
+
 struct store;
 
 /* X(name, how it is said) */
@@ -51,5 +53,12 @@ int prove(const struct store *store, enum proof *proof);
  * Return: 0, -EPROTO if it could do one of it, or another negative errno; explained.
  */
 int verify_lock(const struct store *store);
+
+/**
+ * verify_is_open - may a stranger open all maps of what is loaded?
+ *
+ * Where he may not they belong to a locked policy, or it cannot be told.
+ */
+bool verify_is_open(const struct store *store);
 
 #endif /* GMEM_CTL_VERIFY_H */

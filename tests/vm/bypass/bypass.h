@@ -186,6 +186,7 @@ struct bypass_case {
 	X(lock_objects)   \
 	X(lock_programs)  \
 	X(lock_manager)   \
+	X(lock_deputy)    \
 	X(lock_mounts)
 
 #define X(name) extern const struct bypass_case bypass_##name[];

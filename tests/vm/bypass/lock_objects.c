@@ -73,7 +73,8 @@ static int rename_over_pin(void)
 	unlink(OWN_PIN);
 	if (map < 0 || bpf_obj_pin(map, OWN_PIN))
 		return broken(OWN_PIN);
-	if (link(ACTIVE_PIN, SAVED_PIN))
+	/* To be put back; where that is denied so should be what comes. */
+	if (link(ACTIVE_PIN, SAVED_PIN) && errno != EACCES)
 		return broken(SAVED_PIN);
 	ret = result_of(rename(OWN_PIN, ACTIVE_PIN));
 	if (ret)
@@ -294,6 +295,26 @@ static int write_by_iterator(void)
 	return ret;
 }
 
+/* --- 160: files of the file system --- */
+
+/* The text of what is in a map. */
+static int read_pin(void)
+{
+	int fd = open(ACTIVE_PIN, O_RDONLY | O_CLOEXEC), ret;
+	char byte;
+
+	if (fd < 0)
+		return errno;
+	ret = read(fd, &byte, 1) < 0 ? errno : 0;
+	close(fd);
+	return ret;
+}
+
+static int link_away(void)
+{
+	return result_of(link(ACTIVE_PIN, SAVED_PIN)) ?: result_of(unlink(SAVED_PIN));
+}
+
 /* --- what must go on --- */
 
 static int own_objects(void)
@@ -352,6 +373,8 @@ const struct bypass_case bypass_lock_objects[] = {
 	LOCK_CASE("136b", "lock: owner of a pin", chown_pin, LOCKED),
 	LOCK_CASE("137", "lock: BPF_OBJ_PIN among the pins", pin_there, LOCKED),
 	LOCK_CASE("137b", "lock: mkdir among the pins", mkdir_there, LOCKED),
+	LOCK_CASE("160", "lock: a map's pin read as a file", read_pin, LOCKED),
+	LOCK_CASE("160b", "lock: a hard link to a pin, elsewhere", link_away, LOCKED),
 	LOCK_CASE("F83", "lock: maps, programs and links of others", own_objects,
 		  EVERYWHERE(ALLOWED)),
 	LOCK_CASE("F84", "lock: pins of others beside the policy's", own_pins, EVERYWHERE(ALLOWED)),

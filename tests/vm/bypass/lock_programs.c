@@ -61,6 +61,29 @@ static int modify_fork(void)
 	return modify("security_task_alloc", 0);
 }
 
+/* What system calls come to, for whom the program likes; this one lets all of them be. */
+static int modify_call(void)
+{
+	return modify("__x64_sys_bpf", 0);
+}
+
+static int override_call(void)
+{
+	const struct bpf_insn code[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2 },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_override_return },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "own", "GPL", code,
+				    sizeof(code) / sizeof(code[0]), NULL);
+
+	if (program < 0)
+		return errno;
+	close(program);
+	return 0;
+}
+
 static int cgroup_program(void)
 {
 	int program = stranger_program(BPF_PROG_TYPE_LSM, BPF_LSM_CGROUP, "bpf_map", 0);
@@ -369,6 +392,10 @@ const struct bypass_case bypass_lock_programs[] = {
 	LOCK_CASE("42", "lock: fmod_ret on security_file_receive", modify_receive, LOCKED),
 	LOCK_CASE("42b", "lock: fmod_ret on security_sb_umount", modify_umount, LOCKED),
 	LOCK_CASE("99", "lock: fmod_ret on security_task_alloc, which tags", modify_fork, LOCKED),
+	LOCK_CASE("158", "lock: fmod_ret on the system call bpf(2)", modify_call,
+		  LANES(STOPPED(EACCES), STOPPED(EACCES), STOPPED(EACCES), REFUSED(EINVAL))),
+	LOCK_CASE("158b", "lock: a kprobe that says what a call comes to", override_call,
+		  LANES(STOPPED(EACCES), STOPPED(EACCES), REFUSED(EINVAL), REFUSED(EINVAL))),
 	LOCK_CASE("42c", "lock: an LSM program of a cgroup on bpf_map", cgroup_program, LOCKED),
 	LOCK_CASE("42d", "lock: an LSM program that returns 1", positive_program,
 		  EVERYWHERE(REFUSED(EINVAL))),
