@@ -343,13 +343,13 @@ int vmm_give(int peer);
 /* --- props (props.c) --- */
 
 /* Return: 0, the errno of the write; ENDED_BROKEN: it cannot be opened. */
-int write_file(const char *path, const char *text, mode_t mode);
+int put_text(const char *path, const char *text, mode_t mode);
 /* Run a command. Return: 0 or ENDED_BROKEN. */
 int shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int copy_file(const char *from, const char *to);
 /* Run a program, whose output is told if it fails. Return: 0, EIO, ENDED_KILLED. */
 int run_program(const char *cmd);
-/* Move this process to the cgroup that is at @dir. As write_file(). */
+/* Move this process to the cgroup that is at @dir. As put_text(). */
 int enter_cgroup(const char *dir);
 /* Into a user namespace, as root of it, and a mount namespace. Return: 0 or ENDED_BROKEN. */
 int own_mounts(void);

@@ -329,7 +329,7 @@ static int create_as_root_of_namespace(int peer)
 	snprintf(map, sizeof(map), "0 %u 1", geteuid());
 	if (unshare(CLONE_NEWUSER))
 		return broken("unshare(CLONE_NEWUSER)");
-	ret = write_file("/proc/self/uid_map", map, 0);
+	ret = put_text("/proc/self/uid_map", map, 0);
 	if (ret)
 		return ret;
 	if (geteuid())

@@ -81,7 +81,7 @@ static int find_pattern(const char *path)
 /* What is written there before a program begins is the program's. */
 static int widen_and_become(int peer)
 {
-	if (write_file("/proc/self/coredump_filter", "0x3f", 0))
+	if (put_text("/proc/self/coredump_filter", "0x3f", 0))
 		return broken("coredump_filter");
 	return become(WHO_a, fill_and_crash, peer);
 }

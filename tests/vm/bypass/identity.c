@@ -45,7 +45,7 @@ static int by_script(int peer)
 	(void)peer;
 	player_role(make, role);
 	snprintf(text, sizeof(text), "#!%s --play\n", who_paths[WHO_a]);
-	if (chdir(BYPASS_DIR) || write_file(role, text, 0755))
+	if (chdir(BYPASS_DIR) || put_text(role, text, 0755))
 		return broken(role);
 	execl(role, role, "0", NULL);
 	return broken(role);
@@ -182,7 +182,7 @@ static int own_binfmt(const char *entry)
 		return broken(BINFMT);
 	if (mount("binfmt_misc", BINFMT, "binfmt_misc", 0, NULL))
 		return errno == ENODEV ? ENDED_ABSENT : broken("mount of binfmt_misc");
-	return write_file(BINFMT "/register", entry, 0600);
+	return put_text(BINFMT "/register", entry, 0600);
 }
 
 static int substituted_loader(int peer)
@@ -201,7 +201,7 @@ static int as_interpreter(player_fn fn)
 	char role[PLAYER_ROLE];
 
 	player_role(fn, role);
-	if (chdir(BYPASS_DIR) || write_file("--play", "EVIL.\n", 0755))
+	if (chdir(BYPASS_DIR) || put_text("--play", "EVIL.\n", 0755))
 		return broken("--play");
 	execl("--play", "--play", role, "0", NULL);
 	return broken("--play");
@@ -233,12 +233,12 @@ static int a_as_interpreter_of_the_host(void)
 	if (access(HOST_BINFMT "/register", F_OK))
 		return ENDED_ABSENT;
 	ret = evil_ready()
-		      ?: write_file(HOST_BINFMT "/register",
-				    ":gmem-evil:M::EVIL.::" BYPASS_DIR "/a:C", 0600);
+		      ?: put_text(HOST_BINFMT "/register",
+				  ":gmem-evil:M::EVIL.::" BYPASS_DIR "/a:C", 0600);
 	if (ret)
 		return ret;
 	ret = play(WHO_x, interpreter_of_the_host);
-	write_file(HOST_BINFMT "/gmem-evil", "-1", 0600);
+	put_text(HOST_BINFMT "/gmem-evil", "-1", 0600);
 	return ret;
 }
 

@@ -101,7 +101,7 @@ static int trap(int peer)
 /* Both are the same ordinary user, and the kernel is as it comes. */
 static int perf_allowed(void)
 {
-	return write_file("/proc/sys/kernel/perf_event_paranoid", "2", 0);
+	return put_text("/proc/sys/kernel/perf_event_paranoid", "2", 0);
 }
 
 static int sampled(void)

@@ -236,8 +236,8 @@ static int many_threads_without_memory(void)
 	snprintf(max, sizeof(max), "%d", SHORT_BYTES);
 	if (mkdir(SHORT, 0755) && errno != EEXIST)
 		return broken(SHORT);
-	return write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory", 0) ?:
-	       write_file(SHORT "/memory.max", max, 0) ?:
+	return put_text("/sys/fs/cgroup/cgroup.subtree_control", "+memory", 0) ?:
+	       put_text(SHORT "/memory.max", max, 0) ?:
 	       play(WHO_a, short_of_memory);
 }
 

@@ -14,7 +14,7 @@
 
 #include "bypass.h"
 
-int write_file(const char *path, const char *text, mode_t mode)
+int put_text(const char *path, const char *text, mode_t mode)
 {
 	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, mode);
 	int ret;
@@ -63,7 +63,7 @@ int enter_cgroup(const char *dir)
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
-	return write_file(path, "0", 0);
+	return put_text(path, "0", 0);
 }
 
 int own_mounts(void)
@@ -74,8 +74,8 @@ int own_mounts(void)
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS))
 		return broken("unshare");
 	snprintf(map, sizeof(map), "0 %u 1", uid);
-	if (write_file("/proc/self/setgroups", "deny", 0) ||
-	    write_file("/proc/self/uid_map", map, 0) || write_file("/proc/self/gid_map", map, 0))
+	if (put_text("/proc/self/setgroups", "deny", 0) || put_text("/proc/self/uid_map", map, 0) ||
+	    put_text("/proc/self/gid_map", map, 0))
 		return broken("uid_map");
 	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ? broken("MS_PRIVATE") : 0;
 }
