@@ -77,7 +77,7 @@ plain_names()
 
 run()
 {
-	local dir=$1 results=$2 name program args status bad=0
+	local dir=$1 results=$2 name program args status known bad=0
 
 	shift 2
 
@@ -105,9 +105,14 @@ run()
 			;;
 		esac
 	done < <(table)
+	# Without a process for each: under KASAN one takes half a second.
+	known=$(table && plain_names)
 	for program in "$dir"/*; do
-		{ table; plain_names; } | grep -qw "$(basename "$program")" ||
-			{ say "$(basename "$program") is built and not run: add it to the table"; bad=1; }
+		program=${program##*/}
+		case " ${known//$'\n'/ } " in
+		*" $program "*) ;;
+		*) say "$program is built and not run: add it to the table"; bad=1 ;;
+		esac
 	done
 	cat "$results"
 	[ "$(wc -l <"$results")" -ge 5 ] || die 1 "only $(wc -l <"$results") tests ran"
