@@ -268,6 +268,18 @@ can_be()
 	sed -nE 's/.*it can (be|have) ([a-z, -]+).*/\2/p' "$1" | tr -d ',' | tr ' ' '\n' | sort
 }
 
+# one_of COMMAND...: the words that its error advises, "one or other"
+one_of()
+{
+	"$gmemctl" "$@" 2>&1 | sed -nE 's/.*; ([a-z]+) or ([a-z]+)$/\1\n\2/p' | sort
+}
+
+# offers_files WORD...: a file is among what is completed
+offers_files()
+{
+	(cd "$dir" && : >zz-file && complete_words "$@" | grep -qx zz-file)
+}
+
 # same WHAT ONE OTHER
 same()
 {
@@ -276,18 +288,18 @@ same()
 
 test_manual()
 {
-	local man=man/gmemctl.8.scd commands command option section number
+	local man=man/gmemctl.8.scd commands command option section number where
 
 	commands=$("$gmemctl" --help | sed -n 's/^  \([a-z-]*\) .*/\1/p')
 	for command in $commands; do
 		section=$(awk -v c="*$command*" '/^[*#]/ { on = substr($0, 1, length(c)) == c } on' "$man")
 		[ -n "$section" ] || fail "$man says nothing of $command"
 		for option in $(options_of "$command"); do
-			option=${option%=}
+			option=${option%=} where=$section
 			case $option in
-			--output | --verbose | --help | --pins) section=$(cat "$man") ;;
+			--output | --verbose | --help | --pins) where=$(cat "$man") ;;
 			esac
-			[[ $section = *"*$option*"* ]] || fail "$man says nothing of $command $option"
+			[[ $where = *"*$option*"* ]] || fail "$man says nothing of $command $option"
 		done
 	done
 	for option in $(grep -oE '\*--[a-z-]+\*' "$man" | tr -d '*' | sort -u); do
@@ -323,7 +335,7 @@ test_language()
 
 test_completion()
 {
-	local command option words cloud=contrib/policies/cloud-host.yaml
+	local command option words short usage cloud=contrib/policies/cloud-host.yaml
 
 	# shellcheck source=../contrib/completion/gmemctl.bash
 	. contrib/completion/gmemctl.bash
@@ -335,13 +347,35 @@ test_completion()
 		same "options of $command" "$(options_of "$command" | tr -d = | sort)" \
 			"$(complete_words "$command" --)"
 		for option in $(options_of "$command" | sed -n 's/=//p'); do
-			words=$(cd "$dir" && : >zz-file && complete_words "$command" "$option" '')
 			case $option in
-			--policy | --events | --exe) continue ;;
+			--policy | --events | --exe)
+				offers_files "$command" "$option" '' ||
+					fail "completion of $command $option offers no files"
+				;;
+			*)
+				! offers_files "$command" "$option" '' ||
+					fail "completion of $command $option offers files"
+				;;
 			esac
-			[[ $words != *zz-file* ]] || fail "completion of $command $option offers files"
 		done
+		while read -r short option; do
+			same "words of $command $short and $option" "$(complete_words "$command" "$option" '')" \
+				"$(complete_words "$command" "$short" '')"
+		done < <("$gmemctl" "$command" --help | sed -nE 's/^ +(-.), (--[a-z-]+).*/\1 \2/p')
+		usage=$("$gmemctl" "$command" --help | sed -n 's/^Usage: gmemctl [a-z-]* *\([A-Za-z]*\).*/\1/p')
+		case $usage in
+		'' | enforce)
+			! offers_files "$command" '' || fail "completion of $command offers files" ;;
+		*)
+			offers_files "$command" '' || fail "completion of $command offers no files" ;;
+		esac
 	done
+	same 'words of --mode' "$(one_of load --mode zzz "$cloud")" "$(complete_words load --mode '')"
+	same 'words of set-mode' "$(one_of set-mode zzz)" "$(complete_words set-mode '')"
+	same 'words of --output' "$(one_of check -o zzz "$cloud" | sort)" "$(complete_words check --output '')"
+	same 'words behind a comma' "mmap,init-shared" "$(complete_words explain --flags mmap,i)"
+	same 'words of --flags that are empty' "none" "$(complete_words explain --flags no)"
+	same 'words of --prot that are empty' "none" "$(complete_words explain --prot no)"
 	for option in flags:create prot:mmap direction:convert vm-type:create; do
 		status 2 "$gmemctl" explain --policy "$cloud" --op "${option#*:}" "--${option%:*}" zzzzzz
 		same "words of --${option%:*}" "$(can_be "$dir/err")" \

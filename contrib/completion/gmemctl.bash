@@ -24,6 +24,7 @@ _gmemctl()
 	fi
 	# Behind a command stands an option as well as what it works on.
 	[[ $COMP_CWORD = 2 && $cur = -* ]] && prev=
+	[ "$command $prev" != 'monitor -n' ] || prev=--count
 	case $prev in
 	-o | --output) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur") ;;
 	-m | --mode | set-mode) mapfile -t COMPREPLY < <(compgen -W 'enforce audit' -- "$cur") ;;
@@ -50,7 +51,12 @@ _gmemctl()
 				grep -o -- '--.*')
 			mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 			;;
-		*) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+		*)
+			# Two blanks: it works on nothing.
+			words=$(gmemctl "$command" --help 2>/dev/null)
+			[[ $words = "Usage: gmemctl $command  "* ]] ||
+				mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			;;
 		esac
 		;;
 	esac
