@@ -24,7 +24,6 @@ _gmemctl()
 	fi
 	# Behind a command stands an option as well as what it works on.
 	[[ $COMP_CWORD = 2 && $cur = -* ]] && prev=
-	[ "$command $prev" != 'monitor -n' ] || prev=--count
 	case $prev in
 	-o | --output) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur") ;;
 	-m | --mode | set-mode) mapfile -t COMPREPLY < <(compgen -W 'enforce audit' -- "$cur") ;;
