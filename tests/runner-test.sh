@@ -58,3 +58,15 @@ END
 check 0 $runner -j 2 -o "$tmp/out" "$tmp/table"
 rm "$tmp/fifo"
 check 1 $runner -j 1 -o "$tmp/out" "$tmp/table" first
+
+# What has the longest time is started first, but not before a wait that it stands behind.
+cat >"$tmp/table" <<END
+short host 5 echo short >>$tmp/order; sleep 0.5
+long host 9 echo long >>$tmp/order; sleep 0.5
+middle host 7 echo middle >>$tmp/order
+wait
+last host 20 echo last >>$tmp/order
+END
+check 0 $runner -j 2 -o "$tmp/out" "$tmp/table"
+[ "$(head -n 2 "$tmp/order" | sort | xargs) $(tail -n 2 "$tmp/order" | xargs)" = "long middle short last" ] ||
+	{ echo "the order is wrong:"; cat "$tmp/order"; exit 1; }

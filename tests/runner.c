@@ -8,7 +8,8 @@
  * or a lane of the lab (it runs in a VM, through tests/vm/lab.sh); LANE/N gives that VM N CPUs.
  * A line "wait" holds back what follows until all before it has ended. Exit status 0 is a pass, 77
  * a skip whose last line of output says why and where the test does run, anything else a failure.
- * JOBS is 1 unless said otherwise: a VM of the lab keeps one CPU of the machine busy.
+ * JOBS is 1 unless said otherwise: a VM of the lab keeps one CPU of the machine busy. With more of
+ * them what has the longest time is started first, so that in the end no job waits for a last one.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -36,6 +37,7 @@ struct test {
 	char *cpus; /* NULL: as many as the lab gives */
 	int seconds;
 	bool after_all; /* a "wait" stands before it */
+	size_t place;	/* in the table */
 	char why[300];
 };
 
@@ -123,11 +125,37 @@ static int read_table(const char *path)
 				return -1;
 			}
 		}
+		t.place = nr_tests;
 		tests[nr_tests++] = t;
 	}
 	free(line);
 	fclose(f);
 	return 0;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct test *one = a, *two = b;
+
+	if (one->seconds != two->seconds)
+		return two->seconds - one->seconds;
+	return one->place < two->place ? -1 : 1;
+}
+
+/* The longest first, in each part of the table that a "wait" ends. */
+static void put_longest_first(void)
+{
+	size_t first = 0, end;
+	bool barrier;
+
+	for (; first < nr_tests; first = end) {
+		barrier = tests[first].after_all;
+		tests[first].after_all = false;
+		for (end = first + 1; end < nr_tests && !tests[end].after_all; end++)
+			;
+		qsort(tests + first, end - first, sizeof(*tests), by_time);
+		tests[first].after_all = barrier;
+	}
 }
 
 static double now(void)
@@ -393,6 +421,8 @@ int main(int argc, char **argv)
 				       tests[i].seconds, tests[i].command);
 		return 0;
 	}
+	if (max_jobs > 1)
+		put_longest_first();
 	out_dir = strdup(out_dir);
 	tally.failed = calloc(nr_tests, sizeof(*tally.failed));
 	if (!out_dir || !tally.failed || make_dirs((char *)out_dir))
