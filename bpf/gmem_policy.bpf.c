@@ -324,6 +324,21 @@ int BPF_PROG(receive, struct file *file)
 }
 
 /*
+ * Binder passes descriptors by itself, and this asks the sender. Who receives is not known but for
+ * his credentials: nobody does. Denied: there is no transaction (EPERM).
+ */
+SEC("?lsm/binder_transfer_file")
+int BPF_PROG(receive_binder, const struct cred *from, const struct cred *to, struct file *file)
+{
+	struct question q = { .r = { .op = GMEM_DO_receive }, .nobody = 1 };
+
+	if (!may_be_instance(file) || !is_gmem(file))
+		return 0;
+	ask_about(&q, file);
+	return judge_anew(bpf_get_current_task_btf(), &q);
+}
+
+/*
  * For which type of VM the task is creating an instance: the hooks of creation do not say. Not
  * known afterwards means: the policy must not allow it by its type.
  */

@@ -72,6 +72,7 @@
 	X(mprotect, "lsm/file_mprotect", "file_mprotect")                          \
 	X(punch, "lsm/file_permission", "file_permission")                         \
 	X(receive, "lsm/file_receive", "file_receive")                             \
+	X(receive_binder, "lsm/binder_transfer_file", "binder_transfer_file")      \
 	X(type, "lsm/file_ioctl", "file_ioctl")                                    \
 	X(type_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")               \
 	X(strict, "lsm/file_ioctl", "file_ioctl")                                  \

@@ -46,7 +46,7 @@ const struct way ways[] = {
 	{ GMEM_DO_convert, GUARANTEE_enforced, PROG(convert), IF(direction) | IF(range) | IF(vm_type) },
 	{ GMEM_DO_convert, GUARANTEE_command, STRICT, IF(vm_type) },
 	{ GMEM_DO_punch, GUARANTEE_enforced, PROG(punch), OF_INSTANCE },
-	{ GMEM_DO_receive, GUARANTEE_enforced, PROG(receive), OF_INSTANCE },
+	{ GMEM_DO_receive, GUARANTEE_enforced, PROG(receive) | PROG(receive_binder), OF_INSTANCE },
 };
 
 /* clang-format on */

@@ -168,6 +168,7 @@ struct bypass_case {
 	X(mapping)        \
 	X(dumps)          \
 	X(descriptors)    \
+	X(binder)         \
 	X(rings)          \
 	X(faults)         \
 	X(races)          \

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -109,10 +110,23 @@ static int be_numbered(int peer)
 	return become_file(numbered, make, -1);
 }
 
-/* The file is removed, and another one has its number. */
-static int number_again(const char *dir)
+#define EXT4_GET_GENERATION _IOR('f', 3, long)
+#define EXT4_SET_GENERATION _IOW('f', 4, long)
+
+/* Ask for the generation of a file, or say it. Return: 0, ENDED_BROKEN. */
+static int generation_of(const char *path, unsigned long request, long *generation)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = ioctl(fd, request, generation);
+
+	close(fd);
+	return ret ? broken(path) : 0;
+}
+
+/* The file is removed, and another one has its number; @generation: and generation. */
+static int number_again(const char *dir, bool generation)
 {
 	struct counts before;
+	long value = 0;
 	char path[64];
 	struct stat st;
 	pid_t pid;
@@ -127,7 +141,11 @@ static int number_again(const char *dir)
 		_exit(be_numbered(-1));
 	if (player_wait(pid))
 		return failed("%s itself may not", path);
+	if (generation && generation_of(path, EXT4_GET_GENERATION, &value))
+		return ENDED_BROKEN;
 	if (unlink(path) || file_with_number(st.st_ino, dir, numbered, sizeof(numbered)))
+		return ENDED_BROKEN;
+	if (generation && generation_of(numbered, EXT4_SET_GENERATION, &value))
 		return ENDED_BROKEN;
 	drop_events();
 	counts_read(&before);
@@ -141,7 +159,7 @@ static int number_again(const char *dir)
 	return ret;
 }
 
-static int on_disk(int (*fn)(void))
+static int on_disk(const char *options, int (*fn)(void))
 {
 	int ret;
 
@@ -149,9 +167,10 @@ static int on_disk(int (*fn)(void))
 		return ENDED_ABSENT;
 	/* Not mount -o loop: some kernels mount nothing that somebody has open for writing. */
 	ret = shell("modprobe -qa loop ext4; mkdir -p " DISK " && truncate -s 64M " DISK ".img && "
-		    "mkfs.ext4 -q -F " DISK ".img && losetup -f --show " DISK ".img >" DISK
+		    "mkfs.ext4 -q -F %s " DISK ".img && losetup -f --show " DISK ".img >" DISK
 		    ".dev && "
-		    "mount -t ext4 $(cat " DISK ".dev) " DISK);
+		    "mount -t ext4 $(cat " DISK ".dev) " DISK,
+		    options);
 	if (ret)
 		return ret;
 	ret = fn();
@@ -162,13 +181,24 @@ static int on_disk(int (*fn)(void))
 
 static int number_on_ext4(void)
 {
-	return number_again(DISK);
+	return number_again(DISK, false);
 }
 
 static int number_again_on_ext4(const struct bypass_case *c)
 {
 	(void)c;
-	return on_disk(number_on_ext4);
+	return on_disk("", number_on_ext4);
+}
+
+static int generation_on_ext4(void)
+{
+	return number_again(DISK, true);
+}
+
+static int generation_again_on_ext4(const struct bypass_case *c)
+{
+	(void)c;
+	return on_disk("-O ^metadata_csum", generation_on_ext4);
 }
 
 static int number_on_overlay(void)
@@ -177,14 +207,14 @@ static int number_on_overlay(void)
 
 	ret = shell("cd " DISK " && mkdir lower upper work merged && mount -t overlay overlay "
 		    "-o lowerdir=lower,upperdir=upper,workdir=work merged");
-	ret = ret ?: number_again(DISK "/merged");
+	ret = ret ?: number_again(DISK "/merged", false);
 	return shell("umount " DISK "/merged") ?: ret;
 }
 
 static int number_again_on_overlay(const struct bypass_case *c)
 {
 	(void)c;
-	return on_disk(number_on_overlay);
+	return on_disk("", number_on_overlay);
 }
 
 const struct bypass_case bypass_identity_files[] = {
@@ -196,6 +226,11 @@ const struct bypass_case bypass_identity_files[] = {
 	  .path = "another file with the number of the removed one: ext4",
 	  .whole = number_again_on_ext4,
 	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "162",
+	  .path = "the same, with its generation (EXT4_IOC_SETVERSION)",
+	  .whole = generation_again_on_ext4,
+	  EVERYWHERE(POSSIBLE("On ext2, and on ext4 without metadata_csum, who owns a file says "
+			      "what generation it has.")) },
 	{ .id = "86",
 	  .path = "another file with the number of the removed one: overlayfs",
 	  .whole = number_again_on_overlay,
