@@ -100,10 +100,6 @@ static void test_file_system(void)
 /* A user with texts longer than is usual is one. */
 static void test_user(void)
 {
-	write_file("user.yaml",
-		   POLICY_HEAD("a",
-			       "deny") "subjects: { s: { uid: [long, \"4712\", none-such] } }\n"
-				       "rules: [ { name: r, deny: create, subjects: s } ]\n");
 	CHECK(!command("printf 'long:x:4711:4711:%%s:/:/bin/sh\\n' "
 		       "$(head -c 20000 /dev/zero | tr '\\0' x) >>/etc/passwd && "
 		       "gmemctl check user.yaml") &&
@@ -478,5 +474,9 @@ int main(int argc, char **argv)
 		   POLICY_HEAD("exe",
 			       "deny") "subjects: { s: { exe: " DIR "/exe } }\n"
 				       "rules: [ { name: r, allow: create, subjects: s } ]\n");
+	write_file("user.yaml",
+		   POLICY_HEAD("a",
+			       "deny") "subjects: { s: { uid: [long, \"4712\", none-such] } }\n"
+				       "rules: [ { name: r, deny: create, subjects: s } ]\n");
 	return run_cases("odd", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
 }
