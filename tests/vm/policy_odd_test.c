@@ -390,9 +390,22 @@ static void test_output(void)
 	CHECK(!command("gmemctl unload"), "%s", said.err);
 }
 
+/* Who waits for another one's lock, and for how long. */
+#define LOCKED "exec 9</sys/fs/bpf && flock 9 && "
+
 /* Each has a generation of its own. */
 static void test_at_once(void)
 {
+	static const struct row rows[] = {
+		{ LOAD, 0, NULL, NULL },
+		{ LOCKED LOAD " 9<&-", 1, "lock /sys/fs/bpf: another gmemctl is at work; try again",
+		  NULL },
+		{ LOCKED "timeout --preserve-status 2 " LOAD " 9<&-", 143,
+		  "wait for another gmemctl: a signal came first, and nothing has changed", NULL },
+		{ "gmemctl unload", 0, NULL, NULL },
+	};
+
+	CHECK(!RUN_ROWS(rows, no_drafts), "see above");
 	CHECK(!command("for i in 1 2 3 4 5 6; do gmemctl load deny.yaml & done; "
 		       "bad=0; for job in $(jobs -p); do wait $job || bad=1; done; exit $bad"),
 	      "%s", said.err);
