@@ -68,7 +68,7 @@ int loader_status(const char *dir, struct loader_status *status)
 {
 	struct store store;
 	struct pins pins;
-	int ret;
+	int ret, locked;
 
 	memset(status, 0, sizeof(*status));
 	status->previous = -1;
@@ -87,7 +87,12 @@ int loader_status(const char *dir, struct loader_status *status)
 	status->programs = pins_programs(&pins);
 	status->silenced = is_silenced();
 	read_status(&store, status);
-	status->locked = lock_is_held(&store);
+	locked = lock_is_held(&store);
+	if (locked < 0) {
+		store_close(&store);
+		return locked;
+	}
+	status->locked = locked;
 	name_manager(&store, status);
 	ret = store_hits(&store, MAP_op_hits, 0, GMEM_DO_MAX, status->ops);
 	ret = ret ?: store_hits(&store, MAP_guard_hits, 0, GMEM_GUARD_MAX, status->guards);

@@ -429,7 +429,8 @@ int loader_rollback(const char *dir, __u64 *generation, enum proof *proof)
 	} else {
 		ret = lock_allows_slot(&store, (unsigned int)slot, store.slots[slot].enforce,
 				       "roll back to a policy that cannot be locked");
-		if (!ret && lock_is_held(&store))
+		ret = ret ?: lock_is_held(&store);
+		if (ret > 0)
 			ret = lock_check_self(&store, (unsigned int)slot);
 	}
 	ret = ret ?: interrupted("roll back");

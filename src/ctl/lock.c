@@ -35,8 +35,11 @@ static int write_lock(const struct store *store, const struct gmem_lock *lock)
 	return bpf_map_update_elem(store->fd[MAP_locked], &zero, lock, BPF_ANY) ? -errno : 0;
 }
 
-/* As memory: who can make a system call fail does not say what stands there. */
-static bool says_on(const struct store *store)
+/*
+ * As memory: who can make a system call fail does not say what stands there. Return: 1, 0, or a
+ * negative errno.
+ */
+static int says_on(const struct store *store)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	const volatile struct gmem_lock *lock;
@@ -44,16 +47,22 @@ static bool says_on(const struct store *store)
 
 	lock = mmap(NULL, page, PROT_READ, MAP_SHARED, store->fd[MAP_locked], 0);
 	if (lock == MAP_FAILED)
-		return true;
+		return -errno;
 	on = lock->on;
 	munmap((void *)lock, page);
 	return on;
 }
 
 /* Which map stands in the directory is up to who made that: the kernel knows which ones it keeps. */
-bool lock_is_held(const struct store *store)
+int lock_is_held(const struct store *store)
 {
-	return says_on(store) || !verify_is_open(store);
+	int held = says_on(store);
+
+	if (!held) {
+		held = verify_is_open(store);
+		held = held < 0 ? held : !held;
+	}
+	return held < 0 ? log_error(held, NULL, NULL, "look whether the policy is locked") : held;
 }
 
 /* Are these directories those of the lock? Other ones can have the same maps in them. */
@@ -95,9 +104,11 @@ static const char *lacks(__u32 manager, __u32 guards, bool enforce)
 
 int lock_allows(const struct store *store, const struct compiled *compiled, bool lock, bool enforce)
 {
-	bool held = store && lock_is_held(store);
+	int held = store ? lock_is_held(store) : 0;
 	const char *lack;
 
+	if (held < 0)
+		return held;
 	if (held && (!compiled || !lock))
 		return log_error(-EPERM, WHY_LOCKED,
 				 compiled ? "load it with --lock" : ADVICE_LOCKED,
@@ -117,8 +128,11 @@ int lock_allows(const struct store *store, const struct compiled *compiled, bool
 int lock_allows_slot(const struct store *store, unsigned int slot, bool enforce, const char *what)
 {
 	const struct gmem_head *head = &store->heads[slot];
+	int held = lock_is_held(store);
 
-	if (!lock_is_held(store) || !lacks(head->manager, head->guards, enforce))
+	if (held < 0)
+		return held;
+	if (!held || !lacks(head->manager, head->guards, enforce))
 		return 0;
 	return log_error(-EPERM, WHY_LOCKED, ADVICE_LOCKED, "%s", what);
 }
@@ -185,6 +199,9 @@ int lock_check_self(const struct store *store, unsigned int slot)
 	const char *why;
 	int ret;
 
+	if (!store->heads[slot].manager)
+		return log_error(-EPERM, "the policy names no manager", ADVICE_LOCKED,
+				 "lock the policy");
 	ret = check_namespace();
 	if (ret)
 		return ret;
@@ -286,10 +303,11 @@ int lock_hold(const struct store *store, const struct compiled *compiled,
 {
 	struct gmem_policy_census_bpf *skel;
 	struct gmem_lock none = { 0 };
-	bool held = lock_is_held(store);
+	int held = lock_is_held(store), ret;
 	struct notes notes;
-	int ret;
 
+	if (held < 0)
+		return held;
 	ret = census_open(&skel);
 	if (ret)
 		return ret;

@@ -18,8 +18,11 @@ struct compiled;
 #define PROGS_LOCK_BIT(name, ...) PROG(name) |
 #define PROGS_LOCK		  (GMEM_LOCK_PROGRAMS(PROGS_LOCK_BIT) 0)
 
-/* Is what is in force locked? */
-bool lock_is_held(const struct store *store);
+/*
+ * Is what is in force locked? Return: 1, 0, or a negative errno that has been explained: then
+ * nothing may be done that a lock forbids.
+ */
+int lock_is_held(const struct store *store);
 
 /**
  * lock_allows - may this be put in force?

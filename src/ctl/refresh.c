@@ -445,8 +445,7 @@ static int refresh(struct store *store, bool forget, struct refresh_report *repo
 {
 	struct refresh r = { .store = store, .report = report };
 	__u64 word = store_active(store);
-	bool locked = lock_is_held(store);
-	int ret;
+	int locked, ret;
 
 	if (!word)
 		return log_error(-ENOENT, "no policy is in force", "gmemctl load FILE",
@@ -455,7 +454,8 @@ static int refresh(struct store *store, bool forget, struct refresh_report *repo
 	r.to = store_free_slot(store);
 	report->enforce = GMEM_ACTIVE_ENFORCES(word);
 	report->generation = GMEM_ACTIVE_GENERATION(word);
-	ret = locked ? lock_check_self(store, r.from) : 0;
+	locked = lock_is_held(store);
+	ret = locked > 0 ? lock_check_self(store, r.from) : locked;
 	ret = ret ?: read_policy(&r);
 	if (ret)
 		goto out;

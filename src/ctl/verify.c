@@ -195,9 +195,11 @@ static int try_maps(const struct trial *trial)
 	return 0;
 }
 
-bool verify_is_open(const struct store *store)
+int verify_is_open(const struct store *store)
 {
-	return run_child(store, try_maps) == 0;
+	int ret = run_child(store, try_maps);
+
+	return ret < 0 ? ret : !ret;
 }
 
 /*

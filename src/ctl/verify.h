@@ -57,8 +57,10 @@ int verify_lock(const struct store *store);
 /**
  * verify_is_open - may a stranger open all maps of what is loaded?
  *
- * Where he may not they belong to a locked policy, or it cannot be told.
+ * Where he may not they belong to a locked policy, or he could not try.
+ *
+ * Return: 1, 0, or a negative errno: there was nobody to try.
  */
-bool verify_is_open(const struct store *store);
+int verify_is_open(const struct store *store);
 
 #endif /* GMEM_CTL_VERIFY_H */
