@@ -11,13 +11,18 @@
 #define SECOND	   1000000000L
 #define MEET_IN_NS (60 * SECOND)
 
-int race_on_one_cpu(void)
+int race_on_cpu(unsigned int cpu)
 {
 	cpu_set_t one;
 
 	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	return sched_setaffinity(0, sizeof(one), &one) ? broken("sched_setaffinity") : 0;
+	CPU_SET(cpu, &one);
+	return sched_setaffinity(0, sizeof(one), &one);
+}
+
+int race_on_one_cpu(void)
+{
+	return race_on_cpu(0) ? broken("sched_setaffinity") : 0;
 }
 
 static atomic_bool first_is_there;

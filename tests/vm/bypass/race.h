@@ -12,6 +12,8 @@
  * which emulators do not have.
  */
 int race_on_one_cpu(void);
+/* Return: 0, -1: there is none of that number. */
+int race_on_cpu(unsigned int cpu);
 
 /* Lengths of a pause between two steps of who goes first. */
 #define RACE_SWEEP 64

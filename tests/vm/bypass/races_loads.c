@@ -28,6 +28,7 @@ struct asked {
 	atomic_ulong allowed, denied;
 	atomic_int victim;    /* to be killed by who asks, 0: nobody */
 	atomic_ulong kill_at; /* after as many answers */
+	atomic_uint cpu;      /* where to ask */
 };
 
 enum { ASKED_a, ASKED_x, ASKED_MAX };
@@ -74,6 +75,7 @@ static void kill_in_time(struct asked *who)
 static int ask_until_gone(int peer, int who, ask_fn ask, struct vmm *v)
 {
 	struct asked *asked = asked_map();
+	unsigned int cpu = 0;
 	char byte;
 	int ret;
 
@@ -82,6 +84,10 @@ static int ask_until_gone(int peer, int who, ask_fn ask, struct vmm *v)
 	asked += who;
 	ret = tell(peer, 0);
 	while (!ret && recv(peer, &byte, 1, MSG_DONTWAIT) < 0) {
+		if (cpu != asked->cpu) {
+			cpu = asked->cpu;
+			race_on_cpu(cpu); /* there may be only one */
+		}
 		ret = ask(v);
 		if (ret && ret != EACCES)
 			return failed("what was asked for: %s", strerror(ret));
@@ -268,22 +274,34 @@ static bool both_asked(const struct asked *asked)
 }
 
 /*
+ * One sweep in so many is gone with who asks on another CPU: that is slow, but there a turn comes
+ * in the midst of a program too, which most kernels do not interrupt for another process.
+ */
+#define ELSEWHERE 16
+
+/*
  * Who asks, by how often A was answered, is the other side of the race. A round is a turn; where a
  * turn takes longer than many answers (@by_answers) it is an answer.
  */
-static int turn_round(turn_fn turn, bool by_answers, char *const texts[2],
-		      const struct asked *asked)
+static int turn_round(turn_fn turn, bool by_answers, char *const texts[2], struct asked *asked)
 {
 	unsigned long n = 0, done = 0, all;
 	struct turns turns = { 0 };
-	struct race_pace p;
+	struct race_pace p[2];
+	unsigned int cpu = 0;
 	int ret = turns_open(&turns, texts);
 
 	race_go_first();
-	race_pace_init(&p, &asked[ASKED_a].allowed);
+	for (int i = 0; i < 2; i++)
+		race_pace_init(&p[i], &asked[ASKED_a].allowed);
 	while (!ret && race_goes_on(done, both_asked(asked))) {
+		if (n % RACE_SWEEP == 0) {
+			cpu = n / RACE_SWEEP % ELSEWHERE == ELSEWHERE - 1;
+			p[cpu].last = asked[ASKED_a].allowed;
+			asked[ASKED_a].cpu = asked[ASKED_x].cpu = cpu;
+		}
 		ret = turn(&turns, n++);
-		race_pace(&p);
+		race_pace(&p[cpu]);
 		all = asked[ASKED_a].allowed + asked[ASKED_x].denied;
 		done = !by_answers ? n : all < n * 64 ? all : n * 64;
 	}
