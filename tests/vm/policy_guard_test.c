@@ -263,7 +263,6 @@ static void test_trace(void)
 	}
 	actors_load(true, "guards: { trace: allow }\n");
 	reach(PLAIN, VMM, false, true);
-	policy_unload();
 }
 
 /* The parent is this test, which is none of them. */
@@ -285,7 +284,6 @@ static void test_traceme(void)
 	before = hits_of(GMEM_GUARD_trace);
 	CHECK(act(VMM, "traceme", 0) == 0, "in audit mode");
 	check_guard("traceme in audit mode", GMEM_GUARD_trace, before, 0, 1);
-	policy_unload();
 }
 
 /* --- preload --- */
@@ -324,7 +322,6 @@ static void test_preload(void)
 	CHECK(after.n[GMEM_VERDICT_would_deny] == before.n[GMEM_VERDICT_would_deny] + 1,
 	      "counted in audit mode");
 	CHECK(!policy_read_events(), "events");
-	policy_unload();
 }
 
 /* --- sqpoll --- */
@@ -350,9 +347,12 @@ static void test_sqpoll(void)
 	}
 	actors_load(true, "guards: { sqpoll: allow }\n");
 	CHECK(act(VMM, "sqpoll", 0) == 0, "the guard is down");
-	policy_unload();
 }
 
+/*
+ * Each one's policy replaces that of the one before: a load where there is none takes the verifier
+ * as long as a case.
+ */
 static const struct test_case cases[] = {
 	{ "trace", test_trace },
 	{ "traceme", test_traceme },
@@ -362,6 +362,8 @@ static const struct test_case cases[] = {
 
 int main(int argc, char **argv)
 {
+	int ret;
+
 	if (argc > 2 && !strcmp(argv[1], "--do"))
 		return play(argv + 2);
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -372,5 +374,7 @@ int main(int argc, char **argv)
 	CHECK(!plan.guards_unmet, "this kernel lacks guards: %x", plan.guards_unmet);
 	policy_unload();
 	actors_make();
-	return run_cases("guards", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
+	ret = run_cases("guards", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
+	policy_unload();
+	return ret;
 }
