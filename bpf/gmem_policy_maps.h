@@ -12,7 +12,7 @@
 #include "gmem_lock_maps.h"
 #include "gmem_policy.h"
 
-#define GMEM_LAYOUT 3 /* counted up with each change of a map or of what an entry means */
+#define GMEM_LAYOUT 4 /* counted up with each change of a map or of what an entry means */
 
 /* X(name): the pinned maps */
 #define GMEM_POLICY_MAPS(X) \
