@@ -133,6 +133,12 @@ static void print_guards(const struct plan *plan, const struct gmem_hits *hits)
 	scols_unref_table(table);
 }
 
+/* Attempts to change a locked policy, or to look into it; the proof of each load is among them. */
+static unsigned long long lock_denied(const struct loader_status *status)
+{
+	return status->guards[GMEM_GUARD_lock].n[GMEM_VERDICT_denied];
+}
+
 static void print_text(const struct loader_status *status)
 {
 	time_t loaded = (time_t)status->how.loaded_s;
@@ -155,8 +161,9 @@ static void print_text(const struct loader_status *status)
 	if (status->silenced)
 		puts("NOT ENFORCING: kernel.ftrace_enabled is 0, and the kernel calls no programs");
 	if (status->locked)
-		printf("locked until the next boot: only the subject %s may change it\n",
-		       status->manager);
+		printf("locked until the next boot: only the subject %s may change it; "
+		       "denied to others: %llu\n",
+		       status->manager, lock_denied(status));
 	else if (status->manager[0])
 		printf("not locked (its manager would be the subject %s)\n", status->manager);
 	else
@@ -187,6 +194,7 @@ static int print_json(const struct loader_status *status)
 	json_str(&json, "policy", active ? status->name : NULL);
 	json_bool(&json, "locked", status->locked);
 	json_str(&json, "manager", status->manager[0] ? status->manager : NULL);
+	json_u64(&json, "lock_denied", lock_denied(status));
 	json_bool(&json, "silenced", status->silenced);
 	json_u64(&json, "generation", GMEM_ACTIVE_GENERATION(status->word));
 	json_u64(&json, "rules", status->head.nr_rules);

@@ -508,6 +508,20 @@ static void test_at_once(void)
 
 /* --- last, as it lasts --- */
 
+/* What status tells to the manager. */
+static int64_t lock_denied(void)
+{
+	struct json_object *json, *denied;
+	int64_t n = -1;
+
+	CHECK(!command("./manager status -o json"), "%s", said.err);
+	json = said_json();
+	if (json_object_object_get_ex(json, "lock_denied", &denied))
+		n = json_object_get_int64(denied);
+	json_object_put(json);
+	return n;
+}
+
 /*
  * What cannot be locked is in force without. The manager cannot unload, also where descriptors are
  * short before the lock is read.
@@ -517,6 +531,7 @@ static void test_lock(void)
 	static const int descriptors[] = { 4, 5, 8, 12, 16, 1024 };
 	struct json_object *json;
 	struct child monitor;
+	int64_t before, after;
 
 	write_file("locked.yaml", POLICY_HEAD("locked", "deny") "subjects: { manager: { exe: " DIR
 								"/manager, uid: 0 } }\n"
@@ -545,6 +560,11 @@ static void test_lock(void)
 	}
 	CHECK(command("gmemctl unload") == 5 && strstr(said.err, "this process is not its manager"),
 	      "%d %s", said.status, said.err);
+	before = lock_denied();
+	CHECK(command("unlink /sys/fs/bpf/gmem/maps/active"), "a pin was removed");
+	after = lock_denied();
+	CHECK(before > 0 && after == before + 1, "denied %lld times, then %lld", (long long)before,
+	      (long long)after);
 }
 
 static const struct test_case cases[] = {
