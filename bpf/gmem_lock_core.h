@@ -171,7 +171,7 @@ static __always_inline bool answers_calls(struct bpf_prog *prog)
 	    BPF_CORE_READ(prog, expected_attach_type) != BPF_MODIFY_RETURN)
 		return false;
 	bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(prog, aux, attach_func_name));
-	/* __x64_sys_bpf, __arm64_sys_bpf, __ia32_compat_sys_ioctl, sys_bpf */
+	/* __x64_sys_bpf, __arm64_sys_bpf, sys_bpf; the manager makes no compat calls */
 	for (i = 0; i + 4 <= sizeof(name); i++) {
 		if (name[i] == 's' && name[i + 1] == 'y' && name[i + 2] == 's' &&
 		    name[i + 3] == '_')

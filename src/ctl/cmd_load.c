@@ -65,7 +65,7 @@ static void report_made_up(struct policy_file *file, const struct load_report *r
 			if (strcmp(report->made_up[j], subject->exe))
 				continue;
 			subject->exe_made_up = true;
-			diag_warning(&diags, subject->exe_place, EXE_MADE_UP_TODO,
+			diag_warning(&diags, subject->exe_place, EXE_MADE_UP_ADVICE,
 				     "exe %s is in a file system that was mounted in a user "
 				     "namespace, whose owner says what it is: no task is known "
 				     "by it",

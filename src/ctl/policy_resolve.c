@@ -243,7 +243,7 @@ static void resolve_subject_exe(struct resolver *resolver, struct policy_subject
 	subject->exe_known = !ret;
 	subject->exe_made_up = ret == EXE_MADE_UP;
 	if (subject->exe_made_up)
-		diag_warning(resolver->diags, subject->exe_place, EXE_MADE_UP_TODO,
+		diag_warning(resolver->diags, subject->exe_place, EXE_MADE_UP_ADVICE,
 			     "exe %s is a file of FUSE, whose server says what it is: no task is "
 			     "known by it",
 			     subject->exe);

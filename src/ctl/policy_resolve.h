@@ -25,7 +25,7 @@ int resolve_exe(const char *path, struct gmem_identity *identity);
 #define EXE_MADE_UP_TEXT                                                                          \
 	"no task is known by the file that stands there: it is of FUSE, or of a mount of a user " \
 	"namespace"
-#define EXE_MADE_UP_TODO "copy it to a file system of the host's own, and name that file"
+#define EXE_MADE_UP_ADVICE "copy it to a file system of the host's own, and name that file"
 
 /**
  * mount_is_made_up - is a mount one of FUSE?
