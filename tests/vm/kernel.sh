@@ -247,7 +247,7 @@ esac
 
 source=$("$root/tests/vm/source.sh" linux)
 fragments=("$configs/lab.config")
-[ "$lane" != debug ] || fragments+=("$configs/debug.config")
+[ ! -e "$configs/$lane.config" ] || fragments+=("$configs/$lane.config")
 patches=()
 [ "$lane" = vanilla ] || mapfile -t patches < <(patch_list "$root/kernel-patches/v$series")
 work=$cache/trees/$lane
