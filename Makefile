@@ -283,10 +283,11 @@ $(O)/fuzz/policy_fuzz: tests/fuzz/policy_fuzz.c $(FUZZ_SRC) $(wildcard src/ctl/p
 		-fno-sanitize-recover=undefined $(CTL_CFLAGS) -o $@ $(filter %.c,$^) \
 		$(shell pkg-config --libs libfyaml 2>/dev/null)
 
-fuzz: $(O)/fuzz/policy_fuzz	## fuzz the policy language for FUZZ_SECONDS (600)
+fuzz: $(O)/fuzz/policy_fuzz	## fuzz the policy language for FUZZ_SECONDS (600); SEED=new takes another seed
 	@mkdir -p $(O)/fuzz/corpus
-	@cd $(O)/fuzz && LSAN_OPTIONS=suppressions=$(CURDIR)/tests/fuzz/lsan.supp:print_suppressions=0 \
-		./policy_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
+	@cd $(O)/fuzz && seed=$(if $(filter new,$(SEED)),$$(date +%s),$(or $(SEED),1)) && \
+		echo "seed $$seed (SEED=$$seed repeats this run)" && LSAN_OPTIONS=suppressions=$(CURDIR)/tests/fuzz/lsan.supp:print_suppressions=0 \
+		./policy_fuzz -seed=$$seed -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
 		-dict=$(CURDIR)/tests/fuzz/policy.dict -print_final_stats=1 -verbosity=0 \
 		corpus $(CURDIR)/tests/fuzz/corpus
 

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# tui-test.sh [CASE...]: gmemtop's interactive view in a real terminal, which tmux is, showing a recording.
-# Screens are compared with tests/tui/*.screen; UPDATE=1 writes them anew. The case live needs a lab.
-# Exit status 0: all is well.
+# tui-test.sh [CASE...]: gmemtop's interactive view in a real terminal (tmux), showing a recording. Without
+# names it runs every function case_*, except case_live, which needs the lab.
+# Screens are compared with tests/tui/*.screen; UPDATE=1 writes them anew.
+# Exit status: 0 if all cases pass, 1 if one fails, 2 for a name that is no case.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -524,11 +525,18 @@ case_live()
 	ended 0
 }
 
-all='screens wide ascii color search filter sort freeze gone missing resize flicker signals closed bad'
-[ $# -gt 0 ] || eval "set -- $all"
+mapfile -t all < <(declare -F | sed -n 's/^declare -f case_//p')
+[ $# -gt 0 ] || for name in "${all[@]}"; do [ "$name" = live ] || set -- "$@" "$name"; done
+for name; do
+	case " ${all[*]} " in
+	*" $name "*) ;;
+	*) echo "tui-test: there is no case '$name': give one of ${all[*]}" >&2; exit 2 ;;
+	esac
+done
 [ "$*" = live ] || record
 mkdir -p tests/tui
 for name; do
 	"case_$name"
 	echo "ok $name"
 done
+echo "$# cases passed"

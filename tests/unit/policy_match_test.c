@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -50,13 +49,6 @@ static bool same(const struct gmem_decision *a, const struct gmem_decision *b)
 {
 	return a->deny == b->deny && a->rule == b->rule && a->trial == b->trial &&
 	       (a->trial == GMEM_RULE_NONE || a->trial_deny == b->trial_deny);
-}
-
-static __u64 seed(void)
-{
-	const char *given = getenv("GMEM_SEED");
-
-	return given ? strtoull(given, NULL, 0) : (__u64)time(NULL);
 }
 
 /* No rule that policy_check() says never decides may decide. */
@@ -105,13 +97,13 @@ static void check_one(struct read *read, struct random *random, const char *text
 static void test_random(void **state)
 {
 	size_t flags = 0, decided = 0, rules = 0;
-	struct random random = { seed() };
+	struct random random = { random_seed(NULL) };
 	static char text[RANDOM_TEXT];
 	struct read read;
 	int i, j;
 
 	(void)state;
-	printf("seed %llu, %d pairs\n", random.state, POLICIES * REQUESTS);
+	printf("%d pairs\n", POLICIES * REQUESTS);
 	for (i = 0; i < POLICIES; i++) {
 		random_policy(&random, text, i % 10 ? 12 : 150);
 		read_policy(&read, text);
@@ -134,7 +126,7 @@ static void test_random(void **state)
  */
 static void test_remembered(void **state)
 {
-	struct random random = { seed() };
+	struct random random = { random_seed(NULL) };
 	static char text[RANDOM_TEXT];
 	size_t again = 0, anew = 0;
 	struct read read;

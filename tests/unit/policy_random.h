@@ -7,16 +7,39 @@
 #define GMEM_POLICY_RANDOM_H
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../../src/ctl/policy_decide.h"
 #include "../../src/ctl/policy_value.h"
 
 #define RANDOM_TEXT 65536
+#define RANDOM_SEED 1
 
 struct random {
 	__u64 state;
 };
+
+/**
+ * random_seed - the seed of a run, which is printed
+ * @argument: from the command line, or NULL
+ *
+ * @argument or, without it, SEED in the environment is the seed; "new" takes one from the clock.
+ * Without either the seed is the same in every run, so that a run can be repeated.
+ */
+static inline __u64 random_seed(const char *argument)
+{
+	const char *given = argument ? argument : getenv("SEED");
+	__u64 seed = RANDOM_SEED;
+
+	if (given && !strcmp(given, "new"))
+		seed = (__u64)time(NULL);
+	else if (given && *given)
+		seed = strtoull(given, NULL, 0);
+	printf("seed %llu (SEED=%llu repeats this run)\n", seed, seed);
+	return seed;
+}
 
 /* A number from 0 to below @n. */
 static inline unsigned int random_below(struct random *random, unsigned int n)

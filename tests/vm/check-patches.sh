@@ -48,13 +48,18 @@ report()
 	fi
 }
 
-# A type that the cover letter names is one that it explains.
+# The cover letter explains each type of finding that checkpatch may report. checkpatch ends with 1 for
+# findings, so what proves that it read the patch to its end is the line that it prints last.
 checkpatch()
 {
-	local type rc=0
+	local type rc=0 status=0
 
-	(cd "$source" && perl scripts/checkpatch.pl --strict --show-types --no-summary "$1") >"$work/report" || :
+	(cd "$source" && perl scripts/checkpatch.pl --strict --show-types "$1") >"$work/report" 2>&1 || status=$?
 	cat "$work/report"
+	if [ $status -gt 1 ] || ! grep -Eq '^total: .* [1-9][0-9]* lines checked' "$work/report"; then
+		echo "checkpatch.pl did not check $1 to its end (exit status $status)"
+		return 1
+	fi
 	# shellcheck disable=SC2013	# a type is one word
 	for type in $(sed -nE 's/^(ERROR|WARNING|CHECK):([A-Z_]+):.*/\2/p' "$work/report" | sort -u); do
 		grep -qw "$type" "$cover" || {

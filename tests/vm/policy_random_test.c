@@ -381,7 +381,7 @@ int main(int argc, char **argv)
 {
 	unsigned int pairs = argc > 1 ? (unsigned int)atoi(argv[1]) : PAIRS, asked = 0,
 		     policies = 0;
-	struct random random = { argc > 2 ? strtoull(argv[2], NULL, 0) : (__u64)time(NULL) };
+	struct random random = { random_seed(argc > 2 ? argv[2] : NULL) };
 	unsigned int real = 0, i;
 	static struct loaded l;
 	const char *cgroup = "/";
@@ -389,7 +389,6 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_setup("policy_random_test", false, 0);
-	printf("seed %llu\n", random.state);
 	/* With another user's rights, and yet allowed to run programs. */
 	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP))
 		give_up("keeping capabilities");
