@@ -9,7 +9,7 @@ LANE ?= patched
 # A command has dollar signs of its own: take it as it was written, not as make would expand it.
 override CMD := $(value CMD)
 export LANE CMD TIMEOUT TTY ICOUNT MEM SMP APPEND UPDATE KERNEL_TARBALL LAB_DIR
-LANES := vanilla patched debug stock-7 stock-6.12
+LANES := $(shell sed -n "s/^lanes='\(.*\)'/\1/p" tests/vm/lib.sh)
 
 O := build
 # A VM of the lab keeps one CPU busy, and wants 4 GiB of memory at most.
@@ -46,10 +46,15 @@ demo:	## set everything up, boot the patched kernel and show what guest_memfd do
 	@$(MAKE) --no-print-directory all
 	@tests/vm/demo.sh
 
-check:	## set everything up and run all tests; TESTS='pattern or lane...' selects
-	@$(MAKE) --no-print-directory deps kernels
+check:	## set everything up and run the tests; TESTS='pattern or lane...' selects
+	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory all
 	@$(O)/tests/runner -j $(JOBS) -o $(O)/check tests/suite $(TESTS)
+
+check-long:	## the tests that take too long for each change: debug kernel, races, all lanes; TESTS=...
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory all
+	@$(O)/tests/runner -j $(JOBS) -o $(O)/check-long tests/suite.long $(TESTS)
 
 deps:	## install the packages that are missing (Debian, Ubuntu)
 	@tests/vm/deps.sh
@@ -82,9 +87,15 @@ check-patches:	## is every patch of the series fit to be sent?
 clean:	## remove build/ (the cache of kernels stays)
 	rm -rf $(O)
 
-$(O)/tests/runner: tests/runner.c | $(O)/tests
+RUNNER_OBJ := $(patsubst tests/%.c,$(O)/%.o,$(wildcard tests/runner/*.c))
+
+$(RUNNER_OBJ): $(O)/%.o: tests/%.c tests/vm/lib.sh | $(O)/runner
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -DGMEM_LANES='"$(LANES)"' -c -o $@ $<
+
+$(O)/tests/runner: $(RUNNER_OBJ) | $(O)/tests
+	$(call tell,LD  ,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(O)/tests/demo: tests/demo.c | $(O)/tests
 	$(call tell,CC  ,$@)
@@ -120,7 +131,7 @@ $(O)/tests/bench_%: tests/bench/%.c | $(O)/tests
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(TOP_CFLAGS) -I$(O) -MF $@.d -o $@ $(filter %.c %.o,$^) $(BENCH_LIBS) -lm
 
-$(O)/tests $(O)/workload:
+$(O)/tests $(O)/workload $(O)/runner:
 	@mkdir -p $@
 
 # --- gmemtop ---
@@ -299,7 +310,7 @@ $(O)/fuzz:
 $(O)/unit $(O)/src/lib $(O)/src/top:
 	@mkdir -p $@
 
--include $(wildcard $(O)/tests/*.d $(O)/workload/*.d $(O)/*.d $(O)/unit/*.d $(O)/src/*.d $(O)/src/*/*.d)
+-include $(wildcard $(O)/tests/*.d $(O)/runner/*.d $(O)/workload/*.d $(O)/*.d $(O)/unit/*.d $(O)/src/*.d $(O)/src/*/*.d)
 
 .PRECIOUS: $(O)/tests/%.bpf.o $(O)/tests/%.skel.h $(O)/gmem_%.bpf.o $(O)/gmem_%.skel.h
-.PHONY: help demo check deps kernel kernels lab selftests all lint bench check-patches clean
+.PHONY: help demo check check-long deps kernel kernels lab selftests all lint bench check-patches clean
