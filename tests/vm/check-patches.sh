@@ -90,7 +90,7 @@ config()
 	arm64) cat "$configs/arm64.config" ;;
 	nosecurity) sed '/CONFIG_SECURITY\|CONFIG_LSM\|CONFIG_BPF_LSM/d' "$configs/lab.config" ;;
 	i386) sed '/CONFIG_64BIT/d' "$configs/lab.config" ;;
-	x86-64) cat "$configs/lab.config" ;;
+	x86-64) cat "$configs/lab.config"; echo CONFIG_KVM_INTEL=m ;;
 	esac | sed '/DEBUG_INFO/d'
 	echo CONFIG_DEBUG_INFO_NONE=y
 }

@@ -138,7 +138,7 @@ progress()
 kmake()
 {
 	make -C "$work/linux" O=build -j "$(($(nproc) + 1))" CC='ccache gcc' HOSTCC='ccache gcc' \
-		PAHOLE="$pahole/pahole" "$@"
+		PAHOLE="$pahole/pahole" LOCALVERSION="$localversion" "$@"
 }
 
 build()
@@ -247,13 +247,20 @@ esac
 
 source=$("$root/tests/vm/source.sh" linux)
 fragments=("$configs/lab.config")
-[ ! -e "$configs/$lane.config" ] || fragments+=("$configs/$lane.config")
+[ "$lane" != debug ] || fragments+=("$configs/debug.config")
+# What `uname -r` ends with. It is no part of the configuration, which every object depends on: vanilla
+# and patched share what the series does not touch.
+case $lane in
+vanilla) localversion= ;;
+patched) localversion=-gmem ;;
+*) localversion=-gmem-$lane ;;
+esac
 patches=()
 [ "$lane" = vanilla ] || mapfile -t patches < <(patch_list "$root/kernel-patches/v$series")
 work=$cache/trees/$lane
 plain=$("$root/tests/vm/selftests.sh" names)
 # The number changes with what else ends up in the directory.
-key=$({ echo 3; echo "$plain"; basename "$source"; cat "${fragments[@]}" "${patches[@]}"; } | sha256sum | cut -c 1-12)
+key=$({ echo "4 $localversion"; echo "$plain"; basename "$source"; cat "${fragments[@]}" "${patches[@]}"; } | sha256sum | cut -c 1-12)
 out=$cache/out/$lane-$key
 if [ ! -d "$out" ]; then
 	mkdir -p "$work"
