@@ -10,6 +10,7 @@
 #define GMEM_IDENTITY_H
 
 #include "gmem_identify.h"
+#include "gmem_opaque.h"
 
 /* The kernel's struct fsverity_digest. */
 struct verity_digest {
@@ -49,8 +50,7 @@ static __always_inline __u64 same_number(__u32 a, __u32 b)
 {
 	__u64 differ = a ^ b;
 
-	barrier_var(differ);
-	return (differ - 1) >> 63;
+	return gmem_top_bit(differ - 1);
 }
 
 /* Whoever made it said what a call came to: 0, without making it; or it says that when it runs. */

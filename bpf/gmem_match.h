@@ -16,10 +16,7 @@
 #define GMEM_MATCH_H
 
 #include "gmem_policy.h"
-
-#ifndef __always_inline
-#define __always_inline inline __attribute__((always_inline))
-#endif
+#include "gmem_opaque.h"
 
 #ifndef GMEM_APART
 #define GMEM_APART static inline
@@ -33,18 +30,10 @@
 #define GMEM_ROLLED
 #endif
 
-/*
- * No branches where the value is not known: the kernel's verifier would follow both ways each time,
- * and never come to an end. The compiler must not make some of it.
- */
-#define GMEM_OPAQUE(x) asm volatile("" : "+r"(x))
-
 /* 1 if any bit is set, otherwise 0. */
 static __always_inline __u64 gmem_any_bit(__u64 w)
 {
-	w |= -w;
-	GMEM_OPAQUE(w);
-	return w >> 63;
+	return gmem_top_bit(w | -w);
 }
 
 /* 1 if a is not above b, otherwise 0. */
@@ -52,8 +41,7 @@ static __always_inline __u64 gmem_not_above(__u64 a, __u64 b)
 {
 	__u64 borrow = (~b & a) | ((~b | a) & (b - a));
 
-	GMEM_OPAQUE(borrow);
-	return ~borrow >> 63;
+	return gmem_top_bit(~borrow);
 }
 
 /* By multiplication with a sequence in which every six bits in a row are different ones. */
@@ -66,7 +54,10 @@ static const __u8 gmem_lowest_bit[64] = {
 /* The number of the lowest bit that is set; of 0 it is 0. */
 static __always_inline __u32 gmem_lowest(__u64 w)
 {
-	return gmem_lowest_bit[((w & -w) * 0x03f79d71b4cb0a89ULL) >> 58];
+	__u64 lowest = w & -w;
+
+	GMEM_OPAQUE(lowest);
+	return gmem_lowest_bit[(lowest * 0x03f79d71b4cb0a89ULL) >> 58];
 }
 
 static __always_inline __u32 gmem_kind(const struct gmem_request *r)

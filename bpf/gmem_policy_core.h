@@ -77,8 +77,8 @@ struct task_struct___policy {
 	int pid;
 	unsigned int flags;
 	struct mm_struct___policy *mm;
-	const struct cred *cred;
-	const struct cred *real_cred;
+	struct cred *cred;
+	struct cred *real_cred;
 	struct css_set *cgroups;
 	unsigned int ptrace; /* somebody traces it */
 	struct nsproxy___policy *nsproxy;

@@ -10,6 +10,8 @@
 #ifndef GMEM_PRIVATE_H
 #define GMEM_PRIVATE_H
 
+#include "gmem_opaque.h"
+
 #define LEAF_SHIFT     6 /* of the nodes above the leaves */
 #define PRIVATE_LEVELS 8 /* of such nodes and above: 2^54 pages, more than any guest has */
 #define PRIVATE_STEPS  131072
@@ -51,11 +53,9 @@ static __always_inline __u64 is_used(__u64 entry)
 	/* For the verifier the entry is a pointer, its negative a number. */
 	__u64 negative = -entry;
 
-	barrier_var(negative);
+	GMEM_OPAQUE(negative);
 	entry = -negative;
-	/* Or the compiler makes it a branch again. */
-	barrier_var(entry);
-	return (entry | negative) >> 63;
+	return gmem_top_bit(entry | negative);
 }
 
 /*

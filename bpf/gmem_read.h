@@ -11,6 +11,7 @@
 #ifndef GMEM_READ_H
 #define GMEM_READ_H
 
+#include "gmem_opaque.h"
 #include "gmem_slots.h"
 
 static __always_inline bool inst_is_alive(const struct gmem_inst *inst)
@@ -171,11 +172,9 @@ static __u64 leaf[64];
 static __always_inline __u64 counts(__u64 entry, __u64 attributes)
 {
 	__u64 private = entry & entry >> 4; /* a value (bit 0) with KVM_MEMORY_ATTRIBUTE_PRIVATE */
-	__u64 negative = -entry;
+	__u64 used = gmem_top_bit(entry | -entry);
 
-	/* Or the compiler makes it a branch again. */
-	barrier_var(negative);
-	return ((private & attributes) | ((entry | negative) >> 63 & ~attributes)) & 1;
+	return ((private & attributes) | (used & ~attributes)) & 1;
 }
 
 /*
