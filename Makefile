@@ -14,26 +14,38 @@ LANES := $(shell sed -n "s/^lanes='\(.*\)'/\1/p" tests/vm/lib.sh)
 O := build
 # A VM of the lab keeps one CPU busy, and wants 4 GiB of memory at most.
 JOBS ?= $(shell nproc)
+# All of these can be given in the environment or on the command line. Make has a CC of its own, cc.
+ifeq ($(origin CC),default)
 CC := gcc
+endif
 CLANG ?= clang
+PKG_CONFIG ?= pkg-config
 BPFTOOL ?= $(or $(shell command -v bpftool),$(wildcard /usr/sbin/bpftool),bpftool)
 CFLAGS ?= -O2 -g
+CPPFLAGS ?=
+LDFLAGS ?=
+# The architecture of the kernel that the BPF objects are for, as the kernel's sources name it.
+ARCH ?= $(shell uname -m)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2
-ALL_CFLAGS := -std=gnu11 $(WARN) -MMD -MP -I$(O)/tests $(CFLAGS)
+ALL_CFLAGS := -std=gnu11 $(WARN) -MMD -MP -I$(O)/tests $(CPPFLAGS) $(CFLAGS)
 # V=1 shows the commands.
 Q := $(if $(V),,@)
 tell = $(if $(V),,@echo '  $(1) $(2)')
-BPF_CFLAGS := -g -O2 -Wall -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 \
-	-I/usr/include/$(shell $(CC) -dumpmachine 2>/dev/null)
+BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(ARCH)))
+# Debian has the architecture's headers in a directory that clang does not look at for BPF.
+BPF_INCLUDE := $(wildcard /usr/include/$(patsubst x86,x86_64,$(patsubst arm64,aarch64,$(BPF_ARCH)))-linux-gnu)
+BPF_CFLAGS ?= -g -O2 -Wall
+BPF_FLAGS := -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) $(addprefix -I,$(BPF_INCLUDE))
+# clang 17 once took all of the machine's memory for one file. In KiB.
+BPF_MEMORY := 6000000
+# $(call bpf,CLANG): the command that builds $@ from $<
+bpf = ulimit -v $(BPF_MEMORY); $(1) $(BPF_FLAGS) $(BPF_CFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@
 
 WORKLOAD_OBJ := $(patsubst tests/workload/%.c,$(O)/workload/%.o,$(wildcard tests/workload/*.c))
 VM_TESTS := $(patsubst tests/vm/%.c,$(O)/tests/%,$(wildcard tests/vm/*_test.c))
 SKELETONS := $(patsubst tests/vm/%.bpf.c,$(O)/tests/%.skel.h,$(wildcard tests/vm/*.bpf.c))
 BENCHES := $(patsubst tests/bench/%.c,$(O)/tests/bench_%,$(wildcard tests/bench/*.c))
 PROGRAMS := $(O)/tests/runner $(O)/tests/demo $(BENCHES) $(if $(WORKLOAD_OBJ),$(O)/tests/gmem-workload) $(VM_TESTS)
-
-SCRIPTS := $(shell git ls-files -co --exclude-standard '*.sh') .ci/run tests/vm/init
-SOURCES := $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 
 help:	## this text
 	@echo 'The two to begin with: make demo, make check. All of them:'
@@ -99,7 +111,7 @@ $(O)/tests/runner: $(RUNNER_OBJ) | $(O)/tests
 
 $(O)/tests/demo: tests/demo.c | $(O)/tests
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $< -ljson-c
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $< -ljson-c
 
 $(O)/workload/%.o: tests/workload/%.c | $(O)/workload
 	$(call tell,CC  ,$@)
@@ -111,7 +123,7 @@ $(O)/tests/gmem-workload: $(WORKLOAD_OBJ) | $(O)/tests
 
 $(O)/tests/%.bpf.o: tests/vm/%.bpf.c | $(O)/tests
 	$(call tell,BPF ,$@)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
+	$(Q)$(call bpf,$(CLANG)) $<
 
 $(O)/tests/%.skel.h: $(O)/tests/%.bpf.o
 	$(call tell,SKEL,$@)
@@ -119,7 +131,7 @@ $(O)/tests/%.skel.h: $(O)/tests/%.bpf.o
 
 $(O)/tests/%_test: tests/vm/%_test.c | $(SKELETONS) $(O)/tests
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $< -ljson-c -lbpf -lelf -lz -lpthread
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $< -ljson-c -lbpf -lelf -lz -lpthread
 
 $(O)/tests/selinux_test: | $(O)/tests/selinux.policy
 
@@ -129,7 +141,7 @@ $(O)/tests/selinux.policy: tests/vm/selinux/policy.cil | $(O)/tests
 
 $(O)/tests/bench_%: tests/bench/%.c | $(O)/tests
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(TOP_CFLAGS) -I$(O) -MF $@.d -o $@ $(filter %.c %.o,$^) $(BENCH_LIBS) -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(TOP_CFLAGS) -I$(O) -MF $@.d $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(BENCH_LIBS) -lm
 
 $(O)/tests $(O)/workload $(O)/runner:
 	@mkdir -p $@
@@ -140,13 +152,13 @@ all: $(O)/gmemtop
 
 TOP_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemtop.c $(wildcard src/lib/*.c src/top/*.c))
 # Before `make deps` there is neither compiler nor pkg-config, and nothing to say about it.
-TOP_LIBS := -lbpf -lelf -lz $(shell pkg-config --libs ncursesw json-c 2>/dev/null)
-TOP_CFLAGS := $(shell pkg-config --cflags-only-I ncursesw json-c 2>/dev/null)
+TOP_LIBS := -lbpf -lelf -lz $(shell $(PKG_CONFIG) --libs ncursesw json-c 2>/dev/null)
+TOP_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I ncursesw json-c 2>/dev/null)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
 
 $(O)/gmem_%.bpf.o: bpf/gmem_%.bpf.c | $(O)/src/top
 	$(call tell,BPF ,$@)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
+	$(Q)$(call bpf,$(CLANG)) $<
 
 $(O)/gmem_%.skel.h: $(O)/gmem_%.bpf.o
 	$(call tell,SKEL,$@)
@@ -160,9 +172,36 @@ $(O)/gmemtop: $(TOP_OBJ)
 	$(call tell,LD  ,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TOP_LIBS)
 
+# It asks gmemtop's table what its programs are attached to.
+$(O)/tests/verified_test: tests/vm/verified_test.c $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ)) | $(O)/tests
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $(filter %.c %.o,$^) $(TOP_LIBS)
+
+# The BPF objects by other clangs, in directories of their names: the oldest and the newest of those
+# that are here and no older than 14, or CLANGS='clang-16 clang-19'.
+BPF_SOURCES := $(wildcard bpf/*.bpf.c tests/vm/*.bpf.c)
+ALL_CLANGS := $(filter-out clang-11 clang-12 clang-13,$(sort $(notdir \
+	$(wildcard $(addsuffix /clang-[1-9][0-9],$(subst :, ,$(PATH)))))))
+CLANGS ?= $(or $(sort $(firstword $(ALL_CLANGS)) $(lastword $(ALL_CLANGS))),$(notdir $(CLANG)))
+BY_CLANGS := $(foreach c,$(CLANGS),$(patsubst %.c,$(O)/$c/%.o,$(notdir $(BPF_SOURCES))))
+
+# What is in the dependency files makes them old.
+$(BY_CLANGS): Makefile
+	@mkdir -p $(@D)
+	$(call tell,BPF ,$@)
+	$(Q)$(call bpf,$(notdir $(@D))) $(filter %/$(notdir $(@:.o=.c)),$(BPF_SOURCES))
+
+# Their names, so that tests leave out directories of other runs.
+$(O)/clangs: $(BY_CLANGS)
+	@echo $(addprefix $(O)/,$(CLANGS)) >$@
+
+all: $(O)/clangs
+
+-include $(BY_CLANGS:=.d)
+
 $(O)/unit/%_test: tests/unit/%_test.c $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ)) | $(O)/unit
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $^ -lcmocka $(TOP_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $^ -lcmocka $(TOP_LIBS)
 
 # Empty programs where gmemtop has its own: it asks gmemtop's table.
 $(O)/tests/bench_floor: $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ))
@@ -195,8 +234,8 @@ all: $(O)/gmemctl
 
 CTL_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemctl.c $(wildcard src/lib/*.c src/ctl/*.c))
 CTL_SKELETONS := $(patsubst bpf/%.bpf.c,$(O)/%.skel.h,$(wildcard bpf/gmem_policy*.bpf.c))
-CTL_LIBS := -lbpf -lelf -lz $(shell pkg-config --libs libfyaml smartcols json-c 2>/dev/null)
-CTL_CFLAGS := $(shell pkg-config --cflags-only-I libfyaml smartcols json-c 2>/dev/null)
+CTL_LIBS := -lbpf -lelf -lz $(shell $(PKG_CONFIG) --libs libfyaml smartcols json-c 2>/dev/null)
+CTL_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I libfyaml smartcols json-c 2>/dev/null)
 
 $(filter $(O)/src/ctl/% $(O)/src/gmemctl.o,$(CTL_OBJ)): TOP_CFLAGS += $(CTL_CFLAGS)
 $(filter $(O)/src/ctl/%,$(CTL_OBJ)): | $(CTL_SKELETONS) $(O)/src/ctl
@@ -207,7 +246,7 @@ $(O)/gmemctl: $(CTL_OBJ)
 
 $(O)/unit/policy_%_test: tests/unit/policy_%_test.c $(filter-out $(O)/src/gmemctl.o,$(CTL_OBJ)) | $(O)/unit
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(CTL_CFLAGS) -MF $@.d -o $@ $^ -lcmocka $(CTL_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(CTL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $^ -lcmocka $(CTL_LIBS)
 
 # In a VM: what loads policies is linked in, so that its results are looked at and not its words.
 POLICY_LIB := $(patsubst tests/vm/lib/%.c,$(O)/tests/lib/%.o,$(addprefix tests/vm/lib/,actors.c commands.c fuse_file.c gmemctl.c policies.c requests.c strangers.c))
@@ -218,7 +257,7 @@ $(POLICY_LIB): $(O)/tests/lib/%.o: tests/vm/lib/%.c | $(O)/tests/lib
 
 $(O)/tests/policy%test: tests/vm/policy%test.c $(POLICY_LIB) $(filter-out $(O)/src/gmemctl.o,$(CTL_OBJ))
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $(filter %.c %.o,$^) $(CTL_LIBS) -lpthread
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(CTL_LIBS) -lpthread
 
 $(O)/tests/policy_random_test: | $(O)/tests/policy_match.skel.h
 
@@ -292,7 +331,7 @@ $(O)/fuzz/policy_fuzz: tests/fuzz/policy_fuzz.c $(FUZZ_SRC) $(wildcard src/ctl/p
 	$(call tell,FUZZ,$@)
 	$(Q)$(CLANG) -std=gnu11 -g -O1 $(WARN) -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined $(CTL_CFLAGS) -o $@ $(filter %.c,$^) \
-		$(shell pkg-config --libs libfyaml 2>/dev/null)
+		$(shell $(PKG_CONFIG) --libs libfyaml 2>/dev/null)
 
 fuzz: $(O)/fuzz/policy_fuzz	## fuzz the policy language for FUZZ_SECONDS (600); SEED=new takes another seed
 	@mkdir -p $(O)/fuzz/corpus

@@ -35,7 +35,7 @@ static const char *const names[] = {
 static unsigned long seen[NR_NAMES];
 static int columns;
 
-static int die(const char *fmt, ...)
+static int __attribute__((format(printf, 1, 2))) die(const char *fmt, ...)
 {
 	va_list args;
 

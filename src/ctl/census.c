@@ -143,7 +143,9 @@ static int list_files(struct gmem_policy_census_bpf *skel, struct files *files)
 	if (ret) {
 		free(fds);
 	} else {
-		memcpy(all + nr_fds, mappings, nr_mappings);
+		/* NULL if there are none, which memcpy() does not take even for no bytes. */
+		if (nr_mappings)
+			memcpy(all + nr_fds, mappings, nr_mappings);
 		files->list = (void *)all;
 		files->nr = (nr_fds + nr_mappings) / sizeof(*files->list);
 	}

@@ -131,9 +131,9 @@ int request_parse(const struct request_text *text, struct gmem_request *request,
 /* The digest that the kernel measured for a file, if it has one. */
 static void measure_verity(const char *path, struct who *who)
 {
-	struct {
+	union {
 		struct fsverity_digest head;
-		__u8 digest[GMEM_DIGEST_SIZE];
+		__u8 all[sizeof(struct fsverity_digest) + GMEM_DIGEST_SIZE];
 	} measured = { .head.digest_size = GMEM_DIGEST_SIZE };
 	int fd;
 
@@ -145,7 +145,8 @@ static void measure_verity(const char *path, struct who *who)
 		who->verity.kind = GMEM_BY_VERITY;
 		who->verity.algorithm = measured.head.digest_algorithm;
 		who->verity.size = measured.head.digest_size;
-		memcpy(who->verity.digest, measured.digest, measured.head.digest_size);
+		memcpy(who->verity.digest, measured.all + sizeof(measured.head),
+		       measured.head.digest_size);
 		who->has_verity = true;
 	}
 	close(fd);

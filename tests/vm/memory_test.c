@@ -220,12 +220,11 @@ static uint64_t overlap(uint64_t a, uint64_t a_end, uint64_t b, uint64_t b_end)
 static void check_heat(struct json_object *vm, void *arg)
 {
 	struct json_object *heat = member(vm, "heat"), *list = member(heat, "pages");
-	uint64_t cell = (uint64_t)number(heat, "cell_pages"), last = 0, want, sum = 0;
+	uint64_t cell = (uint64_t)number(heat, "cell_pages"), last = 0, want;
 	const struct heat *done = arg;
 	size_t i, k;
 
 	for (k = 0; k < done->nr; k++) {
-		sum += done->pages[k];
 		if (done->gfn[k] + done->pages[k] > last)
 			last = done->gfn[k] + done->pages[k];
 	}

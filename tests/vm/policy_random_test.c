@@ -52,7 +52,7 @@ static void load_match(void)
 		struct bpf_map *map;
 		enum pinned_map pinned;
 	} shared[] = {
-		{ (match = policy_match_bpf__open()) ? match->maps.heads : NULL, MAP_heads },
+		{ match->maps.heads, MAP_heads },
 		{ match->maps.pool, MAP_pool },
 		{ match->maps.exes, MAP_exes },
 		{ match->maps.uids, MAP_uids },
@@ -80,6 +80,9 @@ static void load_programs(void)
 	    store_open(&store, &pins))
 		give_up("loading a policy");
 	free(text);
+	match = policy_match_bpf__open();
+	if (!match)
+		give_up("opening the matcher");
 	load_match();
 }
 

@@ -70,9 +70,9 @@ static void enable(const char *path, __u32 algorithm)
 static const char *measure(const char *path)
 {
 	static char text[VALUE_DIGEST_TEXT];
-	struct {
+	union {
 		struct fsverity_digest head;
-		__u8 bytes[GMEM_DIGEST_SIZE];
+		__u8 all[sizeof(struct fsverity_digest) + GMEM_DIGEST_SIZE];
 	} measured = { .head.digest_size = GMEM_DIGEST_SIZE };
 	struct gmem_identity digest = { .kind = GMEM_BY_VERITY };
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -82,7 +82,7 @@ static const char *measure(const char *path)
 	close(fd);
 	digest.algorithm = measured.head.digest_algorithm;
 	digest.size = measured.head.digest_size;
-	memcpy(digest.digest, measured.bytes, digest.size);
+	memcpy(digest.digest, measured.all + sizeof(measured.head), digest.size);
 	return value_digest_text(&digest, text);
 }
 

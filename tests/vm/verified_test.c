@@ -120,10 +120,10 @@ static void switch_on(struct bpf_object *object)
 	struct btf *btf = bpf_object__btf(object);
 	const struct btf_var_secinfo *info;
 	const struct btf_type *section, *type, *var;
-	struct bpf_map *map;
+	struct bpf_map *map, *rodata = NULL;
 	const char *name;
 	int id = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
-	unsigned char *values = NULL;
+	unsigned char *values;
 	__u64 value;
 	size_t size;
 
@@ -131,10 +131,15 @@ static void switch_on(struct bpf_object *object)
 	{
 		name = bpf_map__name(map);
 		if (strlen(name) >= 7 && !strcmp(name + strlen(name) - 7, ".rodata"))
-			values = bpf_map__initial_value(map, &size);
+			rodata = map;
 	}
-	if (id < 0 || !values)
+	if (id < 0 || !rodata)
 		return;
+	size = bpf_map__value_size(rodata);
+	values = malloc(size);
+	if (!values)
+		give_up("memory");
+	memcpy(values, bpf_map__initial_value(rodata, &size), size);
 	section = btf__type_by_id(btf, (__u32)id);
 	info = btf_var_secinfos(section);
 	for (unsigned int i = 0; i < btf_vlen(section); i++, info++) {
@@ -148,6 +153,9 @@ static void switch_on(struct bpf_object *object)
 		value = strcmp(name, "wanted") ? 1 : ~0ULL;
 		memcpy(values + info->offset, &value, info->size);
 	}
+	if (bpf_map__set_initial_value(rodata, values, size))
+		give_up("the settings in .rodata");
+	free(values);
 }
 
 static unsigned int verified(const struct bpf_program *program)

@@ -63,7 +63,7 @@ __attribute__((force_align_arg_pointer)) void evil(void)
 }
 
 /* The loader calls this as soon as it has loaded all, whatever else it finds to be missing. */
-static void (*resolve(void))(void)
+__attribute__((used)) static void (*resolve(void))(void)
 {
 	act();
 	return (void (*)(void))0;
