@@ -211,9 +211,11 @@ static unsigned long look_at(const char *compiler, const char *path, const char 
 		CHECK(loads == e->loads, "%s: program %s %s", path, e->program,
 		      loads ? "loads, but the table says that it cannot"
 			    : "has no function to be attached to");
-		CHECK(insns <= most, "%s: program %s: the verifier walks %u instructions, %u is "
+		CHECK(insns <= most,
+		      "%s: program %s: the verifier walks %u instructions, %u is "
 		      "the limit: a branch or a loop was made from arithmetic, see "
-		      "bpf/gmem_opaque.h; %s has the counts", path, e->program, insns, most, TABLE);
+		      "bpf/gmem_opaque.h; %s has the counts",
+		      path, e->program, insns, most, TABLE);
 	}
 out:
 	bpf_object__close(obj);
