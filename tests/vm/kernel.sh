@@ -14,8 +14,7 @@ set -eu
 
 series=${KERNEL_SERIES:-7.3}
 configs=$root/tests/vm/config
-tmp=
-trap '[ -z "$tmp" ] || rm -rf "$tmp"' EXIT
+trap scratch_done EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
@@ -56,12 +55,6 @@ apply_series()
 		}
 	done
 	rm -rf "$scratch.seen" "$scratch.log"
-}
-
-scratch()
-{
-	mkdir -p "$cache/tmp"
-	tmp=$(mktemp -d "$cache/tmp/$1.XXXXXX")
 }
 
 # put FROM TO: by rename, for TO may share its inode with the pristine source
@@ -110,8 +103,7 @@ sync_tree()
 		fi
 	done <"$tmp/ever"
 	cp "$tmp/now" "$tree.touched"
-	rm -rf "$tmp"
-	tmp=
+	scratch_done
 }
 
 # Options of the fragments that the kernel's own dependencies refused are worth a word.
@@ -183,10 +175,9 @@ build()
 	echo "$source" >"$tmp/tree/source"
 	mkdir -p "$cache/out"
 	mv -T "$tmp/tree" "$out"
-	rm -rf "$tmp"
-	tmp=
+	scratch_done
 	say "lane $lane: built in $(($(date +%s) - start)) s"
-	prune
+	prune "$lane"
 }
 
 # KVM's own selftests, from the same source as the kernel: all that touch guest_memfd, and those that
@@ -218,17 +209,6 @@ build_failed()
 	cat "$work/build.log" "$work/install.log" >"$work/failed.log" 2>/dev/null || true
 	grep -E -m 5 'error|Error|\*\*\*' "$work/failed.log" | cut -c 1-200 >&2 || true
 	die 1 "lane $lane: the kernel build failed, its first errors are above (log: $work/failed.log)"
-}
-
-# The three newest of a lane stay.
-prune()
-{
-	local dir
-
-	find "$cache/out" -mindepth 1 -maxdepth 1 -type d -name "$lane-????????????" -printf '%T@ %p\n' |
-		sort -rn | tail -n +4 | cut -d ' ' -f 2- | while read -r dir; do
-		rm -rf "$dir"
-	done
 }
 
 if [ "${1:-}" = --try ]; then

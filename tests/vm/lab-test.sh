@@ -3,40 +3,15 @@
 #
 # shellcheck disable=SC2016	# what stands in single quotes is for the VM's shell
 #
-# lab-test.sh CASE [LANE]: does the lab keep its promises? Runs on the host. Exit status 0: yes.
+# lab-test.sh CASE [LANE]: test the lab from outside. Runs on the host.
 set -eu
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-vm=$root/tests/vm
-name=${1:-}
+# shellcheck source=expect.sh
+. "$(dirname "$0")/expect.sh"
+
 export LANE=${2:-patched}
-unset CMD TIMEOUT TTY ICOUNT APPEND MEM SMP LAB_DIR UPDATE KERNEL_TARBALL
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
-# try STATUS COMMAND...: run it, its output in $tmp/out and $tmp/err
-try()
-{
-	local want=$1 status=0
-
-	shift
-	"$@" >"$tmp/out" 2>"$tmp/err" </dev/null || status=$?
-	[ "$status" = "$want" ] ||
-		die 1 "exit status $status, not $want, of: $*; it said: $(tail -n 3 "$tmp/err")"
-}
-
-# said WORDS: on standard error, in one line of reasonable length
-said()
-{
-	grep -q -- "$1" "$tmp/err" || die 1 "no word of '$1' in: $(cat "$tmp/err")"
-	[ "$(grep -c -- "$1" "$tmp/err")" = 1 ] || die 1 "more than one line about '$1'"
-}
-
-quiet()
-{
-	[ ! -s "$tmp/$1" ] || die 1 "standard $1 should be empty: $(head -n 3 "$tmp/$1")"
-}
 
 lab()
 {
@@ -44,21 +19,6 @@ lab()
 
 	shift
 	try "$want" env "$@" "$vm/lab.sh"
-}
-
-# An empty cache that shares the real one's kernel source.
-other_cache()
-{
-	mkdir -p "$tmp/cache/gmem-lab/src"
-	export XDG_CACHE_HOME=$tmp/cache
-}
-
-nothing_left()
-{
-	local left
-
-	left=$(find "$tmp/cache/gmem-lab/$1" -mindepth 1 -maxdepth 1 2>/dev/null || true)
-	[ -z "$left" ] || die 1 "left in the cache: $left"
 }
 
 test_usage()
@@ -120,10 +80,12 @@ test_space()
 	ln -s "$("$vm/source.sh" linux)" "$tmp/source"
 	other_cache
 	ln -s "$tmp/source" "$XDG_CACHE_HOME/gmem-lab/src/linux-7.3"
-	mkdir "$tmp/bin"
-	printf '#!/bin/sh\necho H\necho "/dev/x 100 90 10 90%% /"\n' >"$tmp/bin/df"
-	chmod +x "$tmp/bin/df"
-	try 1 env PATH="$tmp/bin:$PATH" "$vm/kernel.sh" vanilla
+	fake df <<-'END'
+		#!/bin/sh
+		echo H
+		echo "/dev/x 100 90 10 90% /"
+	END
+	try 1 "$vm/kernel.sh" vanilla
 	said 'no space left.*has 10 MiB free'
 	nothing_left out
 	nothing_left tmp
@@ -143,10 +105,10 @@ test_network()
 	nothing_left src
 	nothing_left tmp
 	# As on Ubuntu: there is an apt, and it knows no Debian mirror.
-	mkdir "$tmp/bin"
-	printf '#!/bin/sh\nexit 0\n' >"$tmp/bin/apt-get"
-	chmod +x "$tmp/bin/apt-get"
-	try 4 env PATH="$tmp/bin:$PATH" "$vm/source.sh" linux
+	fake apt-get <<-'END'
+		#!/bin/sh
+	END
+	try 4 "$vm/source.sh" linux
 	said 'give a kernel source with KERNEL_TARBALL='
 }
 
@@ -275,6 +237,4 @@ test_patterns()
 	END
 }
 
-declare -F "test_$name" >/dev/null ||
-	die 2 "usage: lab-test.sh $(declare -F | sed -n 's/.* test_//p' | tr '\n' '|') [LANE]"
-"test_$name"
+run_case

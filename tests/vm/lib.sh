@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# What the lab's scripts share: where things are, and how they speak.
+# Shared by the lab's scripts: paths, the list of lanes, messages, scratch directories.
 
-# shellcheck disable=SC2034	# used by those who source this file
+# shellcheck disable=SC2034	# used by the scripts that source this file
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 # shellcheck disable=SC2034
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/gmem-lab
@@ -32,6 +32,31 @@ check_lane()
 	esac
 }
 
+# scratch NAME: $tmp becomes a new directory in the cache; scratch_done or the script's end removes it
+tmp=
+scratch()
+{
+	mkdir -p "$cache/tmp"
+	tmp=$(mktemp -d "$cache/tmp/$1.XXXXXX")
+}
+
+scratch_done()
+{
+	[ -z "$tmp" ] || rm -rf "$tmp"
+	tmp=
+}
+
+# prune LANE: of the kernels of a lane, keep the three that were used last
+prune()
+{
+	local dir
+
+	find "$cache/out" -mindepth 1 -maxdepth 1 -type d -name "$1-????????????" -printf '%T@ %p\n' |
+		sort -rn | tail -n +4 | cut -d ' ' -f 2- | while read -r dir; do
+		rm -rf "$dir"
+	done
+}
+
 # need_space DIRECTORY MEBIBYTES PURPOSE
 need_space()
 {
@@ -40,5 +65,5 @@ need_space()
 	mkdir -p "$1" || die 1 "cannot make $1: see the message above"
 	free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
 	[ "$free" -ge "$2" ] ||
-		die 1 "no space left: $1 has $free MiB free, $3 needs $2 MiB; make room or set XDG_CACHE_HOME"
+		die 1 "no space left: $1 has $free MiB free, $3 needs $2 MiB; free some space or set XDG_CACHE_HOME"
 }
