@@ -256,7 +256,8 @@ enum kvm_gmem_invalidate_reason {
 #define FALLOC_FL_PUNCH_HOLE	     0x02
 #define VM_ACCESS_FLAGS		     0x07 /* read, write, execute: the same bits as in PROT_* */
 #define VM_FAULT_RETRY		     0x0400
-#define VM_FAULT_ERROR		     0x0873 /* OOM, SIGBUS, HWPOISON, HWPOISON_LARGE, SIGSEGV, FALLBACK */
 #define PAGE_SHIFT		     12
+/* VM_FAULT_: OOM, SIGBUS, HWPOISON, HWPOISON_LARGE, SIGSEGV, FALLBACK */
+#define VM_FAULT_ERROR 0x0873
 
 #endif /* GMEM_CORE_H */

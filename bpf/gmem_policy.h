@@ -120,9 +120,9 @@ enum gmem_direction {
 #define GMEM_KINDS_PER_DETAIL (GMEM_FLAGS_MAX * GMEM_TYPE_MAX)
 
 enum gmem_kind_base {
-#define X(name, details)  \
-	GMEM_KIND_##name, \
-		GMEM_KIND_##name##_last = GMEM_KIND_##name + (details)*GMEM_KINDS_PER_DETAIL - 1,
+#define GMEM_LAST_KIND(first, details) (-1 + (first) + GMEM_KINDS_PER_DETAIL * (details))
+#define X(name, details) \
+	GMEM_KIND_##name, GMEM_KIND_##name##_last = GMEM_LAST_KIND(GMEM_KIND_##name, details),
 	GMEM_KINDS(X)
 #undef X
 		GMEM_KIND_MAX
@@ -158,7 +158,7 @@ enum gmem_interval_dimension {
 	X(cgroup, "innermost cgroup that a subject names")
 
 /* The map of executables says with the class whether the file is one that was replaced since. */
-#define GMEM_CLASS(value) ((value)&0xffff)
+#define GMEM_CLASS(value) (0xffff & (value))
 #define GMEM_EXE_REPLACED (1U << 31)
 
 enum gmem_class_dimension {
@@ -200,7 +200,7 @@ struct gmem_head {
 	((__u64)(generation) << 8 | (__u64)(slot) << 1 | !!(enforce))
 #define GMEM_ACTIVE_GENERATION(word) ((word) >> 8)
 #define GMEM_ACTIVE_SLOT(word)	     ((__u32)((word) >> 1 & 0x7f) % GMEM_SLOTS)
-#define GMEM_ACTIVE_ENFORCES(word)   ((word)&1)
+#define GMEM_ACTIVE_ENFORCES(word)   (1 & (word))
 
 /* Keys of the hashes that give a class (1 and up) to what a subject names. */
 #define GMEM_DIGEST_SIZE 64

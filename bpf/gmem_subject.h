@@ -9,7 +9,7 @@
 #ifndef GMEM_SUBJECT_H
 #define GMEM_SUBJECT_H
 
-#define pool_of(slot) ((const void *)((unsigned long)(slot)*GMEM_POOL_MAX))
+#define pool_of(slot) ((const void *)(GMEM_POOL_MAX * (unsigned long)(slot)))
 
 /* The pool of a slot is its place in the map. */
 static __always_inline const struct gmem_set *gmem_set(const void *of, __u32 index)

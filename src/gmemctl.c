@@ -19,31 +19,26 @@
 
 #define AT(member) offsetof(struct ctl_options, member)
 
-#define COMMON                                                                          \
-	{ "output", "FORMAT", "text or json (text)", AT(output), OPT_STRING, 'o' },     \
-		{ "verbose",   NULL,	  "libbpf's messages too (twice: all of them)", \
-		  AT(verbose), OPT_COUNT, 'v' },                                        \
-		{ "help", NULL, "this text", AT(help), OPT_FLAG, 'h' },                 \
-	{                                                                               \
-		0                                                                       \
-	}
+/* clang-format off */
+#define COMMON \
+	{ "output", "FORMAT", "text or json (text)", AT(output), OPT_STRING, 'o' }, \
+	{ "verbose", NULL, "libbpf's messages too (twice: all of them)", AT(verbose), OPT_COUNT, 'v' }, \
+	{ "help", NULL, "this text", AT(help), OPT_FLAG, 'h' }, \
+	{ 0 }
+/* clang-format on */
 
 static const struct opt check_opts[] = {
 	{ "FILE", NULL, "", AT(file), OPT_OPERAND, 0 },
 	COMMON,
 };
 
-#define PINS                                                                                    \
-	{                                                                                       \
-		"pins", "DIR", "where it is pinned (/sys/fs/bpf/gmem)", AT(pins), OPT_STRING, 0 \
-	}
-#define STRICT_IOCTL                                                                         \
-	{                                                                                    \
-		"strict-ioctl", NULL,                                                        \
-			"without their hooks, decide binding and conversion by the ioctl's " \
-			"number: breaks ordinary VMs",                                       \
-			AT(strict_ioctl), OPT_FLAG, 0                                        \
-	}
+/* clang-format off */
+#define PINS { "pins", "DIR", "where it is pinned (/sys/fs/bpf/gmem)", AT(pins), OPT_STRING, 0 }
+#define STRICT_IOCTL \
+	{ "strict-ioctl", NULL, \
+	  "without their hooks, decide binding and conversion by the ioctl's number: " \
+	  "breaks ordinary VMs", AT(strict_ioctl), OPT_FLAG, 0 }
+/* clang-format on */
 
 static const struct opt load_opts[] = {
 	{ "FILE", NULL, "", AT(file), OPT_OPERAND, 0 },

@@ -13,14 +13,16 @@
 
 struct gmem_policy_census_bpf;
 
+struct census_map {
+	__u32 id;
+	unsigned int pins;     /* that hold it */
+	unsigned int programs; /* of the policy that use it */
+	const char *name;
+};
+
 /* What belongs to the policy: filled in by who calls, the lists are its own. */
 struct census_subject {
-	struct census_map {
-		__u32 id;
-		unsigned int pins;     /* that hold it */
-		unsigned int programs; /* of the policy that use it */
-		const char *name;
-	} * maps;
+	struct census_map *maps;
 	size_t nr_maps;
 	const __u32 *programs; /* ids */
 	size_t nr_programs;

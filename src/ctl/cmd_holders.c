@@ -20,7 +20,7 @@
 
 #define TEXT	     4096
 #define DEV_MAJ(dev) ((dev) >> 20)
-#define DEV_MIN(dev) ((dev)&0xfffff)
+#define DEV_MIN(dev) (0xfffff & (dev))
 
 /* What who holds an instance this way would do with it: operation and protection. */
 static const struct {
@@ -374,8 +374,8 @@ struct text {
 	size_t len;
 };
 
-static void __attribute__((format(printf, 3, 4)))
-append(struct text *text, const char *separator, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void append(struct text *text, const char *separator,
+							 const char *fmt, ...)
 {
 	va_list args;
 	int n;

@@ -13,7 +13,7 @@
 #define WHEN	 64
 
 #define DEV_MAJOR(dev) ((dev) >> 20)
-#define DEV_MINOR(dev) ((dev)&0xfffff)
+#define DEV_MINOR(dev) (0xfffff & (dev))
 
 static const char *const cause_names[] = {
 #define X(name) #name,

@@ -149,7 +149,7 @@ static __u32 *class_in(struct compiled *compiled, struct set_hash *hash, const s
 	if (*nr == GMEM_MAX_SUBJECTS)
 		return NULL;
 	*class = ++*nr;
-	hash->classes[h % HASH_SIZE] = (__u16) * class;
+	hash->classes[h % HASH_SIZE] = (__u16)(*class);
 	*class_set(compiled, GMEM_CLASS_uid, *class) = *set;
 	return class;
 }

@@ -232,7 +232,7 @@ static int give_classes(struct refresh *r)
 	}
 	for (i = 0; i < r->now.nr; i++) {
 		entry = &r->now.list[i];
-		for (class = 1; class <= last && !entry->class; class ++) {
+		for (class = 1; class <= last && !entry->class; class += 1) {
 			if (!memcmp(class_set_of(r, class), &entry->subjects,
 				    sizeof(entry->subjects)))
 				entry->class = class;

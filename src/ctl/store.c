@@ -14,6 +14,9 @@
 
 #define ADVICE_OTHER "gmemctl unload, then load the policy again"
 
+#define ALL_SETS  (GMEM_SLOTS * GMEM_POOL_MAX)
+#define ALL_RULES (GMEM_SLOTS * GMEM_RULE_MAX)
+
 /* What an entry is, to tell the maps of another version; 0: not looked at. */
 static const struct {
 	size_t value;
@@ -22,11 +25,11 @@ static const struct {
 	[MAP_active] = { sizeof(__u64), 1 },
 	[MAP_slots] = { sizeof(struct gmem_slot), GMEM_SLOTS },
 	[MAP_heads] = { sizeof(struct gmem_head), GMEM_SLOTS },
-	[MAP_pool] = { sizeof(struct gmem_set), GMEM_SLOTS *GMEM_POOL_MAX },
+	[MAP_pool] = { sizeof(struct gmem_set), ALL_SETS },
 	[MAP_exes] = { sizeof(__u32), 0 },
 	[MAP_uids] = { sizeof(__u32), 0 },
 	[MAP_cgroups] = { sizeof(__u32), 0 },
-	[MAP_rule_hits] = { sizeof(struct gmem_hits), GMEM_SLOTS *GMEM_RULE_MAX },
+	[MAP_rule_hits] = { sizeof(struct gmem_hits), ALL_RULES },
 	[MAP_op_hits] = { sizeof(struct gmem_hits), GMEM_DO_MAX },
 	[MAP_guard_hits] = { sizeof(struct gmem_hits), GMEM_GUARD_MAX },
 	[MAP_journal] = { sizeof(struct gmem_journal), 1 },

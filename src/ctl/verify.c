@@ -77,8 +77,8 @@ static int ask(const struct trial *trial)
  * Nobody is kept from a process without identity: before it has none it has nothing that is worth
  * it. Standard input is the other end of @go then.
  */
-static void __attribute__((noreturn))
-child(int go, const struct trial *trial, int (*try)(const struct trial *))
+__attribute__((noreturn)) static void child(int go, const struct trial *trial,
+					    int (*try)(const struct trial *))
 {
 	char byte = 0;
 

@@ -32,10 +32,9 @@ struct json_key {
 	unsigned int len;
 };
 
-#define JSON_KEY(name)                                         \
-	{                                                      \
-		",\"" name "\":", sizeof(",\"" name "\":") - 1 \
-	}
+/* clang-format off */
+#define JSON_KEY(name) { ",\"" name "\":", sizeof(",\"" name "\":") - 1 }
+/* clang-format on */
 
 enum json_unit {
 	JSON_ONES,

@@ -232,7 +232,7 @@ void event_json(struct json *json, const struct event_view *view)
 	if (e->event == GMEM_EV_host_fault)
 		json_null(json, "errno");
 	else
-		json_u64(json, "errno", (uint64_t) - (int64_t)e->ret);
+		json_u64(json, "errno", (uint64_t)(-(int64_t)e->ret));
 	json_str(json, "error", event_error(e, error, sizeof(error)));
 	if (view->stacks) {
 		json_stack(json, "kernel_stack", view->nr_kernel, view->kernel);

@@ -9,7 +9,7 @@
 #include "tui_state.h"
 
 #define NS_PER_MS 1000000ULL
-#define CTRL(c)	  ((c)&0x1f)
+#define CTRL(c)	  (0x1f & (c))
 #define ESCAPE	  27
 #define NOT_HELP  (IN(TABLE) | IN(DETAIL))
 #define SCROLLED  (IN(DETAIL) | IN(HELP))

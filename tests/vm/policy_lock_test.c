@@ -141,10 +141,9 @@ static const struct {
 	const char *name;
 	bool (*hold)(void);
 } holders[] = {
-#define HOLDER(name)        \
-	{                   \
-#name, name \
-	}
+/* clang-format off */
+#define HOLDER(name) { #name, name }
+	/* clang-format on */
 	HOLDER(hold_fd),     HOLDER(hold_mapping),  HOLDER(hold_in_flight), HOLDER(hold_by_program),
 	HOLDER(hold_by_pin), HOLDER(hold_modifier), HOLDER(hold_sysctl),    HOLDER(hold_library),
 };

@@ -56,30 +56,14 @@ struct bypass_expected {
 	const char *why; /* possible: the sentence of the manual */
 };
 
-#define STOPPED(with)                                     \
-	{                                                 \
-		.outcome = BYPASS_stopped, .code = (with) \
-	}
-#define REFUSED(with)                                     \
-	{                                                 \
-		.outcome = BYPASS_refused, .code = (with) \
-	}
-#define POSSIBLE(because)                                    \
-	{                                                    \
-		.outcome = BYPASS_possible, .why = (because) \
-	}
-#define ALLOWED                           \
-	{                                 \
-		.outcome = BYPASS_allowed \
-	}
-#define UNLOADABLE                           \
-	{                                    \
-		.outcome = BYPASS_unloadable \
-	}
-#define ABSENT                           \
-	{                                \
-		.outcome = BYPASS_absent \
-	}
+/* clang-format off */
+#define STOPPED(with)	  { .outcome = BYPASS_stopped, .code = (with) }
+#define REFUSED(with)	  { .outcome = BYPASS_refused, .code = (with) }
+#define POSSIBLE(because) { .outcome = BYPASS_possible, .why = (because) }
+#define ALLOWED		  { .outcome = BYPASS_allowed }
+#define UNLOADABLE	  { .outcome = BYPASS_unloadable }
+#define ABSENT		  { .outcome = BYPASS_absent }
+/* clang-format on */
 
 /* Expectations by lane, in the order of BYPASS_LANES. */
 #define LANES(...)	.expected = { __VA_ARGS__ }

@@ -54,11 +54,11 @@ int lock_iterate(int link);
 /* A load takes seconds, and more where the machine has other things to do. */
 #define LOCK_LIMIT 200
 
-#define LOCK_CASE(number, what, fn, ...)                                                      \
-	{                                                                                     \
-		.id = number, .path = what, .op = LOCK, .prepare = lock_ready, .attempt = fn, \
-		.whole = lock_judge, .limit = LOCK_LIMIT, __VA_ARGS__                         \
-	}
+/* clang-format off */
+#define LOCK_CASE(number, what, fn, ...) \
+	{ .id = number, .path = what, .op = LOCK, .prepare = lock_ready, .attempt = fn, \
+	  .whole = lock_judge, .limit = LOCK_LIMIT, __VA_ARGS__ }
+/* clang-format on */
 
 /* What becomes of most of them. */
 #define LOCKED EVERYWHERE(STOPPED(EACCES))

@@ -288,10 +288,11 @@ static int use_token(int peer)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
+	static const char license[] = "GPL";
 	struct load_attr load = { .prog_type = BPF_PROG_TYPE_TRACING,
 				  .insn_cnt = 2,
 				  .insns = (uintptr_t)code,
-				  .license = (uintptr_t) "GPL",
+				  .license = (uintptr_t)license,
 				  .prog_flags = BPF_F_TOKEN_FD_FLAG,
 				  .expected_attach_type = BPF_MODIFY_RETURN };
 	struct token_attr token = { 0 };

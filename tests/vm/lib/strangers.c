@@ -370,14 +370,10 @@ static int replace_manager(void)
 }
 
 const struct attempt attempts[] = {
-#define REFUSED(name)             \
-	{                         \
-#name, name, true \
-	}
-#define GOES_ON(name)              \
-	{                          \
-#name, name, false \
-	}
+/* clang-format off */
+#define REFUSED(name) { #name, name, true }
+#define GOES_ON(name) { #name, name, false }
+	/* clang-format on */
 	REFUSED(open_map),
 	REFUSED(open_map_by_id),
 	REFUSED(open_program_by_id),
