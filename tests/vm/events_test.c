@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Does gmemtop events tell everything, once, and as it was? The stream runs while the workload runs
- * a scenario; then event by event is compared with the workload's own log. What this kernel cannot
- * tell must be null in the stream, and is left out of the comparison.
+ * Does gmemtop events print every event once, with the right fields? The stream runs while the
+ * workload runs a scenario; then each event is compared with the workload's own log. A field that
+ * this lane does not offer (lib/offers.h) must be null in the stream, and one that it offers must
+ * not.
  *
  * Usage: events_test [--falsify] [CASE...]
  * --falsify drops one event of each scenario before comparing: then the comparison must miss it.
+ * Exit status: 0 all passed, 1 a case failed or cannot run in this lane although it was named,
+ * 77 no case can run in this lane.
  */
 #define _GNU_SOURCE
 #include <json-c/json.h>
@@ -21,12 +24,14 @@
 
 /* One file to compile, as every test here. */
 #include "lib/compare.c"
+#include "lib/offers_top.h"
 #include "lib/stream.c"
 #include "lib/trace_events.c"
 #include "lib/wanted.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define NS_PER_S      1000000000ULL
+#define SKIPPED	      77
 
 static bool falsify;
 
@@ -55,25 +60,69 @@ static const struct scenario scenarios_told[] = {
 	  false, false },
 };
 
-/* Take out of the log what this kernel does not tell. */
-static void forget_unknown(const struct stream *s, struct record *r)
+/* X(event, the fact in offers.h that brings it) */
+#define EVENT_FACTS(X)                \
+	X(create, create)             \
+	X(release, release)           \
+	X(bind, bind)                 \
+	X(unbind, unbind)             \
+	X(allocate, allocate)         \
+	X(punch, allocate)            \
+	X(invalidate, memory_failure) \
+	X(guest_fault, guest_fault)   \
+	X(host_fault, host_fault)     \
+	X(mmap, mmap)                 \
+	X(populate, populate)         \
+	X(convert, convert)
+
+/* The stream's first line says where each event comes from: as offers.h has it for this lane. */
+static void check_sources(struct verdict *v, const struct stream *s)
+{
+	static const char *const events[][2] = {
+#define X(event, fact) { #event, #fact },
+		EVENT_FACTS(X)
+#undef X
+	};
+	struct json_object *sources = stream_member(s->head, "sources"), *source;
+	int nr = sources ? json_object_object_length(sources) : 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(events); i++) {
+		source = stream_member(sources, events[i][0]);
+		v->compared++;
+		if (!offers_source_is("event", events[i][1],
+				      source ? json_object_get_string(source) : NULL, false))
+			differs(v, "the source of event %s", events[i][0]);
+	}
+	if (nr != (int)ARRAY_SIZE(events))
+		differs(v, "the stream has %d sources, this test knows %zu", nr,
+			ARRAY_SIZE(events));
+}
+
+static bool traced(const char *fact)
+{
+	return offer_source(fact) == OFFER_TRACEPOINT;
+}
+
+/* Take out of the log what only the tracepoints of kernel-patches/ bring. */
+static void forget_unknown(struct record *r)
 {
 	switch (r->id) {
 	case EV_CONVERT:
-		if (!stream_traced(s, "convert") && r->field[CONVERT_CHANGED])
+		if (!traced("changed") && r->field[CONVERT_CHANGED])
 			r->field[CONVERT_CHANGED] = -1;
 		break;
 	case EV_GUEST_FAULT:
-		if (!stream_traced(s, "guest_fault"))
+		if (!traced("first_touch"))
 			r->field[GUEST_FAULT_ZEROED] = -1;
 		break;
 	case EV_ALLOCATE:
-		if (!stream_traced(s, "allocate") && r->field[ALLOCATE_RET] &&
+		if (!traced("allocate") && r->field[ALLOCATE_RET] &&
 		    !(r->field[ALLOCATE_MODE] & FALLOC_FL_PUNCH_HOLE))
 			r->field[ALLOCATE_NR_PAGES] = -1;
 		break;
 	case EV_INVALIDATE:
-		if (!stream_traced(s, "invalidate") && !strcmp(r->word, "error"))
+		if (!traced("memory_failure") && !strcmp(r->word, "error"))
 			r->field[INVALIDATE_END] = -1;
 		break;
 	default: break;
@@ -164,11 +213,12 @@ static bool run_scenario(const struct scenario *c)
 		goto out;
 	}
 	json_object_object_get_ex(report, "vms", &list);
+	check_sources(&v, &s);
 	stream_account(&v, &s, false);
 	check_numbers(&v, &s);
 	check_who(&v, &s, c->sudden, from, realtime_ns());
 	for (i = 0; i < log.nr; i++)
-		forget_unknown(&s, &log.r[i]);
+		forget_unknown(&log.r[i]);
 	if (falsify && told.nr)
 		drop_one(&told);
 	assign_vms(list, &log, &told);
@@ -187,26 +237,50 @@ out:
 	return falsify ? v.missed == 1 && !v.invented : !v.failed;
 }
 
+/* The kernel must have the VMs that lib/offers.h says. Return: differences. */
+static size_t check_lane(void)
+{
+	size_t differ = 0;
+
+	differ += stream_possible("-t software-protected -e create;start") !=
+		  offer_can(OFFER_software_protected);
+	differ += stream_possible("-t default -e create;bind;start") != offer_can(OFFER_mapped);
+	if (differ)
+		printf("FAIL the VMs of this kernel are not those of tests/vm/lib/offers.h\n");
+	return differ;
+}
+
 int main(int argc, char **argv)
 {
-	size_t i, passed = 0, failed = 0, skipped = 0;
-	bool software = stream_possible("-t software-protected -e create;start");
-	bool bound = stream_possible("-t default -e create;bind;start");
+	size_t i, passed = 0, failed, skipped = 0;
 
 	if (argc > 1 && !strcmp(argv[1], "--falsify")) {
 		falsify = true;
 		argv++;
 	}
+	failed = check_lane();
 	for (i = 0; i < ARRAY_SIZE(scenarios_told); i++) {
-		if (!wanted(scenarios_told[i].name, argv + 1))
+		const struct scenario *c = &scenarios_told[i];
+
+		if (!wanted(c->name, argv + 1))
 			continue;
-		if (!bound || (scenarios_told[i].software && !software))
+		if (!offer_can(OFFER_mapped) ||
+		    (c->software && !offer_can(OFFER_software_protected))) {
+			printf("%s %s: lane %s has no VMs for it\n", argv[1] ? "FAIL" : "skipped",
+			       c->name, getenv("LANE"));
+			failed += !!argv[1];
 			skipped++;
-		else if (run_scenario(&scenarios_told[i]))
+		} else if (run_scenario(c)) {
 			passed++;
-		else
+		} else {
 			failed++;
+		}
 	}
 	printf("%zu passed, %zu failed, %zu skipped\n", passed, failed, skipped);
-	return failed || !passed;
+	if (!failed && !passed)
+		printf("no case can run in lane %s; lane patched runs all of them\n",
+		       getenv("LANE"));
+	if (failed)
+		return 1;
+	return passed ? 0 : SKIPPED;
 }

@@ -20,6 +20,7 @@
 #include "../../src/lib/log.h"
 #include "../unit/policy_random.h"
 #include "lib/kvm.h"
+#include "lib/offers_ctl.h"
 #include "lib/policies.h"
 #include "lib/requests.h"
 #include "policy_match.skel.h"
@@ -360,7 +361,7 @@ static unsigned int ask_really(const struct loaded *l, struct random *random)
 	return decided;
 }
 
-/* All hooks of the series, and VMs with private memory: only then the steps are as they are here. */
+/* Are all operations decided, and are there VMs with private memory? The steps assume both. */
 static bool can_ask_really(void)
 {
 	struct hooks hooks;
@@ -370,11 +371,14 @@ static bool can_ask_really(void)
 	if (hooks_probe(&hooks))
 		exit(1);
 	hooks_plan(&hooks, NULL, false, &plan);
-	for (op = 0; op < GMEM_DO_MAX && plan.guarantee[op] == GUARANTEE_enforced; op++)
-		;
+	CHECK(!offers_check_ctl(&plan), "not as in tests/vm/lib/offers.h");
+	CHECK((vm >= 0) == offer_can(OFFER_software_protected),
+	      "software-protected VMs: not as in tests/vm/lib/offers.h");
 	close(vm);
 	close(kvm);
-	return op == GMEM_DO_MAX && vm >= 0;
+	for (op = 0; op < GMEM_DO_MAX && offer_guarantee(op) == GUARANTEE_enforced; op++)
+		;
+	return op == GMEM_DO_MAX && offer_can(OFFER_software_protected);
 }
 
 int main(int argc, char **argv)
@@ -418,6 +422,7 @@ int main(int argc, char **argv)
 	policy_unload();
 	printf("random: %u policies, %u requests asked about, %u decisions on real ones\n",
 	       policies, asked, real);
+	CHECK(!really == !real, "%u decisions on real requests", real);
 	printf("random: %d checks, %d failed\n", checks, failures);
 	return failures ? 1 : 0;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * gmemctl's policies against real operations: every operation as one who may and as one who may
- * not, enforced and in audit mode, compared in verdict, errno, counters and event. What a kernel
- * cannot enforce must be refused at load, by the name of the hook. Runs as root in each lane.
+ * gmemctl's policies against real operations: each operation by an allowed and by a denied user,
+ * enforced and in audit mode, compared in verdict, errno, counters and event. A load must be
+ * refused, with the name of the hook, where the lane cannot enforce the policy; what each lane can
+ * enforce is in lib/offers.h. Runs as root in each lane.
  *
  *   policy_test [CASE...]
  */
@@ -18,6 +19,7 @@
 #include "../../src/lib/log.h"
 #include "lib/cases.h"
 #include "lib/kvm.h"
+#include "lib/offers_ctl.h"
 #include "lib/policies.h"
 #include "lib/requests.h"
 #include "test.h"
@@ -29,11 +31,6 @@
 
 static struct hooks hooks;
 static struct plan plan; /* of the kernel, without --strict-ioctl */
-
-static bool carried(int op)
-{
-	return plan.way[op] >= 0;
-}
 
 /* The words of a list of operations, those of @ops. */
 static const char *list(unsigned int ops)
@@ -56,7 +53,7 @@ static unsigned int all_carried(void)
 	unsigned int ops = 0;
 
 	for (int op = 0; op < GMEM_DO_MAX; op++)
-		ops |= (unsigned int)carried(op) << op;
+		ops |= (unsigned int)offer_carried(op) << op;
 	return ops;
 }
 
@@ -144,6 +141,19 @@ static void table_row(enum request_kind kind, bool enforce, int bare)
 		    GMEM_ACTIVE_GENERATION(after.word));
 }
 
+/* Does the request need an instance that the host has mapped? */
+static bool needs_mapping(enum request_kind kind)
+{
+	return kind == REQUEST_mprotect || kind == REQUEST_madvise ||
+	       request_ops[kind] == GMEM_DO_fault;
+}
+
+/* gmemctl's plan for this kernel is that of the lane: no operation more and none less. */
+static void test_offers(void)
+{
+	CHECK(!offers_check_ctl(&plan), "not as in tests/vm/lib/offers.h");
+}
+
 static void test_table(void)
 {
 	unsigned int ops = all_carried();
@@ -151,7 +161,9 @@ static void test_table(void)
 	for (int kind = 0; kind < REQUEST_MAX; kind++) {
 		int bare = request_as(GOOD, kind), op = request_ops[kind];
 
-		if (!carried(op) || bare == ASKED_NOT)
+		CHECK((bare == ASKED_NOT) == (needs_mapping(kind) && !offer_can(OFFER_mapped)),
+		      "%s: %d without a policy", request_names[kind], bare);
+		if (!offer_carried(op) || bare == ASKED_NOT)
 			continue;
 		for (int enforce = 0; enforce < 2; enforce++) {
 			char *text = table_policy(ops, kind);
@@ -162,7 +174,6 @@ static void test_table(void)
 		}
 		CHECK(request_as(GOOD, kind) == bare, "%s: once more", request_names[kind]);
 	}
-	policy_unload();
 }
 
 /* What no hook carries: refused, with the hook's name; audit mode takes it. */
@@ -171,7 +182,7 @@ static void test_missing(void)
 	for (int op = 0; op < GMEM_DO_MAX; op++) {
 		char *text = policy_text(1U << op, NO_RULES);
 
-		if (carried(op) || plan.guarantee[op] == GUARANTEE_moot) {
+		if (offer_carried(op) || offer_guarantee(op) == GUARANTEE_moot) {
 			free(text);
 			continue;
 		}
@@ -182,7 +193,6 @@ static void test_missing(void)
 		      "%s: enforced later", operation_names[op]);
 		free(text);
 	}
-	policy_unload();
 }
 
 /* --strict-ioctl where the hooks are missing: by the number of the ioctl. */
@@ -194,7 +204,7 @@ static void test_strict(void)
 		int op = request_ops[kinds[i]], bare = request_as(GOOD, kinds[i]);
 		char *text = table_policy(all_carried() | 1U << op, kinds[i]);
 
-		if (!carried(op)) {
+		if (!offer_carried(op)) {
 			CHECK(!policy_load(text, true, POLICY_STRICT), "%s", operation_names[op]);
 			CHECK(request_as(GOOD, kinds[i]) == bare, "allowed");
 			CHECK(request_as(BAD, kinds[i]) == EACCES, "denied");
@@ -204,7 +214,6 @@ static void test_strict(void)
 		}
 		free(text);
 	}
-	policy_unload();
 }
 
 /* --- conditions --- */
@@ -221,7 +230,7 @@ static void test_conditions(void)
 			   "when: { size: \"<= 8KiB\" } }\n",
 			   GOOD);
 	ret = policy_load(text, true, 0);
-	if (plan.guarantee[GMEM_DO_create] == GUARANTEE_limited) {
+	if (offer_guarantee(GMEM_DO_create) == GUARANTEE_limited) {
 		CHECK(ret == -EOPNOTSUPP, "size without its hook: %d", ret);
 	} else {
 		CHECK(!ret, "%d", ret);
@@ -293,7 +302,7 @@ static void test_remembered(void)
 	char *text;
 	pid_t pid;
 
-	if (plan.guarantee[GMEM_DO_convert] != GUARANTEE_enforced)
+	if (offer_guarantee(GMEM_DO_convert) != GUARANTEE_enforced)
 		return;
 	text = policy_text(1U << GMEM_DO_create | 1U << GMEM_DO_convert,
 			   "subjects: { good: { uid: [%d] } }\n"
@@ -454,13 +463,13 @@ static void test_life(void)
 }
 
 /*
- * The last four leave their policy to the next one, which replaces it: a load where there is none
- * takes the verifier as long as all that they do.
+ * Each case from "table" on leaves its policy to the next one, which replaces it: the first load
+ * takes the verifier seconds.
  */
 static const struct test_case cases[] = {
-	{ "life", test_life },	   { "table", test_table },	      { "missing", test_missing },
-	{ "strict", test_strict }, { "conditions", test_conditions }, { "exe", test_exe },
-	{ "cgroup", test_cgroup }, { "remembered", test_remembered },
+	{ "offers", test_offers },   { "life", test_life },	{ "table", test_table },
+	{ "missing", test_missing }, { "strict", test_strict }, { "conditions", test_conditions },
+	{ "exe", test_exe },	     { "cgroup", test_cgroup }, { "remembered", test_remembered },
 };
 
 /* The test as somebody else: --fork, --thread and --exec FILE before --ask REQUEST. */

@@ -135,13 +135,6 @@ struct json_object *stream_member(struct json_object *obj, const char *path)
 	return obj;
 }
 
-bool stream_traced(const struct stream *s, const char *event)
-{
-	struct json_object *source = stream_member(stream_member(s->head, "sources"), event);
-
-	return source && !strncmp(json_object_get_string(source), "tracepoint kvm_gmem_", 20);
-}
-
 static uint64_t value_of(struct json_object *obj, const char *name)
 {
 	return json_object_get_uint64(stream_member(obj, name));

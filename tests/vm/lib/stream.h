@@ -39,9 +39,6 @@ bool stream_end(struct stream *s, int sig);
 
 void stream_forget(struct stream *s);
 
-/* Does the event of this name come from a tracepoint of kernel-patches/? */
-bool stream_traced(const struct stream *s, const char *event);
-
 /* The events in the form of the workload's log. Return: 0 or -errno. */
 int stream_records(const struct stream *s, struct records *records);
 

@@ -171,7 +171,7 @@ static const char *find(const char *line, const char *key)
 	return NULL;
 }
 
-static uint64_t number(const char *line, const char *key, bool *missing)
+static uint64_t number_in(const char *line, const char *key, bool *missing)
 {
 	const char *at = find(line, key);
 
@@ -202,10 +202,10 @@ static int parse_fields(struct record *r, const char *line, bool trace)
 
 	for (i = 0; i < MAX_FIELDS && d->field[i]; i++) {
 		if (trace && r->id == EV_MMAP && i == MMAP_SIZE)
-			r->field[i] =
-				number(line, "end", &missing) - number(line, "start", &missing);
+			r->field[i] = number_in(line, "end", &missing) -
+				      number_in(line, "start", &missing);
 		else
-			r->field[i] = number(line, d->field[i], &missing);
+			r->field[i] = number_in(line, d->field[i], &missing);
 	}
 	/* The kernel's number of a new fd is nobody's business. */
 	if (r->id == EV_CREATE && (int64_t)r->field[CREATE_RET] > 0)
@@ -276,9 +276,9 @@ static int parse_identity(struct creations *creations, struct record *r, const c
 
 	if (at)
 		r->key = strtoull(at, NULL, 16);
-	r->pid = (int)number(line, "pid", &missing);
+	r->pid = (int)number_in(line, "pid", &missing);
 	if (r->id != EV_CONVERT)
-		ino = number(line, "ino", &missing);
+		ino = number_in(line, "ino", &missing);
 	if (missing || !at) {
 		fprintf(stderr, "trace_test: no VM or instance in: %s", line);
 		return -EINVAL;
@@ -360,7 +360,7 @@ int log_read(const char *path, struct records *records)
 		r->id = id;
 		r->vm = vm;
 		missing = false;
-		r->inst = (int64_t)number(line + at, "inst", &missing);
+		r->inst = (int64_t)number_in(line + at, "inst", &missing);
 		if (missing)
 			r->inst = -1;
 		ret = parse_fields(r, line + at, false);

@@ -14,6 +14,7 @@
 
 #include "../test.h"
 #include "kvm.h"
+#include "offers_top.h"
 #include "wanted.h"
 
 #define GMEMTOP	     "build/gmemtop"
@@ -21,8 +22,8 @@
 #define SIZE	     (PAGES * KVM_PAGE)
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/* Cases expect one too many of something: then all of them must fail. */
-static int falsify;
+/* With --falsify each case expects one too many of something: then each case must fail. */
+static bool falsify;
 static int kvm;
 /* The VMs that this kernel can have: software-protected ones, else default ones; do they bind? */
 static unsigned long type;
@@ -262,7 +263,29 @@ static inline void probe(void)
 	close(vm);
 }
 
-/* Usage: TEST [--falsify] [CASE...] Return: the exit status. */
+static inline bool possible(enum needs needs)
+{
+	bool private = offer_can(OFFER_software_protected);
+
+	return needs == NOTHING || private || (needs == BIND && offer_can(OFFER_mapped));
+}
+
+/* Kernel and gmemtop must offer what offers.h says of this lane. */
+static inline void check_lane(void)
+{
+	CHECK((type == KVM_X86_SW_PROTECTED_VM) == offer_can(OFFER_software_protected),
+	      "software-protected VMs: not as in tests/vm/lib/offers.h");
+	CHECK(binds == possible(BIND), "VMs that bind: not as in tests/vm/lib/offers.h");
+	CHECK(!offers_check_top(false), "facts: not as in tests/vm/lib/offers.h");
+}
+
+/**
+ * run_cases - the cases that were named, or all that this lane can run
+ * @argv: of main(): TEST [--falsify] [CASE...]
+ *
+ * Return: the exit status: 0; 1 if a case failed (with --falsify: passed), or cannot run in this
+ * lane although it was named; 77 if no case can run in this lane.
+ */
 static inline int run_cases(const struct test_case *cases, size_t nr, char **argv)
 {
 	int passed = 0, failed = 0, skipped = 0, before;
@@ -270,34 +293,49 @@ static inline int run_cases(const struct test_case *cases, size_t nr, char **arg
 	size_t i;
 
 	if (argv[1] && !strcmp(argv[1], "--falsify")) {
-		falsify = 1;
+		falsify = true;
 		argv++;
 	}
 	kvm = kvm_open();
 	if (kvm < 0)
 		give_up("open /dev/kvm");
 	probe();
+	check_lane();
+	failed = failures > 0;
 	running = watch(false);
 	frame = frame_of(&running);
 	json_object_put(frame);
 	for (i = 0; i < nr; i++) {
 		if (!wanted(cases[i].name, argv + 1))
 			continue;
-		if ((cases[i].needs == BIND && !binds) ||
-		    (cases[i].needs == PRIVATE && type == KVM_X86_DEFAULT_VM)) {
+		if (!possible(cases[i].needs)) {
+			printf("%s %s: lane %s has no VMs for it\n", argv[1] ? "FAIL" : "skipped",
+			       cases[i].name, getenv("LANE"));
+			failed += !!argv[1];
 			skipped++;
 			continue;
 		}
 		before = failures;
 		cases[i].run();
-		printf("%s %s\n", failures > before ? "FAIL" : "ok", cases[i].name);
+		if (falsify)
+			printf("%s %s: one too many was %s\n", failures > before ? "ok" : "FAIL",
+			       cases[i].name, failures > before ? "noticed" : "not noticed");
+		else
+			printf("%s %s\n", failures > before ? "FAIL" : "ok", cases[i].name);
 		fflush(stdout);
-		passed += failures == before;
-		failed += failures > before;
+		if ((failures > before) == falsify)
+			passed++;
+		else
+			failed++;
 	}
 	stop(&running);
 	printf("%d checks; %d passed, %d failed, %d skipped\n", checks, passed, failed, skipped);
-	return failed || !passed;
+	if (!failed && !passed)
+		printf("no case can run in lane %s; lane patched runs all of them\n",
+		       getenv("LANE"));
+	if (failed)
+		return 1;
+	return passed ? 0 : 77;
 }
 
 #endif /* VM_WATCH_H */
