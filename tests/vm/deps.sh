@@ -6,13 +6,15 @@ set -eu
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-packages='gcc make git bash pkg-config ca-certificates
-	flex bison bc libelf-dev libssl-dev rsync cpio xz-utils zstd kmod ccache patch perl python3
-	busybox-static qemu-system-x86 seabios libcap-dev libnuma-dev uuid-dev libncurses-dev gcc-aarch64-linux-gnu
-	clang llvm libbpf-dev libjson-c-dev libfyaml-dev libsmartcols-dev libmicrohttpd-dev libsystemd-dev
-	libcmocka-dev libclang-rt-dev scdoc secilc e2fsprogs strace tmux shellcheck clang-format'
+# The compilers and libraries, then what builds a kernel and runs it, then what the tests run.
+packages='gcc make git bash pkg-config ca-certificates clang llvm ccache
+	libbpf-dev libelf-dev libjson-c-dev libfyaml-dev libsmartcols-dev libncurses-dev
+	flex bison bc libssl-dev rsync cpio xz-utils zstd kmod perl python3
+	busybox-static qemu-system-x86 seabios debian-archive-keyring
+	libcmocka-dev libclang-rt-dev scdoc secilc e2fsprogs procps tmux shellcheck clang-format
+	gcc-aarch64-linux-gnu debootstrap'
 
-# make bench compares with it, and says so where it is missing: no reason to fail.
+# make bench compares with it, and reports where it is missing.
 optional=bpftrace
 
 # Ubuntu has bpftool in linux-tools-common, where a real package of that name does not exist.
@@ -64,7 +66,7 @@ log=$cache/deps.log
 say "bringing the lists of packages up to date"
 apt-get -q update >"$log" 2>&1 ||
 	say "apt-get update failed, going on with the lists that are there (log: $log)"
-# Only the lists say what bpftool's package is called: a new machine has none before this.
+# The name of bpftool's package is known only now: a new machine had no lists before.
 have_bpftool || missing="$missing $(bpftool_package)"
 [ -z "$(apt-cache show --no-all-versions $optional 2>/dev/null)" ] || missing="$missing $optional"
 say "installing$missing"
