@@ -133,12 +133,58 @@ test_output()
 	[ ! -e "$root/made-in-the-vm" ] || die 1 "the VM wrote to the host's disk"
 }
 
+# count_boots: from here on each start of QEMU is a line of $tmp/arguments
+count_boots()
+{
+	: >"$tmp/arguments"
+	fake qemu-system-x86_64 <<-END
+		#!/bin/sh
+		echo "\$*" >>"$tmp/arguments"
+		exec $(command -v qemu-system-x86_64) "\$@"
+	END
+}
+
+booted_once()
+{
+	[ "$(wc -l <"$tmp/arguments")" = 1 ] ||
+		die 1 "QEMU was started $(wc -l <"$tmp/arguments") times, not once"
+}
+
+# A kernel that dies at boot is a failure and is not booted again.
+test_dead()
+{
+	count_boots
+	lab 125 CMD=true APPEND='rdinit=/none init=/none'
+	said 'the kernel reported: Kernel panic'
+	quiet out
+	booted_once
+	# Nor is a QEMU that does not start.
+	fake qemu-system-x86_64 <<-END
+		#!/bin/sh
+		echo "\$*" >>"$tmp/arguments"
+		echo "qemu: cannot start" >&2
+		exit 1
+	END
+	: >"$tmp/arguments"
+	lab 125 CMD=true
+	said_last 'the VM ended without a status: qemu: cannot start'
+	booted_once
+}
+
 test_timeout()
 {
-	lab 124 TIMEOUT=20 CMD='echo before; sleep 1000'
-	said 'killed after 20 s'
+	local limit=$SECONDS
+
+	# The limit leaves time for the boot on a machine of any speed.
+	lab 0 CMD=true
+	limit=$(((SECONDS - limit) * 3 + 10))
+	count_boots
+	lab 124 TIMEOUT=$limit LAB_DIR="$tmp/run" CMD='echo before; sleep 1000'
+	said "killed after $limit s"
 	[ "$(cat "$tmp/out")" = before ] || die 1 "the output before the timeout is lost"
-	[ -z "$(pgrep -f "qemu.*$(basename "$tmp")" || true)" ] || die 1 "QEMU still runs"
+	# LAB_DIR is among QEMU's arguments.
+	grep -q "$tmp/run/console.log" "$tmp/arguments" || die 1 "QEMU's arguments are not as expected"
+	[ -z "$(pgrep -f "qemu-system.*$tmp/run" || true)" ] || die 1 "QEMU still runs"
 }
 
 test_report()

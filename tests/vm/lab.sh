@@ -1,18 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Run a command in a VM with one of the lab's kernels. In the environment:
-#   LANE      patched (default), vanilla, debug, stock-7, stock-6.12
+# Run a command in a VM with one of the lab's kernels. Variables:
+#   LANE      patched (default) or another lane of lib.sh
 #   CMD       the command, run by bash as root in this checkout; without it, a shell on the terminal
-#   TTY=1     CMD gets the terminal too
-#   TIMEOUT   seconds until the VM is killed (300; none for a shell)
+#   TTY=1     give CMD the terminal
+#   TIMEOUT   seconds until the VM is killed (300; no limit for a shell)
 #   ICOUNT=1  deterministic: one CPU, one guest instruction is one nanosecond
-#   MEM, SMP  MiB of memory and CPUs (4096, 2)      APPEND  more words for the kernel's command line
+#   MEM, SMP  MiB of memory and CPUs (4096, 2)      APPEND  additions to the kernel's command line
 #   LAB_DIR   the directory of this run (a new one in build/lab); the VM sees it as $LAB_OUT,
 #             and the directory of its kernel as $LAB_KERNEL
-#             ($LAB_OUT/out and /err are pipes of the lab's own, /cmd /conf /status /stdout /stderr its files)
-# Standard output and error are CMD's own. Exit status: CMD's own; 124 timeout; 125 the lab failed, or
-# the kernel printed a report (BUG, WARNING, Oops, KASAN, lockdep, RCU stall, kmemleak); 2 usage.
+#             (the lab uses $LAB_OUT/out, err, cmd, conf, status, stdout, stderr, started and dmesg)
+#
+# The VM is no sandbox for reading. Its root file system is the whole file system of this machine,
+# read by QEMU with the rights of the user that runs this script: with root's, CMD can read every file,
+# private keys and /etc/shadow included. It can write to $LAB_OUT only; all other changes stay in the VM's
+# memory and are lost at its end. It has no network.
+#
+# Standard output and error are CMD's own. Exit status: CMD's own; 124 timeout; 125 the lab failed, the
+# kernel died, or it printed a report (BUG, WARNING, Oops, KASAN, lockdep, RCU stall, kmemleak); 2 usage.
+# A VM is booted once: a kernel that does not always boot is a failure.
 set -eu
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -184,13 +191,6 @@ report()
 }
 
 boot
-if [ ! -e "$run/status" ] && [ ! -e "$run/failed" ] && [ "$ended" != 124 ] && [ -z "$tty" ] &&
-	[ -z "${ICOUNT:-}" ] && [ ! -s "$run/stdout" ] && [ ! -s "$run/stderr" ]; then
-	cp "$run/console.log" "$run/console-1.log" 2>/dev/null || true
-	say "the VM died before the command wrote anything, trying once more (log: $run/console-1.log)"
-	boot
-fi
-
 found=$(report)
 [ -z "$found" ] || say "the kernel reported: $found (log: $run/console.log)"
 if [ "$ended" = 124 ] || [ "$ended" = 137 ]; then
