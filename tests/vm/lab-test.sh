@@ -225,6 +225,48 @@ test_tty()
 	grep -q 'rows 33; columns 99' "$tmp/out" || die 1 "not this terminal's size: $(cat "$tmp/out")"
 }
 
+# In a shell on the terminal, each command sees the host's files as they are at that time.
+test_edited()
+{
+	local dir show n file
+
+	mkdir -p "$root/build" "$tmp/run"
+	dir=$(mktemp -d "$root/build/edited.XXXXXX")
+	# shellcheck disable=SC2064	# $dir is known here
+	trap "rm -rf '$tmp' '$dir'" EXIT
+	for file in inplace replaced removed; do
+		echo before >"$dir/$file"
+	done
+	cp /bin/true "$dir/program"
+	show="{ cd $dir; cat inplace replaced; ls -1; ./program; echo program \$?; } >\$LAB_OUT/new 2>&1"
+	mkfifo "$tmp/typed"
+	LAB_DIR="$tmp/run" script -qc "$vm/lab.sh" "$tmp/typescript" <"$tmp/typed" >"$tmp/out" 2>&1 &
+	exec 7>"$tmp/typed"
+	for n in 1 2; do
+		echo "$show; mv \$LAB_OUT/new \$LAB_OUT/seen$n" >&7
+		while kill -0 $! 2>/dev/null && [ ! -e "$tmp/run/seen$n" ]; do
+			sleep 0.2
+		done
+		printf 'after.\n' 1<>"$dir/inplace"
+		echo after >"$dir/new"
+		mv "$dir/new" "$dir/replaced"
+		rm -f "$dir/removed"
+		touch "$dir/added"
+		printf '#!/bin/sh\nexit 7\n' >"$dir/program"
+	done
+	echo "echo written >inplace; exit 9" >&7
+	exec 7>&-
+	wait $! || true
+	printf '%s\n' before before inplace program removed replaced 'program 0' >"$tmp/wanted1"
+	printf '%s\n' after. after added inplace program replaced 'program 7' >"$tmp/wanted2"
+	for n in 1 2; do
+		diff -u "$tmp/wanted$n" "$tmp/run/seen$n" >&2 ||
+			die 1 "the shell does not see the files as they are; it printed: $(cat "$tmp/out")"
+	done
+	[ "$(cat "$tmp/run/status")" = 9 ] || die 1 "the shell's exit status is lost"
+	[ "$(cat "$dir/inplace")" = after. ] || die 1 "the VM wrote to the checkout"
+}
+
 test_icount()
 {
 	local i
