@@ -8,7 +8,7 @@
 
 #include "runner.h"
 
-/* Took 10 ms where the limits in tests/suite were measured (2 vCPUs of a 2.9 GHz server). */
+/* Takes 10 ms where the limits in tests/suite were measured: 2 vCPUs of an AMD EPYC. */
 #define WORK	     3300000
 #define WORK_SECONDS 0.010
 #define SLOWEST	     16.0 /* a machine slower than that is stuck, and the limits must end it */
