@@ -9,7 +9,8 @@ LANE ?= patched
 # A command has dollar signs of its own: take it as it was written, not as make would expand it.
 override CMD := $(value CMD)
 export LANE CMD TIMEOUT TTY ICOUNT MEM SMP APPEND UPDATE KERNEL_TARBALL LAB_DIR
-LANES := $(shell sed -n "s/^lanes='\(.*\)'/\1/p" tests/vm/lib.sh)
+ALL_LANES := $(shell sed -n "s/^lanes='\(.*\)'/\1/p" tests/vm/lib.sh)
+LANES := $(ALL_LANES)
 
 O := build
 # A VM of the lab keeps one CPU busy, and wants 4 GiB of memory at most.
@@ -50,7 +51,7 @@ PROGRAMS := $(O)/tests/runner $(O)/tests/demo $(BENCHES) $(if $(WORKLOAD_OBJ),$(
 help:	## this text
 	@echo 'The two to begin with: make demo, make check. All of them:'
 	@sed -En 's/^([a-z-]+):[^#]*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 21
-	@echo 'LANE is one of $(LANES) (patched where none is given).'
+	@echo 'LANE is one of $(ALL_LANES) (patched where none is given).'
 
 demo:	## set everything up, boot the patched kernel and show what guest_memfd does, live
 	@$(MAKE) --no-print-directory deps
@@ -103,7 +104,7 @@ RUNNER_OBJ := $(patsubst tests/%.c,$(O)/%.o,$(wildcard tests/runner/*.c))
 
 $(RUNNER_OBJ): $(O)/%.o: tests/%.c tests/vm/lib.sh | $(O)/runner
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -DGMEM_LANES='"$(LANES)"' -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -DGMEM_LANES='"$(ALL_LANES)"' -c -o $@ $<
 
 $(O)/tests/runner: $(RUNNER_OBJ) | $(O)/tests
 	$(call tell,LD  ,$@)
