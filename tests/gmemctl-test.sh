@@ -390,6 +390,36 @@ test_completion()
 	unset -f gmemctl compopt
 }
 
+# gmemtop_options [events]: the long options of its help
+gmemtop_options()
+{
+	build/gmemtop "$@" --help | grep -oE '^ *(-., *)?--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort -u
+}
+
+gmemtop_words()
+{
+	COMP_WORDS=(gmemtop "$@") COMP_CWORD=$# COMPREPLY=()
+	_gmemtop
+	printf '%s\n' "${COMPREPLY[@]}" | sort -u
+}
+
+test_completion_of_gmemtop()
+{
+	# shellcheck source=../contrib/completion/gmemtop.bash
+	. contrib/completion/gmemtop.bash
+	gmemtop() { build/gmemtop "$@"; }
+	compopt() { :; }
+	same 'options of gmemtop' "$(gmemtop_options)" "$(gmemtop_words --)"
+	same 'options of gmemtop events' "$(gmemtop_options events)" "$(gmemtop_words events --)"
+	[ "$(gmemtop_options events)" != "$(gmemtop_options)" ] || fail "gmemtop events has the options of gmemtop"
+	same 'commands of gmemtop' events "$(gmemtop_words e)"
+	same 'columns of gmemtop' "$( (build/gmemtop --columns help | cut -d ' ' -f 1; echo help) | sort -u)" \
+		"$(gmemtop_words --columns '')"
+	same 'events of gmemtop' "$( (build/gmemtop events -e help | grep -o '^[a-z_]*'; echo all) | sort -u)" \
+		"$(gmemtop_words events -e '')"
+	unset -f gmemtop compopt
+}
+
 # What was written must have arrived, and nothing is written to what is opened later.
 test_output()
 {

@@ -28,9 +28,12 @@
 #define MAX_ENTRIES 256
 #define SUFFIX	    ".bpf.o"
 
-/* What a count may be above the table's: a quarter, and a few instructions of a tiny program. */
+/*
+ * What a count may be above the table: a quarter, and for small programs, where another order of
+ * the same blocks makes up more than that, these instructions.
+ */
 #define PERCENT 125
-#define SLACK	16
+#define SLACK	200
 
 struct entry {
 	char object[32], program[32];
@@ -75,10 +78,13 @@ static struct entry *entry_of(const char *object, const char *program)
 	return NULL;
 }
 
-static bool kernel_has(const char *function)
+static bool has_type(const char *prefix, const char *name, __u32 kind)
 {
-	return btf__find_by_name_kind(kernel_types, function, BTF_KIND_FUNC) > 0 ||
-	       (kvm_types && btf__find_by_name_kind(kvm_types, function, BTF_KIND_FUNC) > 0);
+	char full[128];
+
+	snprintf(full, sizeof(full), "%s%s", prefix, name);
+	return btf__find_by_name_kind(kernel_types, full, kind) > 0 ||
+	       (kvm_types && btf__find_by_name_kind(kvm_types, full, kind) > 0);
 }
 
 /* The function that gmemtop's own table names for a program and that this kernel has. */
@@ -92,7 +98,7 @@ static const char *target_of(const char *program)
 			if (strcmp(hook->program, program))
 				continue;
 			for (unsigned int t = 0; t < MAX_ALTERNATIVES && hook->targets[t]; t++) {
-				if (kernel_has(hook->targets[t]))
+				if (has_type("", hook->targets[t], BTF_KIND_FUNC))
 					return hook->targets[t];
 			}
 		}
@@ -100,18 +106,28 @@ static const char *target_of(const char *program)
 	return NULL;
 }
 
-/* Sections that name no function of the kernel get theirs from gmemtop's table. */
+/*
+ * Can the program be loaded, has the kernel what it is attached to? Sections that name no function
+ * get theirs from gmemtop's table.
+ */
 static bool choose(struct bpf_program *program)
 {
-	const char *section = bpf_program__section_name(program), *target;
+	const char *section = bpf_program__section_name(program), *target = strchr(section, '/');
 
 	section += *section == '?';
 	if (!strcmp(section, "fentry") || !strcmp(section, "fexit")) {
 		target = target_of(bpf_program__name(program));
-		if (!target || bpf_program__set_attach_target(program, 0, target))
-			return false;
+		return target && !bpf_program__set_attach_target(program, 0, target);
 	}
-	return true;
+	if (!target++)
+		return true;
+	if (!strncmp(section, "lsm", 3))
+		return has_type("bpf_lsm_", target, BTF_KIND_FUNC);
+	if (!strncmp(section, "tp_btf", 6))
+		return has_type("btf_trace_", target, BTF_KIND_TYPEDEF);
+	if (!strncmp(section, "iter", 4))
+		return true;
+	return has_type("", target, BTF_KIND_FUNC);
 }
 
 /* Settings are the constants of .rodata that have a name and are numbers: all are switched on. */
