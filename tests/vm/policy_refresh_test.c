@@ -329,10 +329,8 @@ static void test_number(void)
 	struct stat old, new;
 	char cmd[512];
 
-	if (system("command -v mkfs.ext4 >/dev/null")) {
-		printf("number: skipped, there is no mkfs.ext4 (Debian: e2fsprogs)\n");
-		return;
-	}
+	CHECK(!system("command -v mkfs.ext4 >/dev/null"),
+	      "there is no mkfs.ext4: run make deps (Debian: e2fsprogs)");
 	snprintf(cmd, sizeof(cmd),
 		 "modprobe -qa loop ext4; truncate -s 64M %s && mkfs.ext4 -q -F %s && mkdir -p %s "
 		 "&& mount -t ext4 $(losetup -f --show %s) %s && cp /proc/%d/exe %s",

@@ -2,35 +2,76 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # selftests.sh run DIRECTORY RESULTS [NAME...]
-#   in the VM: KVM's own selftests of the lane's source, but for those that are named
+#   in the VM: run KVM's own selftests of the lane's source, except those that are named. Each must pass:
+#   one that skips, or that is not built, fails unless the table says that the lane lacks it.
 # selftests.sh plain DIRECTORY RESULTS
-#   in the VM: those that use no guest_memfd, a choice that takes a minute: policies must not touch them
-# selftests.sh names   which these are; kernel.sh builds them
+#   in the VM: run those that use no guest_memfd, a choice that takes a minute: policies must not touch them
+# selftests.sh names   print these; kernel.sh builds them
 # selftests.sh denied DIRECTORY [NAME...]
-#   in the VM, under a policy that denies every creation: each of them must fail at its first instance,
-#   by EACCES, but for those that are named
-# selftests.sh compare BEFORE AFTER   what passes in BEFORE must pass in AFTER
-# RESULTS has one line per test: NAME pass|fail|skip.
+#   in the VM, under a policy that denies every creation: each must fail at its first instance, by EACCES,
+#   except those that are named
+# selftests.sh compare BEFORE AFTER
+#   everything must have passed in BEFORE, and must pass in AFTER
+# RESULTS has one line for each test, NAME pass|fail|skip, and when all have run a last line: complete COUNT.
 set -eu
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# NAME PROGRAM ARGUMENTS...: what is run; a program that the source does not have is no test of it. A
-# round of memory-regions takes two seconds, in which its guest spins: unasked it goes ten of them.
+# NAME LANES PROGRAM ARGUMENTS...: what is run in LANES (with commas; - is all of them). A lane that is not
+# listed must not have the program. A round of memory-regions takes two seconds, in which its guest spins:
+# without an argument it does ten of them.
 table()
 {
 	cat <<-'END'
-		guest_memfd guest_memfd_test
-		conversions private_mem_conversions_test
-		conversions-vcpus private_mem_conversions_test -n 3
-		conversions-slots private_mem_conversions_test -n 2 -m 2
-		conversions-anonymous private_mem_conversions_test -s anonymous_thp
-		exits private_mem_kvm_exits_test
-		pre-fault pre_fault_memory_test
-		trace guest_memfd_trace_test
-		memory-regions set_memory_region_test 2
+		guest_memfd - guest_memfd_test
+		conversions - private_mem_conversions_test
+		conversions-vcpus - private_mem_conversions_test -n 3
+		conversions-slots - private_mem_conversions_test -n 2 -m 2
+		conversions-anonymous - private_mem_conversions_test -s anonymous_thp
+		exits - private_mem_kvm_exits_test
+		pre-fault - pre_fault_memory_test
+		trace patched,debug guest_memfd_trace_test
+		memory-regions - set_memory_region_test 2
 	END
 }
+
+# tests DIRECTORY [NAME...]: NAME PROGRAM ARGUMENTS... of what this lane must run, without those that are
+# named. Dies where the directory does not have what the table says.
+tests()
+{
+	local dir=$1 name lanes program args bad=0 known=' '
+
+	shift
+	while read -r name lanes program args; do
+		known+="$name "
+		case ",$lanes," in
+		,-, | *",$LANE,"*)
+			[ -x "$dir/$program" ] || { say "lane $LANE has no $program: is it built?"; bad=1; } ;;
+		*)
+			[ ! -e "$dir/$program" ] || {
+				say "lane $LANE has $program: add the lane to the table"
+				bad=1
+			}
+			continue ;;
+		esac
+		case " $* " in
+		*" $name "*) ;;
+		*) echo "$name $program $args" ;;
+		esac
+	done < <(table)
+	for name; do
+		case $known in
+		*" $name "*) ;;
+		*) say "there is no test '$name' to leave out"; bad=1 ;;
+		esac
+	done
+	[ $bad = 0 ] || exit 1
+}
+
+# Built and not run. Without any policy it counts a third interrupt where it sent two, once in 250 runs on
+# an idle machine and 4 times in 40 on a loaded one: whether one is injected twice by QEMU's SVM depends on
+# when the timer of the VM's own kernel interrupts, which no setting of the test can fix.
+unsteady=xapic_tpr_test
 
 # What works in the lab, each time and in few seconds. Left out is what skips (no Intel CPU, no SEV, no
 # PMU), what QEMU's SVM does not pass, and what works for seconds to measure or to provoke.
@@ -76,36 +117,44 @@ plain_names()
 	END
 }
 
+# result RESULTS NAME STATUS: write the line. Returns whether it passed.
+result()
+{
+	case $3 in
+	0) echo "$2 pass" >>"$1"; return 0 ;;
+	4) echo "$2 skip" >>"$1" ;;
+	*) echo "$2 fail" >>"$1" ;;
+	esac
+	say "$2: exit status $3$([ "$3" != 4 ] || echo ' (skipped: no test may skip)')"
+	return 1
+}
+
+complete()
+{
+	echo "complete $(wc -l <"$1")" >>"$1"
+	echo "$(grep -c ' pass$' "$1") of $(($(wc -l <"$1") - 1)) tests pass"
+}
+
+has_selftests()
+{
+	[ -d "$1" ] || die 1 "lane $LANE has no selftests: only the lanes that are built here have"
+}
+
 run()
 {
-	local dir=$1 results=$2 name program args status known bad=0
+	local dir=$1 results=$2 name program args status list known bad=0
 
 	shift 2
-
-	[ -d "$dir" ] || die 1 "lane $LANE has no selftests: only the lanes that are built here have"
+	has_selftests "$dir"
 	: >"$results"
+	list=$(tests "$dir" "$@")
 	while read -r name program args; do
-		[ -x "$dir/$program" ] || continue
-		case " $* " in
-		*" $name "*)
-			echo "== $name: left out in lane $LANE"
-			continue
-			;;
-		esac
 		echo "== $name: $program $args"
 		status=0
 		# shellcheck disable=SC2086	# words
 		"$dir/$program" $args </dev/null 2>&1 || status=$?
-		case $status in
-		0) echo "$name pass" >>"$results" ;;
-		4) echo "$name skip" >>"$results" ;;
-		*)
-			echo "$name fail" >>"$results"
-			say "$program $args: exit status $status"
-			bad=1
-			;;
-		esac
-	done < <(table)
+		result "$results" "$name" $status || bad=1
+	done <<<"$list"
 	# Without a process for each: under KASAN one takes half a second.
 	known=$(table && plain_names)
 	for program in "$dir"/*; do
@@ -115,8 +164,7 @@ run()
 		*) say "$program is built and not run: add it to the table"; bad=1 ;;
 		esac
 	done
-	cat "$results"
-	[ "$(wc -l <"$results")" -ge 5 ] || die 1 "only $(wc -l <"$results") tests ran"
+	complete "$results"
 	return $bad
 }
 
@@ -124,67 +172,63 @@ plain()
 {
 	local dir=$1 results=$2 name status bad=0
 
-	[ -d "$dir" ] || die 1 "lane $LANE has no selftests: only the lanes that are built here have"
+	has_selftests "$dir"
 	: >"$results"
 	for name in $(plain_names); do
+		[ "$name" != "$unsteady" ] || continue
 		status=0
 		timeout 30 "$dir/$name" </dev/null >"$results.said" 2>&1 || status=$?
-		if [ $status = 0 ]; then
-			echo "$name pass" >>"$results"
-			continue
-		fi
-		echo "$name fail" >>"$results"
-		say "$name: exit status $status"
-		tail -n 5 "$results.said"
-		bad=1
+		result "$results" "$name" $status || { tail -n 5 "$results.said"; bad=1; }
 	done
 	rm -f "$results.said"
-	echo "$(grep -c ' pass$' "$results") of $(wc -l <"$results") tests without guest_memfd pass"
+	complete "$results"
 	return $bad
 }
 
 denied()
 {
-	local dir=$1 name program args status said n=0 bad=0
+	local dir=$1 name program args status said list n=0 bad=0
 
 	shift
+	has_selftests "$dir"
 	said=$(mktemp)
+	list=$(tests "$dir" "$@")
 	while read -r name program args; do
-		[ -x "$dir/$program" ] || continue
-		case " $* " in
-		*" $name "*) continue ;;
-		esac
 		status=0
 		# shellcheck disable=SC2086	# words
 		"$dir/$program" $args </dev/null >"$said" 2>&1 || status=$?
 		n=$((n + 1))
 		# KVM's tests take EACCES for a missing right of the user, and skip.
 		[ $status = 0 ] || ! grep -q 'errno=13 - Permission denied' "$said" || continue
-		say "$program $args: exit status $status, wanted is a creation that fails by EACCES"
+		say "$name ($program $args): exit status $status, it must fail to create an instance with EACCES"
 		tail -n 5 "$said"
 		bad=1
-	done < <(table)
+	done <<<"$list"
 	rm -f "$said"
 	echo "$n tests were denied"
-	[ $n -ge 4 ] || die 1 "only $n tests ran"
 	return $bad
 }
 
 compare()
 {
-	local name result after bad=0 n=0
+	local file name result after bad=0 n=0
 
-	for name in "$1" "$2"; do
-		[ -s "$name" ] || die 1 "no results in $name: run the selftests of both lanes first"
+	for file in "$1" "$2"; do
+		[ -s "$file" ] || die 1 "no results in $file: run the selftests of both lanes first"
+		n=$(($(wc -l <"$file") - 1))
+		if [ $n -lt 1 ] || [ "$(tail -n 1 "$file")" != "complete $n" ]; then
+			die 1 "$file is not complete: the run that wrote it did not end"
+		fi
 	done
+	n=0
 	while read -r name result; do
-		[ "$result" = pass ] || continue
+		[ "$name" != complete ] || continue
 		n=$((n + 1))
 		after=$(awk -v n="$name" '$1 == n { print $2 }' "$2")
-		[ "$after" = pass ] || { say "$name passes in $1 and is '${after:-missing}' in $2"; bad=1; }
+		[ "$result" = pass ] || { say "$name is '$result' in $1, it must pass"; bad=1; }
+		[ "$after" = pass ] || { say "$name is '${after:-missing}' in $2, it must pass"; bad=1; }
 	done <"$1"
-	[ $n -gt 0 ] || die 1 "nothing passes in $1"
-	echo "$n tests pass in $1, compared with $2"
+	echo "$n tests of $1 compared with $2"
 	return $bad
 }
 
