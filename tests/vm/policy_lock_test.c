@@ -215,6 +215,7 @@ static int in_own_mounts(const char *text)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
+/* With nothing loaded: a lock that is refused leaves nothing. */
 static void test_unfit(void)
 {
 	struct loader_status status;
@@ -231,6 +232,18 @@ static void test_unfit(void)
 	CHECK(!status.loaded, "loaded");
 	ret = lock_with("", ", uid: 4711", true);
 	CHECK(ret == -EPERM, "another user: %d", ret);
+	policy_status(&status);
+	CHECK(!status.word && !status.locked, "in force");
+}
+
+/* With a policy loaded, which stays in force: a first load would take the verifier seconds. */
+static void test_unfit_replaced(void)
+{
+	struct loader_status before, after;
+	char *text;
+	int ret;
+
+	policy_status(&before);
 	text = policy_text(1, "subjects: { it: { exe: " STRANGER " } }\nmanager: it\nrules: []\n");
 	ret = policy_load(text, true, POLICY_LOCK);
 	CHECK(ret == -EPERM, "another executable: %d", ret);
@@ -238,8 +251,9 @@ static void test_unfit(void)
 	text = locked_policy("", "");
 	CHECK(in_own_mounts(text) == -EPERM, "in another mount namespace");
 	free(text);
-	policy_status(&status);
-	CHECK(!status.word && !status.locked, "in force");
+	policy_status(&after);
+	CHECK(after.word == before.word && !after.locked, "in force: %llx, before %llx", after.word,
+	      before.word);
 }
 
 /* The manager under the lock: it changes the policy, and cannot undo the lock. */
@@ -358,6 +372,7 @@ int main(int argc, char **argv)
 	/* So that there is something without a manager to roll back to. */
 	text = policy_text(1U << GMEM_DO_create | 1U << GMEM_DO_receive, "rules: []\n");
 	CHECK(!policy_load(text, true, 0), "load");
+	test_unfit_replaced();
 	test_silenced(text);
 	test_holders();
 	CHECK(!policy_load(text, true, 0), "load");

@@ -116,9 +116,12 @@ static void deny_in_force(const char *after)
 	in_force(after, "deny", true);
 }
 
+/* Cases take over the policy of the case before: the first load takes the verifier seconds. */
+#define UNLOAD "if [ -e /sys/fs/bpf/gmem ]; then gmemctl unload; fi"
+
 /* In mounts of its own, which are made so. */
 #define WITH(mounts, run) "unshare -m sh -c '" mounts " && exec " run "'"
-#define LOAD		  "gmemctl load deny.yaml"
+#define LOAD		  "gmemctl load --accept-default-change deny.yaml"
 
 /* Limits, directories and inputs that have nothing to do with it, and those that have. */
 static void test_surroundings(void)
@@ -157,7 +160,6 @@ static void test_surroundings(void)
 	};
 
 	CHECK_ROWS(rows, deny_in_force);
-	CHECK(!command("gmemctl unload"), "%s", said.err);
 }
 
 /* --- what is not permitted, or cut short --- */
@@ -179,7 +181,6 @@ static void test_not_root(void)
 		      "%s: %d %s", commands[i], said.status, said.err);
 		deny_in_force(commands[i]);
 	}
-	CHECK(!command("gmemctl unload"), "%s", said.err);
 }
 
 /* With ever more descriptors until it is done: before, all is as it was. */
@@ -208,8 +209,15 @@ static void test_descriptors(void)
 			      "%s with %d: %d %s", commands[j], few[i], said.status, said.err);
 	}
 	deny_in_force("few descriptors");
+	CHECK(!command("gmemctl load --accept-default-change allow.yaml"), "%s", said.err);
+	sweep("load --accept-default-change deny.yaml", "allow");
+	deny_in_force("a load");
+	sweep("rollback", "deny");
+	in_force("a rollback", "allow", true);
+	sweep("set-mode audit", "allow");
+	in_force("set-mode", "allow", false);
 	CHECK(!command("gmemctl unload"), "%s", said.err);
-	/* No room is no hook that is refused: a load must not do with less. */
+	/* A lack of descriptors is no hook that is refused: a load must not do with less. */
 	for (size_t i = 0; i < sizeof(few_to_attach) / sizeof(few_to_attach[0]); i++) {
 		CHECK(command("prlimit --nofile=%d " LOAD, few_to_attach[i]) == 1 &&
 			      strstr(said.err, "Too many open files") &&
@@ -218,14 +226,6 @@ static void test_descriptors(void)
 		      "with %d: %d %s", few_to_attach[i], said.status, said.err);
 		CHECK(access("/sys/fs/bpf/gmem", F_OK), "pins of a load that failed");
 	}
-	CHECK(!command("gmemctl load allow.yaml"), "%s", said.err);
-	sweep("load --accept-default-change deny.yaml", "allow");
-	deny_in_force("a load");
-	sweep("rollback", "deny");
-	in_force("a rollback", "allow", true);
-	sweep("set-mode audit", "allow");
-	in_force("set-mode", "allow", false);
-	CHECK(!command("gmemctl unload"), "%s", said.err);
 }
 
 #define CGROUP "/sys/fs/cgroup/odd"
@@ -284,23 +284,25 @@ static bool same_in_force(const struct loader_status *a, const struct loader_sta
 }
 
 /*
- * With ever more children until it is done. The last one is that of the proof: without it all has
- * been done but that, and is taken back.
+ * Each change with more and more children until it is done. The last child is that of the proof:
+ * without it everything has been done but the proof, and is undone. The first load without any
+ * child is test_unproven_first().
  */
 static void test_children(void)
 {
 	static const struct {
 		const char *name, *before;
 		int (*change)(void);
+		int least; /* children */
 	} changes[] = {
-		{ "first load", "true", load_allow },
-		{ "load", "gmemctl load --accept-default-change deny.yaml", load_allow },
-		{ "rollback", "true", roll_back },
-		{ "set-mode", "true", set_audit },
+		{ "first load", UNLOAD, load_allow, 1 },
+		{ "load", LOAD, load_allow, 0 },
+		{ "rollback", "true", roll_back, 0 },
+		{ "set-mode", "true", set_audit, 0 },
 		{ "refresh",
 		  "cp /bin/true exe && gmemctl load --accept-default-change exe.yaml && "
 		  "cp /bin/true new && mv new exe",
-		  refresh },
+		  refresh, 0 },
 	};
 	struct loader_status before, after;
 	int n, ret;
@@ -308,7 +310,7 @@ static void test_children(void)
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		CHECK(!command("%s", changes[i].before), "%s: %s", changes[i].name, said.err);
 		policy_status(&before);
-		for (n = 0, ret = -1; ret && n < 10; n++) {
+		for (n = changes[i].least, ret = -1; ret && n < 10; n++) {
 			children = n;
 			ret = changes[i].change();
 			children = -1;
@@ -320,54 +322,58 @@ static void test_children(void)
 		}
 		CHECK(!ret && n > 1, "%s: %d with %d children", changes[i].name, ret, n);
 	}
-	CHECK(!command("gmemctl unload"), "%s", said.err);
 }
 
-/* What is put in force and cannot be proven is not in force: there is no child to prove it with. */
+/*
+ * A change that cannot be proven is undone: in the cgroup it has no child to prove it with.
+ * Return: what is in force then.
+ */
+static struct loader_status unproven(const char *before_it, const char *what)
+{
+	struct loader_status before, after;
+
+	make_childless();
+	CHECK(!command("%s", before_it), "before %s: %s", what, said.err);
+	policy_status(&before);
+	CHECK(command("echo $$ >" CGROUP "/cgroup.procs && exec gmemctl %s", what) == 1 &&
+		      strstr(said.err, "Resource temporarily unavailable"),
+	      "%s: %d %s", what, said.status, said.err);
+	policy_status(&after);
+	CHECK(same_in_force(&before, &after), "%s: %s, now %s", what, before.name, after.name);
+	no_drafts(what);
+	return after;
+}
+
+static void test_unproven_first(void)
+{
+	CHECK(!unproven(UNLOAD, "load deny.yaml").loaded, "pins");
+}
+
 static void test_unproven(void)
 {
 	static const struct {
 		const char *before, *command;
-		bool nothing; /* was in force, and nothing stays */
 	} rows[] = {
-		{ "true", "load deny.yaml", .nothing = true },
-		{ "gmemctl load allow.yaml && gmemctl load --accept-default-change deny.yaml",
-		  "load --accept-default-change allow.yaml", false },
-		{ "true", "rollback", false },
+		{ "gmemctl load --accept-default-change allow.yaml && " LOAD,
+		  "load --accept-default-change allow.yaml" },
+		{ "true", "rollback" },
 		/* It has not been lost. */
-		{ "gmemctl rollback && gmemctl rollback", "rollback", false },
-		{ "true", "set-mode audit", false },
-		{ "cp /bin/true exe && gmemctl load exe.yaml && cp /bin/true new && mv new exe",
-		  "refresh", false },
-		{ "true", "refresh --forget", false },
+		{ "gmemctl rollback && gmemctl rollback", "rollback" },
+		{ "true", "set-mode audit" },
+		{ "cp /bin/true exe && gmemctl load --accept-default-change exe.yaml && "
+		  "cp /bin/true new && mv new exe",
+		  "refresh" },
+		{ "true", "refresh --forget" },
 	};
-	struct loader_status before, after;
 
-	make_childless();
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const char *what = rows[i].command;
-
-		CHECK(!command("%s", rows[i].before), "before %s: %s", what, said.err);
-		policy_status(&before);
-		CHECK(command("echo $$ >" CGROUP "/cgroup.procs && exec gmemctl %s", what) == 1 &&
-			      strstr(said.err, "Resource temporarily unavailable"),
-		      "%s: %d %s", what, said.status, said.err);
-		policy_status(&after);
-		CHECK(after.loaded != rows[i].nothing, "%s: pins", what);
-		CHECK(!strcmp(before.name, after.name), "%s: %s, now %s", what, before.name,
-		      after.name);
-		CHECK(GMEM_ACTIVE_ENFORCES(before.word) == GMEM_ACTIVE_ENFORCES(after.word) &&
-			      GMEM_ACTIVE_SLOT(before.word) == GMEM_ACTIVE_SLOT(after.word),
-		      "%s: %llx, now %llx", what, before.word, after.word);
-		no_drafts(what);
-	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		CHECK(unproven(rows[i].before, rows[i].command).loaded, "no pins");
 	/* What was refused is done where it can be proven. */
 	CHECK(!command("gmemctl refresh") && strstr(said.out, "verified: a child"), "%s", said.err);
 	CHECK(!command("gmemctl rollback") && strstr(said.out, "verified: a child"), "%s",
 	      said.err);
 	CHECK(!command("gmemctl rollback -o json") && strstr(said.out, "\"proof\":\"denied\""),
 	      "%s", said.out);
-	CHECK(!command("gmemctl unload"), "%s", said.err);
 }
 
 /* --- signals --- */
@@ -400,54 +406,88 @@ static int signalled(const char *what, int sig, int64_t after_us)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* A command that signals interrupt: @to makes of the policy @before ("": none) the policy @after. */
+struct change {
+	const char *to, *before, *after;
+	int rounds;
+	int64_t took; /* without a signal: us */
+	int round, done, ended;
+};
+
+static void change_undisturbed(struct change *c)
+{
+	c->took = now_us();
+	CHECK(!command("%s", c->to), "%s: %s", c->to, said.err);
+	c->took = now_us() - c->took;
+}
+
 /*
- * By its status one knows which policy is in force, whenever the signal comes, and nothing else is
- * left: the next one has nothing to sweep.
+ * With a signal, in each round of c->rounds later, in the last one certainly too late. The exit
+ * status must say which policy is in force, whenever the signal comes, and nothing else is left:
+ * the next command has nothing to sweep. Return: whether it was done.
  */
-static void test_signals(void)
+static bool change_signalled(struct change *c)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
-	static const struct {
-		const char *first, *to, *from, *to_name, *from_name;
-		int rounds;
-	} changes[] = {
-		{ "true", "exec gmemctl load deny.yaml", "gmemctl unload", "deny", "", 12 },
-		{ "gmemctl load deny.yaml", "exec gmemctl load --accept-default-change allow.yaml",
-		  "gmemctl load --accept-default-change deny.yaml", "allow", "deny", 15 },
-		{ "true", "exec gmemctl rollback", "gmemctl rollback", "allow", "deny", 9 },
-		{ "true", "exec gmemctl unload", "gmemctl load deny.yaml", "", "deny", 9 },
-	};
-	int64_t took;
-	int done, ended, status, sig;
+	int round = c->round++ % c->rounds, sig = signals[round % 3], status;
 
-	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		CHECK(!command("%s", changes[i].first), "%s", said.err);
-		took = now_us();
-		CHECK(!command("%s", changes[i].to), "%s: %s", changes[i].to, said.err);
-		took = now_us() - took;
-		CHECK(!command("%s", changes[i].from), "%s: %s", changes[i].from, said.err);
-		done = ended = 0;
-		for (int round = 0; round < changes[i].rounds; round++) {
-			sig = signals[round % 3];
-			status = signalled(changes[i].to, sig,
-					   1 + took * round * 3 / 2 / changes[i].rounds +
-						   (round == changes[i].rounds - 1 ? 4 * took : 0));
-			CHECK(!status || status == 128 + sig, "%s: %d", changes[i].to, status);
-			in_force(changes[i].to, status ? changes[i].from_name : changes[i].to_name,
-				 true);
-			if (status)
-				CHECK(*changes[i].from_name || access("/sys/fs/bpf/gmem", F_OK),
-				      "pins are left");
-			done += !status;
-			ended += !!status;
-			if (!status)
-				CHECK(!command("%s", changes[i].from), "%s: %s", changes[i].from,
-				      said.err);
-		}
-		printf("%s: %d ended by a signal, %d done\n", changes[i].to, ended, done);
-		CHECK(ended && done, "%s: %d and %d", changes[i].to, ended, done);
+	status = signalled(c->to, sig,
+			   1 + c->took * round * 3 / 2 / c->rounds +
+				   (round == c->rounds - 1 ? 4 * c->took : 0));
+	CHECK(!status || status == 128 + sig, "%s: %d", c->to, status);
+	in_force(c->to, status ? c->before : c->after, true);
+	if (status)
+		CHECK(*c->before || access("/sys/fs/bpf/gmem", F_OK), "pins are left");
+	c->done += !status;
+	c->ended += !!status;
+	return !status;
+}
+
+static void change_judge(const struct change *c)
+{
+	printf("%s: %d ended by a signal, %d done\n", c->to, c->ended, c->done);
+	CHECK(c->ended && c->done, "%s: %d and %d", c->to, c->ended, c->done);
+}
+
+/* Each load that was done is unloaded, with signals too: to load anew for that takes seconds. */
+static void signal_loads(void)
+{
+	struct change loads = { "exec gmemctl load deny.yaml", "", "deny", .rounds = 6 };
+	struct change unloads = { "exec gmemctl unload", "deny", "", .rounds = 6 };
+
+	CHECK(!command(UNLOAD), "%s", said.err);
+	change_undisturbed(&loads);
+	change_undisturbed(&unloads);
+	while (loads.round < loads.rounds) {
+		if (!change_signalled(&loads))
+			continue;
+		while (!change_signalled(&unloads))
+			;
 	}
-	CHECK(!command("gmemctl unload"), "%s", said.err);
+	change_judge(&loads);
+	change_judge(&unloads);
+}
+
+static void test_signals(void)
+{
+	struct change changes[] = {
+		{ "exec gmemctl load --accept-default-change allow.yaml", "deny", "allow",
+		  .rounds = 15 },
+		{ "exec gmemctl rollback", "deny", "allow", .rounds = 9 },
+	};
+	static const char *const back[] = { LOAD, "gmemctl rollback" };
+
+	signal_loads();
+	CHECK(!command(LOAD), "%s", said.err);
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		change_undisturbed(&changes[i]);
+		CHECK(!command("%s", back[i]), "%s", said.err);
+		while (changes[i].round < changes[i].rounds) {
+			if (change_signalled(&changes[i]))
+				CHECK(!command("%s", back[i]), "%s", said.err);
+		}
+		change_judge(&changes[i]);
+	}
 }
 
 /* --- where nobody listens, and several at once --- */
@@ -460,7 +500,8 @@ static void allow_in_force(const char *after)
 static void test_output(void)
 {
 	static const struct row rows[] = {
-		{ "gmemctl load allow.yaml >&-", 1, "write to standard output", NULL },
+		{ "gmemctl load --accept-default-change allow.yaml >&-", 1,
+		  "write to standard output", NULL },
 		{ "gmemctl show | :; exit ${PIPESTATUS[0]}", 0, NULL, NULL },
 		{ "gmemctl monitor >/dev/full", 1, "No space left on device", NULL },
 	};
@@ -474,7 +515,6 @@ static void test_output(void)
 			      number(item(json, "rules", i), "line") == 4,
 		      "%s", said.out);
 	json_object_put(json);
-	CHECK(!command("gmemctl unload"), "%s", said.err);
 }
 
 /* Who waits for another one's lock, and for how long. */
@@ -484,26 +524,27 @@ static void test_output(void)
 static void test_at_once(void)
 {
 	static const struct row rows[] = {
-		{ LOAD, 0, NULL, NULL },
 		{ LOCKED LOAD " 9<&-", 1, "lock /sys/fs/bpf: another gmemctl is at work; try again",
 		  NULL },
 		{ LOCKED "timeout --preserve-status 2 " LOAD " 9<&-", 143,
 		  "wait for another gmemctl: a signal came first, and nothing has changed", NULL },
-		{ "gmemctl unload", 0, NULL, NULL },
 	};
+	struct loader_status before;
 
 	CHECK(!RUN_ROWS(rows, no_drafts), "see above");
+	CHECK(!command(LOAD), "%s", said.err);
+	policy_status(&before);
 	CHECK(!command("for i in 1 2 3 4 5 6; do gmemctl load deny.yaml & done; "
 		       "bad=0; for job in $(jobs -p); do wait $job || bad=1; done; exit $bad"),
 	      "%s", said.err);
 	for (int i = 1; i <= 6; i++) {
 		char text[32];
 
-		snprintf(text, sizeof(text), "(generation %d)", i);
+		snprintf(text, sizeof(text), "(generation %d)",
+			 (int)GMEM_ACTIVE_GENERATION(before.word) + i);
 		CHECK(strstr(said.out, text), "no %s: %s", text, said.out);
 	}
 	deny_in_force("loads at once");
-	CHECK(!command("gmemctl unload"), "%s", said.err);
 }
 
 /* --- last, as it lasts --- */
@@ -536,8 +577,9 @@ static void test_lock(void)
 	write_file("locked.yaml", POLICY_HEAD("locked", "deny") "subjects: { manager: { exe: " DIR
 								"/manager, uid: 0 } }\n"
 								"manager: manager\nrules: []\n");
-	CHECK(!command("cp $(command -v gmemctl) manager && gmemctl load allow.yaml"), "%s",
-	      said.err);
+	CHECK(!command("cp $(command -v gmemctl) manager && "
+		       "gmemctl load --accept-default-change allow.yaml"),
+	      "%s", said.err);
 	monitor = start(gmemctl, (const char *const[]){ "monitor", "-o", "json", NULL });
 	json_object_put(next(&monitor));
 	CHECK(command("./manager load --lock --accept-default-change locked.yaml") == 1 &&
@@ -574,8 +616,9 @@ static const struct test_case cases[] = {
 	{ "surroundings", test_surroundings },
 	{ "not-root", test_not_root },
 	{ "descriptors", test_descriptors },
-	{ "unproven", test_unproven },
+	{ "unproven-first", test_unproven_first },
 	{ "children", test_children },
+	{ "unproven", test_unproven },
 	{ "signals", test_signals },
 	{ "output", test_output },
 	{ "at-once", test_at_once },
