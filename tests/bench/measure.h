@@ -106,6 +106,7 @@ static inline int measure(char **names, const struct bench *benches, size_t nr,
 {
 	int failed = 0;
 
+	WANTED_CHECK(names, benches, nr);
 	for (size_t i = 0; i < nr; i++)
 		if (wanted(benches[i].name, names))
 			failed |= !!bench_run(&benches[i], teardown);

@@ -27,6 +27,7 @@
 #include "lib/counts.c"
 #include "lib/offers_top.h"
 #include "lib/trace_events.c"
+#include "lib/wanted.h"
 
 #define GMEMTOP		  "build/gmemtop"
 #define BUFFER_KB	  98304
@@ -524,6 +525,7 @@ int main(int argc, char **argv)
 	bool ok;
 	int ret;
 
+	wanted_no_more(argv[argc > 1 ? 1 + falsify : 1]);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (offer_source("create") != OFFER_TRACEPOINT) {
 		printf("lane %s has no kvm_gmem tracepoints, lane patched has them\n",

@@ -288,6 +288,7 @@ int main(int argc __attribute__((unused)), char **argv)
 {
 	size_t i, passed = 0, failed = 0;
 
+	WANTED_CHECK(argv + 1, tests, ARRAY_SIZE(tests));
 	before = nr_objects();
 	for (i = 0; i < ARRAY_SIZE(tests); i++) {
 		if (!wanted(tests[i].name, argv + 1))

@@ -440,6 +440,7 @@ int main(int argc __attribute__((unused)), char **argv)
 	bool software = stream_possible("-t software-protected -e create;start");
 	size_t i, passed = 0, failed = 0;
 
+	WANTED_CHECK(argv + 1, tests, ARRAY_SIZE(tests));
 	if (software != offer_can(OFFER_software_protected)) {
 		printf("FAIL software-protected VMs: not as in tests/vm/lib/offers.h\n");
 		failed++;

@@ -258,6 +258,7 @@ int main(int argc, char **argv)
 		falsify = true;
 		argv++;
 	}
+	WANTED_CHECK(argv + 1, scenarios_told, ARRAY_SIZE(scenarios_told));
 	failed = check_lane();
 	for (i = 0; i < ARRAY_SIZE(scenarios_told); i++) {
 		const struct scenario *c = &scenarios_told[i];

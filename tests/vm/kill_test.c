@@ -21,6 +21,7 @@
 
 #include "lib/kvm.h"
 #include "lib/leftovers.h"
+#include "lib/wanted.h"
 
 #define GMEMTOP	     "build/gmemtop"
 #define ROUNDS	     300 /* 200 of them by SIGKILL */
@@ -157,7 +158,7 @@ int main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc > 1 + falsify)
-		rounds = (unsigned int)atoi(argv[1 + falsify]);
+		rounds = (unsigned int)wanted_number(argv[1 + falsify]);
 	srand(rounds);
 	leftovers_look(&before);
 	if (falsify)

@@ -13,10 +13,10 @@
 #include <sys/wait.h>
 
 #include "../../src/lib/log.h"
+#include "lib/cases.h"
 #include "lib/gmemctl.h"
 #include "lib/kvm.h"
 #include "lib/policies.h"
-#include "lib/wanted.h"
 #include "test.h"
 
 #define SIZE (4 * KVM_PAGE)
@@ -303,25 +303,18 @@ static void test_holders_policy(void)
 	check_holders(true);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
+static const struct test_case cases[] = {
 	{ "plain", test_holders },
 	{ "policy", test_holders_policy },
 };
 
 int main(int argc __attribute__((unused)), char **argv)
 {
-	unsigned int i;
+	int ret;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_setup("policy_holders_test", false, 0);
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (wanted(cases[i].name, argv + 1))
-			cases[i].run();
-	}
+	ret = run_cases("holders", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
 	policy_unload();
-	printf("holders: %d checks, %d failed\n", checks, failures);
-	return failures ? 1 : 0;
+	return ret;
 }

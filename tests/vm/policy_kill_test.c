@@ -16,6 +16,7 @@
 #include "../../src/lib/log.h"
 #include "lib/policies.h"
 #include "lib/requests.h"
+#include "lib/wanted.h"
 #include "test.h"
 
 #define ROUNDS 500
@@ -102,7 +103,8 @@ static int in_force(void)
 
 int main(int argc, char **argv)
 {
-	int rounds = argc > 1 ? atoi(argv[1]) : ROUNDS, round, before, now, old = 0, new = 0;
+	int rounds = argc > 1 ? (int)wanted_number(argv[1]) : ROUNDS, round, before, now, old = 0,
+	    new = 0;
 	char *texts[] = { policy_for(users[0]), policy_for(users[1]) };
 	int64_t took, took_fresh = 0, took_more = 0;
 	int killed = 0, wanted;

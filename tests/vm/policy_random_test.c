@@ -23,6 +23,7 @@
 #include "lib/offers_ctl.h"
 #include "lib/policies.h"
 #include "lib/requests.h"
+#include "lib/wanted.h"
 #include "policy_match.skel.h"
 #include "test.h"
 
@@ -383,7 +384,7 @@ static bool can_ask_really(void)
 
 int main(int argc, char **argv)
 {
-	unsigned int pairs = argc > 1 ? (unsigned int)atoi(argv[1]) : PAIRS, asked = 0,
+	unsigned int pairs = argc > 1 ? (unsigned int)wanted_number(argv[1]) : PAIRS, asked = 0,
 		     policies = 0;
 	struct random random = { random_seed(argc > 2 ? argv[2] : NULL) };
 	unsigned int real = 0, i;

@@ -18,10 +18,10 @@
 
 #include "../../src/lib/exits.h"
 #include "../../src/lib/log.h"
+#include "lib/cases.h"
 #include "lib/gmemctl.h"
 #include "lib/kvm.h"
 #include "lib/policies.h"
-#include "lib/wanted.h"
 #include "test.h"
 
 #define SIZE  (4 * KVM_PAGE)
@@ -445,25 +445,18 @@ static void test_gmemtop(void)
 }
 
 /* In this order programs are loaded twice: that takes seconds. */
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
+static const struct test_case cases[] = {
 	{ "show", test_show }, { "gmemtop", test_gmemtop },	  { "exact", test_exact },
 	{ "lost", test_lost }, { "one-reader", test_one_reader }, { "replaced", test_replaced },
 };
 
 int main(int argc __attribute__((unused)), char **argv)
 {
-	unsigned int i;
+	int ret;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_setup("policy_watch_test", false, 0);
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (wanted(cases[i].name, argv + 1))
-			cases[i].run();
-	}
+	ret = run_cases("watch", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
 	policy_unload();
-	printf("watch: %d checks, %d failed\n", checks, failures);
-	return failures ? 1 : 0;
+	return ret;
 }

@@ -350,6 +350,7 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
+	WANTED_CHECK(argv + optind, cases, ARRAY_SIZE(cases));
 	if (offer_source("create") != OFFER_TRACEPOINT) {
 		printf("lane %s has no kvm_gmem tracepoints, lane patched has them\n",
 		       getenv("LANE"));

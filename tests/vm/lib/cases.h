@@ -13,22 +13,52 @@ struct test_case {
 	void (*run)(void);
 };
 
-/* The cases among @names, or all where there are none. Return: the test's exit status. */
+#define CASES_SKIPPED 77 /* exit status: no case can run in this lane */
+
+/* Why the case that runs checks nothing in this lane, and which lane runs it; NULL: it must check. */
+static const char *case_skipped;
+
+static inline void skip_case(const char *why)
+{
+	case_skipped = why;
+}
+
+/* Return: did it pass? A case that neither checks anything nor says why it does not has failed. */
+static inline bool run_case(const struct test_case *c)
+{
+	int failures_before = failures, checks_before = checks;
+
+	case_skipped = NULL;
+	c->run();
+	if (checks == checks_before) {
+		printf("%s: %s%s\n", c->name, case_skipped ? "skipped: " : "FAILED",
+		       case_skipped ? case_skipped : ", it checked nothing");
+		return case_skipped;
+	}
+	printf("%s: %s\n", c->name, failures == failures_before ? "ok" : "FAILED");
+	return failures == failures_before;
+}
+
+/* Run the cases among @names, or all if there are no names. Return: the test's exit status. */
 static inline int run_cases(const char *test, const struct test_case *cases, size_t nr,
 			    char **names)
 {
-	int before;
+	const char *why = NULL;
+	int failed = 0;
 	size_t i;
 
+	WANTED_CHECK(names, cases, nr);
 	for (i = 0; i < nr; i++) {
 		if (!wanted(cases[i].name, names))
 			continue;
-		before = failures;
-		cases[i].run();
-		printf("%s: %s\n", cases[i].name, failures == before ? "ok" : "FAILED");
+		failed += !run_case(&cases[i]);
+		why = case_skipped ? case_skipped : why;
 	}
-	printf("%s: %d checks, %d failed\n", test, checks, failures);
-	return failures ? 1 : 0;
+	printf("%s: %d checks, %d failed in %d cases\n", test, checks, failures, failed);
+	if (failed || checks)
+		return failed || failures ? 1 : 0;
+	printf("%s\n", why ? why : "no case was run");
+	return why ? CASES_SKIPPED : 1;
 }
 
 #endif

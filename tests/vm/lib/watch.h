@@ -296,6 +296,7 @@ static inline int run_cases(const struct test_case *cases, size_t nr, char **arg
 		falsify = true;
 		argv++;
 	}
+	WANTED_CHECK(argv + 1, cases, nr);
 	kvm = kvm_open();
 	if (kvm < 0)
 		give_up("open /dev/kvm");
