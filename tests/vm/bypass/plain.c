@@ -164,7 +164,7 @@ static int shared_memory(int peer)
 {
 	char *mem = mmap(NULL, INSTANCE_SIZE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pid;
-	int status;
+	int ret;
 
 	(void)peer;
 	if (mem == MAP_FAILED || mprotect(mem, INSTANCE_SIZE, PROT_READ | PROT_WRITE))
@@ -172,10 +172,9 @@ static int shared_memory(int peer)
 	pid = fork();
 	if (!pid)
 		_exit(touch_write(mem, 'c') ?: result_of(madvise(mem, KVM_PAGE, MADV_REMOVE)));
-	if (waitpid(pid, &status, 0) != pid)
-		return broken("fork");
+	ret = player_wait(pid);
 	mem = mremap(mem, INSTANCE_SIZE, 2 * INSTANCE_SIZE, MREMAP_MAYMOVE);
-	return mem == MAP_FAILED ? errno : WEXITSTATUS(status);
+	return mem == MAP_FAILED ? errno : ret;
 }
 
 /* --- other programs --- */

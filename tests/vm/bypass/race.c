@@ -26,14 +26,16 @@ int race_on_one_cpu(void)
 }
 
 static atomic_bool first_is_there;
+static atomic_int first_is_broken;
 
-void race_go_first(void)
+int race_go_first(void)
 {
 	struct sched_param first = { .sched_priority = 1 };
 
 	if (sched_setscheduler(0, SCHED_FIFO, &first))
-		broken("SCHED_FIFO");
+		first_is_broken = broken("SCHED_FIFO");
 	first_is_there = true;
+	return first_is_broken;
 }
 
 int race_against(pthread_t *t, void *(*fn)(void *))
@@ -42,7 +44,7 @@ int race_against(pthread_t *t, void *(*fn)(void *))
 		return broken("pthread_create");
 	while (!first_is_there)
 		race_sleep(SECOND / 1000);
-	return 0;
+	return first_is_broken;
 }
 
 long race_now_ns(void)

@@ -25,9 +25,12 @@ struct race_pace {
 	long span; /* nanoseconds */
 };
 
-/* From now on this thread comes in between whatever others do, in the middle of a system call too. */
-void race_go_first(void);
-/* Start a thread, and wait until it goes first: @fn has to. Return: 0 or ENDED_BROKEN. */
+/*
+ * From now on this thread comes in between whatever others do, in the middle of a system call too.
+ * Without SCHED_FIFO there is no race: then the case is broken. Return: 0 or ENDED_BROKEN.
+ */
+int race_go_first(void);
+/* Start a thread, and wait until it goes first: @fn must call that. Return: 0 or ENDED_BROKEN. */
 int race_against(pthread_t *t, void *(*fn)(void *));
 
 /* @others: counts the rounds of the other side. */
