@@ -2,15 +2,19 @@
 /*
  * The bypass suite, see bypass.h. Runs as root in the lab.
  *
- *   bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] [--area A | --no-area A] [CASE...]
- *   bypass --list
+ *   bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] [--list]
+ *          [--area A | --no-area A] [--differs-from LANE] [CASE...]
  *
- * One line for each case; the exit status is 6 if one is not as expected. First all paths are gone
- * without any program of a policy, then under it. With --falsify no policy is loaded: then what
- * should be stopped must not be, and the exit status is 6 if a case does not notice.
+ * One line for each case; the exit status is 6 if one is not as expected. Each path is tried first
+ * without any program of a policy, then under a policy.
+ *
+ * --falsify: no policy is loaded. Every case that expects to be stopped must report then that its
+ * path succeeds; the exit status is 6 if one does not. Without names all such cases are run, but
+ * those that say why they cannot be falsified.
+ * --differs-from: only cases for which this lane expects something else than that one.
+ * --list: print the selected cases instead: id, path, area and what this lane expects.
  */
 #define _GNU_SOURCE
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -30,11 +34,6 @@
 #include "lock.h"
 
 #define ROUNDS 1000 /* of races, where nobody says how many */
-
-/* Where limits must stand. */
-static const char *const manuals[] = { "man/gmem-policy.5.scd", "man/gmemctl.8.scd" };
-
-#define MANUALS (sizeof(manuals) / sizeof(manuals[0]))
 
 struct bypass_run bypass_run = { .rounds = ROUNDS };
 
@@ -58,20 +57,91 @@ static const char *const area_names[] = {
 #undef X
 };
 
-/* Areas whose names begin so, or do not: NULL: all. */
-static const char *only_area, *no_area;
-
-static bool area_wanted(size_t area)
-{
-	const char *name = area_names[area];
-
-	return (!only_area || !strncmp(name, only_area, strlen(only_area))) &&
-	       (!no_area || strncmp(name, no_area, strlen(no_area)));
-}
-
 #define each_case(c)                                \
 	for (size_t area = 0; area < AREAS; area++) \
 		for (const struct bypass_case *c = areas[area]; c->id; c++)
+
+#define CASES_MAX 1024
+
+/* --- which cases --- */
+
+static const char *only_area, *no_area; /* areas whose names begin so, or do not; NULL: all */
+static int other_lane = -1;		/* --differs-from */
+static char **names;
+
+static const struct bypass_expected *expected_of(const struct bypass_case *c)
+{
+	return &c->expected[bypass_run.lane];
+}
+
+static bool begins(const char *name, const char *with)
+{
+	return !strncmp(name, with, strlen(with));
+}
+
+static bool same_in_other_lane(const struct bypass_case *c)
+{
+	const struct bypass_expected *here = expected_of(c), *there;
+
+	if (other_lane < 0)
+		return false;
+	there = &c->expected[other_lane];
+	return here->outcome == there->outcome && here->code == there->code;
+}
+
+static bool should_be_stopped(const struct bypass_case *c)
+{
+	return expected_of(c)->outcome == BYPASS_stopped;
+}
+
+static bool named(size_t area, const struct bypass_case *c)
+{
+	if ((only_area && !begins(area_names[area], only_area)) ||
+	    (no_area && begins(area_names[area], no_area)) || same_in_other_lane(c) ||
+	    !wanted(c->id, names))
+		return false;
+	return !bypass_run.falsify || *names || (should_be_stopped(c) && !c->not_falsified);
+}
+
+static bool is_control(const struct bypass_case *control)
+{
+	each_case(c)
+	{
+		if (c->control && !strcmp(c->control, control->id) && named(area, c))
+			return true;
+	}
+	return false;
+}
+
+static bool selected(size_t area, const struct bypass_case *c)
+{
+	return named(area, c) || is_control(c);
+}
+
+/* An area or a name that is none must not pass as a run of which nothing failed. */
+static void check_selection(void)
+{
+	const char *area_given = only_area ?: no_area, *ids[CASES_MAX];
+	size_t nr = 0;
+	bool found = !area_given;
+
+	for (size_t area = 0; area < AREAS && !found; area++)
+		found = begins(area_names[area], area_given);
+	each_case(c)
+	{
+		if (nr == CASES_MAX)
+			abort();
+		ids[nr++] = c->id;
+	}
+	wanted_check(names, ids, nr, sizeof(ids[0]), NULL);
+	if (found)
+		return;
+	fprintf(stderr, "bypass: no area begins with '%s'; the areas are:", area_given);
+	for (size_t area = 0; area < AREAS; area++)
+		fprintf(stderr, " %s", area_names[area]);
+	fputc('\n', stderr);
+	exit(GMEM_EXIT_USAGE);
+}
 
 /* What a process of its own found out about a case. */
 struct verdict {
@@ -169,11 +239,6 @@ static int whole(const struct bypass_case *c)
 	return c->whole(c);
 }
 
-static const struct bypass_expected *expected_of(const struct bypass_case *c)
-{
-	return &c->expected[bypass_run.lane];
-}
-
 /* Without a policy first (@bare), then under one. */
 static struct verdict judge(const struct bypass_case *c, int bare)
 {
@@ -230,56 +295,6 @@ static struct verdict run_whole(const struct bypass_case *c)
 	return v;
 }
 
-/* --- the manual --- */
-
-/* Without markup, and with one blank for what separates words. */
-static char *plain(const char *text)
-{
-	char *to = malloc(strlen(text) + 2), *at = to;
-
-	for (; *text; text++) {
-		if (strchr("*_\\", *text))
-			continue;
-		if (!isspace((unsigned char)*text))
-			*at++ = *text;
-		else if (at == to || at[-1] != ' ')
-			*at++ = ' ';
-	}
-	*at = '\0';
-	return to;
-}
-
-static char *read_manual(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	char *text = NULL, *words;
-	size_t size = 0;
-
-	if (!f || getdelim(&text, &size, '\0', f) < 0) {
-		perror(path);
-		exit(1);
-	}
-	fclose(f);
-	words = plain(text);
-	free(text);
-	return words;
-}
-
-static bool manual_says(const char *sentence)
-{
-	static char *known[MANUALS];
-	char *looked_for = plain(sentence);
-	bool says = false;
-
-	for (size_t i = 0; i < MANUALS && !says; i++) {
-		if (!known[i])
-			known[i] = read_manual(manuals[i]);
-		says = strstr(known[i], looked_for);
-	}
-	free(looked_for);
-	return says;
-}
-
 /* --- the table --- */
 
 /* Is it what was expected? */
@@ -298,10 +313,7 @@ static bool as_expected(const struct bypass_case *c, const struct verdict *v)
 	return true;
 }
 
-/*
- * Return: is it as it should be? Where no policy is in force, what should be stopped must have been
- * noticed not to be.
- */
+/* Return: is it as it should be? Without a policy, the path of what should be stopped succeeds. */
 static bool print_line(const struct bypass_case *c, const struct verdict *v)
 {
 	const struct bypass_expected *e = expected_of(c);
@@ -309,7 +321,8 @@ static bool print_line(const struct bypass_case *c, const struct verdict *v)
 	char wanted_text[64], got_text[64];
 
 	if (bypass_run.falsify)
-		good = e->outcome == BYPASS_stopped ? !ok : true;
+		good = !should_be_stopped(c) || (!v->code && (v->outcome == BYPASS_possible ||
+							      v->outcome == BYPASS_allowed));
 	outcome_text(wanted_text, sizeof(wanted_text), e->outcome, e->code);
 	outcome_text(got_text, sizeof(got_text), v->outcome, v->code);
 	if (v->outcome == BYPASS_broken)
@@ -329,37 +342,75 @@ static long now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static int run(char **names)
+/* What --falsify leaves out, by reason. */
+static unsigned int print_not_falsified(void)
 {
-	long start;
-	static int bare[1024];
-	unsigned int nr = 0, bad = 0, n = 0, absent = 0;
-	struct verdict v;
+	const char *reasons[CASES_MAX];
+	unsigned int nr = 0, nr_reasons = 0;
 
 	each_case(c)
 	{
-		if (n == sizeof(bare) / sizeof(bare[0]))
-			abort();
+		unsigned int i = 0;
+
+		if (!c->not_falsified || !should_be_stopped(c) || selected(area, c))
+			continue;
+		while (i < nr_reasons && strcmp(reasons[i], c->not_falsified))
+			i++;
+		if (i == nr_reasons)
+			reasons[nr_reasons++] = c->not_falsified;
+	}
+	for (unsigned int i = 0; i < nr_reasons; i++) {
+		printf("not falsified:");
+		each_case(c)
+		{
+			if (!c->not_falsified || !should_be_stopped(c) || selected(area, c) ||
+			    strcmp(reasons[i], c->not_falsified))
+				continue;
+			printf(" %s", c->id);
+			nr++;
+		}
+		printf(": %s\n", reasons[i]);
+	}
+	return nr;
+}
+
+static int bare[CASES_MAX]; /* what attempts without a policy returned */
+
+static void run_bare(void)
+{
+	unsigned int n = 0;
+	long start;
+
+	each_case(c)
+	{
 		start = now_ms();
-		if (has_attempt(c) && area_wanted(area) && wanted(c->id, names)) {
-			bare[n] = apart(c, bypass_attempt);
+		if (has_attempt(c) && selected(area, c)) {
+			bare[n] = c->share ? c->share() : 0;
+			bare[n] = bare[n] ?: apart(c, bypass_attempt);
 			if (bypass_run.verbose)
 				fprintf(stderr, "%s: %ld ms without a policy\n", c->id,
 					now_ms() - start);
 		}
 		n++;
 	}
+	lock_keep_end();
+}
+
+static int run(void)
+{
+	unsigned int nr = 0, bad = 0, n = 0, absent = 0;
+	struct verdict v;
+	long start;
+
+	run_bare();
 	printf("%-4s %-62s %-10s %-18s %-18s\n", "No.", "Path", "Lane", "Expected", "Got");
-	n = 0;
 	each_case(c)
 	{
-		int without = bare[n++];
-
-		if (!area_wanted(area) || !wanted(c->id, names))
+		bypass_run.bare = bare[n++];
+		if (!selected(area, c))
 			continue;
-		bypass_run.bare = without;
 		start = now_ms();
-		v = c->whole ? run_whole(c) : judge(c, without);
+		v = c->whole ? run_whole(c) : judge(c, bypass_run.bare);
 		if (bypass_run.verbose)
 			fprintf(stderr, "%s: %ld ms\n", c->id, now_ms() - start);
 		nr++;
@@ -370,14 +421,35 @@ static int run(char **names)
 	/* A lock is there until the kernel ends. */
 	if (!bypass_run.falsify && !lock_is_on())
 		stage_unload();
+	if (bypass_run.falsify)
+		printf("bypass: %u cases were not falsified\n", print_not_falsified());
 	printf("bypass: %s: %u cases, %u not there in this kernel, %u %s\n", bypass_run.lane_name,
 	       nr, absent, bad, bypass_run.falsify ? "did not notice" : "failed");
+	if (!nr)
+		fprintf(stderr, "bypass: no case was selected\n");
 	return !nr ? GMEM_EXIT_USAGE : bad ? GMEM_EXIT_FOUND : GMEM_EXIT_OK;
+}
+
+static int list(void)
+{
+	char text[64];
+	unsigned int nr = 0;
+
+	each_case(c)
+	{
+		if (!selected(area, c))
+			continue;
+		outcome_text(text, sizeof(text), expected_of(c)->outcome, expected_of(c)->code);
+		printf("%s\t%s\t%s\t%s\n", c->id, c->path, area_names[area], text);
+		nr++;
+	}
+	return nr ? GMEM_EXIT_OK : GMEM_EXIT_USAGE;
 }
 
 /* --- the program --- */
 
-static int find_lane(const char *name)
+/* Return: -1: there is none of that name. */
+static int lane_of(const char *name)
 {
 	static const char *const lanes[LANE_MAX] = {
 #define X(id, text) [LANE_##id] = text,
@@ -385,18 +457,27 @@ static int find_lane(const char *name)
 #undef X
 	};
 
-	bypass_run.lane_name = name;
-	if (!strcmp(name, "debug")) {
-		bypass_run.slow = true;
-		return 0;
-	}
+	/* The patched kernel with KASAN and lockdep. */
+	if (!strcmp(name, "debug"))
+		return LANE_patched;
 	for (int lane = 0; lane < LANE_MAX; lane++) {
-		bypass_run.lane = (enum bypass_lane)lane;
 		if (!strcmp(name, lanes[lane]))
-			return 0;
+			return lane;
 	}
-	fprintf(stderr, "bypass: lane '%s' is none\n", name);
+	fprintf(stderr, "bypass: there is no lane '%s'\n", name);
 	return -1;
+}
+
+static int use_lane(const char *name)
+{
+	int lane = lane_of(name);
+
+	if (lane < 0)
+		return -1;
+	bypass_run.lane = (enum bypass_lane)lane;
+	bypass_run.lane_name = name;
+	bypass_run.slow = !strcmp(name, "debug");
+	return 0;
 }
 
 static int probe(void)
@@ -414,8 +495,9 @@ static int probe(void)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] "
-			"[--area A | --no-area A] [CASE...] | --list\n");
+	fprintf(stderr,
+		"usage: bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] "
+		"[--list]\n       [--area A | --no-area A] [--differs-from LANE] [CASE...]\n");
 	return GMEM_EXIT_USAGE;
 }
 
@@ -429,26 +511,34 @@ int main(int argc, char **argv)
 		{ "list", no_argument, NULL, 'L' },
 		{ "area", required_argument, NULL, 'a' },
 		{ "no-area", required_argument, NULL, 'n' },
+		{ "differs-from", required_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char *lane = getenv("LANE") ?: "patched";
+	const char *lane = getenv("LANE") ?: "patched", *other = NULL;
+	bool only_list = false;
 	int opt, ret;
 
 	player_main(argc, argv);
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (opt) {
 		case 'l': lane = optarg; break;
-		case 'r': bypass_run.rounds = strtoul(optarg, NULL, 10); break;
+		case 'r': bypass_run.rounds = wanted_number(optarg); break;
 		case 'f': bypass_run.falsify = true; break;
 		case 'a': only_area = optarg; break;
 		case 'n': no_area = optarg; break;
 		case 'v': bypass_run.verbose = !setenv(BYPASS_VERBOSE, "1", 1); break;
-		case 'L': each_case(c) printf("%s\t%s\n", c->id, c->path); return 0;
+		case 'd': other = optarg; break;
+		case 'L': only_list = true; break;
 		default: return usage();
 		}
 	}
-	if (find_lane(lane))
+	other_lane = other ? lane_of(other) : -1;
+	if (use_lane(lane) || (other && other_lane < 0) || (only_area && no_area))
 		return usage();
+	names = argv + optind;
+	check_selection();
+	if (only_list)
+		return list();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_setup("bypass", false, bypass_run.verbose);
 	found = mmap(NULL, sizeof(*found), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
@@ -457,7 +547,7 @@ int main(int argc, char **argv)
 		return GMEM_EXIT_FAILURE;
 	stage_setup();
 	stage_unload();
-	ret = run(argv + optind);
+	ret = run();
 	stage_remove();
 	return ret;
 }

@@ -134,6 +134,13 @@ struct bypass_case {
 	 * expect. Return: what the outcome's code is; the outcome by bypass_is().
 	 */
 	int (*whole)(const struct bypass_case *c);
+	/* In the process that all cases are children of, before the attempt without a policy. */
+	int (*share)(void);
+	/* The id of a case without which a stop of this one proves nothing: it is run as well. */
+	const char *control;
+	/* Why `bypass --falsify` leaves this case out, though it should be stopped; NULL: it does
+	 * not. */
+	const char *not_falsified;
 	unsigned int limit; /* seconds, 0: BYPASS_LIMIT */
 };
 
@@ -390,6 +397,9 @@ void drop_events(void);
 
 /* Go a case's path here. Return: how that ended. */
 int bypass_attempt(const struct bypass_case *c);
+
+/* Does gmem-policy(5) or gmemctl(8) contain the sentence? Markup and line breaks do not count. */
+bool manual_says(const char *sentence);
 
 /* For whole(): the outcome. */
 void bypass_is(enum bypass_outcome outcome);

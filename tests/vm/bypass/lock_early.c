@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,14 +21,52 @@
 #include <bpf/libbpf.h>
 
 #include "../../../bpf/gmem_lock_maps.h"
+#include "../../../src/lib/exits.h"
 #include "lock.h"
 #include "puppet.h"
 
 /* --- 90: held when the lock comes --- */
 
+/* Of gmemctl's refusal: who or what would not be locked out. */
+static char holder[128];
+
+static void holder_is(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(holder, sizeof(holder), fmt, args);
+	va_end(args);
+}
+
+static void program_is_holder(int program, const char *does)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	bpf_obj_get_info_by_fd(program, &info, &len);
+	holder_is("lock: the BPF program own, id %u, %s", info.id, does);
+}
+
+#define UNSEEN "lock: somebody who cannot be seen holds the map active"
+
+/* After a refusal: the policy is in force without a lock, so that a stranger can open its maps. */
+static int check_unlocked(void)
+{
+	int fd = bpf_obj_get(ACTIVE_PIN);
+
+	if (fd < 0)
+		return broken("the policy is locked, although gmemctl refused to: " ACTIVE_PIN);
+	close(fd);
+	if (lock_policy_is_off() != ENDED_NOTHING)
+		return failed("the policy is not in force after gmemctl refused to lock it");
+	return 0;
+}
+
 /*
- * Lock while something is held. Where that is refused @use is not tried; where it is not, the lock
- * is there, and what is held shows what it is worth.
+ * Lock while something is held, which must be refused with a message that names the @holder. That
+ * the same load locks when nothing is held is F86. Where it is not refused, the lock is there, and
+ * @use shows what is still possible with what is held.
  */
 static int lock_while(int (*use)(void))
 {
@@ -42,6 +81,9 @@ static int lock_while(int (*use)(void))
 		return failed("locked already: this case comes before the lock");
 	ret = gmemctl("load --lock %s", LOCK_POLICY);
 	if (ret) {
+		ret = gmemctl_refused(ret, GMEM_EXIT_FAILURE, holder);
+		if (ret != EACCES || check_unlocked())
+			return ENDED_BROKEN;
 		bypass_is(BYPASS_stopped);
 		return EBUSY;
 	}
@@ -78,6 +120,7 @@ static int held_mapping(const struct bypass_case *c)
 	if (held_word == MAP_FAILED)
 		return broken("mmap of the map");
 	close(fd);
+	holder_is("[%d] holds the map active (mapped)", getpid());
 	return lock_while(use_word);
 }
 
@@ -94,6 +137,7 @@ static int held_descriptor(const struct bypass_case *c)
 	if (lock_load_unlocked())
 		return ENDED_BROKEN;
 	held_fd = bpf_obj_get(ACTIVE_PIN);
+	holder_is("[%d] holds the map active:", getpid());
 	return held_fd < 0 ? broken(ACTIVE_PIN) : lock_while(use_fd);
 }
 
@@ -117,6 +161,7 @@ static int held_in_socket(const struct bypass_case *c)
 	if (fd < 0 || send_fd(held_socket[1], fd))
 		return broken(ACTIVE_PIN);
 	close(fd);
+	holder_is(UNSEEN);
 	return lock_while(use_socket);
 }
 
@@ -163,6 +208,7 @@ static int held_by_program(const struct bypass_case *c)
 	if (held_fd < 0)
 		return broken("a program with the map");
 	close(map);
+	program_is_holder(held_fd, "uses the map active");
 	return lock_while(use_program);
 }
 
@@ -192,6 +238,7 @@ static int held_in_map(const struct bypass_case *c)
 	if (held_fd < 0 || bpf_map_update_elem(held_fd, &zero, &map, BPF_ANY))
 		return broken("a map with the map in it");
 	close(map);
+	holder_is(UNSEEN);
 	return lock_while(use_outer);
 }
 
@@ -215,6 +262,7 @@ static int held_by_iterator(const struct bypass_case *c)
 	if (held_fd < 0)
 		return broken("an iterator");
 	close(map);
+	holder_is(UNSEEN);
 	return lock_while(use_iterator);
 }
 
@@ -245,22 +293,50 @@ static int held_by_binding(const struct bypass_case *c)
 	if (map < 0 || held_fd < 0 || bpf_prog_bind_map(held_fd, map, NULL))
 		return broken("BPF_PROG_BIND_MAP");
 	close(map);
+	program_is_holder(held_fd, "uses the map active");
 	return lock_while(use_bound);
 }
 
 /* --- 98: gmemctl is killed as soon as there is a lock, before it has looked who is inside --- */
 
+/*
+ * Return: 0: it was killed when it had locked, and the lock is on still; ENDED_BROKEN: it has come
+ * to an end by itself, or took the lock back before.
+ */
+static int kill_when_locked(const volatile struct gmem_lock *lock)
+{
+	bool seen = false;
+	int status = 0;
+	pid_t pid = fork(), ended = 0;
+
+	if (!pid) {
+		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 1);
+		dup2(1, 2);
+		execl(GMEMCTL, GMEMCTL, "load", "--lock", LOCK_POLICY, NULL);
+		_exit(ENDED_BROKEN);
+	}
+	while (!seen && !ended) {
+		seen = lock->on;
+		ended = seen ? 0 : waitpid(pid, &status, WNOHANG);
+	}
+	if (!ended) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	if (!seen)
+		return failed("gmemctl has not locked: status %#x", (unsigned int)status);
+	if (!WIFSIGNALED(status) || !lock->on)
+		return failed("gmemctl was killed too late: status %#x, lock %s",
+			      (unsigned int)status, lock->on ? "on" : "off");
+	return 0;
+}
+
 static int killed_locking(const struct bypass_case *c)
 {
-	volatile struct gmem_lock *lock;
-	pid_t pid;
+	const volatile struct gmem_lock *lock;
 	int fd, ret;
 
 	(void)c;
-	if (bypass_run.falsify) {
-		bypass_is(BYPASS_possible);
-		return 0;
-	}
 	if (lock_is_on())
 		return failed("locked already: this case comes before the lock");
 	if (lock_load_unlocked())
@@ -270,23 +346,42 @@ static int killed_locking(const struct bypass_case *c)
 	if (lock == MAP_FAILED)
 		return broken("mmap of the map");
 	close(fd);
-	pid = fork();
-	if (!pid) {
-		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 1);
-		dup2(1, 2);
-		execl(GMEMCTL, GMEMCTL, "load", "--lock", LOCK_POLICY, NULL);
-		_exit(ENDED_BROKEN);
-	}
-	while (!lock->on && !waitpid(pid, NULL, WNOHANG))
-		;
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	/* Once more: it must find who is inside, whatever there was before. */
+	if (kill_when_locked(lock))
+		return ENDED_BROKEN;
+	/* Under the lock that holds: the next load must find who is inside, and not be content. */
 	ret = gmemctl("load --lock %s", LOCK_POLICY);
-	if (lock->on)
-		lock_is_on_now();
+	lock_is_on_now();
+	holder_is("[%d] holds the map locked (mapped)", getpid());
+	ret = gmemctl_refused(ret, GMEM_EXIT_FAILURE, holder);
+	if (ret == ENDED_BROKEN)
+		return ret;
 	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
 	return ret ? EBUSY : 0;
+}
+
+/* --- F86: the control of all that are refused --- */
+
+static int lock_comes(const struct bypass_case *c)
+{
+	int fd;
+
+	(void)c;
+	if (bypass_run.falsify) {
+		bypass_is(BYPASS_allowed);
+		return 0;
+	}
+	/* #98 has left a lock that its gmemctl did not live to use. */
+	if (!lock_is_on() && lock_load_unlocked())
+		return ENDED_BROKEN;
+	if (gmemctl("load --lock %s", LOCK_POLICY))
+		return failed("gmemctl load --lock, with nothing held: %s", gmemctl_output);
+	lock_is_on_now();
+	fd = bpf_obj_get(ACTIVE_PIN);
+	if (fd >= 0 || errno != EACCES)
+		return failed("a stranger is not denied the map: %s",
+			      fd < 0 ? strerror(errno) : "it opens");
+	bypass_is(BYPASS_allowed);
+	return 0;
 }
 
 /* --- 43: gmemctl itself --- */
@@ -396,13 +491,17 @@ static int crowded_out(const struct bypass_case *c)
 		close(links[i]);
 		close(programs[i]);
 	}
+	ret = gmemctl_refused(ret, GMEM_EXIT_KERNEL, "attach the programs: Argument list too long");
+	if (ret == ENDED_BROKEN)
+		return ret;
 	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
 	if (ret && !access(PINS, F_OK))
 		return failed("something is left in " PINS);
 	if (ret && lock_policy_is_off())
 		return failed("something still denies");
-	if (!bypass_run.falsify && (gmemctl("load %s", LOCK_POLICY) || gmemctl("unload")))
-		return failed("it does not load afterwards either");
+	/* It stays: the next cases need one. */
+	if (!bypass_run.falsify && gmemctl("load %s", LOCK_POLICY))
+		return failed("it does not load afterwards either: %s", gmemctl_output);
 	return ret ? E2BIG : 0;
 }
 
@@ -422,8 +521,18 @@ static int held_by_registers(const struct bypass_case *c)
 	held_fd = lock_registers_program();
 	if (held_fd < 0)
 		return errno == EACCES ? ENDED_ABSENT : broken("a program that changes registers");
+	program_is_holder(held_fd, "changes registers of processes");
 	return lock_while(use_registers);
 }
+
+/* That the same load locks where nothing is held: without it a refusal proves nothing. */
+#define CONTROL "F86"
+
+/* clang-format off */
+#define EARLY(number, what, fn) \
+	{ .id = number, .path = what, .whole = fn, .control = CONTROL, .limit = LOCK_LIMIT, \
+	  EVERYWHERE(STOPPED(EBUSY)) }
+/* clang-format on */
 
 const struct bypass_case bypass_lock_early[] = {
 	{ .id = "43",
@@ -440,50 +549,33 @@ const struct bypass_case bypass_lock_early[] = {
 	  .whole = crowded_out,
 	  .limit = LOCK_LIMIT,
 	  EVERYWHERE(STOPPED(E2BIG)) },
-	{ .id = "90",
-	  .path = "a map of the policy mapped before the lock, without a descriptor",
-	  .whole = held_mapping,
-	  .limit = LOCK_LIMIT,
-	  EVERYWHERE(STOPPED(EBUSY)) },
-	{ .id = "90b",
-	  .path = "a descriptor of a map, held before the lock",
-	  .whole = held_descriptor,
-	  .limit = LOCK_LIMIT,
-	  EVERYWHERE(STOPPED(EBUSY)) },
-	{ .id = "90c",
-	  .path = "the same, under way in a socket",
-	  .whole = held_in_socket,
-	  .limit = LOCK_LIMIT,
-	  EVERYWHERE(STOPPED(EBUSY)) },
-	{ .id = "90d",
-	  .path = "a program of another that has a map of the policy",
-	  .whole = held_by_program,
-	  .limit = LOCK_LIMIT,
-	  EVERYWHERE(STOPPED(EBUSY)) },
-	{ .id = "90e",
-	  .path = "a map of maps that has one of the policy",
-	  .whole = held_in_map,
-	  .limit = LOCK_LIMIT,
-	  EVERYWHERE(STOPPED(EBUSY)) },
-	{ .id = "90f",
-	  .path = "an iterator over a map of the policy: a link, and no descriptor",
-	  .whole = held_by_iterator,
-	  .limit = LOCK_LIMIT,
-	  EVERYWHERE(STOPPED(EBUSY)) },
-	{ .id = "90g",
-	  .path = "a map of the policy bound to a program (BPF_PROG_BIND_MAP)",
-	  .whole = held_by_binding,
-	  .limit = LOCK_LIMIT,
-	  EVERYWHERE(STOPPED(EBUSY)) },
+	EARLY("90", "a map of the policy mapped before the lock, without a descriptor",
+	      held_mapping),
+	EARLY("90b", "a descriptor of a map, held before the lock", held_descriptor),
+	EARLY("90c", "a descriptor of a map, under way in a socket when the lock comes",
+	      held_in_socket),
+	EARLY("90d", "a program of another that has a map of the policy", held_by_program),
+	EARLY("90e", "a map of maps that has one of the policy", held_in_map),
+	EARLY("90f", "an iterator over a map of the policy: a link, and no descriptor",
+	      held_by_iterator),
+	EARLY("90g", "a map of the policy bound to a program (BPF_PROG_BIND_MAP)", held_by_binding),
 	{ .id = "142b",
 	  .path = "a program that changes registers, from before the lock",
 	  .whole = held_by_registers,
+	  .control = CONTROL,
 	  .limit = LOCK_LIMIT,
 	  LANES(STOPPED(EBUSY), STOPPED(EBUSY), STOPPED(EBUSY), ABSENT) },
 	{ .id = "98",
 	  .path = "a mapping, and gmemctl killed as soon as it has locked",
 	  .whole = killed_locking,
+	  .control = CONTROL,
+	  .not_falsified = "it is about a lock: without one there is nothing to be killed in",
 	  .limit = LOCK_LIMIT,
 	  EVERYWHERE(STOPPED(EBUSY)) },
+	{ .id = CONTROL,
+	  .path = "lock: it comes where nothing is held",
+	  .whole = lock_comes,
+	  .limit = LOCK_LIMIT,
+	  EVERYWHERE(ALLOWED) },
 	{ 0 },
 };

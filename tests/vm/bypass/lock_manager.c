@@ -85,10 +85,10 @@ static int other_policy(void)
 		return ENDED_BROKEN;
 	ret = gmemctl("load %s --accept-default-change %s", lock_is_on() ? "--lock" : "",
 		      LOCK_POLICY);
-	ret = ret ? failed("gmemctl load: %d", ret) : lock_policy_is_off();
+	ret = ret ? failed("gmemctl load: %s", gmemctl_output) : lock_policy_is_off();
 	if (lock_usual_policy("") ||
 	    gmemctl("load %s %s", lock_is_on() ? "--lock" : "", LOCK_POLICY))
-		return failed("gmemctl load");
+		return failed("gmemctl load: %s", gmemctl_output);
 	return ret;
 }
 

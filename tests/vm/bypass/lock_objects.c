@@ -355,10 +355,10 @@ static int own_pins(void)
 }
 
 const struct bypass_case bypass_lock_objects[] = {
-	LOCK_CASE("40", "lock: unlink of the pins", unlink_pins, LOCKED),
+	LOCK_CASE("40", "lock: unlink of the pins", unlink_pins, LOCKED, .denials = BYPASS_SOME),
 	LOCK_CASE("40b", "lock: rename of the pins", rename_pins, LOCKED),
 	LOCK_CASE("40c", "lock: a pin exchanged for another", exchange_pin, LOCKED),
-	LOCK_CASE("40f", "lock: rename over a pin", rename_over_pin, LOCKED),
+	LOCK_CASE("40f", "lock: rename over a pin", rename_over_pin, LOCKED, .denials = 2),
 	LOCK_CASE("40g", "lock: BPF_OBJ_GET of a map, and an update", open_map, LOCKED),
 	LOCK_CASE("40h", "lock: BPF_MAP_GET_FD_BY_ID, and an update", map_by_id, LOCKED),
 	LOCK_CASE("40i", "lock: BPF_PROG_GET_FD_BY_ID", program_by_id, LOCKED),
