@@ -47,7 +47,7 @@ int run_program(const char *cmd)
 	char line[512];
 	int status;
 
-	snprintf(line, sizeof(line), "%s >/tmp/bypass-output 2>&1", cmd);
+	snprintf(line, sizeof(line), "{ %s; } >/tmp/bypass-output 2>&1", cmd);
 	status = system(line);
 	if (status && WIFEXITED(status)) {
 		fprintf(stderr, "%s: exit status %d\n", cmd, WEXITSTATUS(status));
