@@ -286,7 +286,8 @@ static bool both_asked(const struct asked *asked)
 
 /*
  * Who asks, by how often A was answered, is the other side of the race. A round is a turn; where a
- * turn takes longer than many answers (@by_answers) it is an answer.
+ * turn takes longer than many answers (@by_answers) it is an answer. However few the rounds are,
+ * each length of the pause comes once.
  */
 static int turn_round(turn_fn turn, bool by_answers, char *const texts[2], struct asked *asked,
 		      unsigned long *nr_turns)
@@ -299,7 +300,7 @@ static int turn_round(turn_fn turn, bool by_answers, char *const texts[2], struc
 
 	for (int i = 0; i < 2; i++)
 		race_pace_init(&p[i], &asked[ASKED_a].allowed);
-	while (!ret && race_goes_on(done, both_asked(asked))) {
+	while (!ret && race_goes_on(done, both_asked(asked) && n >= RACE_SWEEP)) {
 		if (n % RACE_SWEEP == 0) {
 			cpu = n / RACE_SWEEP % ELSEWHERE == ELSEWHERE - 1;
 			p[cpu].last = asked[ASKED_a].allowed;
