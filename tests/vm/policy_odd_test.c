@@ -198,7 +198,7 @@ static void sweep(const char *what, const char *before)
 
 static void test_descriptors(void)
 {
-	static const int few[] = { 4, 5, 8, 12, 16 }, few_to_attach[] = { 12, 40 };
+	static const int few[] = { 4, 5, 8, 16 }, few_to_attach[] = { 12, 40 };
 
 	CHECK(!command(LOAD), "%s", said.err);
 	for (size_t i = 0; i < sizeof(few) / sizeof(few[0]); i++) {
@@ -452,7 +452,7 @@ static void change_judge(const struct change *c)
 /* Each load that was done is unloaded, with signals too: to load anew for that takes seconds. */
 static void signal_loads(void)
 {
-	struct change loads = { "exec gmemctl load deny.yaml", "", "deny", .rounds = 6 };
+	struct change loads = { "exec gmemctl load deny.yaml", "", "deny", .rounds = 5 };
 	struct change unloads = { "exec gmemctl unload", "deny", "", .rounds = 6 };
 
 	CHECK(!command(UNLOAD), "%s", said.err);
