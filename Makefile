@@ -46,7 +46,7 @@ WORKLOAD_OBJ := $(patsubst tests/workload/%.c,$(O)/workload/%.o,$(wildcard tests
 VM_TESTS := $(patsubst tests/vm/%.c,$(O)/tests/%,$(wildcard tests/vm/*_test.c))
 SKELETONS := $(patsubst tests/vm/%.bpf.c,$(O)/tests/%.skel.h,$(wildcard tests/vm/*.bpf.c))
 BENCHES := $(patsubst tests/bench/%.c,$(O)/tests/bench_%,$(wildcard tests/bench/*.c))
-PROGRAMS := $(O)/tests/runner $(O)/tests/demo $(BENCHES) $(if $(WORKLOAD_OBJ),$(O)/tests/gmem-workload) $(VM_TESTS)
+PROGRAMS := $(O)/tests/runner $(O)/tests/tsc_khz $(O)/tests/demo $(BENCHES) $(if $(WORKLOAD_OBJ),$(O)/tests/gmem-workload) $(VM_TESTS)
 
 help:	## this text
 	@echo 'The two to begin with: make demo, make check. All of them:'
@@ -79,7 +79,7 @@ kernel:	## have the kernel of LANE: built here, or Debian's; UPDATE=1 KERNEL_TAR
 kernels:	## the kernels of all lanes
 	@for lane in $(LANES); do tests/vm/kernel.sh $$lane >/dev/null || exit; done
 
-lab:	## run CMD='...' as root in a VM with LANE's kernel, or a shell (options: tests/vm/lab.sh)
+lab: $(O)/tests/tsc_khz	## run CMD='...' as root in a VM with LANE's kernel, or a shell (options: tests/vm/lab.sh)
 	@tests/vm/lab.sh
 
 selftests:	## KVM's own selftests in LANE
@@ -109,6 +109,10 @@ $(RUNNER_OBJ): $(O)/%.o: tests/%.c tests/vm/lib.sh | $(O)/runner
 $(O)/tests/runner: $(RUNNER_OBJ) | $(O)/tests
 	$(call tell,LD  ,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(O)/tests/tsc_khz: tests/vm/tsc_khz.c | $(O)/tests
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -o $@ $<
 
 $(O)/tests/demo: tests/demo.c | $(O)/tests
 	$(call tell,CC  ,$@)
