@@ -411,7 +411,7 @@ int main(int argc, char **argv)
 		falsify = true;
 		argv++;
 	}
-	wanted_check(argv + 1, &cases[0].name, ARRAY_SIZE(cases), sizeof(cases[0]), "killed");
+	WANTED_CHECK(argv + 1, cases, ARRAY_SIZE(cases));
 	failed = check_lane();
 	watcher_start(&watchers[0], "0.2", "--redundant");
 	watcher_start(&watchers[1], "1", NULL);
