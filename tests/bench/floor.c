@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Attaches a BPF program that does nothing wherever gmemtop attaches one on this kernel, says so in
- * one line, and waits for the end of its standard input: what an operation costs then is the floor
- * for anything that watches by BPF.
+ * Attaches an empty BPF program wherever gmemtop attaches one on this kernel, prints one line, and
+ * waits for the end of its standard input. The cost of an operation meanwhile is the minimum for
+ * any tool that observes it by BPF.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -97,7 +97,7 @@ int main(void)
 	log_setup("bench_floor", false, 0);
 	ret = features_probe(&features, false, true);
 	if (ret)
-		return exit_status(log_error(ret, NULL, NULL, "look at the kernel"));
+		return exit_status(log_error(ret, NULL, NULL, "probe the kernel"));
 	skel = gmem_trace_bpf__open();
 	ret = skel ? attach_all(&features, skel, &attached) : -errno;
 	if (!ret) {

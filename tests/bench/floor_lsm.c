@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Attaches a BPF program that does nothing wherever a policy has one, says so in one line, and
- * waits for the end of its standard input: what an operation costs then is the floor for any policy
- * by BPF.
+ * Attaches an empty BPF program to every hook where a policy has a program, prints one line, and
+ * waits for the end of its standard input. The cost of an operation meanwhile is the minimum for
+ * any policy by BPF.
  *
  *   bench_floor_lsm [--lock]
  *
- * --lock: and where a locked policy has one.
+ * --lock: also to every hook where a locked policy has a program.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -26,11 +26,11 @@ static const char *const hooks[GMEM_PROG_MAX] = {
 #undef X
 };
 
-/* Has a policy a program here, in a kernel that has all hooks? */
+/* Does a policy attach this program on a kernel that has all hooks? */
 static bool in_policy(unsigned int program, bool locked)
 {
 	switch (program) {
-	/* These stand in for hooks that are missing. */
+	/* These replace hooks that a kernel lacks. */
 	case GMEM_PROG_create_anon:
 	case GMEM_PROG_strict:
 	case GMEM_PROG_strict_compat: return false;

@@ -2,19 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # lane.sh [-q] [-p] [-k K] [N...]
-# In the VM: what the operations of bench_ops cost with nothing attached (idle), with an empty program
-# wherever gmemtop has one (empty), with gmemtop, and with bpftrace; then what gmemtop itself costs with N
-# VMs. A line each, as of bench_ops, with WATCHER. before the name. -q leaves out empty and bpftrace.
-# -p: and with policies of gmemctl in force (any: one rule without conditions, 1, 1024: so many with all
-# kinds of them), with empty LSM programs where policies have theirs (empty_lsm), and what it costs to load
-# such policies. Last, since it stays: with a locked policy (locked) over empty programs (empty_lock).
-# -k: what gmemtop costs with K VMs that keep private pages.
+# Runs in the VM and measures what bench_ops and bench_files do with nothing attached (idle), with gmemtop
+# (gmemtop), with empty programs in the same places (empty) and with bpftrace (bpftrace); then what gmemtop
+# itself costs with N VMs. Prints the lines of these programs with the name in brackets and a dot before
+# each. tests/bench/bounds.h has a bound for every number.
+# -q  for make check: fewer rounds; without empty, bpftrace, and bench_files with nothing attached
+# -p  also policies: with empty LSM programs in the places of a policy's (empty_lsm) and of a locked one's
+#     (empty_lock), with a rule without conditions (policy_any), with 1 and 1,024 rules with all kinds of
+#     conditions (policy_1, policy_1024), with a locked policy (locked), and what loads cost
+# -k  also what gmemtop costs with K VMs that keep private pages
 set -eu
 tests=build/tests
-quick='' policies='' keep=''
+quick='' policies='' keep='' rounds=15
 while getopts qpk: option; do
 	case $option in
-	q) quick=1 ;;
+	q) quick=1 rounds=3 ;;
 	p) policies=1 ;;
 	k) keep=$OPTARG ;;
 	*) exit 2 ;;
@@ -22,18 +24,18 @@ while getopts qpk: option; do
 done
 shift $((OPTIND - 1))
 err=$(mktemp)
-instances=(bench_ops convert convert_unbound convert_redundant create_close mmap_munmap host_fault guest_fault)
+watched_ops=(bench_ops convert convert_unbound convert_redundant create_close mmap_munmap host_fault guest_fault)
+decided_ops=(bench_ops convert create_close mmap_munmap host_fault punch bind_unbind receive_close)
 files=(bench_files)
-decided=(bench_ops convert create_close mmap_munmap host_fault punch bind_unbind receive_close)
 
 # measure NAME PROGRAM [OPERATION...]
 measure()
 {
-	"$tests/$2" "${@:3}" | sed -u "s/^/$1./"
+	"$tests/$2" -r $rounds "${@:3}" | sed -u "s/^/$1./"
 }
 
-# watched NAME COMMAND...: ${operations[@]} while COMMAND runs, which prints a line when it is attached and
-# ends when its standard input does, or by SIGINT. What it prints afterwards is left in $said.
+# watched NAME COMMAND...: measures ${operations[@]} while COMMAND runs, which prints a line when it is
+# attached and ends when its standard input does, or by SIGINT. Its remaining output is left in $said.
 watched()
 {
 	local name=$1 pid in out line
@@ -69,8 +71,8 @@ why_no_bpftrace()
 	fi
 }
 
-# policy N [any | lock]: N rules for as many users, of which the last allows this program what it does; without
-# any, each rule looks at everything that rules can look at. lock: gmemctl is the manager.
+# policy N [any | lock]: N rules for as many users; the last one allows this program its operations. Without
+# any or lock, each rule has all conditions that a rule can have. lock: gmemctl is the manager.
 policy()
 {
 	local n=$1 i all='[create, bind, mmap, fault, convert, punch, receive]'
@@ -97,46 +99,35 @@ policy()
 	printf ' }\n'
 }
 
+# A policy's programs are verified once: what has fewer of them comes first, and each load after the first
+# one adds those that are missing. That takes 2 billion instructions, and a load as such 11 million.
 measure_policies()
 {
 	local dir
 
+	operations=("${files[@]}")
+	watched empty_lsm "$tests/bench_floor_lsm"
+	watched empty_lock "$tests/bench_floor_lsm" --lock
 	dir=$(mktemp -d)
 	policy 1 any >"$dir/any"
 	policy 1 >"$dir/1"
 	policy 1024 >"$dir/1024"
-	for n in 1 1024; do
-		"$tests/bench_run" "load.first_$n" build/gmemctl load "$dir/$n"
-		"$tests/bench_run" "load.later_$n" build/gmemctl load "$dir/$n"
-		measure "policy_$n" "${decided[@]}"
-		[ $n = 1 ] || measure "policy_$n" "${files[@]}"
-		build/gmemctl unload >&2
-	done
-	build/gmemctl load "$dir/any" >&2
-	measure policy_any "${decided[@]}"
-	build/gmemctl unload >&2
-	operations=("${files[@]}")
-	watched empty_lsm "$tests/bench_floor_lsm"
-}
-
-measure_lock()
-{
-	local file
-
-	operations=("${files[@]}")
-	watched empty_lock "$tests/bench_floor_lsm" --lock
-	file=$(mktemp)
-	policy 1 lock >"$file"
-	build/gmemctl load --lock "$file" >&2
+	policy 1 lock >"$dir/lock"
+	"$tests/bench_run" load.first build/gmemctl load "$dir/any"
+	measure policy_any "${decided_ops[@]}"
+	build/gmemctl load "$dir/1" >&2
+	"$tests/bench_run" load.later_1 build/gmemctl load "$dir/1"
+	measure policy_1 "${decided_ops[@]}"
+	"$tests/bench_run" load.later_1024 build/gmemctl load "$dir/1024"
+	measure policy_1024 "${decided_ops[@]}"
+	measure policy_1024 "${files[@]}"
+	build/gmemctl load --lock "$dir/lock" >&2
 	measure locked "${files[@]}"
 }
 
-measure idle "${instances[@]}"
-if [ -n "$policies" ]; then
-	measure idle bench_ops punch bind_unbind receive_close
-	measure idle "${files[@]}"
-fi
-operations=("${instances[@]}")
+measure idle bench_ops
+[ -n "$quick" ] || [ -z "$policies" ] || measure idle "${files[@]}"
+operations=("${watched_ops[@]}")
 watched gmemtop build/gmemtop --json -d 100000
 if [ -z "$quick" ]; then
 	watched empty "$tests/bench_floor"
@@ -144,10 +135,10 @@ if [ -z "$quick" ]; then
 	if [ -z "$why" ]; then
 		cat "$err.ops"
 	else
-		echo "lane.sh: no bpftrace in the table: $why" >&2
+		echo "# no bpftrace: $why"
 	fi
 fi
-[ -z "$policies" ] || measure_policies
 [ -z "$keep" ] || "$tests/bench_refresh" -p "$keep" | sed -u 's/^/gmemtop./'
-[ $# = 0 ] || "$tests/bench_refresh" "$@" | sed -u 's/^/gmemtop./'
-[ -z "$policies" ] || measure_lock
+[ $# = 0 ] || "$tests/bench_refresh" ${quick:+-q} "$@" | sed -u 's/^/gmemtop./'
+# Last, since a locked policy stays.
+[ -z "$policies" ] || measure_policies

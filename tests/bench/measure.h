@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What operations cost the thread that asks for them, in nanoseconds of its CPU time. In the lab's
- * deterministic mode (ICOUNT=1) one instruction is one nanosecond, so that this is the number of
- * instructions.
+ * Measures the cost of operations to the calling thread, in nanoseconds of its CPU time. In the
+ * lab's deterministic mode (ICOUNT=1) one instruction takes one nanosecond, so the result is a
+ * number of instructions.
  *
- * One line per operation: name, operations per round, cost of one operation in the cheapest round
- * and in the median one.
+ * Prints one line per operation: its name, the operations of a round, and the cost of one operation
+ * in the cheapest round and in the median one.
  */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
@@ -20,7 +20,8 @@
 
 #include "../vm/lib/wanted.h"
 
-#define ROUNDS 15
+#define MAX_ROUNDS 15
+#define SETTLE_NS  40000000 /* a multiple of the tick for all usual HZ */
 
 struct bench {
 	const char *name;
@@ -47,21 +48,44 @@ static uint64_t cpu_ns(void)
 
 static int by_value(const void *a, const void *b)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	double x = *(const double *)a, y = *(const double *)b;
 
 	return x < y ? -1 : x > y;
 }
 
+/*
+ * Sleep until what rounds left behind (RCU callbacks, work queues) is done, and to the same
+ * distance from the timer's ticks: interrupts count as time of the thread. In the lab, waiting
+ * executes no instructions.
+ */
+static void settle(void)
+{
+	struct timespec at;
+	uint64_t ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	ns = (uint64_t)at.tv_sec * 1000000000 + (uint64_t)at.tv_nsec;
+	ns = (ns / SETTLE_NS + 2) * SETTLE_NS;
+	at.tv_sec = (time_t)(ns / 1000000000);
+	at.tv_nsec = (long)(ns % 1000000000);
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
+		;
+}
+
 static int timed(int (*what)(unsigned int ops), unsigned int ops, int64_t *ns)
 {
-	uint64_t start = cpu_ns();
-	int r = what(ops);
+	uint64_t start;
+	int r;
+
+	settle();
+	start = cpu_ns();
+	r = what(ops);
 
 	*ns = (int64_t)(cpu_ns() - start);
 	return r;
 }
 
-static int round_cost(const struct bench *b, uint64_t *cost)
+static int round_cost(const struct bench *b, double *cost)
 {
 	int64_t with = 0, without = 0;
 	int r = b->prepare ? b->prepare() : 0;
@@ -72,44 +96,57 @@ static int round_cost(const struct bench *b, uint64_t *cost)
 		r = timed(b->without, b->ops, &without);
 	if (!r && with < without)
 		r = -ERANGE;
-	*cost = (uint64_t)(with - without) / b->ops;
+	*cost = (double)(with - without) / b->ops;
 	return r;
 }
 
-static int bench_run(const struct bench *b, void (*teardown)(void))
+static int bench_run(const struct bench *b, int rounds, void (*teardown)(void))
 {
-	uint64_t cost[ROUNDS];
+	double cost[MAX_ROUNDS];
 	int r = b->setup ? b->setup() : 0;
 
-	/* The first round warms the caches of slabs and page tables. */
+	/* The first round fills the caches of slabs and page tables. */
 	if (!r)
 		r = round_cost(b, &cost[0]);
-	for (int i = 0; !r && i < ROUNDS; i++)
+	for (int i = 0; !r && i < rounds; i++)
 		r = round_cost(b, &cost[i]);
 	teardown();
 	if (r) {
 		fprintf(stderr, "bench: %s: %s\n", b->name, strerror(-r));
 		return r;
 	}
-	qsort(cost, ROUNDS, sizeof(cost[0]), by_value);
-	printf("%s\t%u\t%llu\t%llu\n", b->name, b->ops, (unsigned long long)cost[0],
-	       (unsigned long long)cost[ROUNDS / 2]);
+	qsort(cost, (size_t)rounds, sizeof(cost[0]), by_value);
+	printf("%s\t%u\t%.2f\t%.2f\n", b->name, b->ops, cost[0], cost[rounds / 2]);
 	return 0;
 }
 
-/*
- * Measure what is asked for by @names (all: none), each followed by @teardown. Return: 0, 1: not
- * all of it could be measured, which has been said.
+/**
+ * measure - measure the operations that the command line names
+ * @args: [-r ROUNDS] [OPERATION...], NULL-terminated; without names, all operations
+ * @benches: the operations
+ * @nr: their number
+ * @teardown: undoes the setup of an operation, also after it failed
+ *
+ * Return: the exit status: 0, 1 after a message if an operation could not be measured, or 2 after a
+ * message about the arguments.
  */
-static inline int measure(char **names, const struct bench *benches, size_t nr,
+static inline int measure(char **args, const struct bench *benches, size_t nr,
 			  void (*teardown)(void))
 {
-	int failed = 0;
+	int rounds = MAX_ROUNDS, failed = 0;
 
-	WANTED_CHECK(names, benches, nr);
+	if (args[0] && !strcmp(args[0], "-r")) {
+		rounds = args[1] ? atoi(args[1]) : 0;
+		args += args[1] ? 2 : 1;
+	}
+	if (rounds < 1 || rounds > MAX_ROUNDS) {
+		fprintf(stderr, "bench: -r takes 1 to %d rounds\n", MAX_ROUNDS);
+		return 2;
+	}
+	WANTED_CHECK(args, benches, nr);
 	for (size_t i = 0; i < nr; i++)
-		if (wanted(benches[i].name, names))
-			failed |= !!bench_run(&benches[i], teardown);
+		if (wanted(benches[i].name, args))
+			failed |= !!bench_run(&benches[i], rounds, teardown);
 	return failed;
 }
 

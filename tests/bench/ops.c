@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What one operation on guest_memfd costs, see measure.h.
+ * Measures the cost of one operation on guest_memfd, see measure.h.
  *
- *   bench_ops [OPERATION...]
+ *   bench_ops [-r ROUNDS] [OPERATION...]
  */
 #define _GNU_SOURCE
 #include <errno.h>

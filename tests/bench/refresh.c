@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What gmemtop itself costs with N VMs, each a process with an instance of its own that converts
- * pages before every frame, where the kernel can do that.
+ * Measures the cost of gmemtop itself with N VMs. Each VM is a process with an instance of its own
+ * that converts pages before every frame, where the kernel has conversions.
  *
- *   bench_refresh [-p] N...
+ *   bench_refresh [-p | -q] N...
+ *   bench_refresh -s N...
  *
- * -p: half of each VM's pages are private and stay so, and the names below begin with "private_".
+ * -q: less time: five frames instead of nine, and start_N only for the first N, after which VMs are
+ * added while the same gmemtop runs.
+ * -p: half of each VM's pages are private and stay private; the names below begin with "private_".
  *
  * In the format of bench_ops, for each N:
  *   refresh_N      CPU time of one frame with --json, in nanoseconds: the cheapest and the median
- *   start_N        CPU time from its start to the end of the first frame, in nanoseconds
- *   resident_N     its resident memory at most, in KiB
- *   first_frame_N  from its start to the end of the first frame, in microseconds
+ *   start_N        CPU time from the start to the end of the first frame, in nanoseconds
+ *   resident_N     the largest resident memory, in KiB
+ * With -s only
+ *   first_frame_N  time from the start to the end of the first frame, in microseconds
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,17 +31,20 @@
 
 #include "../vm/lib/kvm.h"
 
-#define GMEMTOP	    "build/gmemtop"
-#define SIZE	    (512 * KVM_PAGE)
-#define GPA	    KVM_TEST_GPA
-#define WARM	    2 /* frames in which names are looked up and buffers grow */
-#define FRAMES	    9
-#define CONVERSIONS 4
-#define CONVERTED   256 /* pages, from the first one on */
-#define PIPE_SIZE   (1 << 20)
-#define NS_PER_S    1000000000ULL
+#define GMEMTOP	     "build/gmemtop"
+#define SIZE	     (512 * KVM_PAGE)
+#define GPA	     KVM_TEST_GPA
+#define WARM	     2 /* frames in which names are looked up and buffers grow */
+#define FRAMES	     9
+#define QUICK_FRAMES 5
+#define CONVERSIONS  4
+#define CONVERTED    256 /* pages, from the first one on */
+#define PIPE_SIZE    (1 << 20)
+#define NS_PER_S     1000000000ULL
 
 static bool keep_private; /* -p */
+static bool quick;	  /* -q */
+static bool seconds;	  /* -s */
 
 struct top {
 	pid_t pid;
@@ -110,14 +117,13 @@ static void __attribute__((noreturn)) vmm(int ready)
 	}
 }
 
-/* The VMMs are one process group, that of the first. */
+/* The VMMs are one process group, that of the first one; *@group is 0 before. */
 static int start_vms(unsigned int nr, pid_t *group)
 {
 	int ready[2], ret = 0, one;
 	unsigned int i;
 	pid_t pid;
 
-	*group = 0;
 	if (pipe(ready))
 		return -errno;
 	for (i = 0; i < nr && !ret; i++) {
@@ -220,23 +226,34 @@ static void say(const char *what, unsigned int nr, uint64_t least, uint64_t medi
 	fflush(stdout);
 }
 
-static int measure(struct top *top, unsigned int nr, pid_t group)
+static int measure_start(struct top *top, unsigned int nr)
 {
-	uint64_t start = clock_ns(CLOCK_MONOTONIC), cost[FRAMES];
-	uint64_t before, after, begun;
-	unsigned long kib;
-	int ret, i;
+	uint64_t start = clock_ns(CLOCK_MONOTONIC), begun;
+	int ret;
 
 	ret = start_top(top);
 	if (!ret)
 		ret = read_frame(top, nr);
 	if (ret)
 		return ret;
+	begun = clock_ns(top->cpu);
 	start = (clock_ns(CLOCK_MONOTONIC) - start) / 1000;
-	begun = before = clock_ns(top->cpu);
-	for (i = -WARM; i < FRAMES; i++) {
+	if (seconds)
+		say("first_frame", nr, start, start);
+	else
+		say("start", nr, begun, begun);
+	return 0;
+}
+
+static int measure_frames(struct top *top, unsigned int nr, pid_t group)
+{
+	int frames = quick ? QUICK_FRAMES : FRAMES, ret, i;
+	uint64_t before = clock_ns(top->cpu), after, cost[FRAMES];
+	unsigned long kib;
+
+	for (i = -WARM; i < frames; i++) {
 		kill(-group, SIGUSR1);
-		ret = read_frame(top, nr);
+		ret = read_frame(top, i < 0 ? 0 : nr);
 		if (ret)
 			return ret;
 		after = clock_ns(top->cpu);
@@ -247,43 +264,53 @@ static int measure(struct top *top, unsigned int nr, pid_t group)
 	kib = status_kib(top->pid, "VmHWM");
 	if (!kib)
 		return -ENODATA;
-	qsort(cost, FRAMES, sizeof(cost[0]), by_value);
-	say("refresh", nr, cost[0], cost[FRAMES / 2]);
-	say("start", nr, begun, begun);
+	qsort(cost, (size_t)frames, sizeof(cost[0]), by_value);
+	say("refresh", nr, cost[0], cost[frames / 2]);
 	say("resident", nr, kib, kib);
-	say("first_frame", nr, start, start);
 	return 0;
 }
 
-static int run(unsigned int nr)
+static void stop_top(struct top *top)
 {
-	struct top top = { .pid = -1 };
-	pid_t group;
+	if (top->pid > 0) {
+		kill(top->pid, SIGTERM);
+		if (top->out)
+			fclose(top->out);
+		waitpid(top->pid, NULL, 0);
+	}
+	free(top->line);
+	*top = (struct top){ .pid = -1 };
+}
+
+/* Measure with @nr VMs, of which *@running run already. */
+static int run(struct top *top, unsigned int nr, unsigned int *running, pid_t *group)
+{
 	int ret;
 
-	ret = start_vms(nr, &group);
-	if (ret)
-		fprintf(stderr, "bench_refresh: %u VMs: %s\n", nr, strerror(-ret));
-	else
-		ret = measure(&top, nr, group);
-	if (top.pid > 0) {
-		kill(top.pid, SIGTERM);
-		if (top.out)
-			fclose(top.out);
-		waitpid(top.pid, NULL, 0);
+	ret = nr > *running ? start_vms(nr - *running, group) : -EINVAL;
+	if (ret) {
+		fprintf(stderr, "bench_refresh: %u VMs after %u: %s\n", nr, *running,
+			strerror(-ret));
+		return ret;
 	}
-	free(top.line);
-	stop_vms(group);
-	return ret;
+	*running = nr;
+	if (top->pid < 0)
+		ret = measure_start(top, nr);
+	return ret || seconds ? ret : measure_frames(top, nr, *group);
 }
 
 int main(int argc, char **argv)
 {
-	sigset_t work;
+	struct top top = { .pid = -1 };
+	unsigned int running = 0;
 	int i = 1, failed = 0;
+	pid_t group = 0;
+	sigset_t work;
 
-	if (argc > 1 && !strcmp(argv[1], "-p")) {
-		keep_private = true;
+	if (argc > 1 && argv[1][0] == '-') {
+		keep_private = !strcmp(argv[1], "-p");
+		quick = !strcmp(argv[1], "-q");
+		seconds = !strcmp(argv[1], "-s");
 		i++;
 	}
 	/* Blocked in the VMMs from the beginning, so that no signal comes too early. */
@@ -293,11 +320,22 @@ int main(int argc, char **argv)
 	for (; i < argc; i++) {
 		unsigned long nr = strtoul(argv[i], NULL, 10);
 
-		if (!nr || nr > 100000) {
-			fprintf(stderr, "usage: bench_refresh [-p] N...\n");
-			return 2;
+		if (!nr || nr > 100000 ||
+		    (argv[1][0] == '-' && !(keep_private || quick || seconds))) {
+			fprintf(stderr,
+				"usage: bench_refresh [-p | -q | -s] N..., at most 100000 VMs\n");
+			failed = 2;
+			break;
 		}
-		failed |= !!run((unsigned int)nr);
+		failed |= !!run(&top, (unsigned int)nr, &running, &group);
+		if (quick && !failed)
+			continue;
+		stop_top(&top);
+		stop_vms(group);
+		running = 0;
+		group = 0;
 	}
+	stop_top(&top);
+	stop_vms(group);
 	return failed;
 }

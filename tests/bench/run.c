@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs a command, and says what it cost with all of its children that it waited for: one line in
- * the format of bench_ops, in nanoseconds of CPU time.
+ * Runs a command and prints its cost, including the children that it waited for: one line in the
+ * format of bench_ops, in nanoseconds of CPU time.
  *
  *   bench_run NAME COMMAND [ARGUMENT...]
  */
@@ -31,7 +31,7 @@ int main(int argc, char **argv)
 	}
 	pid = fork();
 	if (!pid) {
-		/* The line on standard output is this program's own. */
+		/* Standard output is for the line of this program. */
 		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 1);
 		execvp(argv[2], argv + 2);
 		fprintf(stderr, "bench_run: %s: %s\n", argv[2], strerror(errno));

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Puts runs of build/tests/bench_ops side by side.
+ * Compares runs of build/tests/bench_ops.
  *
- *   bench_table NAME=FILE...              a table, each run against the first
- *   bench_table --max PERCENT NAME=FILE...  also exit 1 if one differs from the first by more
+ *   bench_table NAME=FILE...                prints the runs beside each other, and how much each
+ *                                           differs from the first
+ *   bench_table --max PERCENT NAME=FILE...  also exits 1 if a number differs by more, or is missing
  */
 #include <math.h>
 #include <stdio.h>
@@ -11,12 +12,12 @@
 #include <string.h>
 
 #define MAX_RUNS 8
-#define MAX_OPS	 128
+#define MAX_OPS	 256
 #define NAME_LEN 32
 
 struct run {
 	const char *name;
-	unsigned long long cost[MAX_OPS];
+	double cost[MAX_OPS];
 };
 
 struct table {
@@ -43,7 +44,7 @@ static int read_run(struct table *t, char *arg)
 	char *path = strchr(arg, '=');
 	struct run *run = &t->run[t->nr_runs];
 	char op[NAME_LEN];
-	unsigned long long median;
+	double median;
 	FILE *f;
 	int n = 0;
 
@@ -58,10 +59,10 @@ static int read_run(struct table *t, char *arg)
 		perror(path);
 		return -1;
 	}
-	while (fscanf(f, "%31s %*u %*u %llu", op, &median) == 2) {
+	while (fscanf(f, "%31s %*u %*f %lf", op, &median) == 2) {
 		int i = find_op(t, op);
 
-		if (i < 0 || !median)
+		if (i < 0 || !(median > 0))
 			break;
 		run->cost[i] = median;
 		n++;
@@ -80,18 +81,18 @@ static double print(const struct table *t)
 {
 	double worst = 0;
 
-	printf("%-20s", "operation");
+	printf("%-30s", "operation");
 	for (int r = 0; r < t->nr_runs; r++)
 		printf(r ? " %12s  differs" : " %12s", t->run[r].name);
 	printf("\n");
 	for (int i = 0; i < t->nr_ops; i++) {
 		double base = t->run[0].cost[i];
 
-		printf("%-20s %12.0f", t->op[i], base);
+		printf("%-30s %12.0f", t->op[i], base);
 		for (int r = 1; r < t->nr_runs; r++) {
 			double diff = base ? (t->run[r].cost[i] / base - 1) * 100 : INFINITY;
 
-			printf(" %12llu %+7.2f%%", t->run[r].cost[i], diff);
+			printf(" %12.0f %+7.2f%%", t->run[r].cost[i], diff);
 			worst = fmax(worst, fabs(diff));
 		}
 		printf("\n");
