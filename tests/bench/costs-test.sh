@@ -108,6 +108,7 @@ while IFS=$'\t' read -r id set form max wanted scale keys; do
 		elif [ "$wanted" = 0 ]; then
 			continue
 		else
+			value=$(awk -v wanted="$wanted" 'BEGIN { print wanted * 0.9 }')
 			text="met by now: $id: "
 		fi
 		change "$changed" "$(solve "$form" "$value" "$scale" "${keys[@]}")"
@@ -125,7 +126,7 @@ for lane in "${all[@]}"; do
 		if grep -q "	check	.*	$lane/$name\(	\|$\)" "$tmp/list"; then
 			expect 1 "^not measured: .*: $lane/$name\$" --check vanilla patched
 		fi
-	done < <(sed -n 's/^\([^#[:space:]]*\).*/\1/p' "$recorded/$lane" | sort -u)
+	done < <(sed -n 's/^\([^#[:space:]][^[:space:]]*\).*/\1/p' "$recorded/$lane" | sort -u)
 done
 
 # Nothing was measured at all; a lane is missing.
