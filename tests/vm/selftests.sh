@@ -68,9 +68,9 @@ tests()
 	[ $bad = 0 ] || exit 1
 }
 
-# Built and not run. Without any policy it counts a third interrupt where it sent two, once in 250 runs on
-# an idle machine and 4 times in 40 on a loaded one: whether one is injected twice by QEMU's SVM depends on
-# when the timer of the VM's own kernel interrupts, which no setting of the test can fix.
+# Built and not run. Without any policy it counts a third interrupt where it sent two: once in about 290
+# runs, and 4 times in 40 on a heavily loaded machine. It seems that QEMU's SVM injects one of them twice,
+# depending on when the timer of the VM's own kernel interrupts, which no setting of the test can fix.
 unsteady=xapic_tpr_test
 
 # What works in the lab, each time and in few seconds. Left out is what skips (no Intel CPU, no SEV, no

@@ -44,17 +44,18 @@ static inline int run_cases(const char *test, const struct test_case *cases, siz
 			    char **names)
 {
 	const char *why = NULL;
-	int failed = 0;
+	int failed = 0, ran = 0;
 	size_t i;
 
 	WANTED_CHECK(names, cases, nr);
 	for (i = 0; i < nr; i++) {
 		if (!wanted(cases[i].name, names))
 			continue;
+		ran++;
 		failed += !run_case(&cases[i]);
 		why = case_skipped ? case_skipped : why;
 	}
-	printf("%s: %d checks, %d failed in %d cases\n", test, checks, failures, failed);
+	printf("%s: %d checks in %d cases, %d failed in %d\n", test, checks, ran, failures, failed);
 	if (failed || checks)
 		return failed || failures ? 1 : 0;
 	printf("%s\n", why ? why : "no case was run");
