@@ -5,12 +5,12 @@
 #                     if a bound is broken or something was not measured
 # bench.sh --check    the same in less time: without 10,000 VMs, seconds, empty programs and bpftrace
 # bench.sh --twice    does what --check does, measures again, and fails if a number differs by more than 0.5 %, or
-#                     by more than 2 % where processes are started (exec, load)
+#                     by more than 3 % where it depends on what was allocated before (exec, load, bind)
 # The lab counts instructions, so a lane is measured once. The results are left in build/bench.
 set -eu
 cd "$(dirname "$0")/../.."
 out=build/bench
-inexact='\.exec|^load\.' sizes='10 100 1000 10000' quick='' mode=${1:-}
+inexact='\.(exec|bind_unbind)|^load\.' sizes='10 100 1000 10000' quick='' mode=${1:-}
 case $mode in
 '' | --json) ;;
 --check | --twice) sizes='10 100 1000' quick=-q ;;
@@ -50,7 +50,7 @@ case $mode in
 		done
 		build/tests/bench_table --max 0.5 "$lane=$out/$lane.exact" "again=$out/$lane.again.exact" || bad=1
 		[ ! -s "$out/$lane.inexact" ] ||
-			build/tests/bench_table --max 2 "$lane=$out/$lane.inexact" "again=$out/$lane.again.inexact" ||
+			build/tests/bench_table --max 3 "$lane=$out/$lane.inexact" "again=$out/$lane.again.inexact" ||
 			bad=1
 	done
 	exit $bad
