@@ -12,7 +12,7 @@ packages='gcc make git bash pkg-config ca-certificates clang llvm ccache
 	flex bison bc libssl-dev rsync cpio xz-utils zstd kmod perl python3
 	busybox-static qemu-system-x86 seabios debian-archive-keyring
 	libcmocka-dev libclang-rt-dev scdoc secilc e2fsprogs procps tmux shellcheck clang-format
-	gcc-aarch64-linux-gnu debootstrap'
+	gcc-aarch64-linux-gnu debootstrap uuid-dev'
 
 # make bench compares with it, and reports where it is missing.
 optional=bpftrace

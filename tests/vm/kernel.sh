@@ -145,6 +145,9 @@ build()
 	rm -f "$work/install.log"
 	pahole=$("$root/tests/vm/source.sh" pahole)
 	export CCACHE_DIR=$cache/ccache CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=$work CCACHE_MAXSIZE=8G
+	# A file that is not in the cache is compiled without being preprocessed first, which takes a fifth
+	# of the time away from a build from nothing. Its price: a changed configuration compiles everything.
+	export CCACHE_DEPEND=1
 	export KBUILD_BUILD_TIMESTAMP=2026-01-01 KBUILD_BUILD_USER=gmem KBUILD_BUILD_HOST=lab
 	sync_tree "$source" "$work/linux" "${patches[@]}"
 	mkdir -p "$work/linux/build"
@@ -207,7 +210,7 @@ build_selftests()
 build_failed()
 {
 	cat "$work/build.log" "$work/install.log" >"$work/failed.log" 2>/dev/null || true
-	grep -E -m 5 'error|Error|\*\*\*' "$work/failed.log" | cut -c 1-200 >&2 || true
+	grep -E -m 5 'error: |undefined reference|\*\*\* |: Error [0-9]' "$work/failed.log" | cut -c 1-200 >&2 || true
 	die 1 "lane $lane: the kernel build failed, its first errors are above (log: $work/failed.log)"
 }
 
