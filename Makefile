@@ -94,6 +94,9 @@ lint:	## shellcheck, clang-format, SPDX lines
 bench: all	## what the patches, gmemtop and policies cost in guest instructions, beside the bounds; JSON=1
 	@tests/bench/bench.sh $(if $(JSON),--json)
 
+check-compilers: all	## build with every compiler of Debian 12, 13 and Ubuntu 24.04, as far as there is an archive
+	@tests/compilers.sh
+
 check-patches:	## is every patch of the series fit to be sent?
 	@tests/vm/check-patches.sh
 
@@ -206,7 +209,7 @@ all: $(O)/clangs
 
 $(O)/unit/%_test: tests/unit/%_test.c $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ)) | $(O)/unit
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $^ -lcmocka $(TOP_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lcmocka $(TOP_LIBS)
 
 # Empty programs where gmemtop has its own: it asks gmemtop's table.
 $(O)/tests/bench_floor: $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ))
@@ -251,7 +254,7 @@ $(O)/gmemctl: $(CTL_OBJ)
 
 $(O)/unit/policy_%_test: tests/unit/policy_%_test.c $(filter-out $(O)/src/gmemctl.o,$(CTL_OBJ)) | $(O)/unit
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(CTL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $^ -lcmocka $(CTL_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(CTL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lcmocka $(CTL_LIBS)
 
 # In a VM: what loads policies is linked in, so that its results are looked at and not its words.
 POLICY_LIB := $(patsubst tests/vm/lib/%.c,$(O)/tests/lib/%.o,$(addprefix tests/vm/lib/,actors.c commands.c fuse_file.c gmemctl.c policies.c requests.c strangers.c))
@@ -357,4 +360,4 @@ $(O)/unit $(O)/src/lib $(O)/src/top:
 -include $(wildcard $(O)/tests/*.d $(O)/runner/*.d $(O)/workload/*.d $(O)/*.d $(O)/unit/*.d $(O)/src/*.d $(O)/src/*/*.d)
 
 .PRECIOUS: $(O)/tests/%.bpf.o $(O)/tests/%.skel.h $(O)/gmem_%.bpf.o $(O)/gmem_%.skel.h
-.PHONY: help demo check check-long deps kernel kernels lab selftests all lint bench check-patches clean
+.PHONY: help demo check check-long deps kernel kernels lab selftests all lint bench check-patches check-compilers clean

@@ -100,7 +100,7 @@ static void add_need(struct unit *unit, const char *name)
 
 static void need_kernel(struct plan *plan, struct unit *unit, const char *lane)
 {
-	char *name, *command;
+	char *name = NULL, *command = NULL;
 	struct unit *kernel;
 
 	if (asprintf(&name, KERNEL_TEST "%s", lane) < 0 ||

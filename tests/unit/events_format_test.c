@@ -23,9 +23,10 @@ static struct gmem_event event_of(enum gmem_event_id id)
 		.tid = 102,
 		.uid = 1000,
 		.event = id,
-		.comm = "sixteen_letters_",
 	};
 
+	/* It fills the array, without a 0 at the end. */
+	memcpy(e.comm, "sixteen_letters_", sizeof(e.comm));
 	return e;
 }
 

@@ -1,21 +1,39 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Install what building, testing and the lab need, where it is missing (Debian and Ubuntu).
+# deps.sh [build]: install what building, testing and the lab need, where it is missing (Debian and
+# Ubuntu); with "build" only what compilation, the unit tests and lint need.
 set -eu
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# The compilers and libraries, then what builds a kernel and runs it, then what the tests run.
-packages='gcc make git bash pkg-config ca-certificates clang llvm ccache
+# What compiles and checks this repository; then what builds a kernel and runs it, and what the tests run.
+packages='gcc make bash pkg-config ca-certificates clang llvm
 	libbpf-dev libelf-dev libjson-c-dev libfyaml-dev libsmartcols-dev libncurses-dev
-	flex bison bc libssl-dev rsync cpio xz-utils zstd kmod perl python3
+	libcmocka-dev scdoc secilc shellcheck clang-format'
+lab_packages='git ccache flex bison bc libssl-dev rsync cpio xz-utils zstd kmod perl python3
 	busybox-static qemu-system-x86 seabios debian-archive-keyring
-	libcmocka-dev libclang-rt-dev scdoc secilc e2fsprogs procps tmux shellcheck clang-format
-	gcc-aarch64-linux-gnu debootstrap uuid-dev'
+	libclang-rt-dev e2fsprogs procps tmux gcc-aarch64-linux-gnu debootstrap uuid-dev'
 
 # make bench compares with it, and reports where it is missing.
 optional=bpftrace
+
+case ${1:-} in
+'') packages="$packages $lab_packages" ;;
+build) optional= ;;
+*) die 2 "usage: deps.sh [build]" ;;
+esac
+
+# The oldest and the newest clang of this machine's archive, from 14 on: the BPF objects are built by both.
+clang_packages()
+{
+	local package
+
+	apt-cache pkgnames clang- 2>/dev/null | grep -xE 'clang-(1[4-9]|[2-9][0-9])' | sort -V |
+		while read -r package; do
+			[ -z "$(apt-cache show --no-all-versions "$package" 2>/dev/null)" ] || echo "$package"
+		done | sed -n '1p; $p' | uniq
+}
 
 # Ubuntu has bpftool in linux-tools-common, where a real package of that name does not exist.
 bpftool_package()
@@ -38,20 +56,20 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 		$packages bpftool pahole
 fi
 
-missing=
-# shellcheck disable=SC2086
-installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package}\n' $packages 2>/dev/null |
-	sed -n 's/^ii *//p' | sed 's/:.*//')
-for package in $packages; do
-	case "
-$installed
-" in
-	*"
-$package
-"*) ;;
-	*) missing="$missing $package" ;;
-	esac
-done
+# missing PACKAGE...: those that are not installed, with a space before each
+missing()
+{
+	local installed package
+
+	installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package}\n' "$@" 2>/dev/null |
+		sed -n 's/^ii *//p' | sed 's/:.*//')
+	for package; do
+		grep -qxF "$package" <<<"$installed" || printf ' %s' "$package"
+	done
+}
+
+# shellcheck disable=SC2046,SC2086	# lists of words
+missing=$(missing $packages $(clang_packages))
 if [ -z "$missing" ] && have_bpftool; then
 	exit 0
 fi
@@ -68,7 +86,10 @@ apt-get -q update >"$log" 2>&1 ||
 	say "apt-get update failed, going on with the lists that are there (log: $log)"
 # The name of bpftool's package is known only now: a new machine had no lists before.
 have_bpftool || missing="$missing $(bpftool_package)"
-[ -z "$(apt-cache show --no-all-versions $optional 2>/dev/null)" ] || missing="$missing $optional"
+# The same for the versions of clang.
+# shellcheck disable=SC2046	# a list of words
+missing="$missing$(missing $(clang_packages))"
+[ -z "$optional" ] || [ -z "$(apt-cache show --no-all-versions $optional 2>/dev/null)" ] || missing="$missing $optional"
 say "installing$missing"
 # shellcheck disable=SC2086
 apt-get -qy --no-install-recommends install $missing >>"$log" 2>&1 ||

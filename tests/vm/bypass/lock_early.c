@@ -30,7 +30,7 @@
 /* Of gmemctl's refusal: who or what would not be locked out. */
 static char holder[128];
 
-static void holder_is(const char *fmt, ...)
+static void __attribute__((format(printf, 1, 2))) holder_is(const char *fmt, ...)
 {
 	va_list args;
 
