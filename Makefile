@@ -200,8 +200,10 @@ $(BY_CLANGS): Makefile
 	$(Q)$(call bpf,$(notdir $(@D))) $(filter %/$(notdir $(@:.o=.c)),$(BPF_SOURCES))
 
 # Their names, so that tests leave out directories of other runs.
-$(O)/clangs: $(BY_CLANGS)
-	@echo $(addprefix $(O)/,$(CLANGS)) >$@
+$(O)/clangs: $(BY_CLANGS) FORCE
+	@echo $(addprefix $(O)/,$(CLANGS)) | cmp -s - $@ || echo $(addprefix $(O)/,$(CLANGS)) >$@
+
+FORCE:
 
 all: $(O)/clangs
 
@@ -360,4 +362,4 @@ $(O)/unit $(O)/src/lib $(O)/src/top:
 -include $(wildcard $(O)/tests/*.d $(O)/runner/*.d $(O)/workload/*.d $(O)/*.d $(O)/unit/*.d $(O)/src/*.d $(O)/src/*/*.d)
 
 .PRECIOUS: $(O)/tests/%.bpf.o $(O)/tests/%.skel.h $(O)/gmem_%.bpf.o $(O)/gmem_%.skel.h
-.PHONY: help demo check check-long deps kernel kernels lab selftests all lint bench check-patches check-compilers clean
+.PHONY: help demo check check-long deps kernel kernels lab selftests all lint bench check-patches check-compilers clean FORCE
