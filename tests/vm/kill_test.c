@@ -160,7 +160,7 @@ int main(int argc, char **argv)
 	if (argc > 1 + falsify)
 		rounds = (unsigned int)wanted_number(argv[1 + falsify]);
 	srand(rounds);
-	leftovers_look(&before);
+	leftovers_begin(&before);
 	if (falsify)
 		leave_something();
 	run(rounds);

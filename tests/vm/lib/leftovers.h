@@ -82,6 +82,24 @@ static inline void leftovers_look(struct leftovers *s)
 	s->refs = module_refs();
 }
 
+/*
+ * Look until nothing has changed for a second: the kernel frees late, and what a test before this
+ * one has closed must not count as there.
+ */
+static inline void leftovers_begin(struct leftovers *s)
+{
+	struct leftovers last;
+	int same = 0, tries;
+
+	leftovers_look(s);
+	for (tries = 0; tries < LEFTOVERS_TRIES && same * LEFTOVERS_US < 1000000; tries++) {
+		last = *s;
+		usleep(LEFTOVERS_US);
+		leftovers_look(s);
+		same = memcmp(&last, s, sizeof(last)) ? 0 : same + 1;
+	}
+}
+
 /* Look until it is as before, for some seconds: the kernel frees late. */
 static inline void leftovers_settle(const struct leftovers *before, struct leftovers *after)
 {
