@@ -255,19 +255,19 @@ static int exec_round(unsigned int ops)
 }
 
 static const struct bench benches[] = {
-	{ "read_file", 2048, file_setup, NULL, read_round, NULL },
-	{ "mmap_file", 512, file_setup, NULL, mmap_file_round, NULL },
-	{ "ioctl_file", 2048, file_setup, NULL, ioctl_round, NULL },
-	{ "mmap_code", 512, file_setup, NULL, mmap_code_round, NULL },
-	{ "open_read", 1024, dir_setup, NULL, open_read_round, NULL },
-	{ "open_write", 1024, dir_setup, NULL, open_write_round, NULL },
-	{ "create_unlink", 256, dir_setup, NULL, create_unlink_round, NULL },
-	{ "rename", 256, dir_setup, NULL, rename_round, NULL },
-	{ "mkdir_rmdir", 256, dir_setup, NULL, mkdir_round, NULL },
-	{ "chmod", 512, dir_setup, NULL, chmod_round, NULL },
-	{ "remount_umount", 256, mount_setup, NULL, remount_round, NULL },
-	{ "bpf_lookup", 1024, map_setup, NULL, map_round, NULL },
-	{ "exec", 8, NULL, NULL, exec_round, NULL },
+	{ "read_file", 2048, file_setup, NULL, read_round, NULL, 0 },
+	{ "mmap_file", 512, file_setup, NULL, mmap_file_round, NULL, 0 },
+	{ "ioctl_file", 2048, file_setup, NULL, ioctl_round, NULL, 0 },
+	{ "mmap_code", 512, file_setup, NULL, mmap_code_round, NULL, 0 },
+	{ "open_read", 1024, dir_setup, NULL, open_read_round, NULL, 0 },
+	{ "open_write", 1024, dir_setup, NULL, open_write_round, NULL, 0 },
+	{ "create_unlink", 256, dir_setup, NULL, create_unlink_round, NULL, 0 },
+	{ "rename", 256, dir_setup, NULL, rename_round, NULL, 0 },
+	{ "mkdir_rmdir", 256, dir_setup, NULL, mkdir_round, NULL, 0 },
+	{ "chmod", 512, dir_setup, NULL, chmod_round, NULL, 0 },
+	{ "remount_umount", 256, mount_setup, NULL, remount_round, NULL, 0 },
+	{ "bpf_lookup", 1024, map_setup, NULL, map_round, NULL, 0 },
+	{ "exec", 8, NULL, NULL, exec_round, NULL, 0 },
 };
 
 int main(int argc, char **argv)

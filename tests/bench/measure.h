@@ -30,6 +30,7 @@ struct bench {
 	int (*prepare)(void); /* before each round, not measured */
 	int (*round)(unsigned int ops);
 	int (*without)(unsigned int ops); /* after each: the same but for the operations */
+	int least_rounds;		  /* whatever the command line says; 0: no minimum */
 };
 
 /* Of this thread, and of the children that it waited for. */
@@ -104,6 +105,9 @@ static int bench_run(const struct bench *b, int rounds, void (*teardown)(void))
 {
 	double cost[MAX_ROUNDS];
 	int r = b->setup ? b->setup() : 0;
+
+	if (rounds < b->least_rounds)
+		rounds = b->least_rounds;
 
 	/* The first round fills the caches of slabs and page tables. */
 	if (!r)

@@ -222,16 +222,20 @@ static int guest_round(unsigned int ops)
 
 /* The second time guest_round() enters and leaves the guest without a fault. */
 static const struct bench benches[] = {
-	{ "convert", 4 * PAGES, convert_setup, NULL, convert_round, NULL },
-	{ "convert_unbound", 4 * PAGES, unbound_setup, NULL, convert_round, NULL },
-	{ "convert_redundant", 4 * PAGES, convert_setup, NULL, redundant_round, NULL },
-	{ "create_close", 256, create_setup, NULL, create_round, NULL },
-	{ "mmap_munmap", 512, mmap_setup, NULL, mmap_round, NULL },
-	{ "host_fault", 4 * PAGES, fault_setup, NULL, fault_round, NULL },
-	{ "guest_fault", PAGES, guest_setup, guest_punch, guest_round, guest_round },
-	{ "punch", 512, instance_setup, NULL, punch_round, NULL },
-	{ "bind_unbind", 64, instance_setup, NULL, bind_round, NULL },
-	{ "receive_close", 512, receive_setup, NULL, receive_round, NULL },
+	/*
+	 * The median of three rounds is not exact enough for two of them: bounds on a conversion
+	 * leave one instruction, and a binding costs what the allocator has at hand.
+	 */
+	{ "convert", 4 * PAGES, convert_setup, NULL, convert_round, NULL, MAX_ROUNDS },
+	{ "convert_unbound", 4 * PAGES, unbound_setup, NULL, convert_round, NULL, 0 },
+	{ "convert_redundant", 4 * PAGES, convert_setup, NULL, redundant_round, NULL, 0 },
+	{ "create_close", 256, create_setup, NULL, create_round, NULL, 0 },
+	{ "mmap_munmap", 512, mmap_setup, NULL, mmap_round, NULL, 0 },
+	{ "host_fault", 4 * PAGES, fault_setup, NULL, fault_round, NULL, 0 },
+	{ "guest_fault", PAGES, guest_setup, guest_punch, guest_round, guest_round, 0 },
+	{ "punch", 512, instance_setup, NULL, punch_round, NULL, 0 },
+	{ "bind_unbind", 64, instance_setup, NULL, bind_round, NULL, MAX_ROUNDS },
+	{ "receive_close", 512, receive_setup, NULL, receive_round, NULL, 0 },
 };
 
 int main(int argc, char **argv)
