@@ -193,7 +193,7 @@ for where in $roots; do
 	fi
 done
 
-set -- "$out"/*/clang-*
+set -- "$out"/*/clang-*/ # the directories, not the logs beside them
 if [ -d "$1" ]; then
 	start=$SECONDS status=0
 	LANE=patched TIMEOUT=3600 CMD="build/tests/verified_test ${*#"$root"/}" "$root/tests/vm/lab.sh" \
