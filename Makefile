@@ -359,7 +359,8 @@ $(O)/fuzz:
 $(O)/unit $(O)/src/lib $(O)/src/top:
 	@mkdir -p $@
 
--include $(wildcard $(O)/tests/*.d $(O)/runner/*.d $(O)/workload/*.d $(O)/*.d $(O)/unit/*.d $(O)/src/*.d $(O)/src/*/*.d)
+# build/tests/runner.d of an older tree names a source that has moved.
+-include $(filter-out $(O)/tests/runner.d,$(wildcard $(O)/tests/*.d)) $(wildcard $(O)/runner/*.d $(O)/workload/*.d $(O)/*.d $(O)/unit/*.d $(O)/src/*.d $(O)/src/*/*.d)
 
 .PRECIOUS: $(O)/tests/%.bpf.o $(O)/tests/%.skel.h $(O)/gmem_%.bpf.o $(O)/gmem_%.skel.h
 .PHONY: help demo check check-long deps kernel kernels lab selftests all lint bench check-patches check-compilers clean FORCE

@@ -171,3 +171,29 @@ FAILED kernel-stock-7 (stock-7): kernel: no such package, log: $tmp/out/kernel-s
 END
 got
 grep -q 'skipped one, stock-7, .*: it needs kernel-stock-7, which failed' "$tmp/all"
+
+# A runner that is killed leaves no VM behind.
+cat >"$tmp/lab" <<END
+#!/bin/bash
+trap 'kill \$!; touch $tmp/ended; exit 143' TERM
+sleep 60 &
+touch $tmp/begun
+wait
+END
+rm -rf "$tmp/out"
+echo 'one patched 50 true' >"$tmp/table"
+env -C "$tmp/tree" "$PWD/$runner" -L "$tmp/lab" -o "$tmp/out" "$tmp/table" >"$tmp/all" 2>&1 &
+pid=$!
+appears()
+{
+	for _ in $(seq 100); do
+		[ ! -e "$1" ] || return 0
+		sleep 0.1
+	done
+	echo "$1 does not appear"
+	return 1
+}
+appears "$tmp/begun"
+kill -KILL $pid
+wait $pid 2>/dev/null || true
+appears "$tmp/ended"

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,6 +53,8 @@ static void child(const struct plan *plan, struct unit *unit, const char *log)
 	int fd, null;
 
 	setpgid(0, 0);
+	/* A runner that is killed must not leave VMs behind: the lab ends its VM at SIGTERM. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
 	null = open("/dev/null", O_RDONLY);
 	if (fd < 0 || null < 0) {
@@ -73,6 +76,18 @@ static void child(const struct plan *plan, struct unit *unit, const char *log)
 	_exit(125);
 }
 
+/*
+ * The limit of what a VM does now: a test, or what comes before the first and after the last one. A
+ * kernel that checks itself takes minutes to boot and to look for leaks, and its tests have limits
+ * to match.
+ */
+static int vm_limit(const struct unit *unit)
+{
+	size_t at = unit->at < unit->nr_tests ? unit->at : unit->nr_tests - 1;
+
+	return unit->tests[at]->seconds + (unit->in_test ? 0 : BOOT_SECONDS);
+}
+
 int unit_start(const struct plan *plan, struct unit *unit)
 {
 	bool vm = unit->kind == UNIT_VM;
@@ -83,7 +98,7 @@ int unit_start(const struct plan *plan, struct unit *unit)
 
 	unit->started = true;
 	unit->start = now();
-	unit->left = vm ? BOOT_SECONDS : first->seconds;
+	unit->left = vm ? vm_limit(unit) : first->seconds;
 	unit_path(plan, first, vm ? ".vm.log" : ".log", log);
 	if (vm)
 		ret = vm_prepare(plan, unit);
@@ -153,7 +168,7 @@ bool unit_poll(const struct plan *plan, struct unit *unit, double passed)
 
 		vm_follow(plan, unit);
 		if (unit->at != at || unit->in_test != in_test)
-			unit->left = unit->in_test ? unit->tests[unit->at]->seconds : BOOT_SECONDS;
+			unit->left = vm_limit(unit);
 	}
 	if (pid == 0) {
 		unit->left -= passed;
