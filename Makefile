@@ -211,7 +211,7 @@ all: $(O)/clangs
 
 $(O)/unit/%_test: tests/unit/%_test.c $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ)) | $(O)/unit
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lcmocka $(TOP_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $< $(filter %.o,$^) -lcmocka $(TOP_LIBS)
 
 # Empty programs where gmemtop has its own: it asks gmemtop's table.
 $(O)/tests/bench_floor: $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ))
@@ -256,7 +256,7 @@ $(O)/gmemctl: $(CTL_OBJ)
 
 $(O)/unit/policy_%_test: tests/unit/policy_%_test.c $(filter-out $(O)/src/gmemctl.o,$(CTL_OBJ)) | $(O)/unit
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(CTL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lcmocka $(CTL_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(CTL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $< $(filter %.o,$^) -lcmocka $(CTL_LIBS)
 
 # In a VM: what loads policies is linked in, so that its results are looked at and not its words.
 POLICY_LIB := $(patsubst tests/vm/lib/%.c,$(O)/tests/lib/%.o,$(addprefix tests/vm/lib/,actors.c commands.c fuse_file.c gmemctl.c policies.c requests.c strangers.c))
