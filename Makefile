@@ -164,7 +164,10 @@ TOP_LIBS := -lbpf -lelf -lz $(shell $(PKG_CONFIG) --libs ncursesw json-c 2>/dev/
 TOP_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I ncursesw json-c 2>/dev/null)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
 
-$(O)/gmem_%.bpf.o: bpf/gmem_%.bpf.c | $(O)/src/top
+BPF_OBJ := $(patsubst %.c,$(O)/%.o,$(notdir $(wildcard bpf/*.bpf.c bpf/*/*.bpf.c)))
+vpath %.bpf.c bpf $(wildcard bpf/*)
+
+$(BPF_OBJ): $(O)/%.bpf.o: %.bpf.c | $(O)/src
 	$(call tell,BPF ,$@)
 	$(Q)$(call bpf,$(CLANG)) $<
 
@@ -172,8 +175,9 @@ $(O)/gmem_%.skel.h: $(O)/gmem_%.bpf.o
 	$(call tell,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name gmem_$*_bpf >$@
 
-$(O)/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/gmem_events.skel.h $(O)/src/lib $(O)/src/top
+$(O)/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/gmem_events.skel.h $(O)/src
 	$(call tell,CC  ,$@)
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(TOP_CFLAGS) -I$(O) -c -o $@ $<
 
 $(O)/gmemtop: $(TOP_OBJ)
@@ -187,7 +191,7 @@ $(O)/tests/verified_test: tests/vm/verified_test.c $(filter-out $(O)/src/gmemtop
 
 # The BPF objects by other clangs, in directories of their names: the oldest and the newest of those
 # that are here and no older than 14, or CLANGS='clang-16 clang-19'.
-BPF_SOURCES := $(wildcard bpf/*.bpf.c tests/vm/*.bpf.c)
+BPF_SOURCES := $(wildcard bpf/*.bpf.c bpf/*/*.bpf.c tests/vm/*.bpf.c)
 ALL_CLANGS := $(filter-out clang-11 clang-12 clang-13,$(sort $(notdir \
 	$(wildcard $(addsuffix /clang-[1-9][0-9],$(subst :, ,$(PATH)))))))
 CLANGS ?= $(or $(sort $(firstword $(ALL_CLANGS)) $(lastword $(ALL_CLANGS))),$(notdir $(CLANG)))
@@ -223,7 +227,7 @@ unit: $(UNIT_TESTS)	## the unit tests, which need neither root nor a VM
 	@for t in $^; do $$t || exit; done
 
 # The table of events is the program's own.
-$(O)/gmemtop.1: man/gmemtop.1.scd $(O)/gmemtop | $(O)/src/top
+$(O)/gmemtop.1: man/gmemtop.1.scd $(O)/gmemtop | $(O)/src
 	$(call tell,MAN ,$@)
 	$(Q)$(O)/gmemtop events -e help >$(O)/events.txt
 	$(Q)sed -e '/^@EVENTS@$$/{r $(O)/events.txt' -e 'd}' $< | scdoc >$@
@@ -242,13 +246,13 @@ install: $(O)/gmemtop $(O)/gmemtop.1	## install gmemtop below PREFIX (/usr/local
 
 all: $(O)/gmemctl
 
-CTL_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemctl.c $(wildcard src/lib/*.c src/ctl/*.c))
-CTL_SKELETONS := $(patsubst bpf/%.bpf.c,$(O)/%.skel.h,$(wildcard bpf/gmem_policy*.bpf.c))
+CTL_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemctl.c $(wildcard src/lib/*.c src/policy/*.c src/ctl/*.c src/ctl/*/*.c))
+CTL_SKELETONS := $(addprefix $(O)/gmem_,$(addsuffix .skel.h,policy census inspect))
 CTL_LIBS := -lbpf -lelf -lz $(shell $(PKG_CONFIG) --libs libfyaml smartcols json-c 2>/dev/null)
 CTL_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I libfyaml smartcols json-c 2>/dev/null)
 
-$(filter $(O)/src/ctl/% $(O)/src/gmemctl.o,$(CTL_OBJ)): TOP_CFLAGS += $(CTL_CFLAGS)
-$(filter $(O)/src/ctl/%,$(CTL_OBJ)): | $(CTL_SKELETONS) $(O)/src/ctl
+$(filter $(O)/src/ctl/% $(O)/src/policy/% $(O)/src/gmemctl.o,$(CTL_OBJ)): TOP_CFLAGS += $(CTL_CFLAGS)
+$(filter $(O)/src/ctl/%,$(CTL_OBJ)): | $(CTL_SKELETONS)
 
 $(O)/gmemctl: $(CTL_OBJ)
 	$(call tell,LD  ,$@)
@@ -310,10 +314,7 @@ $(O)/tests/lib $(O)/bypass:
 
 -include $(wildcard $(O)/tests/lib/*.d)
 
-$(O)/src/ctl:
-	@mkdir -p $@
-
-$(O)/gmemctl.8 $(O)/gmem-policy.5: $(O)/%: man/%.scd | $(O)/src/ctl
+$(O)/gmemctl.8 $(O)/gmem-policy.5: $(O)/%: man/%.scd | $(O)/src
 	$(call tell,MAN ,$@)
 	$(Q)scdoc <$< >$@
 
@@ -333,11 +334,11 @@ install: install-gmemctl
 
 # The policy language: the parser with any bytes, the matcher with every policy that comes out.
 FUZZ_SECONDS ?= 600
-FUZZ_SRC := $(addprefix src/ctl/policy_,$(addsuffix .c,tree tree_simple parse parse_rule value diag compile classes check decide eval)) \
+FUZZ_SRC := $(addprefix src/policy/,$(addsuffix .c,tree tree_simple parse parse_rule value diag compile classes check decide eval)) \
 	src/lib/arena.c src/lib/closest.c src/lib/json.c src/lib/utf8.c
 
-$(O)/fuzz/policy_fuzz: tests/fuzz/policy_fuzz.c $(FUZZ_SRC) $(wildcard src/ctl/policy_*.h src/lib/*.h) \
-		tests/unit/policy_random.h tests/unit/policy_trees.h bpf/gmem_match.h bpf/gmem_policy.h | $(O)/fuzz
+$(O)/fuzz/policy_fuzz: tests/fuzz/policy_fuzz.c $(FUZZ_SRC) $(wildcard src/policy/*.h src/lib/*.h) \
+		tests/unit/policy_random.h tests/unit/policy_trees.h bpf/policy/match.h bpf/abi/policy.h | $(O)/fuzz
 	$(call tell,FUZZ,$@)
 	$(Q)$(CLANG) -std=gnu11 -g -O1 $(WARN) -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined $(CTL_CFLAGS) -o $@ $(filter %.c,$^) \
@@ -356,11 +357,11 @@ $(O)/fuzz:
 
 .PHONY: fuzz
 
-$(O)/unit $(O)/src/lib $(O)/src/top:
+$(O)/unit $(O)/src:
 	@mkdir -p $@
 
 # build/tests/runner.d of an older tree names a source that has moved.
--include $(filter-out $(O)/tests/runner.d,$(wildcard $(O)/tests/*.d)) $(wildcard $(O)/runner/*.d $(O)/workload/*.d $(O)/*.d $(O)/unit/*.d $(O)/src/*.d $(O)/src/*/*.d)
+-include $(filter-out $(O)/tests/runner.d,$(wildcard $(O)/tests/*.d)) $(wildcard $(O)/runner/*.d $(O)/workload/*.d $(O)/*.d $(O)/unit/*.d $(O)/src/*.d $(O)/src/*/*.d $(O)/src/*/*/*.d)
 
 .PRECIOUS: $(O)/tests/%.bpf.o $(O)/tests/%.skel.h $(O)/gmem_%.bpf.o $(O)/gmem_%.skel.h
 .PHONY: help demo check check-long deps kernel kernels lab selftests all lint bench check-patches check-compilers clean FORCE

@@ -13,15 +13,15 @@
  */
 #include <stdbool.h>
 
-#include "gmem_core.h"
-#include "gmem_policy_core.h"
+#include "kernel/types.h"
+#include "kernel/policy_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
-#include "gmem_trace.h"
-#include "gmem_kvm.h"
-#include "gmem_policy_maps.h"
+#include "abi/trace.h"
+#include "kernel/kvm.h"
+#include "abi/policy_maps.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -98,11 +98,11 @@ struct {
 	__type(value, struct gmem_tag);
 } scratch SEC(".maps");
 
-#include "gmem_subject.h"
-#include "gmem_judge.h"
-#include "gmem_guard.h"
-#include "gmem_identity.h"
-#include "gmem_lock.h"
+#include "policy/subject.h"
+#include "policy/evaluate.h"
+#include "policy/guards.h"
+#include "policy/identity.h"
+#include "lock/lock.h"
 
 /* --- what is asked for --- */
 

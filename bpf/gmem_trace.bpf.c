@@ -9,16 +9,16 @@
  */
 #include <stdbool.h>
 
-#include "gmem_core.h"
+#include "kernel/types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
-#include "gmem_trace.h"
-#include "gmem_count.h"
-#include "gmem_request.h"
-#include "gmem_request_at.h"
-#include "gmem_read.h"
+#include "abi/trace.h"
+#include "trace/count.h"
+#include "trace/requests.h"
+#include "kernel/request_hooks.h"
+#include "trace/snapshot.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -5,9 +5,9 @@
 #include "../lib/json.h"
 #include "../lib/utf8.h"
 #include "denial.h"
-#include "hooks.h"
-#include "policy_request.h"
-#include "policy_value.h"
+#include "kernel/probe.h"
+#include "../policy/request.h"
+#include "../policy/value.h"
 
 #define NS_PER_S 1000000000ULL
 #define WHEN	 64

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "policy_model.h"
+#include "../policy/model.h"
 
 struct json;
 

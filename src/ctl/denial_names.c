@@ -9,7 +9,7 @@
 
 #include "../lib/cgroup.h"
 #include "denial_names.h"
-#include "policy_resolve.h"
+#include "kernel/resolve.h"
 
 #define NS_PER_S 1000000000ULL
 

@@ -9,7 +9,7 @@
 #include <limits.h>
 
 #include "denial.h"
-#include "store.h"
+#include "kernel/store.h"
 
 /* Generations whose policies are kept: those in the kernel, and as many that were. */
 #define DENIAL_TEXTS (2 * GMEM_SLOTS)

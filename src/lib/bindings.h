@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is bound to a VM, asked of the program in bpf/gmem_slots.h. */
+/* What is bound to a VM, asked of the program in bpf/kernel/memslots.h. */
 #ifndef GMEM_BINDINGS_H
 #define GMEM_BINDINGS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../bpf/gmem_trace.h"
+#include "../../bpf/abi/trace.h"
 
 /* Where the program of an object is, and where it reads and writes. */
 struct bindings_place {

@@ -3,7 +3,7 @@
 #ifndef GMEM_EVENTS_BPF_H
 #define GMEM_EVENTS_BPF_H
 
-#include "../../bpf/gmem_events.h"
+#include "../../bpf/abi/events.h"
 #include "features.h"
 
 struct stream;

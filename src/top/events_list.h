@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The events of the stream and their fields, as tables made from bpf/gmem_events.h. */
+/* The events of the stream and their fields, as tables made from bpf/abi/events.h. */
 #ifndef GMEM_EVENTS_LIST_H
 #define GMEM_EVENTS_LIST_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../../bpf/gmem_events.h"
+#include "../../bpf/abi/events.h"
 
 /* X(kind, how it is written in JSON); text writes sizes, flags and the like for people */
 #define GMEM_KINDS(X)            \

@@ -7,7 +7,7 @@
 #ifndef GMEM_EVENTS_WHO_H
 #define GMEM_EVENTS_WHO_H
 
-#include "../../bpf/gmem_events.h"
+#include "../../bpf/abi/events.h"
 
 struct who;
 

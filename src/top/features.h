@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../../bpf/gmem_trace.h"
+#include "../../bpf/abi/trace.h"
 
 #define FACT(name)	 (1U << GMEM_FACT_##name)
 #define MAX_HOOKS	 3

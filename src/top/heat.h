@@ -3,7 +3,7 @@
 #ifndef GMEM_HEAT_TOP_H
 #define GMEM_HEAT_TOP_H
 
-#include "../../bpf/gmem_trace.h"
+#include "../../bpf/abi/trace.h"
 
 /* Add a map to another one; their cells may have different sizes. */
 void heat_add(struct gmem_heat *to, const struct gmem_heat *from);

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../bpf/gmem_trace.h"
+#include "../../bpf/abi/trace.h"
 #include "policy.h"
 
 #define NAME_LEN 96

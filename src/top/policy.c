@@ -7,7 +7,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "../../bpf/gmem_policy.h"
+#include "../../bpf/abi/policy.h"
 #include "../lib/json.h"
 #include "policy.h"
 

@@ -7,7 +7,7 @@
 
 #include <linux/types.h>
 
-/* bpf/gmem_policy.h has the same words as bpf/gmem_events.h for other things. */
+/* bpf/abi/policy.h has the same words as bpf/abi/events.h for other things. */
 #define POLICY_OPERATIONS 7
 
 struct json;

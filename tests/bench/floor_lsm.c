@@ -18,7 +18,7 @@
 #include <bpf/btf.h>
 #include <linux/bpf.h>
 
-#include "../../bpf/gmem_policy_maps.h"
+#include "../../bpf/abi/policy_maps.h"
 
 static const char *const hooks[GMEM_PROG_MAX] = {
 #define X(name, section, hook) [GMEM_PROG_##name] = hook,

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../src/ctl/policy_eval.h"
+#include "../../src/policy/eval.h"
 #include "../unit/policy_random.h"
 #include "../unit/policy_trees.h"
 

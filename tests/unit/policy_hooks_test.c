@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "../../src/ctl/hooks.h"
-#include "../../src/ctl/policy_compile.h"
+#include "../../src/ctl/kernel/probe.h"
+#include "../../src/policy/compile.h"
 
 #define ALL    (PROG_BIT(GMEM_PROG_MAX) - 1)
 #define SERIES (PROG(create) | PROG(bind) | PROG(convert) | PROG(fault))

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "../../src/ctl/lock.h"
-#include "../../src/ctl/policy_compile.h"
+#include "../../src/ctl/kernel/lock.h"
+#include "../../src/policy/compile.h"
 #include "../../src/lib/log.h"
 
 #define HEAD                                                                            \

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../../src/ctl/policy_eval.h"
+#include "../../src/policy/eval.h"
 #include "policy_random.h"
 
 static const struct gmem_set *gmem_set(const void *pool, __u32 index)
@@ -15,7 +15,7 @@ static const struct gmem_set *gmem_set(const void *pool, __u32 index)
 	return (const struct gmem_set *)pool + index;
 }
 
-#include "../../bpf/gmem_seen.h"
+#include "../../bpf/policy/cache.h"
 
 #define POLICIES 500
 #define REQUESTS 40 /* of each */

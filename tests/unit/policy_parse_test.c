@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "../../src/ctl/policy_compile.h"
-#include "../../src/ctl/policy_value.h"
+#include "../../src/policy/compile.h"
+#include "../../src/policy/value.h"
 #include "policy_random.h"
 #include "policy_trees.h"
 

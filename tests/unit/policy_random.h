@@ -11,8 +11,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../src/ctl/policy_decide.h"
-#include "../../src/ctl/policy_value.h"
+#include "../../src/policy/decide.h"
+#include "../../src/policy/value.h"
 
 #define RANDOM_TEXT 65536
 #define RANDOM_SEED 1

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../../src/ctl/policy_resolve.h"
+#include "../../src/ctl/kernel/resolve.h"
 
 static const char mounts[] = "21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw\n"
 			     "22 21 0:30 / /mnt/a rw - fuse.sshfs host: rw,user_id=0,group_id=0\n"

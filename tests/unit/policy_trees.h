@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../src/ctl/policy_tree.h"
+#include "../../src/policy/tree.h"
 
 static inline bool same_tree(const struct tree *a, const struct tree *b)
 {

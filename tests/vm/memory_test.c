@@ -9,7 +9,7 @@
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
 
-#include "../../bpf/gmem_trace.h"
+#include "../../bpf/abi/trace.h"
 #include "../bench/vcpu.h"
 #include "lib/watch.h"
 

@@ -16,8 +16,8 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include "../../src/ctl/loader.h"
-#include "../../src/ctl/policy_compile.h"
+#include "../../src/ctl/kernel/loader.h"
+#include "../../src/policy/compile.h"
 #include "../../src/lib/log.h"
 #include "lib/actors.h"
 #include "lib/cases.h"

@@ -5,12 +5,12 @@
  */
 #include <stdbool.h>
 
-#include "../../bpf/gmem_core.h"
-#include "../../bpf/gmem_policy_core.h"
+#include "../../bpf/kernel/types.h"
+#include "../../bpf/kernel/policy_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
-#include "../../bpf/gmem_policy_maps.h"
+#include "../../bpf/abi/policy_maps.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -37,7 +37,7 @@ struct {
 	__type(value, struct gmem_tag);
 } tags SEC(".maps");
 
-#include "../../bpf/gmem_subject.h"
+#include "../../bpf/policy/subject.h"
 
 struct gmem_request request;
 struct gmem_decision decision;

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "../../src/ctl/refresh.h"
+#include "../../src/ctl/kernel/refresh.h"
 #include "../../src/lib/log.h"
 #include "lib/cases.h"
 #include "lib/commands.h"

@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "../../src/ctl/loader.h"
-#include "../../src/ctl/policy_compile.h"
-#include "../../src/ctl/refresh.h"
+#include "../../src/ctl/kernel/loader.h"
+#include "../../src/policy/compile.h"
+#include "../../src/ctl/kernel/refresh.h"
 #include "../../src/lib/log.h"
 #include "lib/cases.h"
 #include "lib/policies.h"

@@ -16,9 +16,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "../../src/ctl/loader.h"
-#include "../../src/ctl/policy_compile.h"
-#include "../../src/ctl/policy_value.h"
+#include "../../src/ctl/kernel/loader.h"
+#include "../../src/policy/compile.h"
+#include "../../src/policy/value.h"
 #include "../../src/lib/log.h"
 #include "lib/cases.h"
 #include "lib/policies.h"

@@ -230,7 +230,7 @@ static unsigned long look_at(const char *compiler, const char *path, const char 
 		CHECK(insns <= most,
 		      "%s: program %s: the verifier walks %u instructions, %u is "
 		      "the limit: a branch or a loop was made from arithmetic, see "
-		      "bpf/gmem_opaque.h; %s has the counts",
+		      "bpf/kernel/opaque.h; %s has the counts",
 		      path, e->program, insns, most, TABLE);
 	}
 out:

@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../../src/ctl/hooks.h"
+#include "../../../src/ctl/kernel/probe.h"
 #include "../../../src/lib/exits.h"
 #include "../../../src/lib/log.h"
 #include "../lib/wanted.h"

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "../../../bpf/gmem_policy.h"
+#include "../../../bpf/abi/policy.h"
 
 /* X(name, as LANE has it): debug is patched here */
 #define BYPASS_LANES(X)       \

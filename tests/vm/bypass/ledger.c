@@ -8,7 +8,7 @@
 
 #include <bpf/libbpf.h>
 
-#include "../../../src/ctl/store.h"
+#include "../../../src/ctl/kernel/store.h"
 #include "../lib/policies.h"
 #include "bypass.h"
 

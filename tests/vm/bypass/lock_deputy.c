@@ -28,8 +28,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "../../../bpf/gmem_lock_maps.h"
-#include "../../../src/ctl/hooks.h"
+#include "../../../bpf/abi/lock.h"
+#include "../../../src/ctl/kernel/probe.h"
 #include "../../../src/lib/exits.h"
 #include "lock.h"
 #include "puppet.h"

@@ -20,7 +20,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "../../../bpf/gmem_lock_maps.h"
+#include "../../../bpf/abi/lock.h"
 #include "../../../src/lib/exits.h"
 #include "lock.h"
 #include "puppet.h"

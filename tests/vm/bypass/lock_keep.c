@@ -9,8 +9,8 @@
 
 #include <bpf/bpf.h>
 
-#include "../../../src/ctl/hooks.h"
-#include "../../../src/ctl/pins.h"
+#include "../../../src/ctl/kernel/probe.h"
+#include "../../../src/ctl/kernel/pins.h"
 #include "lock.h"
 
 static struct {

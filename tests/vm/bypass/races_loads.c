@@ -15,9 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../../src/ctl/find.h"
-#include "../../../src/ctl/policy_compile.h"
-#include "../../../src/ctl/store.h"
+#include "../../../src/ctl/kernel/find.h"
+#include "../../../src/policy/compile.h"
+#include "../../../src/ctl/kernel/store.h"
 #include "lock.h"
 #include "race.h"
 

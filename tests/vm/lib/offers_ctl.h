@@ -3,7 +3,7 @@
 #ifndef VM_OFFERS_CTL_H
 #define VM_OFFERS_CTL_H
 
-#include "../../../src/ctl/hooks.h"
+#include "../../../src/ctl/kernel/probe.h"
 #include "offers.h"
 
 /* The guarantee that gmemctl must give for an operation in this lane, without --strict-ioctl. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../src/ctl/policy_compile.h"
+#include "../../../src/policy/compile.h"
 #include "policies.h"
 
 struct load_report policy_report;

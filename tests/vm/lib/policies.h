@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "../../../src/ctl/loader.h"
+#include "../../../src/ctl/kernel/loader.h"
 
 /* For policy_load() */
 #define POLICY_STRICT	    1

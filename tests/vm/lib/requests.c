@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../../bpf/gmem_policy.h"
+#include "../../../bpf/abi/policy.h"
 #include "fds.h"
 #include "kvm.h"
 #include "requests.h"

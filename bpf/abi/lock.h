@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The lock of a policy, as user space fills it and bpf/lock/lock.h reads it: what belongs to the
+ * policy in force, and must not be opened, changed, removed or hidden but by the policy's manager.
+ */
+#ifndef GMEM_ABI_LOCK_H
+#define GMEM_ABI_LOCK_H
+
+#include <linux/types.h>
+
+/* X(name, what it is, what `id` is): things that are kept */
+#define GMEM_LOCKED_KINDS(X)                                                   \
+	X(map, "map", "its id")                                                \
+	X(program, "program", "its id")                                        \
+	X(link, "link", "its id")                                              \
+	X(dir, "directory of pins: nothing is made or removed in it", "inode") \
+	X(way, "directory on the way to the pins: stays where it is", "inode") \
+	X(file, "file that the manager runs code of: not written to", "inode") \
+	X(function, "kernel function that decisions pass through", "BTF id")   \
+	X(full, "directory of pins: nobody removes one from it", "inode")
+
+enum gmem_locked_kind {
+#define X(name, ...) GMEM_LOCKED_##name,
+	GMEM_LOCKED_KINDS(X)
+#undef X
+		GMEM_LOCKED_MAX
+};
+
+struct gmem_locked_key {
+	__u64 id;
+	__u32 kind; /* enum gmem_locked_kind */
+	__u32 of;   /* inodes: device as the kernel has it; functions: the BTF's id; else 0 */
+};
+
+#define GMEM_LOCK_ENTRIES 4096
+#define GMEM_LOCK_MOUNTS  16
+
+/* The one entry of the map `locked`. Addresses are the kernel's: only to be compared and read. */
+struct gmem_lock {
+	__u32 on;
+	__u32 nr_mounts;
+	__u64 mount_ns;
+	__u64 mounts[GMEM_LOCK_MOUNTS]; /* on the way to the pins; they stay, so these stay valid */
+};
+
+_Static_assert(sizeof(struct gmem_locked_key) == 16, "key");
+_Static_assert((GMEM_LOCK_MOUNTS & (GMEM_LOCK_MOUNTS - 1)) == 0, "indices are masked");
+
+#endif /* GMEM_ABI_LOCK_H */

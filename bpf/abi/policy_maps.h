@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The maps of gmem_policy.bpf.c beside those of a compiled policy, and what user space shares with
+ * the programs: see bpf/abi/policy.h for the rest.
+ *
+ * All maps are pinned, and outlive whoever loaded them. GMEM_LAYOUT tells a gmemctl whether it may
+ * touch what another one has left.
+ */
+#ifndef GMEM_ABI_POLICY_MAPS_H
+#define GMEM_ABI_POLICY_MAPS_H
+
+#include "lock.h"
+#include "policy.h"
+
+#define GMEM_LAYOUT 4 /* counted up with each change of a map or of what an entry means */
+
+/* X(name): the pinned maps */
+#define GMEM_POLICY_MAPS(X) \
+	X(active)           \
+	X(slots)            \
+	X(heads)            \
+	X(pool)             \
+	X(exes)             \
+	X(uids)             \
+	X(cgroups)          \
+	X(rule_hits)        \
+	X(op_hits)          \
+	X(guard_hits)       \
+	X(denials)          \
+	X(journal)          \
+	X(older)            \
+	X(tags)             \
+	X(others)           \
+	X(locked)           \
+	X(locked_ids)
+
+/* X(name, section, hook): the programs of --lock, all of them or none */
+#define GMEM_LOCK_PROGRAMS(X)                                 \
+	X(lock_map, "lsm/bpf_map", "bpf_map")                 \
+	X(lock_prog, "lsm/bpf_prog", "bpf_prog")              \
+	X(lock_bpf, "lsm/bpf", "bpf")                         \
+	X(lock_load, "lsm/bpf_prog_load", "bpf_prog_load")    \
+	X(lock_write, "lsm/locked_down", "locked_down")       \
+	X(lock_unlink, "lsm/inode_unlink", "inode_unlink")    \
+	X(lock_rmdir, "lsm/inode_rmdir", "inode_rmdir")       \
+	X(lock_rename, "lsm/inode_rename", "inode_rename")    \
+	X(lock_create, "lsm/inode_create", "inode_create")    \
+	X(lock_mkdir, "lsm/inode_mkdir", "inode_mkdir")       \
+	X(lock_symlink, "lsm/inode_symlink", "inode_symlink") \
+	X(lock_link, "lsm/inode_link", "inode_link")          \
+	X(lock_setattr, "lsm/inode_setattr", "inode_setattr") \
+	X(lock_open, "lsm/file_open", "file_open")            \
+	X(lock_code, "lsm/mmap_file", "mmap_file")            \
+	X(lock_mount, "lsm/sb_mount", "sb_mount")             \
+	X(lock_move, "lsm/move_mount", "move_mount")          \
+	X(lock_umount, "lsm/sb_umount", "sb_umount")          \
+	X(lock_pivot, "lsm/sb_pivotroot", "sb_pivotroot")
+
+/*
+ * X(name, section, hook or NULL): the programs that decide, or keep what decisions need. The name
+ * of a program is at most 15 characters.
+ */
+#define GMEM_POLICY_PROGRAMS(X)                                                    \
+	X(tag_exec, "lsm.s/bprm_committed_creds", "bprm_committed_creds")          \
+	X(tag_fork, "lsm.s/task_alloc", "task_alloc")                              \
+	X(create, "lsm/guest_memfd_create", "guest_memfd_create")                  \
+	X(create_anon, "lsm/inode_init_security_anon", "inode_init_security_anon") \
+	X(bind, "lsm/guest_memfd_bind", "guest_memfd_bind")                        \
+	X(convert, "lsm/kvm_memory_attributes", "kvm_memory_attributes")           \
+	X(fault, "lsm/guest_memfd_fault", "guest_memfd_fault")                     \
+	X(map_file, "lsm/mmap_file", "mmap_file")                                  \
+	X(mprotect, "lsm/file_mprotect", "file_mprotect")                          \
+	X(punch, "lsm/file_permission", "file_permission")                         \
+	X(receive, "lsm/file_receive", "file_receive")                             \
+	X(receive_binder, "lsm/binder_transfer_file", "binder_transfer_file")      \
+	X(type, "lsm/file_ioctl", "file_ioctl")                                    \
+	X(type_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")               \
+	X(strict, "lsm/file_ioctl", "file_ioctl")                                  \
+	X(strict_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")             \
+	X(guard_attach, "lsm/ptrace_access_check", "ptrace_access_check")          \
+	X(guard_traceme, "lsm/ptrace_traceme", "ptrace_traceme")                   \
+	X(guard_sqpoll, "lsm/uring_sqpoll", "uring_sqpoll")                        \
+	GMEM_LOCK_PROGRAMS(X)
+
+enum gmem_policy_program {
+#define X(name, ...) GMEM_PROG_##name,
+	GMEM_POLICY_PROGRAMS(X)
+#undef X
+		GMEM_PROG_MAX
+};
+
+/* How a slot was loaded. */
+struct gmem_slot {
+	__u64 loaded_s; /* CLOCK_REALTIME, seconds */
+	__u32 strict;	/* file_ioctl decides by command: --strict-ioctl */
+	__u32 uid;	/* who loaded it */
+	__u32 layout;	/* GMEM_LAYOUT */
+	__u32 source_size;
+	__u32 enforce;	/* the mode when it was last in force */
+	__u32 unmet;	/* what it wants and this kernel cannot: bits, also GMEM_DO_GUARD() */
+	__u32 by_flags; /* operations for which a rule looks at the instance's flags: bits */
+	__u32 by_type;	/* the same for the type of the VM */
+	__u32 older;	/* there are instances that are older than the policy */
+	__u32 kernel;	/* what else was found in the kernel: bits, see src/ctl/kernel/probe.c */
+	__u64 present;	/* programs whose hook the kernel has: bits; 0: was not asked */
+};
+
+/* The event log: what went into it, and what was lost. */
+struct gmem_journal {
+	__u64 events;
+	__u64 lost; /* the ring buffer was full */
+};
+
+struct gmem_span {
+	__u64 first, last;
+};
+
+/* A decision that is remembered: for requests of this kind, with values within these. */
+struct gmem_seen {
+	__u32 kind; /* GMEM_KIND_MAX and above: nothing is remembered */
+	__u16 rule; /* the upper bit: it denies */
+	__u16 trial;
+	struct gmem_span by[GMEM_BY_MAX];
+};
+
+#define GMEM_SEEN_DENY 0x8000
+#define GMEM_SEEN_NONE 0x7fff
+
+/* What a task is to a policy, and what it takes to find that out: too large for the stack. */
+struct gmem_work {
+	struct gmem_set mine; /* rules for what it is */
+	struct gmem_set subjects;
+	struct gmem_identity key;
+};
+
+/*
+ * What is known of a task: where it came from, and what that means in the policy in force. The
+ * second half is worked out anew when one of generation, cgroup and uid is another.
+ */
+struct gmem_tag {
+	struct gmem_identity exe;    /* its executable; slot 0 */
+	struct gmem_identity verity; /* the same by fs-verity digest; kind 0: has none */
+	__u64 generation;
+	__u64 cgroup;
+	__u32 uid;
+	__u32 vm_type; /* of the VM for which it is creating an instance */
+	__u32 plain;   /* operations that are decided by their kind alone, which is known: bits */
+	__u32 pad;
+	struct gmem_seen seen[GMEM_DO_MAX];
+	struct gmem_work work;
+};
+
+/* An instance that was there before the policy, and is not known to belong to it. */
+struct gmem_older_key {
+	__u64 ino;
+	__u32 dev;
+	__u32 pad;
+};
+
+#define GMEM_MAX_OLDER 65536
+#define GMEM_MAX_UIDS  4096 /* different users in a policy */
+
+_Static_assert(sizeof(struct gmem_slot) == 56, "slot");
+_Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 32 +
+						  sizeof(struct gmem_seen) * GMEM_DO_MAX +
+						  sizeof(struct gmem_work),
+	       "tag");
+_Static_assert(GMEM_RULE_MAX < GMEM_SEEN_NONE, "rules are remembered in 15 bits");
+
+#endif /* GMEM_ABI_POLICY_MAPS_H */

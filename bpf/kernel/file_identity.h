@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a file is to a policy. Included by the programs that stamp tasks and by those that name the
+ * files of a policy: both must come to the same.
+ */
+#ifndef GMEM_KERNEL_FILE_IDENTITY_H
+#define GMEM_KERNEL_FILE_IDENTITY_H
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct inode___policy {
+	unsigned int i_generation;
+	long long i_ctime_sec;
+	unsigned int i_ctime_nsec;
+};
+
+/* Before Linux 6.11. */
+struct timespec64 {
+	long long tv_sec;
+	long tv_nsec;
+};
+
+struct inode___old {
+	struct timespec64 __i_ctime;
+};
+
+struct file_system_type {
+	const char *name;
+};
+
+struct super_block___identity {
+	struct user_namespace *s_user_ns;
+	struct file_system_type *s_type;
+};
+
+#pragma clang attribute pop
+
+#define I_CTIME_QUERIED (1U << 31)
+#define NS_PER_S	1000000000ULL
+
+/* When the inode was last changed, as a number that is another after each change. */
+static __always_inline __u64 changed_at(struct inode *inode)
+{
+	struct inode___policy *i = (void *)inode;
+	struct inode___old *old = (void *)inode;
+
+	if (bpf_core_field_exists(i->i_ctime_sec))
+		return BPF_CORE_READ(i, i_ctime_sec) * NS_PER_S +
+		       (BPF_CORE_READ(i, i_ctime_nsec) & ~I_CTIME_QUERIED);
+	if (bpf_core_field_exists(old->__i_ctime))
+		return BPF_CORE_READ(old, __i_ctime.tv_sec) * NS_PER_S +
+		       BPF_CORE_READ(old, __i_ctime.tv_nsec);
+	return 0;
+}
+
+/*
+ * The generation tells apart the files that have had a number one after the other. Some file
+ * systems (overlayfs, 9p, NFS) have none: there a file is another one as soon as it is changed.
+ */
+static __always_inline void identify(struct gmem_identity *id, struct inode *inode)
+{
+	id->kind = GMEM_BY_INODE;
+	id->ino = BPF_CORE_READ(inode, i_ino);
+	id->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	id->generation = BPF_CORE_READ((struct inode___policy *)inode, i_generation);
+	if (!id->generation)
+		id->changed = changed_at(inode);
+}
+
+/*
+ * Numbers and generations of files are what the file system says. What FUSE says is up to a
+ * process, and what is mounted in a user namespace to whoever made that.
+ */
+static __noinline bool is_made_up(struct file *file)
+{
+	struct super_block___identity *sb = (void *)BPF_CORE_READ(file, f_inode, i_sb);
+	char type[5] = ""; /* how it begins: fuse, fuseblk */
+
+	bpf_probe_read_kernel_str(type, sizeof(type), BPF_CORE_READ(sb, s_type, name));
+	return BPF_CORE_READ(sb, s_user_ns, level) || !bpf_strncmp(type, sizeof(type), "fuse");
+}
+
+#endif /* GMEM_KERNEL_FILE_IDENTITY_H */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel's types that only the policy looks at, see bpf/kernel/types.h. A name ends in
+ * ___policy where the other programs know the type too, with other members: the kernel's is what
+ * stands before it.
+ */
+#ifndef GMEM_KERNEL_POLICY_TYPES_H
+#define GMEM_KERNEL_POLICY_TYPES_H
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct kernfs_node {
+	unsigned long long id;
+};
+
+struct cgroup {
+	int level;
+	struct kernfs_node *kn;
+	struct cgroup *ancestors[0]; /* from the root on; [level] is this one */
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+struct user_namespace {
+	int level; /* 0: the initial one */
+};
+
+struct cred {
+	kuid_t euid;
+	struct user_namespace *user_ns;
+};
+
+struct mnt_namespace___policy {
+	struct user_namespace *user_ns; /* that owns it */
+};
+
+struct nsproxy___policy {
+	struct mnt_namespace___policy *mnt_ns;
+};
+
+struct notification;
+
+struct sock_filter {
+	unsigned short code;
+	unsigned char jt, jf;
+	unsigned int k;
+};
+
+struct sock_fprog_kern {
+	unsigned short len;
+	struct sock_filter *filter;
+};
+
+struct bpf_prog___policy {
+	struct sock_fprog_kern *orig_prog; /* CONFIG_CHECKPOINT_RESTORE */
+};
+
+struct seccomp_filter {
+	struct seccomp_filter *prev;
+	struct bpf_prog___policy *prog;
+	struct notification *notif; /* somebody answers system calls in the task's place */
+};
+
+/* With another name its member is looked for where it is. */
+struct seccomp___policy {
+	struct seccomp_filter *filter; /* CONFIG_SECCOMP */
+};
+
+struct mm_struct___policy;
+
+struct task_struct___policy {
+	int pid;
+	unsigned int flags;
+	struct mm_struct___policy *mm;
+	struct cred *cred;
+	struct cred *real_cred;
+	struct css_set *cgroups;
+	unsigned int ptrace; /* somebody traces it */
+	struct nsproxy___policy *nsproxy;
+	struct seccomp___policy seccomp;
+};
+
+struct mm_struct___policy {
+	struct task_struct___policy *owner; /* CONFIG_MEMCG */
+	struct file *exe_file;
+};
+
+struct vm_area_struct___policy {
+	struct mm_struct___policy *vm_mm;
+};
+
+struct linux_binprm {
+	unsigned int unsafe;
+	struct file *file;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+#pragma clang attribute pop
+
+#define KVM_CREATE_GUEST_MEMFD 0xc040aed4
+#define PF_KTHREAD	       0x00200000
+#define LSM_UNSAFE_SHARE       1
+#define LSM_UNSAFE_PTRACE      2
+#define SECCOMP_RET_ERRNO      0x00050000 /* and the errno */
+#define BPF_CLASS_OF_CODE      0x07
+#define PTRACE_MODE_ATTACH     0x02
+
+#endif /* GMEM_KERNEL_POLICY_TYPES_H */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where requests to a VM begin and end, the same for gmem_trace.bpf.c and
+ * bpf/events/gmem_events.bpf.c: what is done there is said in bpf/trace/requests.h and
+ * bpf/events/requests.h, of which one is included before.
+ */
+#ifndef GMEM_KERNEL_REQUEST_HOOKS_H
+#define GMEM_KERNEL_REQUEST_HOOKS_H
+
+SEC("?fexit")
+int BPF_PROG(fn_ioctl_done, struct file *filp, unsigned int cmd, unsigned long arg, long ret)
+{
+	if (cmd == KVM_SET_MEMORY_ATTRIBUTES && fn_converts)
+		end_convert(ctx, filp->private_data, arg, ret);
+	else if (cmd == KVM_SET_USER_MEMORY_REGION2 && fn_binds)
+		end_bind(ctx, filp->private_data, arg, ret);
+	return 0;
+}
+
+/* A conversion begins: a tracepoint of newer kernels, which knows neither the VM nor the result. */
+SEC("?tp_btf/kvm_vm_set_mem_attributes")
+int BPF_PROG(tp_asked, unsigned long long start, unsigned long long end, unsigned long attributes)
+{
+	begin_convert(true, start, end, attributes);
+	return 0;
+}
+
+/* The same where there is no such tracepoint. */
+SEC("?fentry")
+int BPF_PROG(fn_ioctl, struct file *filp, unsigned int cmd)
+{
+	if (cmd == KVM_SET_MEMORY_ATTRIBUTES)
+		begin_convert(false, 0, 0, 0);
+	return 0;
+}
+
+/* Does the range have these attributes already? KVM asks once per conversion that is well-formed. */
+SEC("?fexit")
+int BPF_PROG(fn_range_has, struct kvm *kvm, unsigned long long start, unsigned long long end,
+	     unsigned long mask, unsigned long attrs, unsigned char ret)
+{
+	/* A bool is the lowest byte, the rest of the register is anything. */
+	judge_request(ret & 1);
+	return 0;
+}
+
+SEC("?fexit")
+int BPF_PROG(fn_bound, struct kvm *kvm, struct kvm_memory_slot *slot, unsigned int fd,
+	     unsigned long long offset, int ret)
+{
+	if (!ret)
+		begin_bind(kvm, slot, offset);
+	return 0;
+}
+
+#endif /* GMEM_KERNEL_REQUEST_HOOKS_H */

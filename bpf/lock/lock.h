@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The lock: what belongs to the policy in force is touched by its manager only, a subject that the
+ * policy names. Included by gmem_policy.bpf.c only.
+ *
+ * Each of these hooks is everybody's path. What is kept stands in the map `locked_ids`; all else is
+ * left alone. Who touches what is kept and is not known to be the manager is denied, whatever the
+ * policy's mode; the manager opens it and adds to it, and is denied the rest as everybody is.
+ *
+ * There is no hook for a descriptor of a link. Who opens the pin of one gets a descriptor that can
+ * do nothing: the kernel can neither detach nor update the link of an LSM program.
+ */
+#ifndef GMEM_LOCK_LOCK_H
+#define GMEM_LOCK_LOCK_H
+
+#include "../kernel/lock_types.h"
+
+static __noinline bool is_kept(__u32 kind, __u64 id, __u32 of)
+{
+	struct gmem_locked_key key = { .id = id, .kind = kind, .of = of };
+
+	return bpf_map_lookup_elem(&locked_ids, &key);
+}
+
+static __always_inline unsigned long flags_of_memory(struct mm_struct___policy *mm)
+{
+	struct mm_struct___word *old = (void *)mm;
+	struct mm_struct___lock *m = (void *)mm;
+
+	return bpf_core_field_exists(m->flags.__mm_flags) ? BPF_CORE_READ(m, flags.__mm_flags[0])
+							  : BPF_CORE_READ(old, flags);
+}
+
+/*
+ * Does somebody else have a hand in what a task does? A filter says what its system calls come to.
+ * A uprobe counts (ref_ctr_offset) in whatever word of its memory is asked for.
+ */
+static __always_inline bool is_meddled_with(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task;
+
+	if (bpf_core_field_exists(t->seccomp.filter) && BPF_CORE_READ(t, seccomp.filter))
+		return true;
+	return flags_of_memory(BPF_CORE_READ(t, mm)) >> MMF_HAS_UPROBES & 1;
+}
+
+/*
+ * Is the current task the manager that the policy in force names, with a program that was there
+ * when it was locked? In doubt it is not.
+ */
+static __noinline bool is_manager(__u64 word)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct gmem_head *head;
+	struct gmem_tag *tag;
+	struct gmem_work *work;
+	__u32 slot = GMEM_ACTIVE_SLOT(word), manager;
+
+	head = word ? bpf_map_lookup_elem(&heads, &slot) : NULL;
+	tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	work = bpf_task_storage_get(&others, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!head || !tag || !work || is_meddled_with(task) ||
+	    !is_kept(GMEM_LOCKED_file, tag->exe.ino, tag->exe.dev))
+		return false;
+	manager = head->manager - 1;
+	if (manager >= GMEM_MAX_SUBJECTS)
+		return false;
+	if (find_subjects(tag, work, slot, euid_of(task, false), cgroup_at(task)) ||
+	    !(work->subjects.w[manager / 64 & (GMEM_SET_WORDS - 1)] >> manager % 64 & 1))
+		return false;
+	/* Replaced meanwhile: then it was another policy's subject. */
+	return *(volatile __u64 *)&head->generation == GMEM_ACTIVE_GENERATION(word);
+}
+
+/* Does a task run the executable of the manager, whoever it is otherwise? */
+static __noinline bool runs_manager(struct task_struct *task, __u64 word)
+{
+	__u32 slot = GMEM_ACTIVE_SLOT(word), manager, at;
+	const struct gmem_set *exe, *verity;
+	const struct gmem_head *head;
+	struct gmem_tag *tag;
+
+	head = bpf_map_lookup_elem(&heads, &slot);
+	tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	if (!head || !tag)
+		return false;
+	manager = head->manager - 1;
+	exe = class_set(slot, GMEM_CLASS_exe, class_of_key(&tag->exe, slot));
+	verity = class_set(slot, GMEM_CLASS_exe, class_of_key(&tag->verity, slot));
+	at = manager / 64 & (GMEM_SET_WORDS - 1);
+	return manager < GMEM_MAX_SUBJECTS && exe && verity &&
+	       (exe->w[at] | verity->w[at]) >> manager % 64 & 1;
+}
+
+static __always_inline const struct gmem_lock *lock_held(void)
+{
+	const struct gmem_lock *lock;
+	__u32 zero = 0;
+
+	lock = bpf_map_lookup_elem(&locked, &zero);
+	return lock && *(volatile __u32 *)&lock->on ? lock : NULL;
+}
+
+/* Counted, told, and -EACCES: what the manager has no use for either, and could be talked into. */
+static __noinline int lock_refuse_all(__u64 what)
+{
+	__u32 zero = 0;
+	__u64 *active_word = bpf_map_lookup_elem(&active, &zero), word;
+
+	word = active_word ? *(volatile __u64 *)active_word : 0;
+	return guard_settle(GMEM_GUARD_lock, word, bpf_get_current_task_btf(), what, true);
+}
+
+/* Return: 0 for the manager; else as lock_refuse_all(). */
+static __noinline int lock_refuse(__u64 what)
+{
+	__u32 zero = 0;
+	__u64 *active_word = bpf_map_lookup_elem(&active, &zero);
+
+	if (active_word && is_manager(*(volatile __u64 *)active_word))
+		return 0;
+	return lock_refuse_all(what);
+}
+
+static __always_inline int lock_keep(__u32 kind, __u64 id, __u32 of)
+{
+	if (!lock_held() || !is_kept(kind, id, of))
+		return 0;
+	return lock_refuse(id);
+}
+
+/* --- maps and programs by descriptor --- */
+
+/* By pin or by id: each new descriptor comes by here. */
+SEC("?lsm/bpf_map")
+int BPF_PROG(lock_map, struct bpf_map *map)
+{
+	return lock_keep(GMEM_LOCKED_map, map->id, 0);
+}
+
+/*
+ * One that writes to registers, or says what system calls come to, would have the manager do what
+ * it wants. It gets its first descriptor here, when the verifier has seen what it does.
+ */
+SEC("?lsm/bpf_prog")
+int BPF_PROG(lock_prog, struct bpf_prog *prog)
+{
+	if (lock_held() && (writes_registers(prog->aux) || answers_calls(prog)))
+		return lock_refuse_all(prog->aux->id);
+	return lock_keep(GMEM_LOCKED_program, prog->aux->id, 0);
+}
+
+/* What the system call asks for is the kernel's own copy here: it cannot change any more. */
+SEC("?lsm/bpf")
+int BPF_PROG(lock_bpf, int cmd, void *attr)
+{
+	__u32 id = 0;
+
+	if (cmd != BPF_LINK_GET_FD_BY_ID || bpf_probe_read_kernel(&id, sizeof(id), attr))
+		return 0;
+	return lock_keep(GMEM_LOCKED_link, id, 0);
+}
+
+/*
+ * Programs that would decide what we decide, or what the kernel asks us: one that replaces a
+ * function of ours, and one that returns another value for a function on the way. A plain LSM
+ * program cannot: it may deny, and what denies first is what counts; the verifier keeps it from
+ * returning more than 0, which the kernel takes for an answer too. Not every kernel's does that for
+ * programs of cgroups.
+ */
+SEC("?lsm/bpf_prog_load")
+int BPF_PROG(lock_load, struct bpf_prog *prog)
+{
+	struct bpf_prog_aux *aux = prog->aux;
+	struct bpf_prog *dst = BPF_CORE_READ(aux, dst_prog);
+	__u32 type = prog->type, attach = prog->expected_attach_type;
+
+	if (dst)
+		return lock_keep(GMEM_LOCKED_program, BPF_CORE_READ(dst, aux, id), 0);
+	if (!(type == BPF_PROG_TYPE_TRACING && attach == BPF_MODIFY_RETURN) &&
+	    !(type == BPF_PROG_TYPE_LSM && attach == BPF_LSM_CGROUP))
+		return 0;
+	return lock_keep(GMEM_LOCKED_function, aux->attach_btf_id,
+			 BPF_CORE_READ(aux, attach_btf, id));
+}
+
+/*
+ * The same for programs that write to the memory of processes: the verifier asks for each of them,
+ * and takes none where this denies (EINVAL).
+ */
+SEC("?lsm/locked_down")
+int BPF_PROG(lock_write, enum lockdown_reason what)
+{
+	if (what != bpf_core_enum_value(enum lockdown_reason, LOCKDOWN_BPF_WRITE_USER) ||
+	    !lock_held())
+		return 0;
+	return lock_refuse_all(0);
+}
+
+/* --- pins, and what keeps them where they are --- */
+
+/* Of an inode that the verifier does not know to be one. */
+static __always_inline bool read_inode_kept(__u32 kind, struct inode *inode)
+{
+	return inode &&
+	       is_kept(kind, BPF_CORE_READ(inode, i_ino), BPF_CORE_READ(inode, i_sb, s_dev));
+}
+
+/*
+ * Of one that a hook was given, or that such a thing points to: loads instead of calls, on paths
+ * that are everybody's.
+ */
+static __always_inline bool inode_kept(__u32 kind, struct inode *inode)
+{
+	return inode && is_kept(kind, inode->i_ino, inode->i_sb->s_dev);
+}
+
+static __always_inline bool is_pin_dir(struct inode *dir)
+{
+	return dir && dir->i_sb->s_magic == BPF_FS_MAGIC && inode_kept(GMEM_LOCKED_dir, dir);
+}
+
+static __always_inline int lock_dir(struct inode *dir)
+{
+	return is_pin_dir(dir) && lock_held() ? lock_refuse_all(dir->i_ino) : 0;
+}
+
+/* The manager makes pins, and replaces those of texts of policies. */
+static __always_inline int lock_dir_for_others(struct inode *dir)
+{
+	return is_pin_dir(dir) && lock_held() ? lock_refuse(dir->i_ino) : 0;
+}
+
+/* What a mount is on the way is a directory. */
+static __always_inline int lock_way(struct dentry *dentry)
+{
+	struct inode *inode = ((struct dentry___lock *)dentry)->d_inode;
+
+	if (!inode || (inode->i_mode & S_IFMT) != S_IFDIR || !inode_kept(GMEM_LOCKED_way, inode))
+		return 0;
+	return lock_held() ? lock_refuse_all(inode->i_ino) : 0;
+}
+
+SEC("?lsm/inode_unlink")
+int BPF_PROG(lock_unlink, struct inode *dir)
+{
+	if (!is_pin_dir(dir) || !lock_held())
+		return 0;
+	return inode_kept(GMEM_LOCKED_full, dir) ? lock_refuse_all(dir->i_ino)
+						 : lock_refuse(dir->i_ino);
+}
+
+/*
+ * Also by who has nothing mounted there, in a mount namespace of its own: for all the others the
+ * kernel takes down what is mounted on a directory that is removed.
+ */
+SEC("?lsm/inode_rmdir")
+int BPF_PROG(lock_rmdir, struct inode *dir, struct dentry *dentry)
+{
+	return lock_dir(dir) ?: lock_way(dentry);
+}
+
+SEC("?lsm/inode_rename")
+int BPF_PROG(lock_rename, struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir,
+	     struct dentry *new_dentry)
+{
+	return lock_dir(old_dir) ?: lock_dir(new_dir) ?: lock_way(old_dentry) ?: lock_way(new_dentry);
+}
+
+SEC("?lsm/inode_create")
+int BPF_PROG(lock_create, struct inode *dir)
+{
+	return lock_dir_for_others(dir);
+}
+
+SEC("?lsm/inode_mkdir")
+int BPF_PROG(lock_mkdir, struct inode *dir)
+{
+	return lock_dir(dir);
+}
+
+SEC("?lsm/inode_symlink")
+int BPF_PROG(lock_symlink, struct inode *dir)
+{
+	return lock_dir(dir);
+}
+
+/* A pin by another name, among those of others, would be taken for one of theirs. */
+SEC("?lsm/inode_link")
+int BPF_PROG(lock_link, struct dentry *old_dentry, struct inode *dir)
+{
+	struct dentry___lock *old = (void *)old_dentry;
+
+	return lock_dir(dir) ?: lock_dir(old->d_parent->d_inode);
+}
+
+/* Owner and mode of pins and their directories; the size of the manager's executable. */
+SEC("?lsm/inode_setattr")
+int BPF_PROG(lock_setattr, void *idmap, struct dentry *dentry, struct iattr *attr)
+{
+	struct dentry___lock *d = (void *)dentry;
+	struct inode *inode = d->d_inode;
+
+	if (!inode)
+		return 0;
+	if (attr->ia_valid & ATTR_SIZE)
+		return lock_held() && inode_kept(GMEM_LOCKED_file, inode)
+			       ? lock_refuse_all(inode->i_ino)
+			       : 0;
+	return lock_dir(inode) ?: lock_dir(d->d_parent->d_inode);
+}
+
+/* The file system shows what is in a map that it has a pin of. */
+static __always_inline int lock_pin_shown(struct file___lock *file, struct inode *inode)
+{
+	if ((inode->i_mode & S_IFMT) == S_IFDIR)
+		return 0;
+	return lock_dir_for_others(file->f_path.dentry->d_parent->d_inode);
+}
+
+/*
+ * Opened to be written. The files that the manager runs stay what they are. And where the kernel
+ * still heeds kernel.ftrace_enabled=0 (newer ones refuse it), it ends the calls of all programs on
+ * its functions, LSM programs among them. This file is proc's alone by its name.
+ */
+SEC("?lsm/file_open")
+int BPF_PROG(lock_open, struct file *file)
+{
+	struct file___lock *f = (void *)file;
+	struct inode *inode = f->f_inode;
+	char name[16] = "";
+
+	if (inode->i_sb->s_magic == BPF_FS_MAGIC)
+		return lock_pin_shown(f, inode);
+	if (!(f->f_mode & FMODE_WRITE) || !lock_held())
+		return 0;
+	if (inode->i_sb->s_magic != PROC_SUPER_MAGIC)
+		return inode_kept(GMEM_LOCKED_file, inode) ? lock_refuse_all(inode->i_ino) : 0;
+	bpf_probe_read_kernel_str(name, sizeof(name), f->f_path.dentry->d_name.name);
+	if (bpf_strncmp(name, sizeof(name), "ftrace_enabled"))
+		return 0;
+	return lock_refuse_all(inode->i_ino);
+}
+
+/*
+ * What the manager runs is its executable, the loader and libraries: those that there were when it
+ * was locked, and no others that somebody has put in their place or before them. One without code
+ * is no better: what it says are functions may be any place in the others. The C library's loader
+ * says so of all that it loads (MAP_DENYWRITE), and of nothing else.
+ */
+SEC("?lsm/mmap_file")
+int BPF_PROG(lock_code, struct file *file, unsigned long reqprot, unsigned long prot,
+	     unsigned long flags)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 zero = 0;
+	__u64 there = 0, *active_word, word;
+	struct inode *inode;
+
+	if (!(prot & PROT_EXEC || flags & MAP_DENYWRITE) || !lock_held())
+		return 0;
+	/* Anonymous memory has no file, and older verifiers take a plain compare away. */
+	bpf_get_func_arg(ctx, 0, &there);
+	active_word = bpf_map_lookup_elem(&active, &zero);
+	if (!there || !file || !active_word)
+		return 0;
+	word = *(volatile __u64 *)active_word;
+	inode = file->f_inode;
+	if (!word || !runs_manager(task, word) || inode_kept(GMEM_LOCKED_file, inode))
+		return 0;
+	return guard_settle(GMEM_GUARD_lock, word, task, inode->i_ino, true);
+}
+
+#include "mounts.h"
+
+#endif /* GMEM_LOCK_LOCK_H */

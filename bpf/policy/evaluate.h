@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The decision: which policy is in force, what the task is in it, which rule decides, what is
+ * counted and told. Included by gmem_policy.bpf.c only.
+ *
+ * The counters are the truth; events can get lost, and are counted then. Nobody else writes a
+ * task's tag than the task itself, so what it remembers needs no lock.
+ */
+#ifndef GMEM_POLICY_EVALUATE_H
+#define GMEM_POLICY_EVALUATE_H
+
+#include <asm-generic/errno-base.h>
+
+/* The compiler does not make two places of the one where it is called, see ask_rules(). */
+#define ONE_PLACE __attribute__((noduplicate))
+
+/* A request and what else the decision needs. */
+struct question {
+	struct gmem_request r;
+	__u64 ino; /* of the instance, 0: none */
+	__u32 dev;
+	__u8 strict; /* asked by the number of an ioctl alone */
+	__u8 other;  /* the task is not the current one: its memory is touched by another */
+	__u8 nobody; /* it could not be found out who asks */
+	__u8 vm;     /* the file is a VM; in later kernels it can be an instance */
+	__u8 fresh;  /* the instance is being made */
+	/* The instance, or NULL: its flags and the type of its VM are read if a rule wants them. */
+	struct file *file;
+};
+
+static __always_inline __u32 type_of_vm(struct kvm *kvm)
+{
+	if (!knows_kvm)
+		return GMEM_TYPE_unknown;
+	if (!bpf_core_field_exists(kvm->arch.vm_type))
+		return GMEM_TYPE_other;
+	switch (BPF_CORE_READ(kvm, arch.vm_type)) {
+#define X(name, number) \
+	case number: return GMEM_TYPE_##name;
+		GMEM_VM_TYPES(X)
+#undef X
+	}
+	return GMEM_TYPE_other;
+}
+
+static __always_inline __u32 flags_class(__u64 flags)
+{
+	return flags < GMEM_FLAGS_KNOWN ? flags : GMEM_FLAGS_foreign;
+}
+
+/* These are not static, see bpf/policy/subject.h. */
+
+__noinline int read_instance(struct question *q)
+{
+	struct file *file;
+	struct inode *inode;
+
+	if (!q)
+		return 0;
+	file = q->file;
+	if (!file)
+		return 0;
+	inode = BPF_CORE_READ(file, f_inode);
+	if (q->vm && BPF_CORE_READ(inode, i_sb, s_magic) != GUEST_MEMFD_MAGIC)
+		return 0;
+	q->ino = BPF_CORE_READ(inode, i_ino);
+	q->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	if (q->vm)
+		q->vm = 0;
+	else
+		q->r.size = BPF_CORE_READ(inode, i_size);
+	return 0;
+}
+
+/* Neither ever changes: reading them here is as good as anywhere. */
+__noinline int read_flags(struct question *q)
+{
+	struct file *file;
+
+	if (!q)
+		return 0;
+	file = q->file;
+	if (file && !q->vm && knows_kvm && q->r.op != GMEM_DO_convert)
+		q->r.flags = flags_class(flags_of(BPF_CORE_READ(file, f_inode)));
+	return 0;
+}
+
+__noinline int read_type(struct question *q)
+{
+	struct file *file;
+	struct gmem_tag *tag;
+
+	if (!q)
+		return 0;
+	file = q->file;
+	if (q->r.type != GMEM_TYPE_unknown)
+		return 0;
+	if (q->fresh) {
+		tag = bpf_task_storage_get(&tags, bpf_get_current_task_btf(), NULL, 0);
+		if (tag) {
+			q->r.type = tag->vm_type;
+			tag->vm_type = GMEM_TYPE_unknown;
+		}
+		return 0;
+	}
+	if (!file || !knows_kvm)
+		return 0;
+	if (q->vm)
+		q->r.type = type_of_vm(BPF_CORE_READ(file, private_data));
+	else
+		q->r.type = type_of_vm(kvm_of(file));
+	return 0;
+}
+
+static __always_inline int is_older(const struct question *q)
+{
+	struct gmem_older_key key = { .ino = q->ino, .dev = q->dev };
+
+	/* A new instance can have the number of one that is no more. */
+	if (q->fresh) {
+		bpf_map_delete_elem(&older, &key);
+		return 0;
+	}
+	return bpf_map_lookup_elem(&older, &key) ? 1 : 0;
+}
+
+static __always_inline void count(void *map, __u32 index, __u32 verdict)
+{
+	struct gmem_hits *hits = bpf_map_lookup_elem(map, &index);
+
+	if (hits && verdict < GMEM_VERDICT_MAX)
+		__sync_fetch_and_add(&hits->n[verdict], 1);
+}
+
+static __always_inline __u32 euid_of(struct task_struct *task, bool other)
+{
+	struct task_struct___policy *t = (void *)task;
+
+	return other ? BPF_CORE_READ(t, real_cred, euid.val) : t->cred->euid.val;
+}
+
+static __always_inline __u64 cgroup_of(struct task_struct *task, bool other)
+{
+	struct task_struct___policy *t = (void *)task;
+
+	return other ? BPF_CORE_READ(t, cgroups, dfl_cgrp, kn, id) : bpf_get_current_cgroup_id();
+}
+
+ONE_PLACE static __noinline int tell(const struct gmem_decision *d, __u32 verdict, __u64 word,
+				     struct task_struct *task, struct question *q)
+{
+	struct gmem_journal *log;
+	struct gmem_denial *e;
+	struct gmem_tag *tag;
+	__u32 zero = 0;
+	__u64 sequence;
+
+	log = bpf_map_lookup_elem(&journal, &zero);
+	if (!log || !q || !d)
+		return 0;
+	sequence = __sync_fetch_and_add(&log->events, 1);
+	e = bpf_ringbuf_reserve(&denials, sizeof(*e), 0);
+	if (!e) {
+		__sync_fetch_and_add(&log->lost, 1);
+		return 0;
+	}
+	read_flags(q);
+	read_type(q);
+	__builtin_memset(e, 0, sizeof(*e));
+	e->time_ns = bpf_ktime_get_boot_ns();
+	e->sequence = sequence;
+	e->generation = GMEM_ACTIVE_GENERATION(word);
+	e->ino = q->ino;
+	e->dev = q->dev;
+	e->rule = d->rule;
+	e->trial = d->trial;
+	e->verdict = verdict;
+	e->request = q->r;
+	if (task) {
+		e->pid = task->pid;
+		e->tgid = task->tgid;
+		e->uid = euid_of(task, q->other);
+		e->cgroup = cgroup_of(task, q->other);
+		BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
+		tag = bpf_task_storage_get(&tags, task, NULL, 0);
+		if (tag && tag->exe.kind) {
+			e->exe_known = 1;
+			e->exe = tag->exe;
+		}
+	}
+	bpf_ringbuf_submit(e, 0);
+	return 0;
+}
+
+/* Count, tell, and give the answer. */
+static __always_inline int settle(const struct gmem_decision *d, __u64 word,
+				  struct task_struct *task, struct question *q)
+{
+	__u32 base = GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX, verdict = GMEM_VERDICT_allowed;
+	__u32 told = GMEM_VERDICT_allowed;
+
+	if (d->deny)
+		verdict = GMEM_ACTIVE_ENFORCES(word) ? GMEM_VERDICT_denied
+						     : GMEM_VERDICT_would_deny;
+	count(&rule_hits, base + d->rule, verdict);
+	count(&op_hits, q->r.op, verdict);
+	told = verdict;
+	if (d->trial != GMEM_RULE_NONE && d->trial_deny != d->deny) {
+		__u32 extra = d->trial_deny ? GMEM_VERDICT_would_deny : GMEM_VERDICT_would_allow;
+
+		count(&rule_hits, base + d->trial, extra);
+		count(&op_hits, q->r.op, extra);
+		if (d->trial_deny)
+			told = extra;
+	}
+	if (told != GMEM_VERDICT_allowed)
+		tell(d, told, word, task, q);
+	return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
+}
+
+/* The rules for the current task, and what was decided before: worked out anew if it is another. */
+static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word,
+					   const struct gmem_slot *how,
+					   const struct gmem_head *head)
+{
+	__u64 generation = GMEM_ACTIVE_GENERATION(word), cgroup = bpf_get_current_cgroup_id();
+	__u32 uid = euid_of(task, false);
+	struct gmem_tag *tag;
+
+	tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	if (!tag || !how || !head)
+		return NULL;
+	if (tag->generation == generation && tag->cgroup == cgroup && tag->uid == uid)
+		return tag;
+	tag->generation = 0;
+	if (resolve(tag, &tag->work, GMEM_ACTIVE_SLOT(word), uid, cgroup_at(task)))
+		return NULL;
+	GMEM_UNROLL
+	for (int i = 0; i < GMEM_DO_MAX; i++)
+		tag->seen[i].kind = GMEM_KIND_MAX;
+	tag->uid = uid;
+	tag->cgroup = cgroup;
+	tag->plain = how->older ? 0
+				: ~(how->by_flags | how->by_type | head->by[GMEM_BY_size] |
+				    head->by[GMEM_BY_start] | head->by[GMEM_BY_end]);
+	tag->generation = generation;
+	return tag;
+}
+
+/* The rules for another task: in its tag nothing may be written from here. */
+static __noinline struct gmem_set *rules_of_other(struct task_struct *task, __u32 slot)
+{
+	struct gmem_work *work;
+	struct gmem_tag *tag;
+
+	tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	work = bpf_task_storage_get(&others, bpf_get_current_task_btf(), NULL,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!tag || !work || resolve(tag, work, slot, euid_of(task, true), cgroup_at(task)))
+		return NULL;
+	return &work->mine;
+}
+
+/* The matcher, and most of what there is to be looked at by the verifier: not static, see there. */
+ONE_PLACE __noinline int decide(__u32 slot, const struct gmem_head *head,
+				const struct gmem_set *mine, const struct gmem_request *r,
+				struct gmem_decision *d)
+{
+	if (!head || !mine || !r || !d)
+		return -1;
+	*d = gmem_decide(head, pool_of(slot), mine, r);
+	return 0;
+}
+
+/*
+ * What the rules say. decide() has one place where it is called: each one more, with memory on a
+ * stack, has the verifier of newer kernels follow it once more, for every way to that place.
+ */
+static __always_inline void ask_rules(const struct gmem_head *head, const struct gmem_slot *how,
+				      struct task_struct *task, __u64 word, struct question *q,
+				      struct gmem_decision *d)
+{
+	__u32 slot = GMEM_ACTIVE_SLOT(word), op = q->r.op, kind = GMEM_KIND_MAX;
+	const struct gmem_set *mine = NULL;
+	struct gmem_seen *seen = NULL;
+	struct gmem_tag *tag;
+	bool known;
+
+	if (op >= GMEM_DO_MAX)
+		return;
+	if (task && q->other && !q->nobody) {
+		mine = rules_of_other(task, slot);
+	} else if (task && !q->nobody) {
+		tag = own_tag(task, word, how, head);
+		if (tag) {
+			mine = &tag->work.mine;
+			kind = gmem_index_of_kind(&q->r) - GMEM_POOL_KIND;
+			seen = &tag->seen[op];
+		}
+	}
+	if (seen && gmem_as_seen(seen, &q->r, kind)) {
+		gmem_recall(seen, d);
+		return;
+	}
+	known = mine;
+	if (!mine)
+		mine = gmem_set(pool_of(slot), GMEM_POOL_ANY);
+	if (mine)
+		decide(slot, head, mine, &q->r, d);
+	if (seen)
+		gmem_remember(seen, head, &q->r, d, kind);
+	/* Who asks is not known: what denies everybody denies, and what allows does not. */
+	if (!known && !d->deny) {
+		d->deny = 1;
+		d->rule = GMEM_RULE_BROKEN;
+	}
+}
+
+/*
+ * An instance that is made while the programs are there and no policy is: the first one is being
+ * loaded. It is as old as those that were there before, unless the policy has come meanwhile: then
+ * that decides. Who loads looks whether any are noted after filling a slot and before putting it in
+ * force: either it sees this note, or its slot is marked here, or the policy is seen.
+ *
+ * Return: the word of `active` after that.
+ */
+static __noinline __u64 note_early(__u64 ino, __u32 dev)
+{
+	struct gmem_older_key key = { .ino = ino, .dev = dev };
+	__u64 *active_word;
+	__u32 one = 1, slot;
+	struct gmem_slot *how;
+
+	bpf_map_update_elem(&older, &key, &one, BPF_ANY);
+	for (slot = 0; slot < GMEM_SLOTS; slot++) {
+		__u32 at = slot;
+
+		how = bpf_map_lookup_elem(&slots, &at);
+		if (how)
+			__sync_lock_test_and_set(&how->older, 1);
+	}
+	slot = 0;
+	active_word = bpf_map_lookup_elem(&active, &slot);
+	return active_word ? *(volatile __u64 *)active_word : 0;
+}
+
+/**
+ * judge_anew - may this be done?
+ * @task: who asks
+ *
+ * Return: 0 or -EACCES. With no policy in force: 0.
+ */
+static __noinline int judge_anew(struct task_struct *task, struct question *q)
+{
+	struct gmem_decision d = gmem_broken();
+	const struct gmem_head *head;
+	const struct gmem_slot *how;
+	__u32 zero = 0, slot;
+	__u64 *active_word, word;
+
+	active_word = bpf_map_lookup_elem(&active, &zero);
+	/* The map has this entry: this is for the verifier. */
+	if (!active_word || !q)
+		return 0;
+	word = *(volatile __u64 *)active_word;
+	if (!word && q->fresh)
+		word = note_early(q->ino, q->dev);
+	if (!word)
+		return 0;
+	slot = GMEM_ACTIVE_SLOT(word);
+	how = bpf_map_lookup_elem(&slots, &slot);
+	head = bpf_map_lookup_elem(&heads, &slot);
+	if (!how || !head)
+		goto out;
+	if (q->strict && !how->strict)
+		return 0;
+	read_instance(q);
+	if (*(volatile __u64 *)&head->generation != GMEM_ACTIVE_GENERATION(word))
+		goto out;
+	if (how->by_flags >> (q->r.op & 31) & 1)
+		read_flags(q);
+	if (how->by_type >> (q->r.op & 31) & 1)
+		read_type(q);
+	if (how->older && is_older(q))
+		d.rule = GMEM_RULE_UNKNOWN;
+	else
+		ask_rules(head, how, task, word, q, &d);
+	/* Replaced meanwhile, and its slot filled again: then it decided nothing. */
+	barrier();
+	if (*(volatile __u64 *)&head->generation != GMEM_ACTIVE_GENERATION(word))
+		d = gmem_broken();
+out:
+	return settle(&d, word, task, q);
+}
+
+/* Was it decided before, for the same task as the same, and with nothing to tell? */
+static __always_inline bool judged_before(const struct gmem_tag *tag, const struct gmem_seen *seen,
+					  struct task_struct *task, const struct question *q)
+{
+	return seen->kind == gmem_kind(&q->r) && !(seen->rule & GMEM_SEEN_DENY) &&
+	       seen->trial == GMEM_SEEN_NONE && tag->uid == euid_of(task, false) &&
+	       tag->cgroup == bpf_get_current_cgroup_id();
+}
+
+/*
+ * As judge_anew(), for the current task. What it was allowed before, under the same policy and as
+ * the same, it is allowed again: such a decision was made wholly by this policy, and nothing else
+ * is read.
+ */
+static __always_inline int judge(struct question *q)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 zero = 0, op = q->r.op;
+	const struct gmem_seen *seen;
+	struct gmem_tag *tag;
+	__u64 *active_word, word;
+
+	active_word = bpf_map_lookup_elem(&active, &zero);
+	if (!active_word)
+		return 0;
+	word = *(volatile __u64 *)active_word;
+	if (!word && !q->fresh)
+		return 0;
+	tag = word ? bpf_task_storage_get(&tags, task, NULL, 0) : NULL;
+	if (tag && tag->generation == GMEM_ACTIVE_GENERATION(word) && tag->plain >> op & 1) {
+		seen = &tag->seen[op];
+		if (judged_before(tag, seen, task, q)) {
+			count(&rule_hits, GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX + seen->rule,
+			      GMEM_VERDICT_allowed);
+			count(&op_hits, op, GMEM_VERDICT_allowed);
+			return 0;
+		}
+	}
+	return judge_anew(task, q);
+}
+
+#endif /* GMEM_POLICY_EVALUATE_H */

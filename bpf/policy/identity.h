@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who a task is: the tag, which is stamped at exec and inherited. Included by gmem_policy.bpf.c
+ * only.
+ *
+ * An identity is that of the file that really runs: of the interpreter where a script is run, of
+ * the loader where that is run by hand, of what binfmt_misc puts there. In doubt there is none.
+ */
+#ifndef GMEM_POLICY_IDENTITY_H
+#define GMEM_POLICY_IDENTITY_H
+
+#include "../kernel/file_identity.h"
+#include "../kernel/opaque.h"
+
+/* The kernel's struct fsverity_digest. */
+struct verity_digest {
+	__u16 algorithm;
+	__u16 size;
+	__u8 digest[GMEM_DIGEST_SIZE];
+};
+
+static __always_inline void identify_by_digest(struct gmem_tag *tag, struct file *file)
+{
+	/* Only a map's value can be handed over; nobody has use for these rules any more. */
+	struct verity_digest *verity = (void *)&tag->work.mine;
+	struct bpf_dynptr ptr;
+
+	_Static_assert(sizeof(*verity) <= sizeof(tag->work.mine), "the digest needs room");
+	if (!has_verity || bpf_dynptr_from_mem(verity, sizeof(*verity), 0, &ptr) ||
+	    bpf_get_fsverity_digest(file, &ptr))
+		return;
+	tag->verity.algorithm = verity->algorithm;
+	tag->verity.size = verity->size;
+	__builtin_memcpy(tag->verity.digest, verity->digest, sizeof(tag->verity.digest));
+	tag->verity.kind = GMEM_BY_VERITY;
+}
+
+/* So many instructions of a filter are looked at in a step. */
+#define FILTER_PART 16
+
+struct filters {
+	struct seccomp_filter *at;
+	struct sock_filter *code; /* of the one before, what was not looked at yet */
+	__u32 left;
+	__u32 answered;
+};
+
+/* 1 where two numbers are the same, else 0, without a branch: the verifier would follow each. */
+static __always_inline __u64 same_number(__u32 a, __u32 b)
+{
+	__u64 differ = a ^ b;
+
+	return gmem_top_bit(differ - 1);
+}
+
+/* Whoever made it said what a call came to: 0, without making it; or it says that when it runs. */
+static __always_inline __u64 answers(const struct sock_filter *insn)
+{
+	__u64 returns = same_number(insn->code & BPF_CLASS_OF_CODE, BPF_RET);
+	__u64 number = same_number(insn->code, BPF_RET);
+
+	return returns & (same_number(insn->k, SECCOMP_RET_ERRNO) | (number ^ 1));
+}
+
+static long look_at_filter(__u32 i, struct filters *walk)
+{
+	struct sock_filter part[FILTER_PART] = {};
+	struct seccomp_filter *filter = walk->at;
+	struct sock_fprog_kern *text;
+	__u32 nr = walk->left;
+
+	if (nr) {
+		nr = nr < FILTER_PART ? nr : FILTER_PART;
+		/* What is behind its end is not read, and is no instruction that returns. */
+		walk->answered = !!bpf_probe_read_kernel(part, nr * sizeof(part[0]), walk->code);
+		GMEM_ROLLED
+		for (int k = 0; k < FILTER_PART; k++)
+			walk->answered |= answers(&part[k]);
+		walk->code += nr;
+		walk->left -= nr;
+		return walk->answered ? 1 : 0;
+	}
+	if (!filter)
+		return 1;
+	text = BPF_CORE_READ(filter, prog, orig_prog);
+	walk->answered = BPF_CORE_READ(filter, notif) || !text;
+	walk->left = BPF_CORE_READ(text, len);
+	walk->code = BPF_CORE_READ(text, filter);
+	walk->at = BPF_CORE_READ(filter, prev);
+	return walk->answered ? 1 : 0;
+}
+
+/* The kernel counts four instructions more for each filter, and takes 32,768 in all. */
+#define MAX_FILTER_STEPS 16384
+
+/*
+ * Its system calls are answered by somebody else: by who listens (seccomp's user notification), or
+ * by a filter. Neither needs rights, and both can hand it another file than the library that it
+ * opens: 0 is standard input. Filters that let calls fail, as those of containers, are none of it.
+ */
+static __noinline bool is_answered(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task;
+	struct filters walk = {};
+
+	if (!bpf_core_field_exists(t->seccomp.filter))
+		return false;
+	walk.at = BPF_CORE_READ(t, seccomp.filter);
+	if (walk.at)
+		bpf_loop(MAX_FILTER_STEPS, look_at_filter, &walk, 0);
+	return walk.answered || walk.at || walk.left;
+}
+
+/* Who is root in a user namespace of his own chooses the loader and the libraries of a file. */
+static __noinline bool is_in_user_namespace(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task;
+	struct user_namespace *own, *owner;
+
+	own = BPF_CORE_READ(t, real_cred, user_ns);
+	owner = BPF_CORE_READ(t, nsproxy, mnt_ns, user_ns);
+	return !own || !owner || BPF_CORE_READ(own, level) || BPF_CORE_READ(owner, level);
+}
+
+/* Does the file that a task runs say what the task does? */
+static __always_inline bool file_identifies(struct task_struct *task, struct file *file)
+{
+	return !is_in_user_namespace(task) && !is_answered(task) && !is_made_up(file);
+}
+
+/*
+ * A task begins a program. From mm->exe_file its identity is never taken again: who has a user
+ * namespace can change that. One that is traced runs what its tracer wants, and has no tag. Where
+ * only its executable says nothing, it has a tag without: it can be what its user and cgroup are.
+ */
+SEC("?lsm.s/bprm_committed_creds")
+int BPF_PROG(tag_exec, struct linux_binprm *bprm)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = bprm->file;
+	struct gmem_tag *tag;
+
+	if (bprm->unsafe & LSM_UNSAFE_PTRACE) {
+		bpf_task_storage_delete(&tags, task);
+		return 0;
+	}
+	tag = bpf_task_storage_get(&tags, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!tag)
+		return 0;
+	tag->generation = 0;
+	tag->vm_type = GMEM_TYPE_unknown;
+	__builtin_memset(&tag->exe, 0, sizeof(tag->exe));
+	__builtin_memset(&tag->verity, 0, sizeof(tag->verity));
+	/* Who shares its fs_struct says where its relative paths lead. */
+	if (bprm->unsafe & LSM_UNSAFE_SHARE || !file_identifies(task, file))
+		return 0;
+	identify(&tag->exe, file->f_inode);
+	identify_by_digest(tag, file);
+	/* As early as the loader and libraries look at it, and after the file is certain. */
+	if (guard_preload(tag))
+		bpf_bprm_opts_set(bprm, BPF_F_BPRM_SECUREEXEC);
+	return 0;
+}
+
+/* A new task is what its parent is. It has no pid yet, so that only the task itself is a key. */
+SEC("?lsm.s/task_alloc")
+int BPF_PROG(tag_fork, struct task_struct *task, unsigned long clone_flags)
+{
+	struct gmem_tag *tag = bpf_task_storage_get(&tags, bpf_get_current_task_btf(), NULL, 0);
+
+	/* Where there is no memory the new one has no tag. */
+	if (tag)
+		bpf_task_storage_get(&tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	return 0;
+}
+
+/*
+ * Tasks that are older than the programs, once, before a policy is in force: then mm->exe_file is
+ * all there is, and those that are traced get none. What is read belongs together if the mm and its
+ * file are still the task's afterwards. Writes one byte for each task that got a tag.
+ */
+SEC("iter/task")
+int tag_existing(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct task_struct___policy *t = (void *)task;
+	struct mm_struct___policy *mm;
+	struct gmem_tag *tag;
+	struct file *file;
+	__u32 zero = 0;
+	char one = 1;
+
+	if (!task || bpf_task_storage_get(&tags, task, NULL, 0))
+		return 0;
+	mm = BPF_CORE_READ(t, mm);
+	tag = bpf_map_lookup_elem(&scratch, &zero);
+	if (!mm || !tag || BPF_CORE_READ(t, flags) & PF_KTHREAD || BPF_CORE_READ(t, ptrace))
+		return 0;
+	file = BPF_CORE_READ(mm, exe_file);
+	if (!file)
+		return 0;
+	__builtin_memset(tag, 0, sizeof(*tag));
+	tag->vm_type = GMEM_TYPE_unknown;
+	if (file_identifies(task, file))
+		identify(&tag->exe, BPF_CORE_READ(file, f_inode));
+	if (BPF_CORE_READ(mm, exe_file) != file || BPF_CORE_READ(t, mm) != mm)
+		return 0;
+	if (bpf_task_storage_get(&tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE))
+		bpf_seq_write(ctx->meta->seq, &one, sizeof(one));
+	return 0;
+}
+
+#endif /* GMEM_POLICY_IDENTITY_H */

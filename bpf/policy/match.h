@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The matcher: which rule decides a request. Compiled for the kernel and for user space, so that
+ * `gmemctl test` decides as the kernel does. The includer defines, before:
+ *
+ *   static const struct gmem_set *gmem_set(const void *pool, __u32 index);
+ *
+ * the set of that number in the pool of a slot, or NULL. Every path that lacks something ends in a
+ * denial by GMEM_RULE_BROKEN.
+ *
+ * And GMEM_APART, if there is a verifier: functions of their own and not static, so that it looks
+ * at them once, and then has one way to follow with an answer that it knows nothing of, instead of
+ * one for each answer.
+ */
+#ifndef GMEM_POLICY_MATCH_H
+#define GMEM_POLICY_MATCH_H
+
+#include "../abi/policy.h"
+#include "../kernel/opaque.h"
+
+#ifndef GMEM_APART
+#define GMEM_APART static inline
+#endif
+
+#ifdef __clang__
+#define GMEM_UNROLL _Pragma("unroll")
+#define GMEM_ROLLED _Pragma("clang loop unroll(disable) vectorize(disable)")
+#else
+#define GMEM_UNROLL
+#define GMEM_ROLLED
+#endif
+
+/* 1 if any bit is set, otherwise 0. */
+static __always_inline __u64 gmem_any_bit(__u64 w)
+{
+	return gmem_top_bit(w | -w);
+}
+
+/* 1 if a is not above b, otherwise 0. */
+static __always_inline __u64 gmem_not_above(__u64 a, __u64 b)
+{
+	__u64 borrow = (~b & a) | ((~b | a) & (b - a));
+
+	return gmem_top_bit(~borrow);
+}
+
+/* By multiplication with a sequence in which every six bits in a row are different ones. */
+static const __u8 gmem_lowest_bit[64] = {
+	0,  1,	48, 2,	57, 49, 28, 3,	61, 58, 50, 42, 38, 29, 17, 4,	62, 55, 59, 36, 53, 51,
+	43, 22, 45, 39, 33, 30, 24, 18, 12, 5,	63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21,
+	44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,	13, 8,	7,  6,
+};
+
+/* The number of the lowest bit that is set; of 0 it is 0. */
+static __always_inline __u32 gmem_lowest(__u64 w)
+{
+	__u64 lowest = w & -w;
+
+	GMEM_OPAQUE(lowest);
+	return gmem_lowest_bit[(lowest * 0x03f79d71b4cb0a89ULL) >> 58];
+}
+
+static __always_inline __u32 gmem_kind(const struct gmem_request *r)
+{
+	__u32 flags = r->flags < GMEM_FLAGS_MAX ? r->flags : GMEM_FLAGS_unknown;
+	__u32 type = r->type < GMEM_TYPE_MAX ? r->type : GMEM_TYPE_unknown;
+	__u32 detail = 0;
+
+	if (r->op == GMEM_DO_mmap || r->op == GMEM_DO_fault)
+		detail = r->prot & (GMEM_PROT_MAX - 1);
+	else if (r->op == GMEM_DO_convert)
+		detail = r->direction < GMEM_DIR_MAX ? r->direction : GMEM_DIR_other;
+	detail = detail * GMEM_KINDS_PER_DETAIL + flags * GMEM_TYPE_MAX + type;
+	switch (r->op) {
+#define X(name, details) \
+	case GMEM_DO_##name: return GMEM_KIND_##name + detail;
+		GMEM_KINDS(X)
+#undef X
+	}
+	return GMEM_KIND_MAX;
+}
+
+/* The interval in which a value lies: how many bounds are not above it. The same cost for all. */
+static __always_inline __u32 gmem_interval(const __u64 *bounds, __u64 value)
+{
+	__u32 at = 0;
+
+	GMEM_ROLLED
+	for (__u32 step = (GMEM_MAX_BOUNDS + 1) / 2; step; step /= 2)
+		at += step * gmem_not_above(bounds[(at + step - 1) & GMEM_MAX_BOUNDS], value);
+	return at & GMEM_MAX_BOUNDS;
+}
+
+GMEM_APART __u32 gmem_index_of_kind(const struct gmem_request *r)
+{
+	return GMEM_POOL_KIND + (r ? gmem_kind(r) : GMEM_KIND_MAX);
+}
+
+/* The set of the rules that do not mind the value, or those whose bounds it is within. */
+GMEM_APART __u32 gmem_index_by(const struct gmem_head *head, __u32 op, __u32 dimension, __u64 value,
+			       __u32 otherwise)
+{
+	if (!head || dimension >= GMEM_BY_MAX || !(head->by[dimension] >> (op & 31) & 1))
+		return otherwise;
+	return GMEM_POOL_INTERVAL + dimension * (GMEM_MAX_BOUNDS + 1) +
+	       gmem_interval(head->bounds[dimension], value);
+}
+
+static __always_inline struct gmem_decision gmem_broken(void)
+{
+	return (struct gmem_decision){ .deny = 1,
+				       .rule = GMEM_RULE_BROKEN,
+				       .trial = GMEM_RULE_NONE };
+}
+
+/* The rules of word i that match. */
+#define GMEM_MATCHING(i) (mine->w[i] & kind->w[i] & by[0]->w[i] & by[1]->w[i] & by[2]->w[i])
+
+/*
+ * The rule that decides: the first one, in the order of the file, that names the operation and a
+ * subject that the task is, and whose conditions hold. Rules in audit mode do not decide; the first
+ * of those that would have is named.
+ * @mine: the rules for what the task is
+ *
+ * All sets are walked whole, so that one rule costs what a thousand cost.
+ */
+static __always_inline struct gmem_decision gmem_decide(const struct gmem_head *head,
+							const void *pool,
+							const struct gmem_set *mine,
+							const struct gmem_request *r)
+{
+	struct gmem_decision d = { .trial = GMEM_RULE_NONE };
+	__u32 at, bit, op = r->op & 31, index = gmem_index_of_kind(r);
+	const struct gmem_set *kind = gmem_set(pool, index);
+	const struct gmem_set *deny = gmem_set(pool, GMEM_POOL_DENY);
+	const struct gmem_set *trial = gmem_set(pool, GMEM_POOL_TRIAL);
+	const struct gmem_set *by[GMEM_BY_MAX];
+	const __u64 value[GMEM_BY_MAX] = { r->size, r->start, r->end };
+	__u64 decides = 0, tries = 0; /* words in which there is a rule that matches: bits */
+
+	if (!kind || !deny || !trial || r->op >= GMEM_DO_MAX)
+		return gmem_broken();
+	GMEM_UNROLL
+	for (int i = 0; i < GMEM_BY_MAX; i++) {
+		by[i] = gmem_set(pool, gmem_index_by(head, op, i, value[i], index));
+		if (!by[i])
+			return gmem_broken();
+	}
+	GMEM_ROLLED
+	for (int i = 0; i < GMEM_SET_WORDS; i++) {
+		__u64 w = GMEM_MATCHING(i);
+
+		decides |= gmem_any_bit(w & ~trial->w[i]) << i;
+		tries |= gmem_any_bit(w & trial->w[i]) << i;
+	}
+	if (decides) {
+		at = gmem_lowest(decides) & (GMEM_SET_WORDS - 1);
+		bit = gmem_lowest(GMEM_MATCHING(at) & ~trial->w[at]);
+		d.rule = at * 64 + bit;
+		d.deny = deny->w[at] >> bit & 1;
+	} else {
+		d.rule = GMEM_RULE_DEFAULT(op);
+		d.deny = head->default_deny >> op & 1;
+	}
+	if (tries) {
+		at = gmem_lowest(tries) & (GMEM_SET_WORDS - 1);
+		bit = gmem_lowest(GMEM_MATCHING(at) & trial->w[at]);
+		if (at * 64 + bit < d.rule) {
+			d.trial = at * 64 + bit;
+			d.trial_deny = deny->w[at] >> bit & 1;
+		}
+	}
+	return d;
+}
+
+#endif /* GMEM_POLICY_MATCH_H */

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What user space reads: the counted numbers, what exists, and what is bound, private and in
+ * memory. Included by gmem_trace.bpf.c only.
+ *
+ * Iterators go through many things; a question (struct gmem_question) is about one VM, and user
+ * space asks it by running the program. KVM's objects are read without its locks: what changes
+ * meanwhile may be seen before or after, and memory that is no longer theirs is told by what it
+ * should hold.
+ */
+#ifndef GMEM_TRACE_SNAPSHOT_H
+#define GMEM_TRACE_SNAPSHOT_H
+
+#include "../kernel/opaque.h"
+#include "../kernel/memslots.h"
+
+static __always_inline bool inst_is_alive(const struct gmem_inst *inst)
+{
+	struct inode *inode = (struct inode *)inst->inode;
+
+	return BPF_CORE_READ(inode, i_ino) == inst->ino &&
+	       BPF_CORE_READ(inode, i_count.counter) > 0 &&
+	       BPF_CORE_READ(inode, i_sb, s_dev) == inst->dev;
+}
+
+/* Do records of VMs have the heat map at their end, or end before it? */
+bool want_heat;
+
+/* Each VM with its private pages as of now. */
+SEC("iter/bpf_map_elem")
+int dump_vms(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct gmem_vm *vm = ctx->value;
+	struct gmem_live live;
+
+	if (!vm)
+		return 0;
+	live.pages = vm->private_pages;
+	live.alive = !vm->kvm || is_alive((struct kvm *)vm->kvm, vm->mm);
+	if (vm->kvm && live.alive)
+		live.pages = private_pages_of(vm, (struct kvm *)vm->kvm);
+	bpf_seq_write(seq, &live, sizeof(live));
+	if (want_heat)
+		bpf_seq_write(seq, vm, sizeof(*vm));
+	else
+		bpf_seq_write(seq, vm, __builtin_offsetof(struct gmem_vm, heat));
+	return 0;
+}
+
+/* Each instance with its resident pages as of now. */
+SEC("iter/bpf_map_elem")
+int dump_instances(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct gmem_inst *inst = ctx->value;
+	struct gmem_live live;
+
+	if (!inst)
+		return 0;
+	live.pages = inst->resident;
+	live.alive = !inst->inode || inst_is_alive(inst);
+	if (inst->inode && live.alive)
+		live.pages = resident_pages_of((struct inode *)inst->inode);
+	bpf_seq_write(seq, &live, sizeof(live));
+	bpf_seq_write(seq, inst, sizeof(*inst));
+	return 0;
+}
+
+/* --- who holds what --- */
+
+/* Of all the files of a host next to none is interesting: most are told by one look. */
+static __always_inline bool may_be_ours(struct file *file)
+{
+	__u64 magic = file->f_inode->i_sb->s_magic;
+
+	return magic == GUEST_MEMFD_MAGIC || magic == ANON_INODE_FS_MAGIC;
+}
+
+static __always_inline void tell_holder(struct seq_file *seq, struct task_struct *task,
+					struct inode *inode, __u32 hold, __u64 table, __u64 at)
+{
+	struct gmem_holder holder = {};
+
+	holder.inst.ino = BPF_CORE_READ(inode, i_ino);
+	holder.inst.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	holder.table = table;
+	holder.at = at;
+	holder.tgid = task->tgid;
+	holder.hold = hold;
+	BPF_CORE_READ_STR_INTO(&holder.comm, task, comm);
+	bpf_seq_write(seq, &holder, sizeof(holder));
+}
+
+/*
+ * The VMs and instances that are there already, through the files of all tasks. While the iterator
+ * shows a file it holds it, so that the end of what it finds cannot have been before.
+ */
+SEC("iter/task_file")
+int visit_files(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct kvm *kvm;
+
+	if (!file || !task || !may_be_ours(file))
+		return 0;
+	if (is_instance(file)) {
+		kvm = kvm_of(file);
+		if (kvm && get_vm_of(kvm, task))
+			get_inst(kvm, file->f_inode);
+		tell_holder(ctx->meta->seq, task, file->f_inode, GMEM_HOLD_FD, (__u64)task->files,
+			    ctx->fd);
+	} else if (is_vm(file)) {
+		kvm = file->private_data;
+		if (kvm)
+			get_vm_of(kvm, task);
+	}
+	return 0;
+}
+
+/* The same through mappings, which outlive descriptors. */
+SEC("iter/task_vma")
+int visit_mappings(struct bpf_iter__task_vma *ctx)
+{
+	struct vm_area_struct *vma = ctx->vma;
+	struct task_struct *task = ctx->task;
+	struct file *file;
+	struct kvm *kvm;
+
+	if (!vma || !task)
+		return 0;
+	file = vma->vm_file;
+	if (!file || !may_be_ours(file) || !is_instance(file))
+		return 0;
+	kvm = kvm_of(file);
+	if (kvm && get_vm_of(kvm, task))
+		get_inst(kvm, file->f_inode);
+	tell_holder(ctx->meta->seq, task, file->f_inode, GMEM_HOLD_MAPPING, (__u64)task->mm,
+		    vma->vm_start);
+	return 0;
+}
+
+/* --- bindings --- */
+
+static __always_inline bool is_bound_here(struct kvm *kvm, struct inode *inode, struct file *file,
+					  __u64 *flags)
+{
+	struct gmem_inst_key key = {};
+	struct gmem_inst *inst;
+
+	key.ino = BPF_CORE_READ(inode, i_ino);
+	key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	inst = bpf_map_lookup_elem(&instances, &key);
+	if (!inst || inst->inode != (__u64)inode || inst->kvm != (__u64)kvm)
+		return false;
+	*flags = inst->flags;
+	return true;
+}
+
+/* --- pages --- */
+
+/* Bit i of word n: page 64 * n + i of the question's range is private, or in memory. */
+__u64 private_mask[GMEM_MAX_BLOCKS];
+__u64 resident_mask[GMEM_MAX_BLOCKS];
+static __u64 leaf[64];
+
+/*
+ * 1 if this is what a page looks like in the tree, else 0. Without a branch, so that the verifier
+ * need not follow 2^64 ways through a leaf.
+ */
+static __always_inline __u64 counts(__u64 entry, __u64 attributes)
+{
+	__u64 private = entry & entry >> 4; /* a value (bit 0) with KVM_MEMORY_ATTRIBUTE_PRIVATE */
+	__u64 used = gmem_top_bit(entry | -entry);
+
+	return ((private & attributes) | (used & ~attributes)) & 1;
+}
+
+/*
+ * 64 entries of a tree, of which index is the first and a multiple of 64. @attributes: 1: which of
+ * them are private; 0: which are there.
+ */
+static __noinline __u64 entries_at(struct xarray *tree, __u64 index, __u64 attributes)
+{
+	__u64 entry = (__u64)BPF_CORE_READ(tree, xa_head), mask = 0;
+	struct xa_node *node = as_node(entry);
+	__u32 shift, i;
+
+	if (!node)
+		return index ? 0 : counts(entry, attributes);
+	shift = BPF_CORE_READ(node, shift);
+	if (shift > 58 || index >> shift > 63)
+		return 0;
+	for (i = 0; i < 10 && shift; i++) {
+		bpf_probe_read_kernel(&entry, sizeof(entry),
+				      &node->slots[index >> (shift & 63) & 63]);
+		node = as_node(entry);
+		/* Nothing, or something large that takes the place of a whole subtree. */
+		if (!node)
+			return -counts(entry, attributes);
+		shift = BPF_CORE_READ(node, shift);
+	}
+	if (shift || bpf_probe_read_kernel(leaf, sizeof(leaf), &node->slots[0]))
+		return 0;
+	for (i = 0; i < 64; i++)
+		mask |= counts(leaf[i], attributes) << i;
+	return mask;
+}
+
+/* The same from any index on. */
+static __always_inline __u64 window(struct xarray *tree, __u64 index, __u64 attributes)
+{
+	__u32 by = index & 63;
+	__u64 mask = entries_at(tree, index - by, attributes) >> by;
+
+	if (by)
+		mask |= entries_at(tree, index - by + 64, attributes) << (64 - by);
+	return mask;
+}
+
+static long read_block(__u32 index, void *ctx)
+{
+	struct kvm *kvm = (struct kvm *)question.kvm;
+	struct inode *inode = (struct inode *)question.inode;
+	void *mapping = BPF_CORE_READ(inode, i_mapping);
+	__u32 n = index & (GMEM_MAX_BLOCKS - 1);
+
+	private_mask[n] = window((void *)kvm + bpf_core_field_offset(struct kvm, mem_attr_array),
+				 question.gfn + 64ULL * index, 1);
+	resident_mask[n] = window(mapping + bpf_core_field_offset(struct address_space, i_pages),
+				  question.pgoff + 64ULL * index, 0);
+	return 0;
+}
+
+SEC("?raw_tp")
+int read_pages(void *ctx)
+{
+	question.answered = 0;
+	if (!is_alive((struct kvm *)question.kvm, question.mm) || question.blocks > GMEM_MAX_BLOCKS)
+		return 0;
+	bpf_loop(question.blocks, read_block, NULL, 0);
+	question.answered = 1;
+	return 0;
+}
+
+#endif /* GMEM_TRACE_SNAPSHOT_H */

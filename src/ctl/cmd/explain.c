@@ -1,0 +1,587 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* gmemctl explain: which rule decides, and why not those before it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libsmartcols/libsmartcols.h>
+
+#include "../../lib/exits.h"
+#include "../../lib/json.h"
+#include "../../lib/log.h"
+#include "../ctl.h"
+#include "../kernel/in_force.h"
+#include "../kernel/loader.h"
+#include "../../policy/eval.h"
+#include "../../policy/replay.h"
+#include "../../policy/request.h"
+#include "../kernel/resolve.h"
+#include "../../policy/value.h"
+
+#define TEXT 512
+
+enum column {
+	COLUMN_RULE,
+	COLUMN_LINE,
+	COLUMN_VERDICT,
+	COLUMN_CONDITION,
+	COLUMN_WANTED,
+	COLUMN_GIVEN,
+	COLUMN_HOLDS,
+	COLUMN_MAX
+};
+
+static const char *const titles[COLUMN_MAX] = {
+	[COLUMN_RULE] = "RULE",		  [COLUMN_LINE] = "LINE",     [COLUMN_VERDICT] = "VERDICT",
+	[COLUMN_CONDITION] = "CONDITION", [COLUMN_WANTED] = "WANTED", [COLUMN_GIVEN] = "GIVEN",
+	[COLUMN_HOLDS] = "HOLDS",
+};
+
+/* What the kernel knows of the process that is asked for, where its policy is in force. */
+struct in_kernel {
+	bool asked;
+	bool tagged;
+	struct gmem_identity exe;
+	struct gmem_decision decision;
+};
+
+struct explain {
+	const struct policy *policy;
+	const struct in_kernel *kernel;
+	const struct event_question *event; /* whose request it is, or NULL */
+	unsigned int pid;
+	const struct who *who;
+	const struct gmem_request *request;
+	struct gmem_decision decision;
+	struct json json;
+	struct libscols_table *table;
+	const struct policy_rule *rule; /* that is being shown */
+	bool rule_begins;
+};
+
+static const char *verdict_text(const struct policy_rule *rule)
+{
+	if (rule->trial)
+		return rule->deny ? "deny (audit)" : "allow (audit)";
+	return rule->deny ? "deny" : "allow";
+}
+
+/* One condition of the rule that is being shown. */
+static void show(struct explain *explain, const char *condition, const char *wanted,
+		 const char *given, bool holds)
+{
+	struct libscols_line *line;
+	char number[16];
+
+	if (!explain->table) {
+		json_open(&explain->json, NULL, '{');
+		json_str(&explain->json, "condition", condition);
+		json_str(&explain->json, "wanted", wanted);
+		json_str(&explain->json, "given", given);
+		json_bool(&explain->json, "holds", holds);
+		json_close(&explain->json, '}');
+		return;
+	}
+	line = scols_table_new_line(explain->table, NULL);
+	if (!line)
+		return;
+	if (explain->rule_begins) {
+		snprintf(number, sizeof(number), "%u", explain->rule->place.line);
+		scols_line_set_data(line, COLUMN_RULE, explain->rule->name);
+		scols_line_set_data(line, COLUMN_LINE, number);
+		scols_line_set_data(line, COLUMN_VERDICT, verdict_text(explain->rule));
+		explain->rule_begins = false;
+	}
+	scols_line_set_data(line, COLUMN_CONDITION, condition);
+	scols_line_set_data(line, COLUMN_WANTED, wanted);
+	scols_line_set_data(line, COLUMN_GIVEN, given);
+	scols_line_set_data(line, COLUMN_HOLDS, holds ? "yes" : "no");
+}
+
+static void user_names(const struct policy_subject *subject, char *text, size_t size)
+{
+	size_t i, len = 0;
+
+	*text = '\0';
+	for (i = 0; i < subject->nr_uids && len < size; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s%s", i ? "," : "",
+					subject->uids[i].name);
+}
+
+/* Who asks, as text: "-" where it is not known. */
+static const char *given_exe(const struct explain *explain)
+{
+	return explain->who->exe ? explain->who->exe : "-";
+}
+
+static const char *given_digest(const struct explain *explain, char text[VALUE_DIGEST_TEXT])
+{
+	return explain->who->has_verity ? value_digest_text(&explain->who->verity, text) : "-";
+}
+
+static const char *given_user(const struct explain *explain, char text[16])
+{
+	if (explain->who->user)
+		return explain->who->user;
+	if (!explain->who->has_uid)
+		return "-";
+	snprintf(text, 16, "%u", explain->who->uid);
+	return text;
+}
+
+static const char *given_cgroup(const struct explain *explain)
+{
+	return explain->who->cgroup ? explain->who->cgroup : "-";
+}
+
+static void show_subject(struct explain *explain, const struct policy_subject *subject)
+{
+	struct eval_subject eval = eval_subject(subject, explain->who);
+	char name[TEXT], wanted[TEXT], digest[VALUE_DIGEST_TEXT], given[VALUE_DIGEST_TEXT];
+
+	if (eval.exe != EVAL_ABSENT) {
+		snprintf(name, sizeof(name), "%s: %s", subject->name,
+			 subject->has_verity ? "verity" : "exe");
+		if (subject->has_verity)
+			show(explain, name, value_digest_text(&subject->verity, digest),
+			     given_digest(explain, given), eval.exe == EVAL_TRUE);
+		else
+			show(explain, name, subject->exe, given_exe(explain),
+			     eval.exe == EVAL_TRUE);
+	}
+	if (eval.uid != EVAL_ABSENT) {
+		snprintf(name, sizeof(name), "%s: uid", subject->name);
+		user_names(subject, wanted, sizeof(wanted));
+		show(explain, name, wanted, given_user(explain, given), eval.uid == EVAL_TRUE);
+	}
+	if (eval.cgroup != EVAL_ABSENT) {
+		snprintf(name, sizeof(name), "%s: cgroup", subject->name);
+		show(explain, name, subject->cgroup, given_cgroup(explain),
+		     eval.cgroup == EVAL_TRUE);
+	}
+}
+
+static void show_conditions(struct explain *explain, const struct eval_rule *eval)
+{
+	char wanted[TEXT], given[REQUEST_TEXT];
+	const struct policy_rule *rule = explain->rule;
+	unsigned int i;
+
+	show(explain, "operation", value_list(VALUE_OPERATION, rule->ops, ",", wanted, TEXT),
+	     value_name(VALUE_OPERATION, explain->request->op), eval->operation);
+	/* Who reads it wants to know why a rule for this operation does not match. */
+	if (explain->table && !eval->operation)
+		return;
+	if (rule->any)
+		show(explain, "subject", "any", "any", true);
+	for (i = 0; i < rule->nr_subjects; i++)
+		show_subject(explain, &explain->policy->subjects[rule->subjects[i]]);
+	for (i = 0; i < POLICY_IF_MAX; i++) {
+		if (eval->conditions[i] == EVAL_ABSENT)
+			continue;
+		show(explain, value_name(VALUE_CONDITION, i), condition_value(rule, i, wanted),
+		     request_value(explain->request, i, given), eval->conditions[i] == EVAL_TRUE);
+	}
+}
+
+static void show_rule(struct explain *explain, const struct policy_rule *rule)
+{
+	struct eval_rule eval = eval_rule(explain->policy, rule, explain->who, explain->request);
+
+	explain->rule = rule;
+	explain->rule_begins = true;
+	if (!explain->table) {
+		json_open(&explain->json, NULL, '{');
+		json_str(&explain->json, "name", rule->name);
+		json_u64(&explain->json, "line", rule->place.line);
+		json_str(&explain->json, "verdict", rule->deny ? "deny" : "allow");
+		json_bool(&explain->json, "audit", rule->trial);
+		json_bool(&explain->json, "matches", eval.matches);
+		json_open(&explain->json, "conditions", '[');
+	}
+	show_conditions(explain, &eval);
+	if (!explain->table) {
+		json_close(&explain->json, ']');
+		json_close(&explain->json, '}');
+	}
+}
+
+/* All rules up to the one that decides. */
+static void show_rules(struct explain *explain)
+{
+	size_t i;
+
+	for (i = 0; i < explain->policy->nr_rules && i <= explain->decision.rule; i++)
+		show_rule(explain, &explain->policy->rules[i]);
+}
+
+static unsigned int line_of(const struct explain *explain, __u32 rule)
+{
+	if (rule < explain->policy->nr_rules)
+		return explain->policy->rules[rule].place.line;
+	return explain->policy->default_places[explain->request->op].line;
+}
+
+static const char *effect(const struct explain *explain, const struct gmem_decision *decision)
+{
+	if (!decision->deny)
+		return "allowed";
+	return explain->policy->enforce ? "denied" : "allowed, would be denied";
+}
+
+/*
+ * Is it decided otherwise than /proc lets one think? Then it is the kernel that is right: it took
+ * down who the process is when it began.
+ */
+static bool kernel_differs(const struct explain *explain)
+{
+	const struct gmem_decision *d = &explain->kernel->decision;
+
+	return explain->kernel->asked &&
+	       (d->rule != explain->decision.rule || d->deny != explain->decision.deny);
+}
+
+static const char *kernel_rule(const struct explain *explain)
+{
+	__u32 rule = explain->kernel->decision.rule;
+
+	return rule == GMEM_RULE_BROKEN ? "no identity" : decision_rule(explain->policy, rule);
+}
+
+static void print_kernel(const struct explain *explain)
+{
+	const struct in_kernel *kernel = explain->kernel;
+
+	printf("but the kernel decides otherwise for process %u: %s %s by %s", explain->pid,
+	       value_name(VALUE_OPERATION, explain->request->op),
+	       effect(explain, &kernel->decision), kernel_rule(explain));
+	if (!kernel->tagged)
+		puts("; it has no identity there: it is traced, was traced when it began, or lost "
+		     "it (gmem-policy(5), Identity)");
+	else if (!kernel->exe.kind)
+		puts("; it has no executable there: a user namespace or one of the others of "
+		     "gmem-policy(5), Identity");
+	else
+		printf("; its executable there is inode %u:%u/%llu: gmemctl show tells those of "
+		       "the subjects\n",
+		       kernel->exe.dev >> 20, kernel->exe.dev & 0xfffff, kernel->exe.ino);
+}
+
+static void json_kernel(struct explain *explain)
+{
+	const struct in_kernel *kernel = explain->kernel;
+	struct json *json = &explain->json;
+
+	if (!kernel->asked) {
+		json_null(json, "in_kernel");
+		return;
+	}
+	json_open(json, "in_kernel", '{');
+	json_bool(json, "identity", kernel->tagged);
+	json_bool(json, "executable", kernel->exe.kind);
+	json_str(json, "verdict", kernel->decision.deny ? "deny" : "allow");
+	json_str(json, "rule", kernel_rule(explain));
+	json_close(json, '}');
+}
+
+static const char *verdict_of(const struct event_question *event)
+{
+	return event->verdict && !strcmp(event->verdict, "would_deny") ? "would be denied"
+								       : "denied";
+}
+
+static void json_event(struct json *json, const struct event_question *event)
+{
+	if (!event || !event->why) {
+		json_null(json, "event");
+		return;
+	}
+	json_open(json, "event", '{');
+	json_str(json, "guard", event->guard);
+	json_str(json, "verdict", event->verdict);
+	json_str(json, "why", event->why);
+	json_u64(json, "generation", event->generation);
+	json_close(json, '}');
+}
+
+/* No rule decides what a guard keeps off. */
+static int explain_guard(const struct event_question *event, bool as_json)
+{
+	struct json json = { 0 };
+	int ret;
+
+	if (!as_json) {
+		printf("%s by %s, generation %llu: guards ask no rules (gmem-policy(5), GUARDS)\n",
+		       verdict_of(event), event->why ?: event->guard, event->generation);
+		return 0;
+	}
+	json_open(&json, NULL, '{');
+	json_event(&json, event);
+	json_close(&json, '}');
+	ret = json_flush_line(&json, stdout);
+	json_free(&json);
+	return ret;
+}
+
+static int print_text(struct explain *explain)
+{
+	const struct policy *policy = explain->policy;
+	const struct gmem_decision *d = &explain->decision;
+	enum column column;
+
+	explain->table = scols_new_table();
+	if (!explain->table)
+		return -ENOMEM;
+	for (column = 0; column < COLUMN_MAX; column++)
+		scols_table_new_column(explain->table, titles[column], 0,
+				       column == COLUMN_LINE ? SCOLS_FL_RIGHT : 0);
+	show_rules(explain);
+	scols_print_table(explain->table);
+	scols_unref_table(explain->table);
+	if (d->trial != GMEM_RULE_NONE)
+		printf("rule %s in audit mode would %s it (%s:%u)\n", policy->rules[d->trial].name,
+		       d->trial_deny ? "deny" : "allow", policy->file, line_of(explain, d->trial));
+	printf("%s %s by %s%s (%s:%u), policy %s in mode %s\n",
+	       value_name(VALUE_OPERATION, explain->request->op), effect(explain, d),
+	       d->rule < policy->nr_rules ? "rule " : "", decision_rule(policy, d->rule),
+	       policy->file, line_of(explain, d->rule), policy->name,
+	       policy->enforce ? "enforce" : "audit");
+	if (explain->who->exe_made_up)
+		printf("exe %s: %s\n", explain->who->exe, EXE_MADE_UP_TEXT);
+	if (kernel_differs(explain))
+		print_kernel(explain);
+	if (explain->event && explain->event->why)
+		printf("when it happened: %s by %s, generation %llu\n", verdict_of(explain->event),
+		       explain->event->why, explain->event->generation);
+	return 0;
+}
+
+static void json_subject(struct explain *explain)
+{
+	char text[VALUE_DIGEST_TEXT];
+	const struct who *who = explain->who;
+	struct json *json = &explain->json;
+
+	json_open(json, "subject", '{');
+	json_str(json, "exe", who->exe);
+	json_bool(json, "exe_made_up", who->exe_made_up);
+	json_str(json, "verity", who->has_verity ? given_digest(explain, text) : NULL);
+	json_str(json, "uid", who->user || who->has_uid ? given_user(explain, text) : NULL);
+	json_str(json, "cgroup", who->cgroup);
+	json_close(json, '}');
+}
+
+static void json_request(struct explain *explain)
+{
+	char value[REQUEST_TEXT];
+	unsigned int i;
+
+	json_open(&explain->json, "request", '{');
+	for (i = 0; i < POLICY_IF_MAX; i++) {
+		if (condition_ops[i] >> explain->request->op & 1)
+			json_str(&explain->json, value_name(VALUE_CONDITION, i),
+				 request_value(explain->request, i, value));
+	}
+	json_close(&explain->json, '}');
+}
+
+static int print_json(struct explain *explain)
+{
+	const struct policy *policy = explain->policy;
+	const struct gmem_decision *d = &explain->decision;
+	struct json *json = &explain->json;
+	int ret;
+
+	json_open(json, NULL, '{');
+	json_str(json, "file", policy->file);
+	json_str(json, "policy", policy->name);
+	json_str(json, "mode", policy->enforce ? "enforce" : "audit");
+	json_str(json, "operation", value_name(VALUE_OPERATION, explain->request->op));
+	json_subject(explain);
+	json_request(explain);
+	json_str(json, "verdict", d->deny ? "deny" : "allow");
+	json_bool(json, "denied",
+		  (explain->kernel->asked ? explain->kernel->decision.deny : d->deny) &&
+			  policy->enforce);
+	json_kernel(explain);
+	json_event(json, explain->event);
+	json_str(json, "rule", decision_rule(policy, d->rule));
+	json_u64(json, "line", line_of(explain, d->rule));
+	if (d->trial == GMEM_RULE_NONE) {
+		json_null(json, "audit_rule");
+	} else {
+		json_open(json, "audit_rule", '{');
+		json_str(json, "rule", decision_rule(policy, d->trial));
+		json_u64(json, "line", line_of(explain, d->trial));
+		json_str(json, "verdict", d->trial_deny ? "deny" : "allow");
+		json_close(json, '}');
+	}
+	json_open(json, "rules", '[');
+	show_rules(explain);
+	json_close(json, ']');
+	json_close(json, '}');
+	ret = json_flush_line(json, stdout);
+	json_free(json);
+	return ret;
+}
+
+static int explain_request(const struct policy_file *file, const struct who *who,
+			   const struct event_question *question, const struct ctl_options *opts,
+			   const struct in_kernel *kernel)
+{
+	const struct gmem_request *request = &question->request;
+	struct explain explain = { .policy = file->policy,
+				   .kernel = kernel,
+				   .event = opts->file ? question : NULL,
+				   .pid = (unsigned int)opts->pid,
+				   .who = who,
+				   .request = request };
+	struct gmem_decision plain;
+
+	explain.decision = policy_decide(&file->compiled, who, request);
+	/* What is told of the rules must be why the kernel's matcher decides so. */
+	plain = policy_eval(file->policy, who, request);
+	if (plain.rule != explain.decision.rule || plain.deny != explain.decision.deny)
+		return log_error(-EPROTO, "the rules one by one say something else",
+				 "this is a bug, please report it", "explain rule %s",
+				 decision_rule(file->policy, explain.decision.rule));
+	return opts->json ? print_json(&explain) : print_text(&explain);
+}
+
+/* The process as the policy in force knows it. An instance that it asks for is a new one. */
+static int ask_kernel(const struct ctl_options *opts, const struct who_process *process,
+		      const struct gmem_request *request, struct in_kernel *kernel)
+{
+	struct standing standing;
+	struct in_force force;
+	int ret;
+
+	if (!opts->pid || opts->policy)
+		return 0;
+	ret = in_force_open(&force, opts->pins);
+	if (ret)
+		return ret;
+	ret = in_force_standing(&force, (unsigned int)opts->pid, process->who.uid,
+				*process->cgroup ? process->cgroup : NULL, &standing);
+	if (ret) {
+		log_error(ret, NULL, NULL, "ask the kernel for process %llu",
+			  (unsigned long long)opts->pid);
+	} else if (force.word) {
+		kernel->asked = true;
+		kernel->tagged = standing.tagged;
+		kernel->exe = standing.exe;
+		kernel->decision = in_force_decide(&force, &standing, true, request);
+	}
+	in_force_close(&force);
+	return ret;
+}
+
+/* The policy that was asked for, or the one that is in force. */
+static int open_policy(const struct ctl_options *opts, struct policy_file *file)
+{
+	struct loader_shown shown;
+	int ret;
+
+	if (opts->policy)
+		return policy_open(opts->policy, false, file);
+	memset(file, 0, sizeof(*file));
+	ret = loader_show(opts->pins, &shown);
+	if (ret)
+		return ret;
+	ret = policy_open_text(shown.source, shown.source_len, "the policy in force", false, file);
+	if (!ret)
+		file->policy->enforce = GMEM_ACTIVE_ENFORCES(shown.word);
+	loader_shown_free(&shown);
+	return ret;
+}
+
+static int read_who(const struct ctl_options *opts, struct who_process *process,
+		    struct request_error *error)
+{
+	struct who_text text = { opts->exe, opts->verity, opts->uid, opts->cgroup };
+	int ret;
+
+	if (!opts->pid)
+		return who_parse(&text, &process->who, error);
+	if (opts->exe || opts->verity || opts->uid || opts->cgroup)
+		return log_error(-EINVAL, "it says all of that", NULL,
+				 "--pid with --exe, --verity, --uid or --cgroup");
+	ret = opts->pid > ~0U ? -ESRCH : who_of_process((unsigned int)opts->pid, process);
+	if (ret)
+		log_error(ret, NULL, NULL, "look at process %llu", (unsigned long long)opts->pid);
+	return ret;
+}
+
+/* What an event asked: the text itself, or a file that has it. */
+static int read_event(const struct ctl_options *opts, struct event_question *question)
+{
+	char *text = NULL;
+	size_t len;
+	int ret = 0;
+
+	memset(question, 0, sizeof(*question));
+	if (opts->op || opts->pid || opts->exe || opts->verity || opts->uid || opts->cgroup ||
+	    opts->size || opts->flags || opts->prot || opts->direction || opts->range ||
+	    opts->vm_type)
+		return log_error(-EINVAL, "it says all of that", NULL,
+				 "an event with other options than --policy");
+	if (*opts->file != '{')
+		ret = policy_read_text(opts->file, &text, &len);
+	if (!ret)
+		ret = event_question_read(text ? text : opts->file, question);
+	else
+		return ret;
+	free(text);
+	if (ret)
+		log_error(-EINVAL, "there is no event in it that a policy decides",
+			  "it wants what gmemctl monitor -o json or gmemtop events --json writes",
+			  "explain %s", *opts->file == '{' ? "the event" : opts->file);
+	return ret ? -EINVAL : 0;
+}
+
+static int read_options(const struct ctl_options *opts, struct gmem_request *request,
+			struct who_process *process)
+{
+	struct request_text text = { opts->op,	      opts->size,  opts->flags,	 opts->prot,
+				     opts->direction, opts->range, opts->vm_type };
+	struct request_error error = { 0 };
+	int ret;
+
+	ret = request_parse(&text, request, &error);
+	if (!ret)
+		ret = read_who(opts, process, &error);
+	if (error.name)
+		log_error(ret, error.why, NULL, "--%s %s", error.name, error.value);
+	return ret;
+}
+
+int ctl_explain(const struct ctl_options *opts)
+{
+	struct event_question question = { 0 };
+	struct in_kernel kernel = { 0 };
+	struct who_process *process;
+	struct policy_file file;
+	int ret;
+
+	process = calloc(1, sizeof(*process));
+	if (!process)
+		return log_error(-ENOMEM, NULL, NULL, "explain");
+	ret = opts->file ? read_event(opts, &question)
+			 : read_options(opts, &question.request, process);
+	if (!ret && question.guard) {
+		ret = explain_guard(&question, opts->json);
+	} else if (!ret) {
+		ret = open_policy(opts, &file);
+		if (ret == -EBADMSG)
+			diags_report(&file.diags, opts->json);
+		ret = ret ?: ask_kernel(opts, process, &question.request, &kernel);
+		if (!ret)
+			ret = explain_request(&file, opts->file ? &question.who : &process->who,
+					      &question, opts, &kernel);
+		policy_close(&file);
+	}
+	event_question_free(&question);
+	free(process);
+	return ret == -EBADMSG ? GMEM_EXIT_POLICY : ret;
+}

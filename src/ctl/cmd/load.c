@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* gmemctl load, set-mode, rollback, unload: what is in force. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/exits.h"
+#include "../../lib/json.h"
+#include "../../lib/log.h"
+#include "../../lib/utf8.h"
+#include "../ctl.h"
+#include "../interrupt.h"
+#include "../kernel/loader.h"
+#include "../../policy/compile.h"
+#include "../kernel/resolve.h"
+
+/* A mode as it is written. Return: 1 enforce, 0 audit, -EINVAL. */
+static int parse_mode(const char *text)
+{
+	if (text && !strcmp(text, "enforce"))
+		return 1;
+	if (text && !strcmp(text, "audit"))
+		return 0;
+	return log_error(-EINVAL, "there is no such mode", "enforce or audit", "mode '%s'",
+			 text ?: "");
+}
+
+static const char *mode_name(bool enforce)
+{
+	return enforce ? "enforce" : "audit";
+}
+
+static void json_found(struct json *json, const struct load_report *report)
+{
+	size_t i;
+
+	json_open(json, "older_instances", '[');
+	for (i = 0; i < report->found.nr; i++) {
+		const struct gmem_found *found = &report->found.list[i];
+
+		json_open(json, NULL, '{');
+		json_u64(json, "ino", found->ino);
+		json_u64(json, "dev", found->dev);
+		json_u64(json, "size_bytes", found->size);
+		json_u64(json, "pid", found->tgid);
+		json_str(json, "comm", found->comm);
+		json_str(json, "held_by", held_by_names[found->how]);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+/* Those of FUSE were told when the file was read; the others the kernel alone tells. */
+static void report_made_up(struct policy_file *file, const struct load_report *report, bool as_json)
+{
+	struct diags diags = { .file = file->diags.file,
+			       .text = file->diags.text,
+			       .len = file->diags.len };
+	size_t i, j;
+
+	for (i = 0; i < file->policy->nr_subjects; i++) {
+		struct policy_subject *subject = &file->policy->subjects[i];
+
+		for (j = 0; subject->exe && j < report->nr_made_up; j++) {
+			if (strcmp(report->made_up[j], subject->exe))
+				continue;
+			subject->exe_made_up = true;
+			diag_warning(&diags, subject->exe_place, EXE_MADE_UP_ADVICE,
+				     "exe %s is in a file system that was mounted in a user "
+				     "namespace, whose owner says what it is: no task is known "
+				     "by it",
+				     subject->exe);
+		}
+	}
+	diags_report(&diags, as_json);
+	diags_free(&diags);
+}
+
+static void json_made_up(struct json *json, const struct policy *policy)
+{
+	size_t i;
+
+	json_open(json, "without_identity", '[');
+	for (i = 0; i < policy->nr_subjects; i++) {
+		const struct policy_subject *subject = &policy->subjects[i];
+
+		if (!subject->exe_made_up)
+			continue;
+		json_open(json, NULL, '{');
+		json_str(json, "subject", subject->name);
+		json_str(json, "exe", subject->exe);
+		json_u64(json, "line", subject->exe_place.line);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static int print_load_json(const struct policy_file *file, const struct load_report *report,
+			   bool dry_run)
+{
+	struct json json = { 0 };
+	unsigned int op;
+	int ret;
+
+	json_open(&json, NULL, '{');
+	json_str(&json, "policy", file->policy->name);
+	json_bool(&json, "dry_run", dry_run);
+	json_u64(&json, "generation", report->generation);
+	json_str(&json, "mode", mode_name(report->enforce));
+	json_str(&json, "proof", proof_names[report->proof]);
+	json_bool(&json, "locked", report->locked);
+	json_open(&json, "guarantees", '{');
+	for (op = 0; op < GMEM_DO_MAX; op++)
+		json_str(&json, operation_names[op], guarantee_names[report->plan.guarantee[op]]);
+	json_close(&json, '}');
+	json_u64(&json, "tagged_tasks", report->tagged);
+	json_u64(&json, "denied_instances", report->older);
+	json_found(&json, report);
+	json_made_up(&json, file->policy);
+	json_close(&json, '}');
+	ret = json_flush_line(&json, stdout);
+	json_free(&json);
+	return ret;
+}
+
+static void print_found(const struct load_report *report, bool adopted)
+{
+	size_t i;
+
+	if (!report->found.nr || adopted)
+		return;
+	fprintf(stderr, "gmemctl: these instances are older than the policy: all that is asked "
+			"for them is denied. --adopt takes them in.\n");
+	for (i = 0; i < report->found.nr; i++) {
+		const struct gmem_found *found = &report->found.list[i];
+
+		fprintf(stderr, "  inode %llu, %llu bytes, %s of ", (unsigned long long)found->ino,
+			(unsigned long long)found->size, held_by_names[found->how]);
+		utf8_print(found->comm, strnlen(found->comm, sizeof(found->comm)), stderr);
+		fprintf(stderr, "[%u]\n", found->tgid);
+	}
+}
+
+static int print_load(const struct ctl_options *opts, const struct policy_file *file,
+		      const struct load_report *report)
+{
+	if (opts->json)
+		return print_load_json(file, report, opts->dry_run);
+	print_found(report, opts->adopt);
+	if (opts->dry_run)
+		printf("policy %s can be loaded here\n", file->policy->name);
+	else
+		printf("policy %s: %s, %s%s (generation %llu)\n", file->policy->name,
+		       report->enforce ? "enforcing" : "audit only, nothing is denied",
+		       proof_texts[report->proof],
+		       report->locked
+			       ? "; locked, verified: a child that is not the manager was denied"
+			       : "",
+		       (unsigned long long)report->generation);
+	return 0;
+}
+
+int ctl_load(const struct ctl_options *opts)
+{
+	struct load_options load = {
+		.dir = opts->pins,
+		.dry_run = opts->dry_run,
+		.strict = opts->strict_ioctl,
+		.adopt = opts->adopt,
+		.accept_default_change = opts->accept_default_change,
+		.lock = opts->lock,
+	};
+	struct load_report report = { 0 };
+	struct policy_file file;
+	int ret, mode = -1;
+
+	if (!opts->file)
+		return log_error(-EINVAL, "it wants a file", "see --help", "load");
+	if (opts->mode) {
+		mode = parse_mode(opts->mode);
+		if (mode < 0)
+			return mode;
+	}
+	ret = policy_open(opts->file, true, &file);
+	if (file.policy && (!ret || ret == -EBADMSG))
+		diags_report(&file.diags, opts->json);
+	if (!ret) {
+		load.enforce = mode < 0 ? file.compiled.enforce : mode;
+		interrupts_hold();
+		ret = loader_load(&file.compiled, &load, &report);
+		report_made_up(&file, &report, opts->json);
+		if (!ret)
+			ret = print_load(opts, &file, &report);
+		load_report_free(&report);
+	}
+	policy_close(&file);
+	return ret == -EBADMSG ? GMEM_EXIT_POLICY : ret;
+}
+
+static int say(const struct ctl_options *opts, const char *text, const char *mode,
+	       const char *proof, __u64 generation)
+{
+	struct json json = { 0 };
+	int ret;
+
+	if (!opts->json) {
+		puts(text);
+		return 0;
+	}
+	json_open(&json, NULL, '{');
+	json_str(&json, "done", text);
+	if (mode)
+		json_str(&json, "mode", mode);
+	if (proof)
+		json_str(&json, "proof", proof);
+	if (generation)
+		json_u64(&json, "generation", generation);
+	json_close(&json, '}');
+	ret = json_flush_line(&json, stdout);
+	json_free(&json);
+	return ret;
+}
+
+int ctl_set_mode(const struct ctl_options *opts)
+{
+	enum proof proof;
+	char text[160];
+	int ret, mode;
+
+	mode = parse_mode(opts->file);
+	if (mode < 0)
+		return mode;
+	interrupts_hold();
+	ret = loader_set_mode(opts->pins, mode, &proof);
+	if (ret)
+		return ret;
+	snprintf(text, sizeof(text), "mode %s, %s", mode_name(mode), proof_texts[proof]);
+	return say(opts, text, mode_name(mode), proof_names[proof], 0);
+}
+
+int ctl_rollback(const struct ctl_options *opts)
+{
+	__u64 generation;
+	enum proof proof;
+	char text[160];
+	int ret;
+
+	interrupts_hold();
+	ret = loader_rollback(opts->pins, &generation, &proof);
+	if (ret)
+		return ret;
+	snprintf(text, sizeof(text), "the policy before is in force again, %s (generation %llu)",
+		 proof_texts[proof], (unsigned long long)generation);
+	return say(opts, text, NULL, proof_names[proof], generation);
+}
+
+int ctl_unload(const struct ctl_options *opts)
+{
+	int ret;
+
+	interrupts_hold();
+	ret = loader_unload(opts->pins);
+	if (ret)
+		return ret;
+	return say(opts, "nothing is in force: everything is allowed", NULL, NULL, 0);
+}

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* gmemctl monitor: denials as they happen. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
+
+#include "../../lib/closest.h"
+#include "../../lib/json.h"
+#include "../../lib/log.h"
+#include "../ctl.h"
+#include "../denial_names.h"
+#include "../kernel/probe.h"
+
+#define POLL_MS 100
+/* Until what is missing is looked for again: an event that has its number comes in this time. */
+#define LOOK_NS 200000000LL
+
+struct monitor {
+	const struct ctl_options *opts;
+	struct pins pins;
+	struct store store;
+	struct ring_buffer *ring;
+	struct denial_names *names;
+	struct denial_gaps gaps;
+	struct json json;
+	int dir; /* holds the lock, -1: none */
+	struct stat dir_stat;
+	int op; /* or GMEM_DO_GUARD(), -1: all */
+	__u64 word;
+	__u64 shown, came, lost; /* lost: as told by gaps that are over */
+	__u64 before;		 /* numbers that were given at the last look */
+	long long looked_ns;
+	bool entered; /* before */
+	bool gone;    /* the programs are not in force any more */
+};
+
+static volatile sig_atomic_t ended;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	ended = 1;
+}
+
+static long long now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static int flush(struct monitor *m)
+{
+	if (m->opts->json)
+		return json_flush_line(&m->json, stdout);
+	return fflush(stdout) ? -errno : 0;
+}
+
+static int tell_lost(struct monitor *m, __u64 lost)
+{
+	if (!lost)
+		return 0;
+	if (m->opts->json) {
+		json_open(&m->json, NULL, '{');
+		json_open(&m->json, "lost", '{');
+		json_u64(&m->json, "events", lost);
+		json_close(&m->json, '}');
+		json_close(&m->json, '}');
+	} else {
+		printf("lost: %llu events\n", lost);
+	}
+	return flush(m);
+}
+
+/* What is in force from now on; the word is 0 where nothing is. */
+static int tell_policy(struct monitor *m)
+{
+	const struct policy *policy =
+		m->word ? denial_policy(m->names, &m->store, GMEM_ACTIVE_GENERATION(m->word))
+			: NULL;
+	const char *mode = GMEM_ACTIVE_ENFORCES(m->word) ? "enforce" : "audit";
+
+	if (m->opts->json) {
+		json_open(&m->json, NULL, '{');
+		json_open(&m->json, "policy", '{');
+		json_bool(&m->json, "in_force", m->word);
+		json_str(&m->json, "name", policy ? policy->name : NULL);
+		json_u64(&m->json, "generation", GMEM_ACTIVE_GENERATION(m->word));
+		json_str(&m->json, "mode", m->word ? mode : NULL);
+		json_close(&m->json, '}');
+		json_close(&m->json, '}');
+	} else if (m->word) {
+		printf("in force: policy %s, generation %llu, %s\n", policy ? policy->name : "?",
+		       GMEM_ACTIVE_GENERATION(m->word), mode);
+	} else {
+		printf("in force: nothing, all is allowed; waiting for the next policy\n");
+	}
+	return flush(m);
+}
+
+static bool wanted(const struct monitor *m, const struct gmem_denial *event)
+{
+	if (m->op >= 0 && event->request.op != (__u32)m->op)
+		return false;
+	return !m->opts->pid || event->tgid == m->opts->pid || event->pid == m->opts->pid;
+}
+
+static int take(void *data, void *event, size_t size)
+{
+	const struct gmem_denial *e = event;
+	struct monitor *m = data;
+	struct denial denial;
+	int ret;
+
+	if (size < sizeof(*e))
+		return 0;
+	gaps_take(&m->gaps, e->sequence);
+	if (!wanted(m, e))
+		return 0;
+	denial = denial_named(m->names, &m->store, e);
+	if (m->opts->json)
+		denial_json(&denial, &m->json);
+	else
+		denial_print(&denial, stdout);
+	ret = flush(m);
+	if (!ret && ++m->shown == m->opts->count)
+		ret = -ECANCELED;
+	return ret;
+}
+
+/* A ring buffer has one reader: with two, each would get a part of the events. */
+static int take_place(struct monitor *m)
+{
+	m->dir = open(m->pins.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (m->dir < 0)
+		return log_error(-errno, NULL, errno == EACCES ? "be root" : NULL, "open %s",
+				 m->pins.dir);
+	if (flock(m->dir, LOCK_EX | LOCK_NB))
+		return log_error(-EBUSY, "another gmemctl monitor reads them",
+				 "end that one; events go to one reader", "read the denials of %s",
+				 m->pins.dir);
+	if (fstat(m->dir, &m->dir_stat))
+		return log_error(-errno, NULL, NULL, "look at %s", m->pins.dir);
+	return 0;
+}
+
+static void leave(struct monitor *m)
+{
+	ring_buffer__free(m->ring);
+	m->ring = NULL;
+	store_close(&m->store);
+	if (m->dir >= 0)
+		close(m->dir);
+	m->dir = -1;
+}
+
+static int enter(struct monitor *m)
+{
+	int ret;
+
+	ret = store_open(&m->store, &m->pins);
+	if (ret)
+		return ret;
+	ret = take_place(m);
+	if (!ret) {
+		m->ring = ring_buffer__new(m->store.fd[MAP_denials], take, m, NULL);
+		if (!m->ring)
+			ret = log_error(-errno, NULL, NULL, "open the events");
+	}
+	if (ret) {
+		leave(m);
+		return ret;
+	}
+	memset(&m->gaps, 0, sizeof(m->gaps));
+	m->before = __atomic_load_n(&m->store.journal->events, __ATOMIC_ACQUIRE);
+	m->looked_ns = now_ns();
+	m->gone = false;
+	denial_policy(m->names, &m->store, 0);
+	/* Programs are attached before a policy is in force: after a wait that is nothing new. */
+	if (m->entered && !store_active(&m->store))
+		return 0;
+	m->entered = true;
+	m->word = store_active(&m->store);
+	return tell_policy(m);
+}
+
+/* Are the programs still those of the directory, or were they taken away? */
+static bool is_there(const struct monitor *m)
+{
+	struct stat st;
+
+	return !stat(m->pins.dir, &st) && st.st_ino == m->dir_stat.st_ino &&
+	       st.st_dev == m->dir_stat.st_dev;
+}
+
+/* Everything that was numbered up to here has come, or never will. */
+static void settle(struct monitor *m)
+{
+	m->came += m->gaps.came;
+	m->lost += m->gaps.end - m->gaps.base - m->gaps.came;
+	memset(&m->gaps, 0, sizeof(m->gaps));
+}
+
+static int look(struct monitor *m)
+{
+	__u64 word = store_active(&m->store);
+	int ret;
+
+	if (now_ns() - m->looked_ns >= LOOK_NS) {
+		ret = tell_lost(m, gaps_look(&m->gaps, m->before));
+		if (ret)
+			return ret;
+		m->before = __atomic_load_n(&m->store.journal->events, __ATOMIC_ACQUIRE);
+		m->looked_ns = now_ns();
+		m->gone = !is_there(m);
+	}
+	if (word == m->word)
+		return 0;
+	m->word = word;
+	return tell_policy(m);
+}
+
+/* All that is there. Return: 0 or a negative errno, as take(). */
+static int drain(struct monitor *m, int timeout_ms)
+{
+	int ret = ring_buffer__poll(m->ring, timeout_ms);
+
+	return ret > 0 || ret == -EINTR ? 0 : ret;
+}
+
+/* Both looks at what is missing, so that what is told is all there was. */
+static int finish(struct monitor *m)
+{
+	struct timespec pause = { .tv_nsec = 10000000 };
+	__u64 events = __atomic_load_n(&m->store.journal->events, __ATOMIC_ACQUIRE);
+	__u64 lost = 0;
+	int ret = 0, i;
+
+	for (i = 0; i < 2 && !ret; i++) {
+		nanosleep(&pause, NULL);
+		ret = drain(m, 0);
+		lost += gaps_look(&m->gaps, events);
+	}
+	settle(m);
+	return ret ?: tell_lost(m, lost);
+}
+
+/* Until it is unloaded. Return: 0, or why to end: a negative errno. */
+static int follow(struct monitor *m)
+{
+	int ret = 0;
+
+	while (!ret && !ended && !m->gone) {
+		ret = drain(m, POLL_MS);
+		if (!ret)
+			ret = look(m);
+	}
+	/* With -n there is more that nobody wants to see: it is left for the next one. */
+	if (ret == -ECANCELED) {
+		settle(m);
+		return ret;
+	}
+	return ret ?: finish(m);
+}
+
+/* The programs are gone: wait until there are others. */
+static int wait_for_policy(struct monitor *m)
+{
+	struct timespec pause = { .tv_nsec = 200000000 };
+	int ret = 0;
+
+	if (m->word) {
+		m->word = 0;
+		ret = tell_policy(m);
+	}
+	leave(m);
+	while (!ret && !ended && pins_exist(&m->pins) <= 0)
+		nanosleep(&pause, NULL);
+	return ret;
+}
+
+static int tell_summary(struct monitor *m)
+{
+	if (m->opts->json) {
+		json_open(&m->json, NULL, '{');
+		json_open(&m->json, "summary", '{');
+		json_u64(&m->json, "shown", m->shown);
+		json_u64(&m->json, "events", m->came);
+		json_u64(&m->json, "lost", m->lost);
+		json_close(&m->json, '}');
+		json_close(&m->json, '}');
+	} else {
+		printf("%llu events, %llu shown, %llu lost\n", m->came, m->shown, m->lost);
+	}
+	return flush(m);
+}
+
+static int run(struct monitor *m)
+{
+	int ret;
+
+	ret = enter(m);
+	while (!ret && !ended) {
+		ret = follow(m);
+		if (ret || ended)
+			break;
+		ret = wait_for_policy(m);
+		if (!ret && !ended)
+			ret = enter(m);
+	}
+	if (!ret || ret == -ECANCELED)
+		ret = m->names ? tell_summary(m) : 0;
+	/* Who read has gone. */
+	return ret == -EPIPE ? 0 : ret;
+}
+
+static void catch_signals(void)
+{
+	/* A line that is being written is written; who cannot wait for that asks once more. */
+	struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND };
+
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+	sigaction(SIGHUP, &act, NULL);
+}
+
+static int read_op(const char *text, int *op)
+{
+	const char *names[GMEM_DO_GUARD(GMEM_GUARD_MAX)], *near;
+	char hint[160] = "it can be ";
+	size_t len = strlen(hint);
+	int i;
+
+	*op = -1;
+	for (i = 0; text && i < GMEM_DO_GUARD(GMEM_GUARD_MAX); i++) {
+		names[i] = subject_of_event((__u32)i);
+		if (!strcmp(names[i], text))
+			*op = i;
+		len += (size_t)snprintf(hint + len, sizeof(hint) - len, "%s%s", i ? ", " : "",
+					names[i]);
+	}
+	if (!text || *op >= 0)
+		return 0;
+	near = closest_name(text, names, GMEM_DO_GUARD(GMEM_GUARD_MAX));
+	if (near)
+		snprintf(hint, sizeof(hint), "did you mean %s?", near);
+	return log_error(-EINVAL, "there is no such operation or guard", hint, "--op %s", text);
+}
+
+int ctl_monitor(const struct ctl_options *opts)
+{
+	struct monitor *m;
+	int ret;
+
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return log_error(-ENOMEM, NULL, NULL, "monitor");
+	m->opts = opts;
+	m->dir = -1;
+	ret = read_op(opts->op, &m->op);
+	if (!ret)
+		ret = pins_open(&m->pins, opts->pins, false);
+	if (!ret)
+		ret = denial_names_new(&m->names);
+	if (!ret) {
+		catch_signals();
+		ret = run(m);
+		leave(m);
+	}
+	denial_names_free(m->names);
+	json_free(&m->json);
+	free(m);
+	return ret;
+}

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* gmemctl show: the policy in force, and how often each rule decided. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <libsmartcols/libsmartcols.h>
+
+#include "../../lib/json.h"
+#include "../../lib/log.h"
+#include "../ctl.h"
+#include "../kernel/loader.h"
+#include "../../policy/compile.h"
+#include "../../policy/value.h"
+#include "../kernel/resolved.h"
+
+#define NAME_IN_FORCE "in force" /* as the name of the file, in messages */
+
+enum column {
+	COLUMN_RULE,
+	COLUMN_LINE,
+	COLUMN_VERDICT,
+	COLUMN_OPERATIONS,
+	COLUMN_HITS,
+	COLUMN_MAX = COLUMN_HITS + GMEM_VERDICT_MAX
+};
+
+static const char *const titles[COLUMN_MAX] = {
+	[COLUMN_RULE] = "RULE",
+	[COLUMN_LINE] = "LINE",
+	[COLUMN_VERDICT] = "VERDICT",
+	[COLUMN_OPERATIONS] = "OPERATIONS",
+	[COLUMN_HITS + GMEM_VERDICT_allowed] = "ALLOWED",
+	[COLUMN_HITS + GMEM_VERDICT_denied] = "DENIED",
+	[COLUMN_HITS + GMEM_VERDICT_would_deny] = "WOULD DENY",
+	[COLUMN_HITS + GMEM_VERDICT_would_allow] = "WOULD ALLOW",
+};
+
+static const char *const hit_names[GMEM_VERDICT_MAX] = {
+#define X(name, text) [GMEM_VERDICT_##name] = #name,
+	GMEM_VERDICTS(X)
+#undef X
+};
+
+/* A line of the table: a rule, a default, or one of the two that stand for doubt. */
+struct row {
+	char name[POLICY_MAX_NAME + 16];
+	char operations[160];
+	const char *verdict;
+	unsigned int line; /* 0: nowhere in the file */
+	const struct gmem_hits *hits;
+};
+
+static const char *verdict_of(const struct policy_rule *rule)
+{
+	if (rule->trial)
+		return rule->deny ? "deny (audit)" : "allow (audit)";
+	return rule->deny ? "deny" : "allow";
+}
+
+/* Return: whether there is a line for this number. */
+static bool make_row(const struct policy *policy, const struct loader_shown *shown,
+		     unsigned int number, struct row *row)
+{
+	const struct policy_rule *rule;
+	unsigned int op;
+
+	row->hits = &shown->rules[number];
+	row->line = 0;
+	row->verdict = "deny";
+	row->operations[0] = '\0';
+	if (number < policy->nr_rules) {
+		rule = &policy->rules[number];
+		snprintf(row->name, sizeof(row->name), "%s", rule->name);
+		value_list(VALUE_OPERATION, rule->ops, " ", row->operations,
+			   sizeof(row->operations));
+		row->verdict = verdict_of(rule);
+		row->line = rule->place.line;
+		return true;
+	}
+	if (number < GMEM_MAX_RULES)
+		return false;
+	if (number < GMEM_RULE_BROKEN) {
+		op = number - GMEM_RULE_DEFAULT(0);
+		snprintf(row->name, sizeof(row->name), "(default)");
+		snprintf(row->operations, sizeof(row->operations), "%s", operation_names[op]);
+		row->verdict = policy->default_deny >> op & 1 ? "deny" : "allow";
+		row->line = policy->default_places[op].line;
+		return true;
+	}
+	snprintf(row->name, sizeof(row->name), "%s",
+		 number == GMEM_RULE_UNKNOWN ? "(instance older than the policy)"
+					     : "(no identity, or in doubt)");
+	return true;
+}
+
+static void print_table(const struct policy *policy, const struct loader_shown *shown)
+{
+	struct libscols_table *table = scols_new_table();
+	struct libscols_line *line;
+	char number[24];
+	unsigned int i, v;
+	struct row row;
+
+	for (i = 0; table && i < COLUMN_MAX; i++)
+		scols_table_new_column(table, titles[i], 0,
+				       i >= COLUMN_HITS || i == COLUMN_LINE ? SCOLS_FL_RIGHT : 0);
+	for (i = 0; table && i < GMEM_RULE_MAX; i++) {
+		if (!make_row(policy, shown, i, &row))
+			continue;
+		line = scols_table_new_line(table, NULL);
+		snprintf(number, sizeof(number), row.line ? "%u" : "-", row.line);
+		scols_line_set_data(line, COLUMN_RULE, row.name);
+		scols_line_set_data(line, COLUMN_LINE, number);
+		scols_line_set_data(line, COLUMN_VERDICT, row.verdict);
+		scols_line_set_data(line, COLUMN_OPERATIONS, row.operations);
+		for (v = 0; v < GMEM_VERDICT_MAX; v++) {
+			snprintf(number, sizeof(number), "%llu",
+				 (unsigned long long)row.hits->n[v]);
+			scols_line_set_data(line, COLUMN_HITS + v, number);
+		}
+	}
+	if (table)
+		scols_print_table(table);
+	scols_unref_table(table);
+}
+
+/* --- counters by operation and by guard --- */
+
+/* Operations, or guards: @nr of them. */
+static void print_hits(const char *head, const char *const *names, const struct gmem_hits *hits,
+		       unsigned int nr)
+{
+	struct libscols_table *table = scols_new_table();
+	struct libscols_line *line;
+	unsigned int i, v;
+	char number[24];
+
+	for (v = 0; table && v <= GMEM_VERDICT_MAX; v++)
+		scols_table_new_column(table, v ? titles[COLUMN_HITS + v - 1] : head, 0,
+				       v ? SCOLS_FL_RIGHT : 0);
+	for (i = 0; table && i < nr; i++) {
+		line = scols_table_new_line(table, NULL);
+		scols_line_set_data(line, 0, names[i]);
+		for (v = 0; v < GMEM_VERDICT_MAX; v++) {
+			snprintf(number, sizeof(number), "%llu", hits[i].n[v]);
+			scols_line_set_data(line, v + 1, number);
+		}
+	}
+	if (table)
+		scols_print_table(table);
+	scols_unref_table(table);
+}
+
+static void json_hits(struct json *json, const char *name, const char *const *names,
+		      const struct gmem_hits *hits, unsigned int nr)
+{
+	unsigned int i, v;
+
+	json_open(json, name, '{');
+	for (i = 0; i < nr; i++) {
+		json_open(json, names[i], '{');
+		for (v = 0; v < GMEM_VERDICT_MAX; v++)
+			json_u64(json, hit_names[v], hits[i].n[v]);
+		json_close(json, '}');
+	}
+	json_close(json, '}');
+}
+
+/* --- subjects --- */
+
+static char *inode_text(const struct gmem_identity *exe, char text[64])
+{
+	snprintf(text, 64, "inode %u:%u/%llu", exe->dev >> 20, exe->dev & 0xfffff, exe->ino);
+	return text;
+}
+
+static void add_subject_line(struct libscols_table *table, const char *name, const char *condition,
+			     const char *written, const char *kernel)
+{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+
+	if (!line)
+		return;
+	scols_line_set_data(line, 0, name);
+	scols_line_set_data(line, 1, condition);
+	scols_line_set_data(line, 2, written);
+	scols_line_set_data(line, 3, kernel);
+}
+
+static void print_subject(struct libscols_table *table, const struct policy_subject *subject,
+			  const struct resolved *resolved)
+{
+	char digest[VALUE_DIGEST_TEXT], inode[64], text[192], users[512] = "", uids[512] = "";
+	size_t i, len = 0;
+
+	if (subject->exe) {
+		snprintf(text, sizeof(text), "%s%s%s",
+			 resolved->exe.kind ? inode_text(&resolved->exe, inode) : "-",
+			 resolved->exe_now == RESOLVED_same ? "" : ", ",
+			 resolved->exe_now == RESOLVED_same ? ""
+							    : resolved_texts[resolved->exe_now]);
+		if (resolved->replaced)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text),
+				 ", and %zu that it was", resolved->replaced);
+		add_subject_line(table, subject->name, "exe", subject->exe, text);
+	}
+	if (subject->has_verity)
+		add_subject_line(table, subject->name, "verity",
+				 value_digest_text(&subject->verity, digest),
+				 resolved->exe.kind == GMEM_BY_VERITY ? "as written" : "-");
+	for (i = 0; i < subject->nr_uids && len < sizeof(users); i++)
+		len += (size_t)snprintf(users + len, sizeof(users) - len, "%s%s", i ? "," : "",
+					subject->uids[i].name);
+	for (i = 0, len = 0; i < resolved->nr_uids && len < sizeof(uids); i++)
+		len += (size_t)snprintf(uids + len, sizeof(uids) - len, "%s%u", i ? "," : "",
+					resolved->uids[i]);
+	if (subject->nr_uids)
+		add_subject_line(table, subject->name, "uid", users, *uids ? uids : "-");
+	if (subject->cgroup) {
+		snprintf(text, sizeof(text), resolved->cgroup ? "cgroup %llu%s" : "-",
+			 resolved->cgroup,
+			 resolved->cgroup_gone ? ", which is gone: load the policy again" : "");
+		add_subject_line(table, subject->name, "cgroup", subject->cgroup, text);
+	}
+}
+
+static void print_subjects(const struct policy *policy, const struct resolved *list)
+{
+	static const char *const heads[] = { "SUBJECT", "CONDITION", "WRITTEN", "IN THE KERNEL" };
+	struct libscols_table *table = scols_new_table();
+	size_t i;
+
+	for (i = 0; table && i < sizeof(heads) / sizeof(heads[0]); i++)
+		scols_table_new_column(table, heads[i], 0, 0);
+	for (i = 0; table && i < policy->nr_subjects; i++)
+		print_subject(table, &policy->subjects[i], &list[i]);
+	if (table)
+		scols_print_table(table);
+	scols_unref_table(table);
+}
+
+static void json_subjects(struct json *json, const struct policy *policy,
+			  const struct resolved *list)
+{
+	char digest[VALUE_DIGEST_TEXT], inode[64];
+	size_t i, j;
+
+	json_open(json, "subjects", '[');
+	for (i = 0; i < policy->nr_subjects; i++) {
+		const struct policy_subject *subject = &policy->subjects[i];
+
+		json_open(json, NULL, '{');
+		json_str(json, "name", subject->name);
+		json_str(json, "exe", subject->exe);
+		json_str(json, "exe_inode",
+			 list[i].exe.kind == GMEM_BY_INODE ? inode_text(&list[i].exe, inode)
+							   : NULL);
+		json_str(json, "exe_now", subject->exe ? resolved_names[list[i].exe_now] : NULL);
+		json_u64(json, "exe_replaced", list[i].replaced);
+		json_str(json, "verity",
+			 subject->has_verity ? value_digest_text(&subject->verity, digest) : NULL);
+		json_open(json, "users", '[');
+		for (j = 0; j < subject->nr_uids; j++)
+			json_str(json, NULL, subject->uids[j].name);
+		json_close(json, ']');
+		json_open(json, "uids", '[');
+		for (j = 0; j < list[i].nr_uids; j++)
+			json_u64(json, NULL, list[i].uids[j]);
+		json_close(json, ']');
+		json_str(json, "cgroup", subject->cgroup);
+		if (list[i].cgroup)
+			json_u64(json, "cgroup_id", list[i].cgroup);
+		else
+			json_null(json, "cgroup_id");
+		json_bool(json, "cgroup_gone", list[i].cgroup_gone);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+/* --- all of it --- */
+
+static void print_text(const struct policy *policy, const struct loader_shown *shown,
+		       const struct resolved *list)
+{
+	time_t loaded = (time_t)shown->how.loaded_s;
+	char when[64] = "";
+
+	strftime(when, sizeof(when), "%F %T", localtime(&loaded));
+	printf("policy %s, %s, generation %llu, %zu rules, loaded %s by uid %u\n\n", policy->name,
+	       GMEM_ACTIVE_ENFORCES(shown->word) ? "enforce" : "audit",
+	       GMEM_ACTIVE_GENERATION(shown->word), policy->nr_rules, when, shown->how.uid);
+	print_table(policy, shown);
+	putchar('\n');
+	print_hits("OPERATION", operation_names, shown->ops, GMEM_DO_MAX);
+	putchar('\n');
+	print_hits("GUARD", guard_names, shown->guards, GMEM_GUARD_MAX);
+	if (policy->nr_subjects) {
+		putchar('\n');
+		print_subjects(policy, list);
+	}
+}
+
+static int print_json(const struct policy *policy, const struct loader_shown *shown,
+		      const struct resolved *list)
+{
+	struct json json = { 0 };
+	unsigned int i, v;
+	struct row row;
+	int ret;
+
+	json_open(&json, NULL, '{');
+	json_str(&json, "policy", policy->name);
+	json_u64(&json, "generation", GMEM_ACTIVE_GENERATION(shown->word));
+	json_str(&json, "mode", GMEM_ACTIVE_ENFORCES(shown->word) ? "enforce" : "audit");
+	json_u64(&json, "loaded_seconds", shown->how.loaded_s);
+	json_u64(&json, "loaded_by", shown->how.uid);
+	json_open(&json, "rules", '[');
+	for (i = 0; i < GMEM_RULE_MAX; i++) {
+		if (!make_row(policy, shown, i, &row))
+			continue;
+		json_open(&json, NULL, '{');
+		json_u64(&json, "number", i);
+		json_str(&json, "name", row.name);
+		if (row.line)
+			json_u64(&json, "line", row.line);
+		else
+			json_null(&json, "line");
+		json_str(&json, "verdict", row.verdict);
+		json_str(&json, "operations", row.operations);
+		for (v = 0; v < GMEM_VERDICT_MAX; v++)
+			json_u64(&json, hit_names[v], row.hits->n[v]);
+		json_close(&json, '}');
+	}
+	json_close(&json, ']');
+	json_hits(&json, "operations", operation_names, shown->ops, GMEM_DO_MAX);
+	json_hits(&json, "guards", guard_names, shown->guards, GMEM_GUARD_MAX);
+	json_subjects(&json, policy, list);
+	json_str(&json, "source", shown->source);
+	json_close(&json, '}');
+	ret = json_flush_line(&json, stdout);
+	json_free(&json);
+	return ret;
+}
+
+static int read_subjects(const char *dir, const struct loader_shown *shown,
+			 const struct policy_file *file, struct resolved **list)
+{
+	struct store store;
+	struct pins pins;
+	int ret;
+
+	ret = pins_open(&pins, dir, false);
+	ret = ret ?: store_open(&store, &pins);
+	if (ret)
+		return ret;
+	ret = resolved_read(&store, GMEM_ACTIVE_SLOT(shown->word), file, list);
+	if (!ret && store_active(&store) != shown->word)
+		ret = -EAGAIN;
+	if (ret)
+		log_error(ret, NULL, NULL, "read the subjects of the policy in force");
+	store_close(&store);
+	return ret;
+}
+
+int ctl_show(const struct ctl_options *opts)
+{
+	struct loader_shown *shown = calloc(1, sizeof(*shown));
+	struct resolved *list = NULL;
+	struct policy_file file;
+	int ret;
+
+	if (!shown)
+		return log_error(-ENOMEM, NULL, NULL, "show the policy");
+	ret = loader_show(opts->pins, shown);
+	if (ret)
+		goto out;
+	if (opts->source) {
+		fputs(shown->source, stdout);
+		goto out;
+	}
+	ret = policy_open_text(shown->source, shown->source_len, NAME_IN_FORCE, false, &file);
+	if (ret)
+		log_error(ret, "this gmemctl does not understand it", "gmemctl show --source",
+			  "read the policy in force");
+	else
+		ret = read_subjects(opts->pins, shown, &file, &list);
+	if (!ret && opts->json)
+		ret = print_json(file.policy, shown, list);
+	else if (!ret)
+		print_text(file.policy, shown, list);
+	if (file.policy)
+		resolved_free(list, file.policy->nr_subjects);
+	policy_close(&file);
+out:
+	loader_shown_free(shown);
+	free(shown);
+	return ret;
+}

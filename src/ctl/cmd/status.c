@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* gmemctl status, probe: what is in force, and what this kernel can carry. */
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <libsmartcols/libsmartcols.h>
+
+#include "../../lib/json.h"
+#include "../../lib/log.h"
+#include "../ctl.h"
+#include "../kernel/loader.h"
+
+static void json_operations(struct json *json, const struct plan *plan,
+			    const struct gmem_hits *hits)
+{
+	static const char *const names[] = {
+#define X(name, text) #name,
+		GMEM_VERDICTS(X)
+#undef X
+	};
+	unsigned int op, v;
+
+	json_open(json, "operations", '{');
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		json_open(json, operation_names[op], '{');
+		json_str(json, "guarantee", guarantee_names[plan->guarantee[op]]);
+		if (plan->way[op] >= 0)
+			json_str(json, "hook",
+				 program_hooks[__builtin_ctz(ways[plan->way[op]].programs)]);
+		else
+			json_null(json, "hook");
+		json_str(json, "why", plan->why[op][0] ? plan->why[op] : NULL);
+		for (v = 0; hits && v < GMEM_VERDICT_MAX; v++)
+			json_u64(json, names[v], hits[op].n[v]);
+		json_close(json, '}');
+	}
+	json_close(json, '}');
+}
+
+static void print_operations(const struct plan *plan, const struct gmem_hits *hits)
+{
+	static const char *const heads[] = { "OPERATION", "GUARANTEE",	"HOOK", "ALLOWED",
+					     "DENIED",	  "WOULD DENY", "WHY" };
+	struct libscols_table *table = scols_new_table();
+	struct libscols_line *line;
+	unsigned int op, i, v;
+	char buf[32];
+
+	for (i = 0; table && i < sizeof(heads) / sizeof(heads[0]); i++) {
+		if (hits || i < 3 || i > 5)
+			scols_table_new_column(table, heads[i], 0,
+					       i >= 3 && i <= 5 ? SCOLS_FL_RIGHT : 0);
+	}
+	for (op = 0; table && op < GMEM_DO_MAX; op++) {
+		line = scols_table_new_line(table, NULL);
+		scols_line_set_data(line, 0, operation_names[op]);
+		scols_line_set_data(line, 1, guarantee_texts[plan->guarantee[op]]);
+		scols_line_set_data(
+			line, 2,
+			plan->way[op] < 0
+				? "-"
+				: program_hooks[__builtin_ctz(ways[plan->way[op]].programs)]);
+		for (v = 0; hits && v < 3; v++) {
+			snprintf(buf, sizeof(buf), "%llu", (unsigned long long)hits[op].n[v]);
+			scols_line_set_data(line, 3 + v, plan->way[op] < 0 ? "-" : buf);
+		}
+		scols_line_set_data(line, hits ? 6 : 3, plan->why[op]);
+	}
+	if (table)
+		scols_print_table(table);
+	scols_unref_table(table);
+}
+
+/* What becomes of a guard, in a word. @in_force: of a policy; not: on this kernel */
+static const char *guard_state(const struct plan *plan, unsigned int guard, bool in_force)
+{
+	if (plan->guard_why[guard][0])
+		return "impossible";
+	if (!in_force)
+		return "possible";
+	return plan->guards >> guard & 1 ? "up" : "down";
+}
+
+/* @hits: NULL: none are counted, since nothing is attached */
+static void json_guards(struct json *json, const struct plan *plan, const struct gmem_hits *hits)
+{
+	static const char *const names[] = {
+#define X(name, text) #name,
+		GMEM_VERDICTS(X)
+#undef X
+	};
+	unsigned int guard, v;
+
+	json_open(json, "guards", '{');
+	for (guard = 0; guard < GMEM_GUARD_lock; guard++) {
+		json_open(json, guard_names[guard], '{');
+		json_str(json, "state", guard_state(plan, guard, hits));
+		json_str(json, "why", plan->guard_why[guard][0] ? plan->guard_why[guard] : NULL);
+		for (v = 0; hits && v < GMEM_VERDICT_would_allow; v++)
+			json_u64(json, names[v], hits[guard].n[v]);
+		json_close(json, '}');
+	}
+	json_close(json, '}');
+}
+
+static void print_guards(const struct plan *plan, const struct gmem_hits *hits)
+{
+	static const char *const heads[] = { "GUARD",  "STATE",	     "ALLOWED",
+					     "DENIED", "WOULD DENY", "WHY" };
+	struct libscols_table *table = scols_new_table();
+	struct libscols_line *line;
+	unsigned int guard, i, v;
+	char buf[32];
+
+	for (i = 0; table && i < sizeof(heads) / sizeof(heads[0]); i++) {
+		if (hits || i < 2 || i > 4)
+			scols_table_new_column(table, heads[i], 0,
+					       i >= 2 && i <= 4 ? SCOLS_FL_RIGHT : 0);
+	}
+	for (guard = 0; table && guard < GMEM_GUARD_lock; guard++) {
+		line = scols_table_new_line(table, NULL);
+		scols_line_set_data(line, 0, guard_names[guard]);
+		scols_line_set_data(line, 1, guard_state(plan, guard, hits));
+		for (v = 0; hits && v < 3; v++) {
+			snprintf(buf, sizeof(buf), "%llu", hits[guard].n[v]);
+			scols_line_set_data(line, 2 + v, buf);
+		}
+		scols_line_set_data(line, hits ? 5 : 2, plan->guard_why[guard]);
+	}
+	if (table)
+		scols_print_table(table);
+	scols_unref_table(table);
+}
+
+/* Attempts to change a locked policy, or to look into it; the proof of each load is among them. */
+static unsigned long long lock_denied(const struct loader_status *status)
+{
+	return status->guards[GMEM_GUARD_lock].n[GMEM_VERDICT_denied];
+}
+
+static void print_text(const struct loader_status *status)
+{
+	time_t loaded = (time_t)status->how.loaded_s;
+	char when[64];
+
+	if (!status->loaded || !status->word) {
+		printf("NOT ENFORCING: %s\n",
+		       status->loaded ? "programs are attached, but no policy is in force"
+				      : "no policy is loaded");
+		if (!status->loaded)
+			return;
+	} else {
+		strftime(when, sizeof(when), "%F %T", localtime(&loaded));
+		printf("%s: policy %s, generation %llu, %u rules, loaded %s\n",
+		       GMEM_ACTIVE_ENFORCES(status->word) ? "enforcing"
+							  : "NOT ENFORCING (audit mode)",
+		       status->name, (unsigned long long)GMEM_ACTIVE_GENERATION(status->word),
+		       status->head.nr_rules, when);
+	}
+	if (status->silenced)
+		puts("NOT ENFORCING: kernel.ftrace_enabled is 0, and the kernel calls no programs");
+	if (status->locked)
+		printf("locked until the next boot: only the subject %s may change it; "
+		       "denied to others: %llu\n",
+		       status->manager, lock_denied(status));
+	else if (status->manager[0])
+		printf("not locked (its manager would be the subject %s)\n", status->manager);
+	else
+		puts("not locked: root may change it");
+	if (status->previous >= 0)
+		printf("before it: policy %s (gmemctl rollback)\n", status->previous_name);
+	printf("events: %llu, of these lost: %llu\n", (unsigned long long)status->journal.events,
+	       (unsigned long long)status->journal.lost);
+	print_operations(&status->plan, status->ops);
+	putchar('\n');
+	print_guards(&status->plan, status->guards);
+}
+
+static int print_json(const struct loader_status *status)
+{
+	bool active = status->loaded && status->word;
+	struct json json = { 0 };
+	int ret;
+
+	json_open(&json, NULL, '{');
+	json_bool(&json, "loaded", status->loaded);
+	json_bool(&json, "enforcing",
+		  active && GMEM_ACTIVE_ENFORCES(status->word) && !status->silenced);
+	json_str(&json, "mode",
+		 !active			      ? NULL
+		 : GMEM_ACTIVE_ENFORCES(status->word) ? "enforce"
+						      : "audit");
+	json_str(&json, "policy", active ? status->name : NULL);
+	json_bool(&json, "locked", status->locked);
+	json_str(&json, "manager", status->manager[0] ? status->manager : NULL);
+	json_u64(&json, "lock_denied", lock_denied(status));
+	json_bool(&json, "silenced", status->silenced);
+	json_u64(&json, "generation", GMEM_ACTIVE_GENERATION(status->word));
+	json_u64(&json, "rules", status->head.nr_rules);
+	json_u64(&json, "loaded_seconds", status->how.loaded_s);
+	json_bool(&json, "strict_ioctl", status->how.strict);
+	json_str(&json, "previous", status->previous >= 0 ? status->previous_name : NULL);
+	json_u64(&json, "events", status->journal.events);
+	json_u64(&json, "events_lost", status->journal.lost);
+	if (status->loaded) {
+		json_operations(&json, &status->plan, status->ops);
+		json_guards(&json, &status->plan, status->guards);
+	}
+	json_close(&json, '}');
+	ret = json_flush_line(&json, stdout);
+	json_free(&json);
+	return ret;
+}
+
+int ctl_status(const struct ctl_options *opts)
+{
+	struct loader_status status;
+	int ret;
+
+	ret = loader_status(opts->pins, &status);
+	if (ret)
+		return ret;
+	if (opts->json)
+		return print_json(&status);
+	print_text(&status);
+	return 0;
+}
+
+int ctl_probe(const struct ctl_options *opts)
+{
+	struct json json = { 0 };
+	struct hooks hooks;
+	struct plan plan;
+	int ret;
+
+	ret = hooks_probe(&hooks);
+	if (ret)
+		return ret;
+	hooks_plan(&hooks, NULL, opts->strict_ioctl, &plan);
+	if (!opts->json) {
+		if (!hooks.lsm_known)
+			log_note(
+				"whether bpf is among the LSMs cannot be read: is securityfs mounted?");
+		print_operations(&plan, NULL);
+		putchar('\n');
+		print_guards(&plan, NULL);
+		return 0;
+	}
+	json_open(&json, NULL, '{');
+	if (hooks.lsm_known)
+		json_bool(&json, "lsm_bpf", hooks.lsm_active);
+	else
+		json_null(&json, "lsm_bpf");
+	json_bool(&json, "kvm", hooks.kvm);
+	json_bool(&json, "kvm_types", hooks.knows_kvm);
+	json_bool(&json, "fs_verity", hooks.has_verity);
+	json_operations(&json, &plan, NULL);
+	json_guards(&json, &plan, NULL);
+	json_close(&json, '}');
+	ret = json_flush_line(&json, stdout);
+	json_free(&json);
+	return ret;
+}

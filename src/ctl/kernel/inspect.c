@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What can be read of a policy in the kernel, see loader.h. Nothing here takes the lock. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/libbpf.h>
+
+#include "../../lib/log.h"
+#include "loader.h"
+#include "lock.h"
+
+#define POLL_MS 200
+
+static void read_status(const struct store *store, struct loader_status *status)
+{
+	unsigned int slot;
+
+	status->word = store_active(store);
+	status->journal = *store->journal;
+	status->previous = store_previous(store);
+	if (status->previous >= 0)
+		memcpy(status->previous_name, store->heads[status->previous].name,
+		       sizeof(status->previous_name));
+	if (!status->word)
+		return;
+	slot = GMEM_ACTIVE_SLOT(status->word);
+	status->head = store->heads[slot];
+	status->how = store->slots[slot];
+	memcpy(status->name, status->head.name, sizeof(status->name));
+}
+
+/* Without it the kernel calls no programs on its functions. */
+static bool is_silenced(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/ftrace_enabled", "re");
+	int c = file ? fgetc(file) : EOF;
+
+	if (file)
+		fclose(file);
+	return c == '0';
+}
+
+static void name_manager(const struct store *store, struct loader_status *status)
+{
+	struct policy *policy = NULL;
+	struct diags *diags;
+	char *text;
+	size_t len;
+
+	if (!status->word || !status->head.manager ||
+	    store_source(store, GMEM_ACTIVE_SLOT(status->word), &text, &len))
+		return;
+	diags = calloc(1, sizeof(*diags));
+	if (diags && !policy_parse(text, len, "the policy in force", &policy, diags) &&
+	    status->head.manager <= policy->nr_subjects)
+		snprintf(status->manager, sizeof(status->manager), "%s",
+			 policy->subjects[status->head.manager - 1].name);
+	policy_free(policy);
+	if (diags)
+		diags_free(diags);
+	free(diags);
+	free(text);
+}
+
+int loader_status(const char *dir, struct loader_status *status)
+{
+	struct store store;
+	struct pins pins;
+	int ret, locked;
+
+	memset(status, 0, sizeof(*status));
+	status->previous = -1;
+	ret = pins_open(&pins, dir, false);
+	if (ret)
+		return ret;
+	ret = pins_exist(&pins);
+	if (ret < 0)
+		return log_error(ret, NULL, "be root", "look at %s", pins.dir);
+	if (!ret)
+		return 0;
+	ret = store_open(&store, &pins);
+	if (ret)
+		return ret;
+	status->loaded = true;
+	status->programs = pins_programs(&pins);
+	status->silenced = is_silenced();
+	read_status(&store, status);
+	locked = lock_is_held(&store);
+	if (locked < 0) {
+		store_close(&store);
+		return locked;
+	}
+	status->locked = locked;
+	name_manager(&store, status);
+	ret = store_hits(&store, MAP_op_hits, 0, GMEM_DO_MAX, status->ops);
+	ret = ret ?: store_hits(&store, MAP_guard_hits, 0, GMEM_GUARD_MAX, status->guards);
+	store_close(&store);
+	if (ret)
+		return log_error(ret, NULL, NULL, "read the counters");
+	ret = hooks_probe(&status->hooks);
+	if (ret)
+		return ret;
+	/* What is not attached guarantees nothing, whatever the kernel could. */
+	status->hooks.refused = status->hooks.present & ~status->programs;
+	hooks_plan(&status->hooks, NULL, status->how.strict, &status->plan);
+	status->plan.guards = status->head.guards;
+	return 0;
+}
+
+int loader_show(const char *dir, struct loader_shown *shown)
+{
+	struct store store;
+	struct pins pins;
+	unsigned int slot;
+	int ret;
+
+	memset(shown, 0, sizeof(*shown));
+	ret = pins_open(&pins, dir, false);
+	ret = ret ?: store_open(&store, &pins);
+	if (ret)
+		return ret;
+	do {
+		free(shown->source);
+		shown->source = NULL;
+		shown->word = store_active(&store);
+		if (!shown->word)
+			break;
+		slot = GMEM_ACTIVE_SLOT(shown->word);
+		shown->head = store.heads[slot];
+		shown->how = store.slots[slot];
+		ret = store_source(&store, slot, &shown->source, &shown->source_len);
+		ret = ret
+			      ?: store_hits(&store, MAP_rule_hits, slot * GMEM_RULE_MAX,
+					    GMEM_RULE_MAX, shown->rules);
+		ret = ret ?: store_hits(&store, MAP_op_hits, 0, GMEM_DO_MAX, shown->ops);
+		ret = ret ?: store_hits(&store, MAP_guard_hits, 0, GMEM_GUARD_MAX, shown->guards);
+		/* Replaced meanwhile: then this can be a mixture. */
+	} while (store_active(&store) != shown->word);
+	if (!shown->word)
+		ret = log_error(-ENOENT, "no policy is in force", "gmemctl load FILE", "look at %s",
+				pins.dir);
+	else if (ret)
+		log_error(ret, NULL, "load it again", "read the policy in force");
+	store_close(&store);
+	if (ret)
+		loader_shown_free(shown);
+	return ret;
+}
+
+void loader_shown_free(struct loader_shown *shown)
+{
+	free(shown->source);
+	shown->source = NULL;
+}
+
+struct listener {
+	int (*take)(const struct gmem_denial *event, void *data);
+	void *data;
+};
+
+static int take_event(void *data, void *event, size_t size)
+{
+	struct listener *listener = data;
+
+	if (size < sizeof(struct gmem_denial))
+		return 0;
+	return listener->take(event, listener->data);
+}
+
+int loader_events(const char *dir, int (*take)(const struct gmem_denial *event, void *data),
+		  int (*stop)(const struct gmem_journal *journal, void *data), void *data)
+{
+	struct listener listener = { take, data };
+	struct gmem_journal journal;
+	struct ring_buffer *ring;
+	struct store store;
+	struct pins pins;
+	int ret;
+
+	ret = pins_open(&pins, dir, false);
+	ret = ret ?: store_open(&store, &pins);
+	if (ret)
+		return ret;
+	ring = ring_buffer__new(store.fd[MAP_denials], take_event, &listener, NULL);
+	if (!ring) {
+		ret = log_error(-errno, NULL, NULL, "open the events");
+		goto out;
+	}
+	do {
+		ret = ring_buffer__poll(ring, POLL_MS);
+		if (ret > 0 || ret == -EINTR)
+			ret = 0;
+		journal = *store.journal;
+		if (!ret)
+			ret = stop(&journal, data);
+	} while (!ret);
+	ring_buffer__free(ring);
+out:
+	store_close(&store);
+	return ret;
+}

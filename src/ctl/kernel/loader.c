@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "../../lib/log.h"
+#include "programs.h"
+#include "../interrupt.h"
+#include "loader.h"
+#include "lock.h"
+#include "../../policy/compile.h"
+
+#define ADVICE_UNMET "load it with --mode audit, or leave the operation to be allowed"
+
+/* A kernel that refuses a program is asked again with one less. */
+#define ATTEMPTS 4
+
+/* Guards that the policy asks for by name are as its rules. */
+static int check_guards(const struct plan *plan, bool enforce)
+{
+	unsigned int guard;
+
+	for (guard = 0; guard < GMEM_GUARD_MAX; guard++) {
+		if (!(plan->guards_unmet >> guard & 1))
+			continue;
+		if (enforce && plan->guards_written >> guard & 1)
+			return log_error(-EOPNOTSUPP, plan->guard_why[guard],
+					 "allow it in the policy, or load with --mode audit",
+					 "have the guard %s", guard_names[guard]);
+		log_note("the guard %s has no effect here: %s", guard_names[guard],
+			 plan->guard_why[guard]);
+	}
+	return 0;
+}
+
+/* What the policy wants and this kernel cannot: an error where it is to be enforced. */
+static int check_plan(const struct plan *plan, bool enforce)
+{
+	unsigned int op;
+	int ret = 0;
+
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		if (!(plan->unmet >> op & 1))
+			continue;
+		if (enforce)
+			ret = log_error(-EOPNOTSUPP, plan->why[op], ADVICE_UNMET,
+					"enforce the rules for %s", operation_names[op]);
+		else
+			log_note("rules for %s have no effect here: %s", operation_names[op],
+				 plan->why[op]);
+	}
+	return ret ?: check_guards(plan, enforce);
+}
+
+static int attach_programs(const struct pins *pins, const struct compiled *compiled,
+			   const struct load_options *opts, struct load_report *report)
+{
+	int ret, attempt;
+
+	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
+		hooks_plan(&report->hooks, compiled->policy, opts->strict, &report->plan);
+		ret = check_plan(&report->plan, opts->enforce);
+		if (!ret && opts->lock)
+			ret = lock_plan(&report->hooks, &report->plan);
+		if (ret)
+			return ret;
+		if (report->first)
+			ret = attach_first(pins, &report->hooks, report->plan.programs,
+					   opts->dry_run, &report->tagged);
+		else
+			ret = attach_more(pins, &report->hooks, report->plan.programs,
+					  opts->dry_run);
+		if (ret != -EAGAIN)
+			return ret;
+	}
+	return log_error(-EOPNOTSUPP, "the kernel refuses too many of them", NULL,
+			 "load the programs into the kernel");
+}
+
+/* What is not said aloud by any rule must not change unnoticed. */
+static int check_defaults(const struct store *store, const struct compiled *compiled)
+{
+	__u64 word = store_active(store);
+	__u32 changed;
+	unsigned int op;
+
+	if (!word)
+		return 0;
+	changed = store->heads[GMEM_ACTIVE_SLOT(word)].default_deny ^ compiled->head.default_deny;
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		if (changed >> op & 1)
+			return log_error(
+				-EBADMSG, "the default would change",
+				"say --accept-default-change if this is meant",
+				"replace the policy: %s is %s by default now", operation_names[op],
+				compiled->head.default_deny >> op & 1 ? "allowed" : "denied");
+	}
+	return 0;
+}
+
+/*
+ * What is in force before: may it be replaced, and is there anything at all? @how: it was loaded
+ */
+static int check_before(const struct pins *pins, const struct compiled *compiled,
+			const struct load_options *opts, bool *any, struct gmem_slot *how)
+{
+	struct store store;
+	int ret = 0;
+
+	ret = store_open(&store, pins);
+	if (ret)
+		return ret;
+	*any = store_active(&store);
+	if (*any)
+		*how = store.slots[GMEM_ACTIVE_SLOT(store_active(&store))];
+	ret = lock_allows(&store, compiled, opts->lock, opts->enforce);
+	if (!ret && !opts->accept_default_change)
+		ret = check_defaults(&store, compiled);
+	store_close(&store);
+	return ret;
+}
+
+/* From then on nothing is asked for these but what the rules say. */
+static int adopt(const struct store *store)
+{
+	struct gmem_older_key key;
+	unsigned int slot;
+
+	for (slot = 0; slot < GMEM_SLOTS; slot++)
+		store->slots[slot].older = 0;
+	while (!bpf_map_get_next_key(store->fd[MAP_older], NULL, &key)) {
+		if (bpf_map_delete_elem(store->fd[MAP_older], &key) && errno != ENOENT)
+			return log_error(-errno, NULL, NULL, "adopt the instances that there are");
+	}
+	return 0;
+}
+
+/*
+ * What is there before the first policy is not known to belong to it. What is made from now on
+ * until that is in force, the programs note themselves.
+ */
+static int note_older(const struct store *store, struct load_report *report)
+{
+	struct gmem_older_key key = { 0 };
+	__u32 one = 1;
+	size_t i;
+
+	for (i = 0; i < report->found.nr; i++) {
+		const struct gmem_found *found = &report->found.list[i];
+
+		if (key.ino == found->ino && key.dev == found->dev)
+			continue;
+		key.ino = found->ino;
+		key.dev = found->dev;
+		report->older++;
+		if (bpf_map_update_elem(store->fd[MAP_older], &key, &one, BPF_ANY))
+			return log_error(-errno, errno == E2BIG ? "there are too many" : NULL,
+					 "load it with --adopt",
+					 "note the instances that there are");
+	}
+	return 0;
+}
+
+/* Those that were noted before can be gone; who is not will be found. */
+static int take_stock(struct finder *finder, const struct store *store, bool take_in,
+		      struct load_report *report)
+{
+	int ret;
+
+	ret = adopt(store);
+	ret = ret ?: find_instances(finder, &report->found);
+	if (!ret && !take_in)
+		ret = note_older(store, report);
+	return ret;
+}
+
+static bool any_older(const struct store *store)
+{
+	struct gmem_older_key key;
+
+	return !bpf_map_get_next_key(store->fd[MAP_older], NULL, &key);
+}
+
+__u32 loader_looks_at(const struct policy *policy, enum policy_condition condition)
+{
+	__u32 ops = 0;
+	size_t i;
+
+	for (i = 0; i < policy->nr_rules; i++) {
+		if (policy->rules[i].conditions >> condition & 1)
+			ops |= policy->rules[i].ops & condition_ops[condition];
+	}
+	return ops;
+}
+
+static int put_in_force(const struct store *opened, const struct compiled *compiled,
+			const struct gmem_identity *identities, const struct load_options *opts,
+			struct load_report *report)
+{
+	struct store *store = (struct store *)opened;
+	struct gmem_slot how = {
+		.loaded_s = (__u64)time(NULL),
+		.strict = opts->strict,
+		.uid = getuid(),
+		.enforce = opts->enforce,
+		.unmet = report->plan.unmet |
+			 (report->plan.guards_unmet & report->plan.guards_written) << GMEM_DO_MAX,
+		.by_flags = loader_looks_at(compiled->policy, POLICY_IF_flags),
+		.by_type = loader_looks_at(compiled->policy, POLICY_IF_vm_type),
+	};
+	unsigned int slot = store_free_slot(store);
+	__u64 generation = store_next_generation(store), before = store_active(store);
+	int ret;
+
+	hooks_remember(&report->hooks, &how);
+	ret = store_fill(store, slot, generation, compiled, identities, &how);
+	/* In this order, see note_early() in bpf/policy/evaluate.h: who notes one sets this
+	 * afterwards. */
+	if (!ret && any_older(opened))
+		__atomic_store_n(&store->slots[slot].older, 1, __ATOMIC_SEQ_CST);
+	if (!ret && opts->lock)
+		ret = lock_check_self(store, slot);
+	ret = ret ?: interrupted("load the policy");
+	if (ret) {
+		store_drop(store, slot);
+		return ret;
+	}
+	store_activate(store, slot, generation, opts->enforce);
+	report->generation = generation;
+	report->enforce = opts->enforce;
+	ret = prove(store, &report->proof);
+	if (ret) {
+		store_put_back(store, before);
+		store_drop(store, slot);
+	}
+	if (ret || !opts->lock)
+		return ret;
+	/* What cannot be locked stays in force without: it is more than what was before. */
+	ret = lock_hold(store, compiled, identities);
+	report->locked = !ret;
+	return ret;
+}
+
+/* What is here, and yet has no name in the kernel. */
+static int note_made_up(const struct compiled *compiled, const struct gmem_identity *identities,
+			struct load_report *report)
+{
+	size_t i;
+
+	report->made_up = calloc(compiled->nr_exes + 1, sizeof(*report->made_up));
+	if (!report->made_up)
+		return log_error(-ENOMEM, NULL, NULL, "load the policy");
+	for (i = 0; i < compiled->nr_exes; i++) {
+		if (compiled->exes[i].known && !identities[i].kind)
+			report->made_up[report->nr_made_up++] = compiled->exes[i].path;
+	}
+	return 0;
+}
+
+static int load_locked(const struct pins *pins, const struct compiled *compiled,
+		       const struct load_options *opts, struct load_report *report)
+{
+	struct gmem_identity *identities = NULL;
+	struct gmem_slot before = { 0 };
+	struct finder finder;
+	bool any = false;
+	struct store store;
+	int ret;
+
+	ret = pins_exist(pins);
+	if (ret < 0)
+		return log_error(ret, NULL,
+				 ret == -EACCES || ret == -EPERM ? "be root" : ADVICE_FOREIGN,
+				 "look at %s", pins->dir);
+	report->first = !ret;
+	if (report->first)
+		ret = lock_allows(NULL, compiled, opts->lock, opts->enforce);
+	else
+		ret = check_before(pins, compiled, opts, &any, &before);
+	ret = ret ?: hooks_recall(&report->hooks, &before);
+	if (ret)
+		return ret;
+	identities = calloc(compiled->nr_exes + 1, sizeof(*identities));
+	if (!identities)
+		return log_error(-ENOMEM, NULL, NULL, "load the policy");
+	finder_open(&finder, report->first ? NULL : pins);
+	ret = find_identities(&finder, compiled, identities);
+	ret = ret ?: note_made_up(compiled, identities, report);
+	ret = ret ?: attach_programs(pins, compiled, opts, report);
+	if (!ret && opts->dry_run && (!any || opts->adopt))
+		ret = find_instances(&finder, &report->found);
+	if (ret || opts->dry_run)
+		goto out;
+	ret = finder_keep(&finder, pins);
+	if (ret)
+		goto out;
+	ret = store_open(&store, pins);
+	if (ret)
+		goto out;
+	/* A first load that was killed has attached the programs, and no policy has decided yet. */
+	if (!any || opts->adopt)
+		ret = take_stock(&finder, &store, opts->adopt, report);
+	ret = ret ?: put_in_force(&store, compiled, identities, opts, report);
+	if (!ret && opts->adopt)
+		ret = adopt(&store);
+	/* Of a first load that failed nothing stays. */
+	if (ret && !store_active(&store) && pins_remove(pins))
+		log_note("gmemctl unload takes away what is left in %s", pins->dir);
+	store_close(&store);
+out:
+	finder_close(&finder);
+	free(identities);
+	return ret;
+}
+
+int loader_load(const struct compiled *compiled, const struct load_options *opts,
+		struct load_report *report)
+{
+	struct pins pins;
+	int ret;
+
+	memset(report, 0, sizeof(*report));
+	ret = pins_open(&pins, opts->dir, true);
+	if (ret)
+		return ret;
+	ret = load_locked(&pins, compiled, opts, report);
+	pins_close(&pins);
+	return ret;
+}
+
+void load_report_free(struct load_report *report)
+{
+	found_free(&report->found);
+	free(report->made_up);
+	report->made_up = NULL;
+}
+
+/* Lock, and open what is loaded. */
+static int begin(struct pins *pins, struct store *store, const char *dir)
+{
+	int ret;
+
+	ret = pins_open(pins, dir, true);
+	if (ret)
+		return ret;
+	ret = store_open(store, pins);
+	if (ret)
+		pins_close(pins);
+	return ret;
+}
+
+static void end(struct pins *pins, struct store *store)
+{
+	store_close(store);
+	pins_close(pins);
+}
+
+static int need_active(const struct store *store)
+{
+	if (store_active(store))
+		return 0;
+	return log_error(-ENOENT, "no policy is in force", "gmemctl load FILE", "look at %s",
+			 store->pins->dir);
+}
+
+/* Nothing can be enforced that no hook carries, also if audit mode was content with it. */
+static int check_enforceable(const struct store *store, unsigned int slot)
+{
+	__u32 unmet = store->slots[slot].unmet;
+
+	if (!unmet)
+		return 0;
+	return log_error(-EOPNOTSUPP, "no hook of this kernel sees what its rules look at",
+			 "gmemctl load --mode enforce says which hook is missing", "enforce %s %s",
+			 unmet & OPS_ALL ? "the rules for" : "the guard",
+			 subject_of_event((uint32_t)__builtin_ctz(unmet)));
+}
+
+int loader_set_mode(const char *dir, bool enforce, enum proof *proof)
+{
+	struct store store;
+	struct pins pins;
+	unsigned int slot;
+	bool before;
+	int ret;
+
+	*proof = PROOF_none;
+	ret = begin(&pins, &store, dir);
+	if (ret)
+		return ret;
+	ret = need_active(&store);
+	slot = GMEM_ACTIVE_SLOT(store_active(&store));
+	if (!ret)
+		ret = lock_allows_slot(&store, slot, enforce, "set the mode audit");
+	if (!ret && enforce)
+		ret = check_enforceable(&store, slot);
+	ret = ret ?: interrupted("set the mode");
+	if (ret)
+		goto out;
+	before = GMEM_ACTIVE_ENFORCES(store_active(&store));
+	store.slots[slot].enforce = enforce;
+	store_set_mode(&store, enforce);
+	ret = prove(&store, proof);
+	if (ret) {
+		store.slots[slot].enforce = before;
+		store_set_mode(&store, before);
+	}
+out:
+	end(&pins, &store);
+	return ret;
+}
+
+int loader_rollback(const char *dir, __u64 *generation, enum proof *proof)
+{
+	struct store store;
+	struct pins pins;
+	__u64 before;
+	int ret, slot;
+
+	ret = begin(&pins, &store, dir);
+	if (ret)
+		return ret;
+	slot = store_previous(&store);
+	if (slot < 0) {
+		ret = log_error(-ENOENT, "there was no policy before this one", NULL, "roll back");
+	} else {
+		ret = lock_allows_slot(&store, (unsigned int)slot, store.slots[slot].enforce,
+				       "roll back to a policy that cannot be locked");
+		ret = ret ?: lock_is_held(&store);
+		if (ret > 0)
+			ret = lock_check_self(&store, (unsigned int)slot);
+	}
+	ret = ret ?: interrupted("roll back");
+	if (!ret) {
+		before = store_active(&store);
+		*generation = store_next_generation(&store);
+		store_activate(&store, (unsigned int)slot, *generation, store.slots[slot].enforce);
+		ret = prove(&store, proof);
+		if (ret)
+			store_put_back(&store, before);
+	}
+	end(&pins, &store);
+	return ret;
+}
+
+int loader_unload(const char *dir)
+{
+	struct store store;
+	struct pins pins;
+	int ret;
+
+	ret = pins_open(&pins, dir, true);
+	if (ret)
+		return ret;
+	ret = pins_exist(&pins);
+	if (ret <= 0) {
+		ret = log_error(ret ?: -ENOENT, ret ? NULL : "no policy is loaded",
+				ret == -EACCES ? "be root" : NULL, "unload from %s", pins.dir);
+		goto out;
+	}
+	ret = store_open(&store, &pins);
+	if (!ret) {
+		ret = lock_allows(&store, NULL, false, false);
+		ret = ret ?: interrupted("unload the policy");
+		if (!ret)
+			store_deactivate(&store);
+		store_close(&store);
+		if (ret)
+			goto out;
+	}
+	/*
+	 * What another version has left can be taken away too. Whatever else keeps it from being
+	 * opened, as descriptors that the caller has limited: it may be locked.
+	 */
+	if (ret && ret != -EPROTO && ret != -ENOENT)
+		goto out;
+	ret = pins_remove(&pins);
+	if (ret)
+		log_error(ret, NULL, ret == -EPERM || ret == -EACCES ? "be root" : NULL,
+			  "remove %s", pins.dir);
+out:
+	pins_close(&pins);
+	return ret;
+}

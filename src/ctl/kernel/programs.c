@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "../../lib/log.h"
+#include "programs.h"
+#include "gmem_policy.skel.h"
+#include "../interrupt.h"
+
+/* New tasks can be made while the old ones are looked through; after so many rounds it ends. */
+#define ROUNDS 8
+
+static struct bpf_program *program_of(const struct gmem_policy_bpf *skel,
+				      enum gmem_policy_program program)
+{
+	return bpf_object__find_program_by_name(skel->obj, program_names[program]);
+}
+
+static bool is_privileged(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	return syscall(SYS_capget, &header, data) ||
+	       (data[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN));
+}
+
+/* That there is no room says nothing of what the kernel would take: nothing may be left out for it.
+ */
+static bool is_shortage(int ret)
+{
+	return ret == -ENOMEM || ret == -EMFILE || ret == -ENFILE || ret == -EAGAIN ||
+	       ret == -EINTR || ret == -ENOSPC;
+}
+
+static int refused(int ret, const char *what)
+{
+	if (ret == -EPERM || !is_privileged())
+		return log_error(-EPERM, NULL, "be root", "%s", what);
+	log_error(ret, NULL, "-v shows what the kernel says", "%s", what);
+	return is_shortage(ret) ? ret : -EOPNOTSUPP;
+}
+
+/* The maps that are pinned instead of new ones. */
+static int reuse_maps(struct gmem_policy_bpf *skel, const struct pins *pins)
+{
+	struct bpf_map *map;
+	unsigned int i;
+	int fd, ret = 0;
+
+	for (i = 0; i < MAP_MAX && !ret; i++) {
+		map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
+		fd = pins_map(pins, (enum pinned_map)i);
+		if (fd < 0)
+			return fd;
+		ret = bpf_map__reuse_fd(map, fd);
+		close(fd);
+	}
+	return ret;
+}
+
+/* Open and load. @pins: where there are maps already, or NULL. */
+static int load(struct gmem_policy_bpf **skel, const struct pins *pins, const struct hooks *hooks,
+		uint64_t programs)
+{
+	unsigned int i;
+	int ret = 0;
+
+	*skel = gmem_policy_bpf__open();
+	if (!*skel)
+		return -errno;
+	(*skel)->rodata->knows_kvm = hooks->knows_kvm;
+	(*skel)->rodata->has_verity = hooks->has_verity;
+	(*skel)->rodata->has_task_from_pid = hooks->has_task_from_pid;
+	for (i = 0; i < GMEM_PROG_MAX && !ret; i++)
+		ret = bpf_program__set_autoload(program_of(*skel, (enum gmem_policy_program)i),
+						programs >> i & 1);
+	if (!ret)
+		ret = bpf_program__set_autoload((*skel)->progs.tag_existing, !pins);
+	if (!ret && pins)
+		ret = reuse_maps(*skel, pins);
+	ret = ret ?: gmem_policy_bpf__load(*skel);
+	if (ret) {
+		gmem_policy_bpf__destroy(*skel);
+		*skel = NULL;
+	}
+	return ret;
+}
+
+/* The kernel did not take all of them: which ones? Those without which nothing works are not asked.
+ */
+static int find_refused(struct hooks *hooks, uint64_t programs, int reason)
+{
+	struct gmem_policy_bpf *skel;
+	uint64_t before = hooks->refused;
+	unsigned int i;
+	int ret;
+
+	/* Where not even those load, it is not for a hook. */
+	ret = is_shortage(reason) ? reason : load(&skel, NULL, hooks, PROGS_TAG);
+	if (ret)
+		return refused(reason, "load the programs into the kernel");
+	gmem_policy_bpf__destroy(skel);
+	for (i = 0; i < GMEM_PROG_MAX; i++) {
+		if (!(programs & ~PROGS_TAG & PROG_BIT(i)))
+			continue;
+		ret = interrupted("load the policy");
+		if (ret)
+			return ret;
+		ret = load(&skel, NULL, hooks, PROG_BIT(i));
+		if (!ret) {
+			gmem_policy_bpf__destroy(skel);
+			continue;
+		}
+		if (is_shortage(ret))
+			return refused(ret, "load the programs into the kernel");
+		hooks->refused |= PROG_BIT(i);
+		hooks->refused_with = ret;
+	}
+	if (hooks->refused == before)
+		return refused(reason, "load the programs into the kernel");
+	return -EAGAIN;
+}
+
+static int attach(struct gmem_policy_bpf *skel, const struct pins *pins, uint64_t programs)
+{
+	enum gmem_policy_program i;
+	struct bpf_link *link;
+	int ret = 0;
+
+	for (i = 0; i < GMEM_PROG_MAX && !ret; i++) {
+		if (!(programs & (PROG_BIT(i))))
+			continue;
+		link = bpf_program__attach(program_of(skel, i));
+		if (!link)
+			return -errno;
+		ret = pins_add_program(pins, i, bpf_link__fd(link));
+		/* The pin holds it. */
+		bpf_link__destroy(link);
+	}
+	return ret;
+}
+
+static int pin_maps(struct gmem_policy_bpf *skel, const struct pins *pins)
+{
+	enum pinned_map map;
+	int ret = 0;
+
+	for (map = 0; map < MAP_MAX && !ret; map++)
+		ret = pins_add_map(pins, map,
+				   bpf_object__find_map_fd_by_name(skel->obj, map_names[map]));
+	return ret;
+}
+
+/* One round over all tasks. Return: how many got a tag, or a negative errno. */
+static int tag_round(struct bpf_link *link)
+{
+	char buf[4096];
+	int fd, tagged = 0;
+	ssize_t n;
+
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0)
+		return -errno;
+	while ((n = read(fd, buf, sizeof(buf)))) {
+		if (n < 0 && errno != EAGAIN && errno != EINTR) {
+			tagged = -errno;
+			break;
+		}
+		tagged += n > 0 ? (int)n : 0;
+	}
+	close(fd);
+	return tagged;
+}
+
+/*
+ * A task that was made by one without a tag, before that one got its own, can have been missed:
+ * until a round finds none.
+ */
+static int tag_tasks(struct gmem_policy_bpf *skel, unsigned int *tagged)
+{
+	struct bpf_link *link;
+	int round, n = 1;
+
+	link = bpf_program__attach_iter(skel->progs.tag_existing, NULL);
+	if (!link)
+		return -errno;
+	for (round = 0; round < ROUNDS && n > 0; round++) {
+		n = tag_round(link);
+		*tagged += n > 0 ? (unsigned int)n : 0;
+	}
+	bpf_link__destroy(link);
+	return n < 0 ? n : 0;
+}
+
+int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run,
+		 unsigned int *tagged)
+{
+	struct gmem_policy_bpf *skel;
+	struct pins draft;
+	int ret;
+
+	ret = load(&skel, NULL, hooks, programs);
+	if (ret == -EPERM || (ret && !is_privileged()))
+		return refused(ret, "load the programs into the kernel");
+	if (ret)
+		return find_refused(hooks, programs, ret);
+	ret = interrupted("load the policy");
+	if (ret || dry_run)
+		goto out;
+	ret = pins_begin(&draft, pins);
+	ret = ret ?: pin_maps(skel, &draft);
+	if (ret) {
+		log_error(ret, NULL, NULL, "pin under %s", draft.dir);
+		goto discard;
+	}
+	ret = attach(skel, &draft, programs);
+	ret = ret ?: tag_tasks(skel, tagged);
+	if (ret) {
+		ret = refused(ret, "attach the programs");
+		goto discard;
+	}
+	ret = interrupted("load the policy");
+	if (ret)
+		goto discard;
+	ret = pins_publish(&draft, pins);
+	if (!ret)
+		goto out;
+	log_error(ret, NULL, ret == -ENOTEMPTY || ret == -EEXIST ? ADVICE_FOREIGN : NULL,
+		  "rename %s to %s", draft.dir, pins->dir);
+discard:
+	pins_discard(&draft);
+out:
+	gmem_policy_bpf__destroy(skel);
+	return ret;
+}
+
+int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run)
+{
+	struct gmem_policy_bpf *skel;
+	int ret;
+
+	programs &= ~pins_programs(pins);
+	if (!programs)
+		return 0;
+	ret = load(&skel, pins, hooks, programs);
+	if (ret == -EPERM || (ret && !is_privileged()))
+		return refused(ret, "load more programs into the kernel");
+	if (ret)
+		return find_refused(hooks, programs, ret);
+	ret = interrupted("load the policy");
+	if (!ret && !dry_run) {
+		ret = attach(skel, pins, programs);
+		if (ret)
+			ret = refused(ret, "attach more programs");
+	}
+	gmem_policy_bpf__destroy(skel);
+	return ret;
+}

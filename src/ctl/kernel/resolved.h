@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the subjects of the policy in force are in the kernel, and whether the names still say it. */
+#ifndef GMEM_CTL_KERNEL_RESOLVED_H
+#define GMEM_CTL_KERNEL_RESOLVED_H
+
+#include "../../policy/compile.h"
+#include "resolve.h"
+#include "store.h"
+
+/* X(name, in words): what a file's name stands for now */
+#define RESOLVED_STATES(X)                                         \
+	X(same, "the same file")                                   \
+	X(other, "another file stands there now: gmemctl refresh") \
+	X(missing, "there is no file now")                         \
+	X(made_up, EXE_MADE_UP_TEXT)                               \
+	X(unknown, "what stands there now cannot be told")
+
+enum resolved_state {
+#define X(name, ...) RESOLVED_##name,
+	RESOLVED_STATES(X)
+#undef X
+		RESOLVED_MAX
+};
+
+extern const char *const resolved_names[RESOLVED_MAX];
+extern const char *const resolved_texts[RESOLVED_MAX];
+
+struct resolved {
+	struct gmem_identity exe; /* kind 0: the kernel has none */
+	enum resolved_state exe_now;
+	size_t replaced; /* files that it was before, and that still count */
+	__u64 cgroup;	 /* its id, 0: the kernel has none */
+	bool cgroup_gone;
+	__u32 *uids;
+	size_t nr_uids;
+};
+
+/**
+ * resolved_read - what the kernel goes by, for each subject
+ * @file: the policy that is in the slot
+ * @list: the result, as many as there are subjects; to be given to resolved_free()
+ *
+ * Return: 0 or a negative errno.
+ */
+int resolved_read(const struct store *store, unsigned int slot, const struct policy_file *file,
+		  struct resolved **list);
+void resolved_free(struct resolved *list, size_t nr);
+
+#endif /* GMEM_CTL_KERNEL_RESOLVED_H */

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <linux/filter.h>
+#include <linux/kvm.h>
+#include <linux/seccomp.h>
+
+#include "../../lib/log.h"
+#include "store.h"
+#include "traced.h"
+#include "verify.h"
+
+#ifndef KVM_CREATE_GUEST_MEMFD
+struct kvm_create_guest_memfd {
+	__u64 size;
+	__u64 flags;
+	__u64 reserved[6];
+};
+
+#define KVM_CREATE_GUEST_MEMFD _IOWR(KVMIO, 0xd4, struct kvm_create_guest_memfd)
+#endif
+
+#define SIZE 4096
+
+const char *const proof_names[PROOF_MAX] = {
+#define X(name, text) [PROOF_##name] = #name,
+	GMEM_PROOFS(X)
+#undef X
+};
+
+const char *const proof_texts[PROOF_MAX] = {
+#define X(name, text) [PROOF_##name] = text,
+	GMEM_PROOFS(X)
+#undef X
+};
+
+/* What the child saw: 0: it got an instance, an errno, or that there was nothing to ask. */
+#define NOTHING_TO_ASK 200
+
+/* What a child knows: it has no descriptor of this process, and none of its mappings of maps. */
+struct trial {
+	const char *dir; /* of the pins */
+	__u32 ids[MAP_MAX];
+};
+
+static int ask(const struct trial *trial)
+{
+	struct kvm_create_guest_memfd args = { .size = SIZE };
+	int kvm, vm, fd;
+
+	(void)trial;
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
+	if (vm < 0)
+		return NOTHING_TO_ASK;
+	fd = ioctl(vm, KVM_CREATE_GUEST_MEMFD, &args);
+	if (fd >= 0)
+		return 0;
+	return errno == EACCES ? EACCES : NOTHING_TO_ASK;
+}
+
+/*
+ * Nobody is kept from a process without identity: before it has none it has nothing that is worth
+ * it. Standard input is the other end of @go then.
+ */
+__attribute__((noreturn)) static void child(int go, const struct trial *trial,
+					    int (*try)(const struct trial *))
+{
+	char byte = 0;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "gmemctl-verify");
+	if (dup2(go, 0) || syscall(SYS_close_range, 1, ~0U, 0) ||
+	    send(0, &byte, 1, MSG_NOSIGNAL) != 1)
+		_exit(NOTHING_TO_ASK);
+	/* Not before the parent has taken the identity away. */
+	if (read(0, &byte, 1) != 1)
+		_exit(NOTHING_TO_ASK);
+	_exit(try(trial));
+}
+
+static int forget_identity(const struct store *store, pid_t pid)
+{
+	int pidfd, ret = 0;
+
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return -errno;
+	if (bpf_map_delete_elem(store->fd[MAP_tags], &pidfd) && errno != ENOENT)
+		ret = -errno;
+	close(pidfd);
+	return ret;
+}
+
+static int know(const struct store *store, struct trial *trial)
+{
+	struct bpf_map_info info;
+	unsigned int map;
+	__u32 len;
+
+	trial->dir = store->pins->dir;
+	for (map = 0; map < MAP_MAX; map++) {
+		len = sizeof(info);
+		memset(&info, 0, sizeof(info));
+		if (bpf_obj_get_info_by_fd(store->fd[map], &info, &len))
+			return -errno;
+		trial->ids[map] = info.id;
+	}
+	return 0;
+}
+
+/* Runs the child. Return: what @try returned in it, or a negative errno. */
+static int run_child(const struct store *store, int (*try)(const struct trial *))
+{
+	int go[2], status = 0, ret;
+	struct trial trial;
+	char byte;
+	pid_t pid;
+
+	ret = know(store, &trial);
+	if (ret)
+		return ret;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, go))
+		return -errno;
+	pid = fork();
+	if (pid < 0) {
+		ret = -errno;
+		close(go[0]);
+		close(go[1]);
+		return ret;
+	}
+	if (!pid)
+		child(go[0], &trial, try);
+	close(go[0]);
+	ret = recv(go[1], &byte, 1, 0) == 1 ? 0 : -EIO;
+	ret = ret ?: forget_identity(store, pid);
+	if (!ret && send(go[1], "", 1, MSG_NOSIGNAL) != 1)
+		ret = -errno;
+	close(go[1]);
+	if (ret)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (ret)
+		return ret;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
+}
+
+/* Headers of distributions may be older. */
+#ifndef SECCOMP_SET_MODE_FILTER
+#define SECCOMP_SET_MODE_FILTER 1
+#endif
+
+/*
+ * Who has a filter on its system calls is no manager (bpf/lock/lock.h). That is certain in the
+ * kernel, whatever maps there are in the directory that was asked for.
+ */
+static int be_no_manager(void)
+{
+	struct sock_filter code = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog prog = { .len = 1, .filter = &code };
+
+	if (!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) || errno == ENOSYS)
+		return 0;
+	return -errno;
+}
+
+static int try_maps(const struct trial *trial)
+{
+	unsigned int map;
+	int fd;
+
+	if (be_no_manager())
+		return 1;
+	for (map = 0; map < MAP_MAX; map++) {
+		fd = bpf_map_get_fd_by_id(trial->ids[map]);
+		if (fd < 0)
+			return 1;
+		close(fd);
+	}
+	return 0;
+}
+
+int verify_is_open(const struct store *store)
+{
+	int ret = run_child(store, try_maps);
+
+	return ret < 0 ? ret : !ret;
+}
+
+/*
+ * What a stranger tries of a locked policy: a map by its pin and by its number, to take a pin away
+ * and to make one. Return: how many of these were denied, as bits.
+ */
+#define LOCK_TRIES 4
+
+static int try_lock(const struct trial *trial)
+{
+	char path[PATH_MAX];
+	int denied = 0, fd;
+
+	if (be_no_manager())
+		return 0;
+	snprintf(path, sizeof(path), "%s/maps/%s", trial->dir, map_names[MAP_active]);
+	fd = bpf_obj_get(path);
+	denied |= (fd < 0 && errno == EACCES) << 0;
+	fd = bpf_map_get_fd_by_id(trial->ids[MAP_active]);
+	denied |= (fd < 0 && errno == EACCES) << 1;
+	snprintf(path, sizeof(path), "%s/" PINS_PROOF, trial->dir);
+	denied |= (unlink(path) && errno == EACCES) << 2;
+	snprintf(path, sizeof(path), "%s/maps/" PINS_PROOF, trial->dir);
+	denied |= (mkdir(path, 0700) && errno == EACCES) << 3;
+	return denied;
+}
+
+int verify_lock(const struct store *store)
+{
+	struct gmem_hits before, after;
+	int denied = 0, ret;
+
+	ret = store_hits(store, MAP_guard_hits, GMEM_GUARD_lock, 1, &before);
+	if (!ret)
+		ret = pins_add_proof(store->pins, store->fd[MAP_active]);
+	if (!ret) {
+		denied = run_child(store, try_lock);
+		ret = denied < 0 ? denied : 0;
+		pins_remove_proof(store->pins);
+	}
+	if (!ret)
+		ret = store_hits(store, MAP_guard_hits, GMEM_GUARD_lock, 1, &after);
+	if (ret)
+		return log_error(ret, NULL, NULL, "verify the lock with a child");
+	if (denied != (1 << LOCK_TRIES) - 1 ||
+	    after.n[GMEM_VERDICT_denied] < before.n[GMEM_VERDICT_denied] + LOCK_TRIES)
+		return log_error(-EPROTO, "a child that is not the manager was not denied", NULL,
+				 "verify the lock");
+	return 0;
+}
+
+/* Denials of creations, real ones or those of audit mode. */
+static int denials(const struct store *store, bool enforce, __u64 *n)
+{
+	struct gmem_hits hits;
+	int ret;
+
+	ret = store_hits(store, MAP_op_hits, GMEM_DO_create, 1, &hits);
+	*n = hits.n[enforce ? GMEM_VERDICT_denied : GMEM_VERDICT_would_deny];
+	return ret;
+}
+
+int verify(const struct store *store)
+{
+	bool enforce = GMEM_ACTIVE_ENFORCES(store_active(store));
+	__u64 before, after;
+	int ret;
+
+	ret = denials(store, enforce, &before);
+	if (!ret)
+		ret = run_child(store, ask);
+	if (ret < 0)
+		return log_error(ret, NULL, NULL, "verify the policy with a child");
+	if (ret == NOTHING_TO_ASK)
+		return PROOF_untested;
+	if (ret != (enforce ? EACCES : 0))
+		return PROOF_allowed;
+	ret = denials(store, enforce, &after);
+	if (ret)
+		return log_error(ret, NULL, NULL, "verify the policy with a child");
+	/* Without a count of ours it was somebody else who denied. */
+	if (after == before)
+		return PROOF_allowed;
+	return enforce ? PROOF_denied : PROOF_audit;
+}
+
+int prove(const struct store *store, enum proof *proof)
+{
+	int ret = traced_forget(store) ?: verify(store);
+
+	if (ret < 0)
+		return ret;
+	*proof = (enum proof)ret;
+	if (*proof == PROOF_allowed)
+		return log_error(-EPROTO, "a child without identity was not denied",
+				 "is bpf among the LSMs (lsm= at boot)?", "verify the policy");
+	return 0;
+}

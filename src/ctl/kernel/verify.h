@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The proof that a policy bites. */
+#ifndef GMEM_CTL_KERNEL_VERIFY_H
+#define GMEM_CTL_KERNEL_VERIFY_H
+
+#include <stdbool.h>
+
+struct store;
+
+/* X(name, how it is said) */
+#define GMEM_PROOFS(X)                                                         \
+	X(none, "not verified")                                                \
+	X(denied, "verified: a child without identity was denied")             \
+	X(audit, "verified: a child without identity would have been denied")  \
+	X(untested, "not verified: no instance can be created here to try it") \
+	X(allowed, "NOT WORKING: a child that must be denied was not")
+
+enum proof {
+#define X(name, ...) PROOF_##name,
+	GMEM_PROOFS(X)
+#undef X
+		PROOF_MAX
+};
+
+extern const char *const proof_names[PROOF_MAX];
+extern const char *const proof_texts[PROOF_MAX];
+
+/**
+ * verify - see that who must be denied is denied
+ *
+ * A child whose identity is taken away asks for an instance. No policy allows anything to who has
+ * none; in audit mode it is counted as what would have been denied. The child leaves one denial in
+ * the counters, and one event of the command "gmemctl-verify".
+ *
+ * Return: the result, or a negative errno that has been explained.
+ */
+int verify(const struct store *store);
+
+/**
+ * prove - let go of who is traced, and see that what is in force now denies
+ * @proof: the result of verify()
+ *
+ * Return: 0, -EPROTO: it does not deny, or another negative errno; each has been explained.
+ */
+int prove(const struct store *store, enum proof *proof);
+
+/**
+ * verify_lock - see that a lock keeps a stranger out
+ *
+ * A child whose identity is taken away tries to open a map, by its pin and by its number, and to
+ * remove and make something among the pins. It leaves that many denials of the guard `lock`.
+ *
+ * Return: 0, -EPROTO if it could do one of it, or another negative errno; explained.
+ */
+int verify_lock(const struct store *store);
+
+/**
+ * verify_is_open - may a stranger open all maps of what is loaded?
+ *
+ * Where he may not they belong to a locked policy, or he could not try.
+ *
+ * Return: 1, 0, or a negative errno: there was nobody to try.
+ */
+int verify_is_open(const struct store *store);
+
+#endif /* GMEM_CTL_KERNEL_VERIFY_H */

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+
+#include "classes.h"
+#include "decide.h"
+
+static const struct gmem_set *gmem_set(const void *pool, __u32 index)
+{
+	return index < GMEM_POOL_MAX ? (const struct gmem_set *)pool + index : NULL;
+}
+
+#include "../../bpf/policy/match.h"
+
+/* A file that the policy names by path and by digest is both: the union of their subjects. */
+static void subjects_by_exe(const struct compiled *compiled, const struct who *who,
+			    struct gmem_set *subjects)
+{
+	__u32 classes[3] = { 0 };
+	int i, k;
+
+	if (who->has_exe_identity)
+		classes[0] = class_of_identity(compiled, &who->exe_identity);
+	if (who->has_verity)
+		classes[1] = class_of_identity(compiled, &who->verity);
+	if (who->exe && !who->exe_made_up)
+		classes[2] = class_of_missing_exe(compiled, who->exe);
+	memset(subjects, 0, sizeof(*subjects));
+	for (i = 0; i < 3; i++) {
+		for (k = 0; k < GMEM_SET_WORDS; k++)
+			subjects->w[k] |= class_set(compiled, GMEM_CLASS_exe, classes[i])->w[k];
+	}
+}
+
+static __u32 uid_class(const struct compiled *compiled, const struct who *who)
+{
+	if (who->has_uid)
+		return class_of_uid(compiled, who->uid);
+	return who->user ? class_of_missing_user(compiled, who->user) : 0;
+}
+
+void policy_rules_for(const struct compiled *compiled, const struct who *who, struct gmem_set *mine)
+{
+	const struct gmem_set *uid, *cgroup, *rules;
+	struct gmem_set exe;
+	__u64 left;
+	int i, k;
+
+	subjects_by_exe(compiled, who, &exe);
+	uid = class_set(compiled, GMEM_CLASS_uid, uid_class(compiled, who));
+	cgroup = class_set(compiled, GMEM_CLASS_cgroup,
+			   who->cgroup ? class_of_cgroup(compiled, who->cgroup) : 0);
+	*mine = compiled->pool[GMEM_POOL_ANY];
+	for (i = 0; i < GMEM_SET_WORDS; i++) {
+		left = exe.w[i] & uid->w[i] & cgroup->w[i];
+		for (; left; left &= left - 1) {
+			rules = compiled->pool + GMEM_POOL_SUBJECT + i * 64 + gmem_lowest(left);
+			for (k = 0; k < GMEM_SET_WORDS; k++)
+				mine->w[k] |= rules->w[k];
+		}
+	}
+}
+
+struct gmem_decision policy_decide(const struct compiled *compiled, const struct who *who,
+				   const struct gmem_request *request)
+{
+	struct gmem_set mine;
+
+	policy_rules_for(compiled, who, &mine);
+	return gmem_decide(&compiled->head, compiled->pool, &mine, request);
+}
+
+const char *decision_rule(const struct policy *policy, __u32 rule)
+{
+	if (rule < policy->nr_rules)
+		return policy->rules[rule].name;
+	if (rule >= GMEM_RULE_DEFAULT(0) && rule < GMEM_RULE_DEFAULT(GMEM_DO_MAX))
+		return "default";
+	return "?";
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Decisions in the plainest way: rule by rule, condition by condition, from the policy as it was
+ * written. It tells why; what is decided, the kernel's matcher says (policy_decide.h). Tests hold
+ * one against the other.
+ */
+#ifndef GMEM_POLICY_EVAL_H
+#define GMEM_POLICY_EVAL_H
+
+#include "decide.h"
+#include "model.h"
+
+/* What became of a condition. */
+enum eval_result {
+	EVAL_ABSENT, /* not given, or not looked at for this operation */
+	EVAL_TRUE,
+	EVAL_FALSE,
+};
+
+struct eval_subject {
+	enum eval_result exe, uid, cgroup;
+	bool holds; /* all of them */
+};
+
+struct eval_rule {
+	bool operation;
+	bool subject; /* one of its subjects, or any */
+	enum eval_result conditions[POLICY_IF_MAX];
+	bool matches; /* all of them */
+};
+
+struct eval_subject eval_subject(const struct policy_subject *subject, const struct who *who);
+
+struct eval_rule eval_rule(const struct policy *policy, const struct policy_rule *rule,
+			   const struct who *who, const struct gmem_request *request);
+
+/* As policy_decide(). */
+struct gmem_decision policy_eval(const struct policy *policy, const struct who *who,
+				 const struct gmem_request *request);
+
+#endif /* GMEM_POLICY_EVAL_H */

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/log.h"
+#include "../ctl/input.h"
+#include "compile.h"
+
+int policy_read_text(const char *path, char **text, size_t *len)
+{
+	/* At most one byte more than a policy may have, so that one that is too large is seen to
+	 * be. */
+	size_t room = GMEM_MAX_SOURCE + 1;
+	FILE *in;
+	int ret;
+
+	*text = NULL;
+	*len = 0;
+	ret = input_open(path, &in);
+	if (ret)
+		return ret;
+	*text = malloc(room + 1);
+	if (!*text) {
+		ret = log_error(-ENOMEM, NULL, NULL, "read %s", input_name(path));
+		goto out;
+	}
+	errno = 0;
+	*len = fread(*text, 1, room, in);
+	(*text)[*len] = '\0';
+	if (!ferror(in))
+		goto out;
+	ret = input_failed(path);
+	free(*text);
+	*text = NULL;
+out:
+	input_close(in);
+	return ret;
+}
+
+int policy_open(const char *path, bool required, struct policy_file *file)
+{
+	char *text;
+	size_t len;
+	int ret;
+
+	memset(file, 0, sizeof(*file));
+	ret = policy_read_text(path, &text, &len);
+	if (!ret)
+		ret = policy_open_text(text, len, input_name(path), required, file);
+	free(text);
+	return ret;
+}
+
+int policy_open_text(const char *text, size_t len, const char *name, bool required,
+		     struct policy_file *file)
+{
+	int ret;
+
+	memset(file, 0, sizeof(*file));
+	ret = policy_parse(text, len, name, &file->policy, &file->diags);
+	/* With errors too, to find them all at once. */
+	if (file->policy && (!ret || ret == -EBADMSG)) {
+		ret = policy_resolve(file->policy, required, &file->diags);
+		if (ret != -ENOMEM)
+			ret = policy_compile(file->policy, &file->compiled, &file->diags);
+		if (!ret)
+			ret = policy_check(&file->compiled, &file->diags);
+	}
+	diags_sort(&file->diags);
+	if (!ret && file->diags.nr_errors)
+		ret = -EBADMSG;
+	if (ret == -ENOMEM)
+		log_error(ret, NULL, NULL, "read policy %s", name);
+	return ret;
+}
+
+void policy_close(struct policy_file *file)
+{
+	compiled_free(&file->compiled);
+	policy_free(file->policy);
+	diags_free(&file->diags);
+	memset(file, 0, sizeof(*file));
+}

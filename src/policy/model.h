@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A policy as it was written: subjects and rules, in the order of the file, with the places where
+ * they stand. gmem-policy(5) describes the language.
+ */
+#ifndef GMEM_POLICY_MODEL_H
+#define GMEM_POLICY_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../../bpf/abi/policy_maps.h"
+#include "diag.h"
+
+#define POLICY_MAX_NAME 63 /* bytes: names of policies, subjects and rules */
+
+#define OP_BIT(name) (1U << GMEM_DO_##name)
+#define OPS_ALL	     ((1U << GMEM_DO_MAX) - 1)
+
+/* The guards that a policy switches. */
+#define POLICY_GUARDS_ALL ((1U << GMEM_GUARD_lock) - 1)
+
+/* X(name, operations for which it means something, what it looks at); with '-' for '_' in files */
+#define POLICY_CONDITIONS(X)                                                   \
+	X(size, OPS_ALL & ~OP_BIT(convert), "size of the instance")            \
+	X(flags, OPS_ALL & ~OP_BIT(convert), "creation flags of the instance") \
+	X(prot, OP_BIT(mmap) | OP_BIT(fault), "protection that is asked for")  \
+	X(direction, OP_BIT(convert), "direction of the conversion")           \
+	X(range, OP_BIT(convert) | OP_BIT(bind), "guest addresses")            \
+	X(vm_type, OPS_ALL, "type of the VM")
+
+enum policy_condition {
+#define X(name, ...) POLICY_IF_##name,
+	POLICY_CONDITIONS(X)
+#undef X
+		POLICY_IF_MAX
+};
+
+/* For each condition, the operations for which it means something. */
+extern const __u32 condition_ops[POLICY_IF_MAX];
+
+struct policy_uid {
+	const char *name; /* as it is written: a name or a number */
+	__u32 uid;
+	bool known; /* the name has a number here */
+	struct place place;
+};
+
+/* Who: all of what is given must hold. */
+struct policy_subject {
+	const char *name;
+	struct place place;
+	const char *exe; /* path or NULL */
+	struct place exe_place;
+	bool has_verity;
+	struct gmem_identity verity; /* slot 0 */
+	struct policy_uid *uids;     /* one of them, if there are any */
+	size_t nr_uids;
+	const char *cgroup; /* path below the root of cgroup2, begins with '/', or NULL */
+	struct place cgroup_place;
+	bool used; /* a rule names it */
+
+	/* by policy_resolve() */
+	bool exe_known, cgroup_known;
+	bool exe_made_up;		   /* nobody is known by this file, see policy_resolve.h */
+	struct gmem_identity exe_identity; /* slot 0 */
+	__u64 cgroup_id;
+};
+
+struct policy_rule {
+	const char *name;
+	struct place place;
+	__u32 ops;	  /* bits of enum gmem_operation; none if the rule has errors */
+	bool deny, trial; /* trial: in audit mode */
+	bool any;	  /* any subject, or those: */
+	__u16 *subjects;
+	size_t nr_subjects;
+	__u32 conditions; /* bits of enum policy_condition: those that are given */
+	__u32 flags;	  /* this set of GMEM_CREATE_FLAGS */
+	__u32 prot;	  /* bits of GMEM_PROTS */
+	__u32 directions; /* bits of enum gmem_direction */
+	__u32 types;	  /* bits of enum gmem_vm_type */
+	__u64 size_min, size_max;
+	__u64 start, end; /* guest addresses, end is the first behind */
+};
+
+struct policy {
+	const char *file;   /* its name, for messages */
+	const char *source; /* its text */
+	size_t source_len;
+	const char *name;
+	bool enforce;
+	__u32 default_deny; /* bits of enum gmem_operation */
+	struct place default_places[GMEM_DO_MAX];
+	__u32 guards;	      /* that are up: bits of enum gmem_guard */
+	__u32 guards_written; /* of all, what the file says itself: up or not */
+	struct place guards_place;
+	__u32 manager; /* subject that may change it under lock, plus 1; 0: none */
+	struct policy_subject *subjects;
+	size_t nr_subjects;
+	struct policy_rule *rules;
+	size_t nr_rules;
+	struct arena *arena; /* owns all of it */
+};
+
+static inline bool rule_has(const struct policy_rule *rule, enum policy_condition condition)
+{
+	return rule->conditions >> condition & 1;
+}
+
+/**
+ * policy_parse - read a policy
+ * @text: its text, @len bytes; copied
+ * @file: the name of the file, for messages; copied
+ * @policy: what was read, to be given to policy_free(), on error too: what is valid of it, so that
+ * it can be looked at for more errors; or NULL
+ * @diags: empty; all errors and warnings of the file
+ *
+ * Neither users nor files are looked up: policy_resolve() does.
+ *
+ * Return: 0, -EBADMSG if @diags has errors, -ENOMEM.
+ */
+int policy_parse(const char *text, size_t len, const char *file, struct policy **policy,
+		 struct diags *diags);
+
+/**
+ * policy_resolve - look up the users, executables and cgroups that a policy names
+ * @required: what is not there is an error; otherwise a warning, and no task will be it
+ *
+ * Return: 0, -EBADMSG if @diags has errors now, -ENOMEM.
+ */
+int policy_resolve(struct policy *policy, bool required, struct diags *diags);
+
+void policy_free(struct policy *policy);
+
+#endif /* GMEM_POLICY_MODEL_H */

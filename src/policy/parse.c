@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* From the tree of a policy to its model: head, defaults and subjects. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reader.h"
+
+#define MAX_UID	 4294967294U
+#define MAX_PATH 4095
+
+#define NR(table) (sizeof(table) / sizeof(*(table)))
+
+const char *read_name(struct reader *reader, const struct tree *value, const char *what)
+{
+	const char *c;
+
+	if (!tree_is(value, TREE_SCALAR, what, reader->diags))
+		return NULL;
+	for (c = value->text; isalnum((unsigned char)*c) || (*c && strchr("._-", *c)); c++)
+		;
+	if (*c) {
+		diag_error(reader->diags, value->place, NULL,
+			   "%s may have letters, digits, '.', '_' and '-'", what);
+		return NULL;
+	}
+	if (strlen(value->text) > POLICY_MAX_NAME) {
+		diag_error(reader->diags, value->place, NULL, "%s may have %d bytes, not %zu", what,
+			   POLICY_MAX_NAME, strlen(value->text));
+		return NULL;
+	}
+	return value->text;
+}
+
+int read_words(struct reader *reader, const struct tree *value, const char *what, bool may_be_empty,
+	       int (*each)(struct reader *, const struct tree *, void *), void *into)
+{
+	struct name_map seen = { 0 };
+	const struct tree *word;
+	int ret;
+
+	if (value->kind == TREE_SCALAR)
+		return tree_is(value, TREE_SCALAR, what, reader->diags) ? each(reader, value, into)
+									: 0;
+	if (!tree_is(value, TREE_LIST, what, reader->diags))
+		return 0;
+	if (!value->nr && !may_be_empty)
+		diag_error(reader->diags, value->place, NULL, "%s is empty", what);
+	ret = value->nr > 1 ? name_map_init(&seen, reader->arena, value->nr) : 0;
+	for (word = value->first; word && !ret; word = word->next) {
+		if (!tree_is(word, TREE_SCALAR, what, reader->diags))
+			continue;
+		if (seen.slots && !name_map_add(&seen, word->text, 0))
+			diag_error(reader->diags, word->place, NULL, "\"%s\" is there twice",
+				   word->text);
+		else
+			ret = each(reader, word, into);
+	}
+	return ret;
+}
+
+struct bits {
+	enum value_kind kind;
+	const char *what;
+	__u32 *bits;
+};
+
+static int read_bit(struct reader *reader, const struct tree *word, void *into)
+{
+	const struct bits *bits = into;
+	const char *const *names, *closest;
+	char hint[256] = "it can be ";
+	int number;
+	size_t nr;
+
+	number = value_number(bits->kind, word->text);
+	if (number >= 0) {
+		*bits->bits |= 1U << number;
+		return 0;
+	}
+	names = value_names(bits->kind, &nr);
+	closest = closest_name(word->text, names, nr);
+	if (closest)
+		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", closest);
+	else
+		value_list(bits->kind, ~0U, ", ", hint + strlen(hint), sizeof(hint) - strlen(hint));
+	diag_error(reader->diags, word->place, hint, "\"%s\" is not known in %s", word->text,
+		   bits->what);
+	return 0;
+}
+
+int read_bits(struct reader *reader, const struct tree *value, enum value_kind kind,
+	      const char *what, bool may_be_empty, __u32 *bits)
+{
+	struct bits into = { kind, what, bits };
+
+	*bits = 0;
+	return read_words(reader, value, what, may_be_empty, read_bit, &into);
+}
+
+/* --- subjects --- */
+
+static int read_exe(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy_subject *subject = into;
+
+	subject->exe_place = value->place;
+	if (!tree_is(value, TREE_SCALAR, "exe", reader->diags))
+		return 0;
+	if (*value->text != '/' || strlen(value->text) > MAX_PATH)
+		diag_error(reader->diags, value->place, NULL,
+			   "exe must be a path that begins with '/'");
+	else
+		subject->exe = value->text;
+	return 0;
+}
+
+static int read_verity(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy_subject *subject = into;
+
+	if (!tree_is(value, TREE_SCALAR, "verity", reader->diags))
+		return 0;
+	if (value_digest(value->text, &subject->verity))
+		diag_error(
+			reader->diags, value->place, "`fsverity measure FILE` prints it",
+			"verity must be sha256: and 64 digits, or sha512: and 128 digits, 0 to f");
+	subject->has_verity = true;
+	return 0;
+}
+
+static int read_uid(struct reader *reader, const struct tree *word, void *into)
+{
+	struct policy_subject *subject = into;
+	struct policy_uid *uid = &subject->uids[subject->nr_uids];
+	unsigned long long number;
+	char *end;
+
+	uid->name = word->text;
+	uid->place = word->place;
+	if (isdigit((unsigned char)*word->text)) {
+		errno = 0;
+		number = strtoull(word->text, &end, 10);
+		if (*end || errno || number > MAX_UID) {
+			diag_error(reader->diags, word->place, NULL, "\"%s\" is no user's number",
+				   word->text);
+			return 0;
+		}
+		uid->uid = (__u32)number;
+		uid->known = true;
+	}
+	subject->nr_uids++;
+	return 0;
+}
+
+static int read_uids(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy_subject *subject = into;
+
+	subject->uids = arena_alloc(reader->arena, (value->nr + 1) * sizeof(*subject->uids));
+	if (!subject->uids)
+		return -ENOMEM;
+	return read_words(reader, value, "uid", false, read_uid, subject);
+}
+
+/* A path as the kernel writes it: no empty, "." or ".." parts, no '/' at the end. */
+static bool is_cgroup(const char *path)
+{
+	size_t len;
+
+	if (!strcmp(path, "/"))
+		return true;
+	while (*path == '/') {
+		len = strcspn(++path, "/");
+		if (!len || !strncmp(path, "..", len > 2 ? len : 2) || (len == 1 && *path == '.'))
+			return false;
+		path += len;
+	}
+	return !*path;
+}
+
+static int read_cgroup(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy_subject *subject = into;
+
+	subject->cgroup_place = value->place;
+	if (!tree_is(value, TREE_SCALAR, "cgroup", reader->diags))
+		return 0;
+	if (!is_cgroup(value->text) || strlen(value->text) > MAX_PATH)
+		diag_error(reader->diags, value->place, NULL,
+			   "cgroup must be a path below the root of cgroup2, as /machine.slice");
+	else
+		subject->cgroup = value->text;
+	return 0;
+}
+
+static const struct tree_key subject_keys[] = {
+	{ "exe", read_exe, false },
+	{ "verity", read_verity, false },
+	{ "uid", read_uids, false },
+	{ "cgroup", read_cgroup, false },
+};
+
+static int read_subject(struct reader *reader, const struct tree *value)
+{
+	struct policy *policy = reader->policy;
+	struct policy_subject *subject = &policy->subjects[policy->nr_subjects];
+	const char *name;
+	int ret;
+
+	name = read_name(reader, value->key, "the name of a subject");
+	if (name && !strcmp(name, "any")) {
+		diag_error(reader->diags, value->key->place, NULL, "\"any\" means any subject");
+		name = NULL;
+	}
+	subject->place = value->key->place;
+	subject->name = name;
+	ret = tree_read_map(value, "a subject", subject_keys, NR(subject_keys), reader, subject,
+			    reader->diags);
+	if (ret)
+		return ret;
+	if (subject->exe && subject->has_verity)
+		diag_error(reader->diags, value->place, "the digest alone says it better",
+			   "exe and verity: a subject has one of them");
+	if (value->kind == TREE_MAP && !value->nr)
+		diag_error(reader->diags, value->place, "write `subjects: any` in the rule",
+			   "a subject that names nothing is everybody");
+	if (name && name_map_add(&reader->subjects, name, (unsigned int)policy->nr_subjects)) {
+		reader->subject_names[policy->nr_subjects++] = name;
+		return 0;
+	}
+	if (name)
+		diag_error(reader->diags, value->key->place, NULL,
+			   "subject \"%s\" is there twice, first in line %u", name,
+			   policy->subjects[name_map_find(&reader->subjects, name)].place.line);
+	memset(subject, 0, sizeof(*subject));
+	return 0;
+}
+
+static int read_subjects(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy *policy = into;
+	const struct tree *subject;
+	int ret;
+
+	if (!tree_is(value, TREE_MAP, "subjects", reader->diags))
+		return 0;
+	if (value->nr > GMEM_MAX_SUBJECTS) {
+		diag_error(reader->diags, value->key->place, NULL,
+			   "a policy has %d subjects at most, not %zu", GMEM_MAX_SUBJECTS,
+			   value->nr);
+		return 0;
+	}
+	policy->subjects = arena_alloc(reader->arena, (value->nr + 1) * sizeof(*policy->subjects));
+	reader->subject_names =
+		arena_alloc(reader->arena, (value->nr + 1) * sizeof(*reader->subject_names));
+	if (!policy->subjects || !reader->subject_names)
+		return -ENOMEM;
+	ret = name_map_init(&reader->subjects, reader->arena, value->nr);
+	for (subject = value->first; subject && !ret; subject = subject->next)
+		ret = read_subject(reader, subject);
+	return ret;
+}
+
+/* --- the rest of the head --- */
+
+static int read_version(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+
+	(void)into;
+	if (tree_is(value, TREE_SCALAR, "version", reader->diags) && strcmp(value->text, "1"))
+		diag_error(reader->diags, value->place, "version: 1 is the one that there is",
+			   "the language has no version %s", value->text);
+	return 0;
+}
+
+static int read_policy_name(void *context, const struct tree *value, void *into)
+{
+	((struct policy *)into)->name = read_name(context, value, "the name of a policy");
+	return 0;
+}
+
+static int read_mode(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy *policy = into;
+
+	if (!tree_is(value, TREE_SCALAR, "mode", reader->diags))
+		return 0;
+	policy->enforce = !strcmp(value->text, "enforce");
+	if (!policy->enforce && strcmp(value->text, "audit"))
+		diag_error(reader->diags, value->place, NULL,
+			   "mode must be enforce or audit, not \"%s\"", value->text);
+	return 0;
+}
+
+static int read_default_of(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy *policy = into;
+	int op = value_number(VALUE_OPERATION, value->key->text);
+
+	policy->default_places[op] = value->key->place;
+	if (!tree_is(value, TREE_SCALAR, "a default", reader->diags))
+		return 0;
+	if (!strcmp(value->text, "deny"))
+		policy->default_deny |= 1U << op;
+	else if (strcmp(value->text, "allow"))
+		diag_error(reader->diags, value->place, NULL,
+			   "a default must be allow or deny, not \"%s\"", value->text);
+	return 0;
+}
+
+static const struct tree_key default_keys[] = {
+#define X(name, ...) { #name, read_default_of, true },
+	GMEM_OPERATIONS(X)
+#undef X
+};
+
+static int read_default(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+
+	return tree_read_map(value, "default", default_keys, NR(default_keys), reader, into,
+			     reader->diags);
+}
+
+static int read_guard(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy *policy = into;
+	int guard = value_number(VALUE_GUARD, value->key->text);
+
+	policy->guards_written |= 1U << guard;
+	if (!tree_is(value, TREE_SCALAR, "a guard", reader->diags))
+		return 0;
+	if (!strcmp(value->text, "allow"))
+		policy->guards &= ~(1U << guard);
+	else if (strcmp(value->text, "deny"))
+		diag_error(reader->diags, value->place, NULL,
+			   "a guard must be deny or allow, not \"%s\"", value->text);
+	return 0;
+}
+
+static const struct tree_key guard_keys[] = {
+#define X(name, ...) { #name, read_guard, false },
+	GMEM_POLICY_GUARDS(X)
+#undef X
+};
+
+static int read_guards(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy *policy = into;
+
+	policy->guards_place = value->key->place;
+	return tree_read_map(value, "guards", guard_keys, NR(guard_keys), reader, into,
+			     reader->diags);
+}
+
+static int read_rules(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy *policy = into;
+	const struct tree *rule;
+	int ret;
+
+	if (!tree_is(value, TREE_LIST, "rules", reader->diags))
+		return 0;
+	if (value->nr > GMEM_MAX_RULES) {
+		diag_error(reader->diags, value->key->place, NULL,
+			   "a policy has %d rules at most, not %zu", GMEM_MAX_RULES, value->nr);
+		return 0;
+	}
+	policy->rules = arena_alloc(reader->arena, (value->nr + 1) * sizeof(*policy->rules));
+	if (!policy->rules)
+		return -ENOMEM;
+	ret = name_map_init(&reader->rules, reader->arena, value->nr);
+	for (rule = value->first; rule && !ret; rule = rule->next)
+		ret = read_rule(reader, rule, &policy->rules[policy->nr_rules++]);
+	return ret;
+}
+
+/* Who may change it under lock: by what runs, since a user alone can be anybody who became it. */
+static int read_manager(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy *policy = into;
+	int number;
+
+	if (!tree_is(value, TREE_SCALAR, "manager", reader->diags))
+		return 0;
+	number = read_subject_name(reader, value);
+	if (number < 0)
+		return 0;
+	if (!policy->subjects[number].exe && !policy->subjects[number].has_verity)
+		diag_error(reader->diags, value->place, "give it exe: /usr/sbin/gmemctl, or verity",
+			   "the manager \"%s\" names no executable", value->text);
+	policy->manager = (__u32)number + 1;
+	return 0;
+}
+
+/* Subjects come before the rules that name them, wherever they stand in the file. */
+static const struct tree_key policy_keys[] = {
+	{ "version", read_version, true },  { "name", read_policy_name, true },
+	{ "mode", read_mode, true },	    { "default", read_default, true },
+	{ "guards", read_guards, false },   { "subjects", read_subjects, false },
+	{ "manager", read_manager, false }, { "rules", read_rules, true },
+};
+
+static struct policy *policy_new(const char *text, size_t len, const char *file)
+{
+	struct arena arena = { 0 };
+	struct policy *policy;
+
+	policy = arena_alloc(&arena, sizeof(*policy));
+	if (!policy)
+		return NULL;
+	policy->arena = arena_alloc(&arena, sizeof(arena));
+	policy->file = arena_text(&arena, file, strlen(file));
+	policy->source = arena_text(&arena, text, len);
+	policy->source_len = len;
+	policy->guards = POLICY_GUARDS_ALL;
+	if (!policy->arena || !policy->file || !policy->source) {
+		arena_free(&arena);
+		return NULL;
+	}
+	*policy->arena = arena;
+	return policy;
+}
+
+int policy_parse(const char *text, size_t len, const char *file, struct policy **policy,
+		 struct diags *diags)
+{
+	struct reader reader = { .diags = diags };
+	struct tree *tree;
+	int ret;
+
+	*policy = policy_new(text, len, file);
+	if (!*policy)
+		return -ENOMEM;
+	diags->file = (*policy)->file;
+	diags->text = (*policy)->source;
+	diags->len = len;
+	if (len > GMEM_MAX_SOURCE) {
+		diag_error(diags, (struct place){ 0 }, NULL,
+			   "a policy has %d bytes at most, not %zu", GMEM_MAX_SOURCE, len);
+		return -EBADMSG;
+	}
+	reader.policy = *policy;
+	reader.arena = (*policy)->arena;
+	ret = tree_parse((*policy)->source, len, reader.arena, &tree, diags);
+	if (!ret)
+		ret = tree_read_map(tree, "a policy", policy_keys, NR(policy_keys), &reader,
+				    *policy, diags);
+	if (!ret && diags->nr_errors)
+		ret = -EBADMSG;
+	return ret;
+}
+
+void policy_free(struct policy *policy)
+{
+	struct arena arena;
+
+	if (!policy)
+		return;
+	/* The arena is in itself. */
+	arena = *policy->arena;
+	arena_free(&arena);
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* From the tree of a policy to its model: rules and their conditions. */
+#include <errno.h>
+#include <string.h>
+
+#include "reader.h"
+
+#define NR(table) (sizeof(table) / sizeof(*(table)))
+
+const __u32 condition_ops[POLICY_IF_MAX] = {
+#define X(name, ops, ...) [POLICY_IF_##name] = ops,
+	POLICY_CONDITIONS(X)
+#undef X
+};
+
+struct rule_reader {
+	struct reader *reader;
+	struct policy_rule *rule;
+	bool has_allow, has_deny;
+	const struct tree *conditions[POLICY_IF_MAX]; /* where they stand */
+};
+
+/* --- conditions --- */
+
+static void mark(struct rule_reader *in, enum policy_condition condition, const struct tree *value)
+{
+	in->conditions[condition] = value;
+	in->rule->conditions |= 1U << condition;
+}
+
+static int read_comparison(struct reader *reader, const struct tree *word, void *into)
+{
+	struct policy_rule *rule = into;
+	bool first = !rule->size_min && rule->size_max == ~0ULL;
+	int ret = value_comparison(word->text, &rule->size_min, &rule->size_max);
+
+	if (ret == -EDOM)
+		diag_error(reader->diags, word->place, NULL, "no size is \"%s\"%s", word->text,
+			   first ? "" : " and what stands before it");
+	else if (ret == -ERANGE)
+		diag_error(reader->diags, word->place, NULL, "\"%s\" is too large", word->text);
+	else if (ret)
+		diag_error(reader->diags, word->place, "write it as \"<= 64GiB\"",
+			   "size must be <=, <, >=, > or ==, and a size, not \"%s\"", word->text);
+	return 0;
+}
+
+static int read_size(void *context, const struct tree *value, void *into)
+{
+	struct rule_reader *in = context;
+
+	(void)into;
+	mark(in, POLICY_IF_size, value);
+	return read_words(in->reader, value, "size", false, read_comparison, in->rule);
+}
+
+static int read_flags(void *context, const struct tree *value, void *into)
+{
+	struct rule_reader *in = context;
+
+	(void)into;
+	mark(in, POLICY_IF_flags, value);
+	return read_bits(in->reader, value, VALUE_FLAG, "flags", true, &in->rule->flags);
+}
+
+static int read_prot(void *context, const struct tree *value, void *into)
+{
+	struct rule_reader *in = context;
+
+	(void)into;
+	mark(in, POLICY_IF_prot, value);
+	return read_bits(in->reader, value, VALUE_PROT, "prot", true, &in->rule->prot);
+}
+
+static int read_direction(void *context, const struct tree *value, void *into)
+{
+	struct rule_reader *in = context;
+
+	(void)into;
+	mark(in, POLICY_IF_direction, value);
+	return read_bits(in->reader, value, VALUE_DIRECTION, "direction", false,
+			 &in->rule->directions);
+}
+
+static int read_range(void *context, const struct tree *value, void *into)
+{
+	struct rule_reader *in = context;
+	struct diags *diags = in->reader->diags;
+	int ret;
+
+	(void)into;
+	mark(in, POLICY_IF_range, value);
+	if (!tree_is(value, TREE_SCALAR, "range", diags))
+		return 0;
+	ret = value_range(value->text, &in->rule->start, &in->rule->end);
+	if (ret == -EDOM)
+		diag_error(diags, value->place, NULL, "nothing lies in \"%s\"", value->text);
+	else if (ret == -ERANGE)
+		diag_error(diags, value->place, NULL, "\"%s\" is too large", value->text);
+	else if (ret)
+		diag_error(diags, value->place, "write it as \"0x0-0x3fffffff\" or \"1GiB+64MiB\"",
+			   "range must be two guest addresses, not \"%s\"", value->text);
+	return 0;
+}
+
+static int read_vm_type(void *context, const struct tree *value, void *into)
+{
+	struct rule_reader *in = context;
+
+	(void)into;
+	mark(in, POLICY_IF_vm_type, value);
+	return read_bits(in->reader, value, VALUE_TYPE, "vm-type", false, &in->rule->types);
+}
+
+static const struct tree_key when_keys[] = {
+	{ "size", read_size, false },	{ "flags", read_flags, false },
+	{ "prot", read_prot, false },	{ "direction", read_direction, false },
+	{ "range", read_range, false }, { "vm-type", read_vm_type, false },
+};
+
+/* --- rules --- */
+
+static int read_rule_name(void *context, const struct tree *value, void *into)
+{
+	struct rule_reader *in = context;
+	struct reader *reader = in->reader;
+	struct policy_rule *rule = into;
+	const char *name;
+
+	name = read_name(reader, value, "the name of a rule");
+	if (!name)
+		return 0;
+	if (!name_map_add(&reader->rules, name, (unsigned int)(rule - reader->policy->rules)))
+		diag_error(reader->diags, value->place, NULL,
+			   "rule \"%s\" is there twice, first in line %u", name,
+			   reader->policy->rules[name_map_find(&reader->rules, name)].place.line);
+	rule->name = name;
+	return 0;
+}
+
+static int read_ops(struct rule_reader *in, const struct tree *value)
+{
+	const struct tree *word = value->kind == TREE_LIST && value->nr == 1 ? value->first : value;
+
+	if (word->kind == TREE_SCALAR && !strcmp(word->text, "all")) {
+		in->rule->ops = OPS_ALL;
+		return 0;
+	}
+	return read_bits(in->reader, value, VALUE_OPERATION, "the list of operations", false,
+			 &in->rule->ops);
+}
+
+static int read_allow(void *context, const struct tree *value, void *into)
+{
+	struct rule_reader *in = context;
+
+	(void)into;
+	in->has_allow = true;
+	return read_ops(in, value);
+}
+
+static int read_deny(void *context, const struct tree *value, void *into)
+{
+	struct rule_reader *in = context;
+	struct policy_rule *rule = into;
+
+	in->has_deny = rule->deny = true;
+	return read_ops(in, value);
+}
+
+int read_subject_name(struct reader *reader, const struct tree *word)
+{
+	struct policy *policy = reader->policy;
+	const char *closest = NULL;
+	char hint[128];
+	int number;
+
+	number = name_map_find(&reader->subjects, word->text);
+	if (number >= 0) {
+		policy->subjects[number].used = true;
+		return number;
+	}
+	/* Looking for what was meant is dear: not for errors that nobody will see. */
+	if (reader->diags->nr < DIAGS_KEPT)
+		closest = closest_name(word->text, reader->subject_names, policy->nr_subjects);
+	if (closest)
+		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", closest);
+	diag_error(reader->diags, word->place, closest ? hint : NULL, "there is no subject \"%s\"",
+		   word->text);
+	return -1;
+}
+
+static int read_rule_subject(struct reader *reader, const struct tree *word, void *into)
+{
+	struct policy_rule *rule = into;
+	int number = read_subject_name(reader, word);
+
+	if (number >= 0)
+		rule->subjects[rule->nr_subjects++] = (__u16)number;
+	return 0;
+}
+
+static int read_rule_subjects(void *context, const struct tree *value, void *into)
+{
+	struct rule_reader *in = context;
+	struct policy_rule *rule = into;
+
+	if (value->kind == TREE_SCALAR && !strcmp(value->text, "any")) {
+		rule->any = true;
+		return 0;
+	}
+	rule->subjects = arena_alloc(in->reader->arena, (value->nr + 1) * sizeof(*rule->subjects));
+	if (!rule->subjects)
+		return -ENOMEM;
+	return read_words(in->reader, value, "subjects", false, read_rule_subject, rule);
+}
+
+static int read_when(void *context, const struct tree *value, void *into)
+{
+	struct rule_reader *in = context;
+	struct diags *diags = in->reader->diags;
+
+	if (value->kind == TREE_MAP && !value->nr)
+		diag_error(diags, value->place, "leave it out", "when is empty");
+	return tree_read_map(value, "when", when_keys, NR(when_keys), in, into, diags);
+}
+
+static int read_rule_mode(void *context, const struct tree *value, void *into)
+{
+	struct rule_reader *in = context;
+	struct policy_rule *rule = into;
+
+	if (!tree_is(value, TREE_SCALAR, "mode", in->reader->diags))
+		return 0;
+	rule->trial = !strcmp(value->text, "audit");
+	if (!rule->trial && strcmp(value->text, "enforce"))
+		diag_error(in->reader->diags, value->place, NULL,
+			   "the mode of a rule must be audit or enforce, not \"%s\"", value->text);
+	return 0;
+}
+
+static const struct tree_key rule_keys[] = {
+	{ "name", read_rule_name, true }, { "allow", read_allow, false },
+	{ "deny", read_deny, false },	  { "subjects", read_rule_subjects, true },
+	{ "when", read_when, false },	  { "mode", read_rule_mode, false },
+};
+
+/* Conditions must be able to hold, and to mean something. */
+static void check_conditions(const struct rule_reader *in)
+{
+	const struct policy_rule *rule = in->rule;
+	struct diags *diags = in->reader->diags;
+	const struct tree *value;
+	int i;
+
+	for (i = 0; i < POLICY_IF_MAX; i++) {
+		value = in->conditions[i];
+		if (value && rule->ops && !(rule->ops & condition_ops[i]))
+			diag_error(diags, value->key->place, NULL,
+				   "%s means nothing for any operation of this rule",
+				   value->key->text);
+	}
+	value = in->conditions[POLICY_IF_prot];
+	if (value && rule->deny && value->kind == TREE_LIST && !value->nr)
+		diag_error(diags, value->place, "name what must not be asked for",
+			   "a rule that denies an empty prot never matches");
+}
+
+int read_rule(struct reader *reader, const struct tree *value, struct policy_rule *rule)
+{
+	struct rule_reader in = { .reader = reader, .rule = rule };
+	size_t errors = reader->diags->nr_errors;
+	int ret;
+
+	rule->place = value->place;
+	rule->size_max = rule->end = ~0ULL;
+	ret = tree_read_map(value, "a rule", rule_keys, NR(rule_keys), &in, rule, reader->diags);
+	if (ret)
+		return ret;
+	if (in.has_allow && in.has_deny)
+		diag_error(reader->diags, value->place, "a rule has one of them",
+			   "allow and deny in one rule");
+	/* Where another word is wrong, it may be the one that is missing. */
+	else if (!in.has_allow && !in.has_deny && reader->diags->nr_errors == errors)
+		diag_error(reader->diags, value->place, "a rule has one of them",
+			   "neither allow nor deny");
+	check_conditions(&in);
+	/* What has errors decides nothing, so that the rest can be looked at. */
+	if (reader->diags->nr_errors != errors)
+		rule->ops = 0;
+	return 0;
+}
