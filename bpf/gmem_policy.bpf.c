@@ -178,7 +178,7 @@ int BPF_PROG(create, struct inode *inode, long long size, __u64 flags)
 	};
 
 	ask_about_new(&q, inode);
-	return judge(&q);
+	return evaluate(&q);
 }
 
 /* Denied: the memslot is not made. Ending a binding is never asked about. */
@@ -188,7 +188,7 @@ int BPF_PROG(bind, struct file *file, __u64 offset, __u64 size, __u64 gpa)
 	struct question q = { .r = { .op = GMEM_DO_bind, .start = gpa, .end = gpa + size } };
 
 	ask_about(&q, file);
-	return judge(&q);
+	return evaluate(&q);
 }
 
 /* Denied: the attributes stay as they are. The file is the VM, in later kernels an instance. */
@@ -208,7 +208,7 @@ int BPF_PROG(convert, struct file *file, __u64 start, __u64 size, __u64 attribut
 	q.r.type = GMEM_TYPE_unknown;
 	q.file = file;
 	q.vm = 1;
-	return judge(&q);
+	return evaluate(&q);
 }
 
 /*
@@ -231,14 +231,14 @@ int BPF_PROG(fault, struct vm_area_struct *vma, unsigned long pgoff, unsigned in
 	q.r.prot = fault_flags & FAULT_FLAG_WRITE ? 1 << 1 : 1 << 0;
 	ask_about(&q, file);
 	if (t->mm == mm && !(t->flags & PF_KTHREAD))
-		return judge(&q);
+		return evaluate(&q);
 	q.other = 1;
 	owner = NULL;
 	pid = BPF_CORE_READ(mm, owner, pid);
 	if (has_task_from_pid && pid)
 		owner = bpf_task_from_pid(pid);
 	q.nobody = !owner || BPF_CORE_READ((struct task_struct___policy *)owner, mm) != mm;
-	ret = judge_anew(owner, &q);
+	ret = evaluate_request(owner, &q);
 	if (owner)
 		bpf_task_release(owner);
 	return ret;
@@ -260,7 +260,7 @@ int BPF_PROG(create_anon, struct inode *inode, const struct qstr *name)
 	if (!is_kvm_gmem(name->name))
 		return 0;
 	ask_about_new(&q, inode);
-	return judge(&q);
+	return evaluate(&q);
 }
 
 /* Denied: no mapping. What is mapped is mapped: see mprotect and fault. */
@@ -276,7 +276,7 @@ int BPF_PROG(map_file, struct file *file, unsigned long reqprot, unsigned long p
 		return 0;
 	q.r.prot = prot & (GMEM_PROT_MAX - 1);
 	ask_about(&q, file);
-	return judge(&q);
+	return evaluate(&q);
 }
 
 /* Denied: the mapping keeps its protection. */
@@ -290,7 +290,7 @@ int BPF_PROG(mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsign
 		return 0;
 	q.r.prot = prot & (GMEM_PROT_MAX - 1);
 	ask_about(&q, file);
-	return judge(&q);
+	return evaluate(&q);
 }
 
 /*
@@ -305,7 +305,7 @@ int BPF_PROG(punch, struct file *file, int mask)
 	if (!may_be_instance(file) || !is_gmem(file))
 		return 0;
 	ask_about(&q, file);
-	return judge(&q);
+	return evaluate(&q);
 }
 
 /*
@@ -320,7 +320,7 @@ int BPF_PROG(receive, struct file *file)
 	if (!may_be_instance(file) || !is_gmem(file))
 		return 0;
 	ask_about(&q, file);
-	return judge(&q);
+	return evaluate(&q);
 }
 
 /*
@@ -335,7 +335,7 @@ int BPF_PROG(receive_binder, const struct cred *from, const struct cred *to, str
 	if (!may_be_instance(file) || !is_gmem(file))
 		return 0;
 	ask_about(&q, file);
-	return judge_anew(bpf_get_current_task_btf(), &q);
+	return evaluate_request(bpf_get_current_task_btf(), &q);
 }
 
 /*
@@ -371,7 +371,7 @@ int BPF_PROG(type_compat, struct file *file, unsigned int cmd, unsigned long arg
  * is in the caller's memory and can change after a look at it. This also hits VMs that have no
  * guest_memfd, and the end of a binding. Policies that were loaded without it do not notice.
  */
-static __always_inline int judge_ioctl(struct file *file, unsigned int cmd)
+static __always_inline int evaluate_ioctl(struct file *file, unsigned int cmd)
 {
 	struct question q = { .r = { .flags = GMEM_FLAGS_unknown,
 				     .type = GMEM_TYPE_unknown,
@@ -391,17 +391,17 @@ static __always_inline int judge_ioctl(struct file *file, unsigned int cmd)
 		return 0;
 	q.file = file;
 	q.vm = 1;
-	return judge_anew(bpf_get_current_task_btf(), &q);
+	return evaluate_request(bpf_get_current_task_btf(), &q);
 }
 
 SEC("?lsm/file_ioctl")
 int BPF_PROG(strict, struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return judge_ioctl(file, cmd);
+	return evaluate_ioctl(file, cmd);
 }
 
 SEC("?lsm/file_ioctl_compat")
 int BPF_PROG(strict_compat, struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return judge_ioctl(file, cmd);
+	return evaluate_ioctl(file, cmd);
 }

@@ -178,7 +178,7 @@ enum gmem_pool {
 	GMEM_POOL_CLASS + GMEM_CLASS_MAX * (GMEM_MAX_SUBJECTS + 1),
 	GMEM_POOL_ANY = GMEM_POOL_SUBJECT + GMEM_MAX_SUBJECTS, /* rules for any subject */
 	GMEM_POOL_DENY,					       /* rules that deny */
-	GMEM_POOL_TRIAL,				       /* rules in audit mode */
+	GMEM_POOL_AUDIT,				       /* rules in audit mode */
 	GMEM_POOL_MAX
 };
 
@@ -186,7 +186,7 @@ struct gmem_head {
 	__u64 generation; /* 0: being filled, or empty */
 	__u32 nr_rules, nr_subjects;
 	__u32 default_deny;    /* operations that are denied where no rule matches: bits */
-	__u32 has_trial;       /* operations that rules in audit mode name: bits */
+	__u32 has_audit;       /* operations that rules in audit mode name: bits */
 	__u32 guards;	       /* that are up: bits of enum gmem_guard */
 	__u32 manager;	       /* subject that alone may change it under lock, plus 1; 0: none */
 	__u32 by[GMEM_BY_MAX]; /* operations for which this dimension matters: bits */
@@ -265,10 +265,11 @@ struct gmem_request {
 
 struct gmem_decision {
 	__u32 deny;
-	__u32 rule;  /* that decided: below GMEM_RULE_MAX */
-	__u32 trial; /* rule in audit mode that came first and would have decided, or GMEM_RULE_NONE
-		      */
-	__u32 trial_deny;
+	__u32 rule;	  /* that decided: below GMEM_RULE_MAX */
+	__u32 audit_rule; /* rule in audit mode that came first and would have decided, or
+			   * GMEM_RULE_NONE
+			   */
+	__u32 audit_deny;
 };
 
 /* X(name, what it counts): per rule and per operation */
@@ -298,9 +299,9 @@ struct gmem_denial {
 	__u64 ino; /* of the instance, 0: none */
 	__u32 dev;
 	__u32 pid, tgid, uid;
-	__u32 rule, trial; /* GMEM_RULE_NONE: a guard */
-	__u32 verdict;	   /* enum gmem_verdict: denied or would_deny */
-	__u32 exe_known;   /* the task has an identity */
+	__u32 rule, audit_rule; /* GMEM_RULE_NONE: a guard */
+	__u32 verdict;		/* enum gmem_verdict: denied or would_deny */
+	__u32 exe_known;	/* the task has an identity */
 	struct gmem_identity exe;
 	struct gmem_request request;
 	char comm[16];

@@ -116,15 +116,15 @@ struct gmem_span {
 };
 
 /* A decision that is remembered: for requests of this kind, with values within these. */
-struct gmem_seen {
+struct gmem_cached {
 	__u32 kind; /* GMEM_KIND_MAX and above: nothing is remembered */
 	__u16 rule; /* the upper bit: it denies */
-	__u16 trial;
+	__u16 audit_rule;
 	struct gmem_span by[GMEM_BY_MAX];
 };
 
-#define GMEM_SEEN_DENY 0x8000
-#define GMEM_SEEN_NONE 0x7fff
+#define GMEM_CACHED_DENY 0x8000
+#define GMEM_CACHED_NONE 0x7fff
 
 /* What a task is to a policy, and what it takes to find that out: too large for the stack. */
 struct gmem_work {
@@ -146,7 +146,7 @@ struct gmem_tag {
 	__u32 vm_type; /* of the VM for which it is creating an instance */
 	__u32 plain;   /* operations that are decided by their kind alone, which is known: bits */
 	__u32 pad;
-	struct gmem_seen seen[GMEM_DO_MAX];
+	struct gmem_cached cached[GMEM_DO_MAX];
 	struct gmem_work work;
 };
 
@@ -162,9 +162,9 @@ struct gmem_older_key {
 
 _Static_assert(sizeof(struct gmem_slot) == 56, "slot");
 _Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 32 +
-						  sizeof(struct gmem_seen) * GMEM_DO_MAX +
+						  sizeof(struct gmem_cached) * GMEM_DO_MAX +
 						  sizeof(struct gmem_work),
 	       "tag");
-_Static_assert(GMEM_RULE_MAX < GMEM_SEEN_NONE, "rules are remembered in 15 bits");
+_Static_assert(GMEM_RULE_MAX < GMEM_CACHED_NONE, "rules are remembered in 15 bits");
 
 #endif /* GMEM_ABI_POLICY_MAPS_H */

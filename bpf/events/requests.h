@@ -61,7 +61,7 @@ static __always_inline void begin_convert(bool asked, __u64 start, __u64 end, __
 }
 
 /* The first question in a conversion is whether there is anything to do. */
-static __always_inline void judge_request(bool redundant)
+static __always_inline void classify_request(bool redundant)
 {
 	struct request *r = request_of((__u32)bpf_get_current_pid_tgid(), false);
 

@@ -42,7 +42,7 @@ int name_files(struct bpf_iter__task_file *ctx)
 	if (!file || !task)
 		return 0;
 	name.fd = ctx->fd;
-	if (!is_made_up(file))
+	if (!is_untrusted_fs(file))
 		identify(&name.identity, BPF_CORE_READ(file, f_inode));
 	bpf_seq_write(ctx->meta->seq, &name, sizeof(name));
 	return 0;

@@ -40,7 +40,7 @@ int BPF_PROG(fn_range_has, struct kvm *kvm, unsigned long long start, unsigned l
 	     unsigned long mask, unsigned long attrs, unsigned char ret)
 {
 	/* A bool is the lowest byte, the rest of the register is anything. */
-	judge_request(ret & 1);
+	classify_request(ret & 1);
 	return 0;
 }
 

@@ -101,14 +101,15 @@ static __always_inline const struct gmem_lock *lock_held(void)
 	return lock && *(volatile __u32 *)&lock->on ? lock : NULL;
 }
 
-/* Counted, told, and -EACCES: what the manager has no use for either, and could be talked into. */
+/* Counted, reported, and -EACCES: what the manager has no use for either, and could be talked into.
+ */
 static __noinline int lock_refuse_all(__u64 what)
 {
 	__u32 zero = 0;
 	__u64 *active_word = bpf_map_lookup_elem(&active, &zero), word;
 
 	word = active_word ? *(volatile __u64 *)active_word : 0;
-	return guard_settle(GMEM_GUARD_lock, word, bpf_get_current_task_btf(), what, true);
+	return guard_account(GMEM_GUARD_lock, word, bpf_get_current_task_btf(), what, true);
 }
 
 /* Return: 0 for the manager; else as lock_refuse_all(). */
@@ -368,7 +369,7 @@ int BPF_PROG(lock_code, struct file *file, unsigned long reqprot, unsigned long 
 	inode = file->f_inode;
 	if (!word || !runs_manager(task, word) || inode_kept(GMEM_LOCKED_file, inode))
 		return 0;
-	return guard_settle(GMEM_GUARD_lock, word, task, inode->i_ino, true);
+	return guard_account(GMEM_GUARD_lock, word, task, inode->i_ino, true);
 }
 
 #include "mounts.h"

@@ -80,7 +80,7 @@ struct walk {
 	const struct gmem_lock *lock;
 	struct mount *top, *at;
 	__u32 up;
-	__u32 found; /* or it cannot be told */
+	__u32 found; /* or it cannot be found out */
 	__u32 done;
 	__u32 pad;
 };

@@ -29,54 +29,55 @@ static __always_inline void gmem_interval_of(const struct gmem_head *head, __u32
 
 /**
  * gmem_remember - keep a decision for what is decided like it
- * @seen: of the operation, for who asked
+ * @cached: of the operation, for who asked
  * @kind: of the request, by gmem_kind()
  *
  * One for want of something is not kept.
  */
-GMEM_APART int gmem_remember(struct gmem_seen *seen, const struct gmem_head *head,
+GMEM_APART int gmem_remember(struct gmem_cached *cached, const struct gmem_head *head,
 			     const struct gmem_request *r, const struct gmem_decision *d,
 			     __u32 kind)
 {
-	if (!seen || !head || !r || !d)
+	if (!cached || !head || !r || !d)
 		return 0;
-	seen->kind = GMEM_KIND_MAX;
+	cached->kind = GMEM_KIND_MAX;
 	if (d->rule == GMEM_RULE_BROKEN)
 		return 0;
 #define X(name, ...) \
-	gmem_interval_of(head, r->op, GMEM_BY_##name, r->name, &seen->by[GMEM_BY_##name]);
+	gmem_interval_of(head, r->op, GMEM_BY_##name, r->name, &cached->by[GMEM_BY_##name]);
 	GMEM_INTERVALS(X)
 #undef X
-	seen->rule = d->rule | (d->deny ? GMEM_SEEN_DENY : 0);
-	seen->trial = d->trial == GMEM_RULE_NONE ? GMEM_SEEN_NONE
-						 : d->trial | (d->trial_deny ? GMEM_SEEN_DENY : 0);
-	seen->kind = kind;
+	cached->rule = d->rule | (d->deny ? GMEM_CACHED_DENY : 0);
+	cached->audit_rule = d->audit_rule == GMEM_RULE_NONE
+				     ? GMEM_CACHED_NONE
+				     : d->audit_rule | (d->audit_deny ? GMEM_CACHED_DENY : 0);
+	cached->kind = kind;
 	return 0;
 }
 
 /* Is a request decided as the one before? @kind: its own */
-static __always_inline bool gmem_as_seen(const struct gmem_seen *seen, const struct gmem_request *r,
-					 __u32 kind)
+static __always_inline bool gmem_is_cached(const struct gmem_cached *cached,
+					   const struct gmem_request *r, __u32 kind)
 {
-	bool as = seen->kind == kind;
+	bool as = cached->kind == kind;
 
-#define X(name, ...)                                            \
-	as = as && r->name >= seen->by[GMEM_BY_##name].first && \
-	     r->name <= seen->by[GMEM_BY_##name].last;
+#define X(name, ...)                                              \
+	as = as && r->name >= cached->by[GMEM_BY_##name].first && \
+	     r->name <= cached->by[GMEM_BY_##name].last;
 	GMEM_INTERVALS(X)
 #undef X
 	return as;
 }
 
-static __always_inline void gmem_recall(const struct gmem_seen *seen, struct gmem_decision *d)
+static __always_inline void gmem_recall(const struct gmem_cached *cached, struct gmem_decision *d)
 {
-	d->rule = seen->rule & ~GMEM_SEEN_DENY;
-	d->deny = !!(seen->rule & GMEM_SEEN_DENY);
-	d->trial = GMEM_RULE_NONE;
-	d->trial_deny = 0;
-	if (seen->trial != GMEM_SEEN_NONE) {
-		d->trial = seen->trial & ~GMEM_SEEN_DENY;
-		d->trial_deny = !!(seen->trial & GMEM_SEEN_DENY);
+	d->rule = cached->rule & ~GMEM_CACHED_DENY;
+	d->deny = !!(cached->rule & GMEM_CACHED_DENY);
+	d->audit_rule = GMEM_RULE_NONE;
+	d->audit_deny = 0;
+	if (cached->audit_rule != GMEM_CACHED_NONE) {
+		d->audit_rule = cached->audit_rule & ~GMEM_CACHED_DENY;
+		d->audit_deny = !!(cached->audit_rule & GMEM_CACHED_DENY);
 	}
 }
 

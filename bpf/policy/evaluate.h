@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The decision: which policy is in force, what the task is in it, which rule decides, what is
- * counted and told. Included by gmem_policy.bpf.c only.
+ * counted and reported. Included by gmem_policy.bpf.c only.
  *
  * The counters are the truth; events can get lost, and are counted then. Nobody else writes a
  * task's tag than the task itself, so what it remembers needs no lock.
@@ -146,8 +146,9 @@ static __always_inline __u64 cgroup_of(struct task_struct *task, bool other)
 	return other ? BPF_CORE_READ(t, cgroups, dfl_cgrp, kn, id) : bpf_get_current_cgroup_id();
 }
 
-ONE_PLACE static __noinline int tell(const struct gmem_decision *d, __u32 verdict, __u64 word,
-				     struct task_struct *task, struct question *q)
+ONE_PLACE static __noinline int report_denial(const struct gmem_decision *d, __u32 verdict,
+					      __u64 word, struct task_struct *task,
+					      struct question *q)
 {
 	struct gmem_journal *log;
 	struct gmem_denial *e;
@@ -173,7 +174,7 @@ ONE_PLACE static __noinline int tell(const struct gmem_decision *d, __u32 verdic
 	e->ino = q->ino;
 	e->dev = q->dev;
 	e->rule = d->rule;
-	e->trial = d->trial;
+	e->audit_rule = d->audit_rule;
 	e->verdict = verdict;
 	e->request = q->r;
 	if (task) {
@@ -193,28 +194,28 @@ ONE_PLACE static __noinline int tell(const struct gmem_decision *d, __u32 verdic
 }
 
 /* Count, tell, and give the answer. */
-static __always_inline int settle(const struct gmem_decision *d, __u64 word,
-				  struct task_struct *task, struct question *q)
+static __always_inline int account(const struct gmem_decision *d, __u64 word,
+				   struct task_struct *task, struct question *q)
 {
 	__u32 base = GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX, verdict = GMEM_VERDICT_allowed;
-	__u32 told = GMEM_VERDICT_allowed;
+	__u32 reported = GMEM_VERDICT_allowed;
 
 	if (d->deny)
 		verdict = GMEM_ACTIVE_ENFORCES(word) ? GMEM_VERDICT_denied
 						     : GMEM_VERDICT_would_deny;
 	count(&rule_hits, base + d->rule, verdict);
 	count(&op_hits, q->r.op, verdict);
-	told = verdict;
-	if (d->trial != GMEM_RULE_NONE && d->trial_deny != d->deny) {
-		__u32 extra = d->trial_deny ? GMEM_VERDICT_would_deny : GMEM_VERDICT_would_allow;
+	reported = verdict;
+	if (d->audit_rule != GMEM_RULE_NONE && d->audit_deny != d->deny) {
+		__u32 extra = d->audit_deny ? GMEM_VERDICT_would_deny : GMEM_VERDICT_would_allow;
 
-		count(&rule_hits, base + d->trial, extra);
+		count(&rule_hits, base + d->audit_rule, extra);
 		count(&op_hits, q->r.op, extra);
-		if (d->trial_deny)
-			told = extra;
+		if (d->audit_deny)
+			reported = extra;
 	}
-	if (told != GMEM_VERDICT_allowed)
-		tell(d, told, word, task, q);
+	if (reported != GMEM_VERDICT_allowed)
+		report_denial(d, reported, word, task, q);
 	return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
 }
 
@@ -237,7 +238,7 @@ static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word,
 		return NULL;
 	GMEM_UNROLL
 	for (int i = 0; i < GMEM_DO_MAX; i++)
-		tag->seen[i].kind = GMEM_KIND_MAX;
+		tag->cached[i].kind = GMEM_KIND_MAX;
 	tag->uid = uid;
 	tag->cgroup = cgroup;
 	tag->plain = how->older ? 0
@@ -282,7 +283,7 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 {
 	__u32 slot = GMEM_ACTIVE_SLOT(word), op = q->r.op, kind = GMEM_KIND_MAX;
 	const struct gmem_set *mine = NULL;
-	struct gmem_seen *seen = NULL;
+	struct gmem_cached *cached = NULL;
 	struct gmem_tag *tag;
 	bool known;
 
@@ -295,11 +296,11 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 		if (tag) {
 			mine = &tag->work.mine;
 			kind = gmem_index_of_kind(&q->r) - GMEM_POOL_KIND;
-			seen = &tag->seen[op];
+			cached = &tag->cached[op];
 		}
 	}
-	if (seen && gmem_as_seen(seen, &q->r, kind)) {
-		gmem_recall(seen, d);
+	if (cached && gmem_is_cached(cached, &q->r, kind)) {
+		gmem_recall(cached, d);
 		return;
 	}
 	known = mine;
@@ -307,8 +308,8 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 		mine = gmem_set(pool_of(slot), GMEM_POOL_ANY);
 	if (mine)
 		decide(slot, head, mine, &q->r, d);
-	if (seen)
-		gmem_remember(seen, head, &q->r, d, kind);
+	if (cached)
+		gmem_remember(cached, head, &q->r, d, kind);
 	/* Who asks is not known: what denies everybody denies, and what allows does not. */
 	if (!known && !d->deny) {
 		d->deny = 1;
@@ -320,7 +321,7 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
  * An instance that is made while the programs are there and no policy is: the first one is being
  * loaded. It is as old as those that were there before, unless the policy has come meanwhile: then
  * that decides. Who loads looks whether any are noted after filling a slot and before putting it in
- * force: either it sees this note, or its slot is marked here, or the policy is seen.
+ * force: either it sees this note, or its slot is marked here, or the policy is cached.
  *
  * Return: the word of `active` after that.
  */
@@ -345,12 +346,12 @@ static __noinline __u64 note_early(__u64 ino, __u32 dev)
 }
 
 /**
- * judge_anew - may this be done?
+ * evaluate_request - may this be done?
  * @task: who asks
  *
  * Return: 0 or -EACCES. With no policy in force: 0.
  */
-static __noinline int judge_anew(struct task_struct *task, struct question *q)
+static __noinline int evaluate_request(struct task_struct *task, struct question *q)
 {
 	struct gmem_decision d = gmem_broken();
 	const struct gmem_head *head;
@@ -390,28 +391,29 @@ static __noinline int judge_anew(struct task_struct *task, struct question *q)
 	if (*(volatile __u64 *)&head->generation != GMEM_ACTIVE_GENERATION(word))
 		d = gmem_broken();
 out:
-	return settle(&d, word, task, q);
+	return account(&d, word, task, q);
 }
 
 /* Was it decided before, for the same task as the same, and with nothing to tell? */
-static __always_inline bool judged_before(const struct gmem_tag *tag, const struct gmem_seen *seen,
-					  struct task_struct *task, const struct question *q)
+static __always_inline bool decided_before(const struct gmem_tag *tag,
+					   const struct gmem_cached *cached,
+					   struct task_struct *task, const struct question *q)
 {
-	return seen->kind == gmem_kind(&q->r) && !(seen->rule & GMEM_SEEN_DENY) &&
-	       seen->trial == GMEM_SEEN_NONE && tag->uid == euid_of(task, false) &&
+	return cached->kind == gmem_kind(&q->r) && !(cached->rule & GMEM_CACHED_DENY) &&
+	       cached->audit_rule == GMEM_CACHED_NONE && tag->uid == euid_of(task, false) &&
 	       tag->cgroup == bpf_get_current_cgroup_id();
 }
 
 /*
- * As judge_anew(), for the current task. What it was allowed before, under the same policy and as
- * the same, it is allowed again: such a decision was made wholly by this policy, and nothing else
- * is read.
+ * As evaluate_request(), for the current task. What it was allowed before, under the same policy
+ * and as the same, it is allowed again: such a decision was made wholly by this policy, and nothing
+ * else is read.
  */
-static __always_inline int judge(struct question *q)
+static __always_inline int evaluate(struct question *q)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 zero = 0, op = q->r.op;
-	const struct gmem_seen *seen;
+	const struct gmem_cached *cached;
 	struct gmem_tag *tag;
 	__u64 *active_word, word;
 
@@ -423,15 +425,15 @@ static __always_inline int judge(struct question *q)
 		return 0;
 	tag = word ? bpf_task_storage_get(&tags, task, NULL, 0) : NULL;
 	if (tag && tag->generation == GMEM_ACTIVE_GENERATION(word) && tag->plain >> op & 1) {
-		seen = &tag->seen[op];
-		if (judged_before(tag, seen, task, q)) {
-			count(&rule_hits, GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX + seen->rule,
+		cached = &tag->cached[op];
+		if (decided_before(tag, cached, task, q)) {
+			count(&rule_hits, GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX + cached->rule,
 			      GMEM_VERDICT_allowed);
 			count(&op_hits, op, GMEM_VERDICT_allowed);
 			return 0;
 		}
 	}
-	return judge_anew(task, q);
+	return evaluate_request(task, q);
 }
 
 #endif /* GMEM_POLICY_EVALUATE_H */

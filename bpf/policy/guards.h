@@ -64,7 +64,7 @@ static __always_inline __u64 task_guarded_as(struct task_struct *task, __u64 wor
 }
 
 /**
- * guard_settle - count what a guard kept off, tell of it, and give the answer
+ * guard_account - count what a guard kept off, tell of it, and give the answer
  * @guard: enum gmem_guard
  * @word: of the map `active`, not 0
  * @task: who asks
@@ -73,17 +73,19 @@ static __always_inline __u64 task_guarded_as(struct task_struct *task, __u64 wor
  *
  * Return: 0 or -EACCES.
  */
-static __noinline int guard_settle(__u32 guard, __u64 word, struct task_struct *task, __u64 what,
-				   bool always)
+static __noinline int guard_account(__u32 guard, __u64 word, struct task_struct *task, __u64 what,
+				    bool always)
 {
-	struct gmem_decision d = { .deny = 1, .rule = GMEM_RULE_NONE, .trial = GMEM_RULE_NONE };
+	struct gmem_decision d = { .deny = 1,
+				   .rule = GMEM_RULE_NONE,
+				   .audit_rule = GMEM_RULE_NONE };
 	struct question q = { .r = { .op = GMEM_DO_GUARD(guard), .start = what } };
 	__u32 verdict = GMEM_VERDICT_would_deny;
 
 	if (always || GMEM_ACTIVE_ENFORCES(word))
 		verdict = GMEM_VERDICT_denied;
 	count(&guard_hits, guard, verdict);
-	tell(&d, verdict, word, task, &q);
+	report_denial(&d, verdict, word, task, &q);
 	return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
 }
 
@@ -104,8 +106,8 @@ static __always_inline int guard_control(struct task_struct *guarded, struct tas
 	class = task_guarded_as(guarded, word);
 	if (!class || same_class(class, task_guarded_as(by, word)))
 		return 0;
-	return guard_settle(GMEM_GUARD_trace, word, bpf_get_current_task_btf(), guarded->tgid,
-			    false)
+	return guard_account(GMEM_GUARD_trace, word, bpf_get_current_task_btf(), guarded->tgid,
+			     false)
 		       ? -EPERM
 		       : 0;
 }
@@ -151,7 +153,7 @@ int BPF_PROG(guard_sqpoll)
 
 	if (!word || !task_guarded_as(task, word))
 		return 0;
-	return guard_settle(GMEM_GUARD_sqpoll, word, task, 0, false);
+	return guard_account(GMEM_GUARD_sqpoll, word, task, 0, false);
 }
 
 #endif /* GMEM_POLICY_GUARDS_H */

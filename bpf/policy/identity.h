@@ -125,7 +125,7 @@ static __noinline bool is_in_user_namespace(struct task_struct *task)
 /* Does the file that a task runs say what the task does? */
 static __always_inline bool file_identifies(struct task_struct *task, struct file *file)
 {
-	return !is_in_user_namespace(task) && !is_answered(task) && !is_made_up(file);
+	return !is_in_user_namespace(task) && !is_answered(task) && !is_untrusted_fs(file);
 }
 
 /*

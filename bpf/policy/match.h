@@ -110,7 +110,7 @@ static __always_inline struct gmem_decision gmem_broken(void)
 {
 	return (struct gmem_decision){ .deny = 1,
 				       .rule = GMEM_RULE_BROKEN,
-				       .trial = GMEM_RULE_NONE };
+				       .audit_rule = GMEM_RULE_NONE };
 }
 
 /* The rules of word i that match. */
@@ -129,16 +129,16 @@ static __always_inline struct gmem_decision gmem_decide(const struct gmem_head *
 							const struct gmem_set *mine,
 							const struct gmem_request *r)
 {
-	struct gmem_decision d = { .trial = GMEM_RULE_NONE };
+	struct gmem_decision d = { .audit_rule = GMEM_RULE_NONE };
 	__u32 at, bit, op = r->op & 31, index = gmem_index_of_kind(r);
 	const struct gmem_set *kind = gmem_set(pool, index);
 	const struct gmem_set *deny = gmem_set(pool, GMEM_POOL_DENY);
-	const struct gmem_set *trial = gmem_set(pool, GMEM_POOL_TRIAL);
+	const struct gmem_set *audit = gmem_set(pool, GMEM_POOL_AUDIT);
 	const struct gmem_set *by[GMEM_BY_MAX];
 	const __u64 value[GMEM_BY_MAX] = { r->size, r->start, r->end };
 	__u64 decides = 0, tries = 0; /* words in which there is a rule that matches: bits */
 
-	if (!kind || !deny || !trial || r->op >= GMEM_DO_MAX)
+	if (!kind || !deny || !audit || r->op >= GMEM_DO_MAX)
 		return gmem_broken();
 	GMEM_UNROLL
 	for (int i = 0; i < GMEM_BY_MAX; i++) {
@@ -150,12 +150,12 @@ static __always_inline struct gmem_decision gmem_decide(const struct gmem_head *
 	for (int i = 0; i < GMEM_SET_WORDS; i++) {
 		__u64 w = GMEM_MATCHING(i);
 
-		decides |= gmem_any_bit(w & ~trial->w[i]) << i;
-		tries |= gmem_any_bit(w & trial->w[i]) << i;
+		decides |= gmem_any_bit(w & ~audit->w[i]) << i;
+		tries |= gmem_any_bit(w & audit->w[i]) << i;
 	}
 	if (decides) {
 		at = gmem_lowest(decides) & (GMEM_SET_WORDS - 1);
-		bit = gmem_lowest(GMEM_MATCHING(at) & ~trial->w[at]);
+		bit = gmem_lowest(GMEM_MATCHING(at) & ~audit->w[at]);
 		d.rule = at * 64 + bit;
 		d.deny = deny->w[at] >> bit & 1;
 	} else {
@@ -164,10 +164,10 @@ static __always_inline struct gmem_decision gmem_decide(const struct gmem_head *
 	}
 	if (tries) {
 		at = gmem_lowest(tries) & (GMEM_SET_WORDS - 1);
-		bit = gmem_lowest(GMEM_MATCHING(at) & trial->w[at]);
+		bit = gmem_lowest(GMEM_MATCHING(at) & audit->w[at]);
 		if (at * 64 + bit < d.rule) {
-			d.trial = at * 64 + bit;
-			d.trial_deny = deny->w[at] >> bit & 1;
+			d.audit_rule = at * 64 + bit;
+			d.audit_deny = deny->w[at] >> bit & 1;
 		}
 	}
 	return d;

@@ -132,7 +132,7 @@ static __always_inline const struct gmem_set *class_set(__u32 slot, __u32 dimens
 
 /*
  * Not static: such a function the kernel's verifier looks at once, however many ways lead to it.
- * That is why the cgroup, which it could not be told the type of, comes as a number.
+ * That is why the cgroup, which it could not be given the type of, comes as a number.
  */
 
 /**

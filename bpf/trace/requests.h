@@ -77,7 +77,7 @@ static __always_inline void begin_convert(bool asked, __u64 start, __u64 end, __
 }
 
 /* The first question in a conversion is whether there is anything to do. */
-static __always_inline void judge_request(bool redundant)
+static __always_inline void classify_request(bool redundant)
 {
 	struct request *r = request_of(bpf_get_current_task_btf(), REQUEST_CONVERT);
 

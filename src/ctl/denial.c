@@ -52,9 +52,9 @@ struct denial_reason denial_reason(const struct denial *denial)
 		reason.cause = DENIAL_BY_guard;
 		return reason;
 	}
-	if (event->verdict == GMEM_VERDICT_would_deny && event->trial != GMEM_RULE_NONE &&
+	if (event->verdict == GMEM_VERDICT_would_deny && event->audit_rule != GMEM_RULE_NONE &&
 	    !denies(denial)) {
-		reason.rule = event->trial;
+		reason.rule = event->audit_rule;
 		reason.audit = true;
 	}
 	if (reason.rule == GMEM_RULE_BROKEN) {

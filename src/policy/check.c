@@ -108,13 +108,13 @@ static const struct gmem_set *covers_of(struct checker *checker, unsigned int su
 static int taken_by(const struct checker *checker, unsigned int rule, const struct kind *kind,
 		    const struct gmem_set *mine)
 {
-	const struct gmem_set *trial = checker->compiled->pool + GMEM_POOL_TRIAL;
+	const struct gmem_set *audit_rule = checker->compiled->pool + GMEM_POOL_AUDIT;
 	const struct policy_rule *rules = checker->compiled->policy->rules;
 	unsigned int i, before;
 	__u64 left;
 
 	for (i = 0; i <= rule / 64; i++) {
-		left = kind->set->w[i] & mine->w[i] & ~trial->w[i];
+		left = kind->set->w[i] & mine->w[i] & ~audit_rule->w[i];
 		if (i == rule / 64)
 			left &= (1ULL << rule % 64) - 1;
 		for (; left; left &= left - 1) {

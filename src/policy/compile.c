@@ -275,9 +275,9 @@ static void fill_rules(struct compiled *compiled)
 
 		if (rule->deny)
 			set_add(pool + GMEM_POOL_DENY, i);
-		if (rule->trial) {
-			set_add(pool + GMEM_POOL_TRIAL, i);
-			compiled->head.has_trial |= rule->ops;
+		if (rule->audit_rule) {
+			set_add(pool + GMEM_POOL_AUDIT, i);
+			compiled->head.has_audit |= rule->ops;
 		}
 		if (rule->any)
 			set_add(pool + GMEM_POOL_ANY, i);

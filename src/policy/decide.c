@@ -22,7 +22,7 @@ static void subjects_by_exe(const struct compiled *compiled, const struct who *w
 		classes[0] = class_of_identity(compiled, &who->exe_identity);
 	if (who->has_verity)
 		classes[1] = class_of_identity(compiled, &who->verity);
-	if (who->exe && !who->exe_made_up)
+	if (who->exe && !who->exe_untrusted_fs)
 		classes[2] = class_of_missing_exe(compiled, who->exe);
 	memset(subjects, 0, sizeof(*subjects));
 	for (i = 0; i < 3; i++) {

@@ -20,7 +20,7 @@ static bool is_exe(const struct policy_subject *subject, const struct who *who)
 	if (subject->exe_known)
 		return who->has_exe_identity &&
 		       same_identity(&subject->exe_identity, &who->exe_identity);
-	return who->exe && !who->exe_made_up && !strcmp(subject->exe, who->exe);
+	return who->exe && !who->exe_untrusted_fs && !strcmp(subject->exe, who->exe);
 }
 
 static bool is_user(const struct policy_subject *subject, const struct who *who)
@@ -128,7 +128,7 @@ struct eval_rule eval_rule(const struct policy *policy, const struct policy_rule
 struct gmem_decision policy_eval(const struct policy *policy, const struct who *who,
 				 const struct gmem_request *request)
 {
-	struct gmem_decision decision = { .trial = GMEM_RULE_NONE };
+	struct gmem_decision decision = { .audit_rule = GMEM_RULE_NONE };
 	size_t i;
 
 	for (i = 0; i < policy->nr_rules; i++) {
@@ -136,14 +136,14 @@ struct gmem_decision policy_eval(const struct policy *policy, const struct who *
 
 		if (!eval_rule(policy, rule, who, request).matches)
 			continue;
-		if (!rule->trial) {
+		if (!rule->audit_rule) {
 			decision.rule = (__u32)i;
 			decision.deny = rule->deny;
 			return decision;
 		}
-		if (decision.trial == GMEM_RULE_NONE) {
-			decision.trial = (__u32)i;
-			decision.trial_deny = rule->deny;
+		if (decision.audit_rule == GMEM_RULE_NONE) {
+			decision.audit_rule = (__u32)i;
+			decision.audit_deny = rule->deny;
 		}
 	}
 	decision.rule = GMEM_RULE_DEFAULT(request->op);

@@ -62,7 +62,7 @@ struct policy_subject {
 
 	/* by policy_resolve() */
 	bool exe_known, cgroup_known;
-	bool exe_made_up;		   /* nobody is known by this file, see policy_resolve.h */
+	bool exe_untrusted_fs;		   /* nobody is known by this file, see policy_resolve.h */
 	struct gmem_identity exe_identity; /* slot 0 */
 	__u64 cgroup_id;
 };
@@ -70,9 +70,9 @@ struct policy_subject {
 struct policy_rule {
 	const char *name;
 	struct place place;
-	__u32 ops;	  /* bits of enum gmem_operation; none if the rule has errors */
-	bool deny, trial; /* trial: in audit mode */
-	bool any;	  /* any subject, or those: */
+	__u32 ops;	       /* bits of enum gmem_operation; none if the rule has errors */
+	bool deny, audit_rule; /* audit_rule: in audit mode */
+	bool any;	       /* any subject, or those: */
 	__u16 *subjects;
 	size_t nr_subjects;
 	__u32 conditions; /* bits of enum policy_condition: those that are given */

@@ -232,8 +232,8 @@ static int read_rule_mode(void *context, const struct tree *value, void *into)
 
 	if (!tree_is(value, TREE_SCALAR, "mode", in->reader->diags))
 		return 0;
-	rule->trial = !strcmp(value->text, "audit");
-	if (!rule->trial && strcmp(value->text, "enforce"))
+	rule->audit_rule = !strcmp(value->text, "audit");
+	if (!rule->audit_rule && strcmp(value->text, "enforce"))
 		diag_error(in->reader->diags, value->place, NULL,
 			   "the mode of a rule must be audit or enforce, not \"%s\"", value->text);
 	return 0;

@@ -208,7 +208,8 @@ static int decide(struct replay *replay, json_object *record, int op)
 	replay->report->events++;
 	decision = policy_decide(&replay->file->compiled, &who, &request);
 	if (!decision.deny) {
-		replay->report->would += decision.trial != GMEM_RULE_NONE && decision.trial_deny;
+		replay->report->would += decision.audit_rule != GMEM_RULE_NONE &&
+					 decision.audit_deny;
 		return 0;
 	}
 	replay->report->denied++;

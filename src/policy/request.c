@@ -157,7 +157,7 @@ static void look_at_exe(const char *path, struct who *who)
 	int ret = resolve_exe(path, &who->exe_identity);
 
 	who->has_exe_identity = !ret;
-	who->exe_made_up = ret == EXE_MADE_UP;
+	who->exe_untrusted_fs = ret == EXE_MADE_UP;
 	if (!ret)
 		measure_verity(path, who);
 }

@@ -29,11 +29,11 @@ static void check_one(const struct policy *policy, const struct compiled *compil
 	plain = policy_eval(policy, &who, &request);
 	decided = policy_decide(compiled, &who, &request);
 	if (plain.deny != decided.deny || plain.rule != decided.rule ||
-	    plain.trial != decided.trial || plain.trial_deny != decided.trial_deny ||
+	    plain.audit_rule != decided.audit_rule || plain.audit_deny != decided.audit_deny ||
 	    (plain.rule < policy->nr_rules && never[plain.rule])) {
 		fprintf(stderr, "rule by rule: %u by %u, audit %u; compiled: %u by %u, audit %u\n",
-			plain.deny, plain.rule, plain.trial, decided.deny, decided.rule,
-			decided.trial);
+			plain.deny, plain.rule, plain.audit_rule, decided.deny, decided.rule,
+			decided.audit_rule);
 		abort();
 	}
 }

@@ -66,7 +66,7 @@ static size_t differences_without_unbinds(const char *lane, uint64_t missed, int
 	json_object_object_add(counters, "unbinds", NULL);
 	json_object_object_add(counters, "unbound_pages", NULL);
 	compare_vm(&v, told, shown, false);
-	judge_missed(&v);
+	check_missed(&v);
 	json_object_put(told);
 	json_object_put(shown);
 	return v.failed;

@@ -59,7 +59,7 @@ static struct gmem_denial event(__u32 op, __u32 rule, __u32 verdict)
 		.pid = 12,
 		.uid = 1000,
 		.rule = rule,
-		.trial = GMEM_RULE_NONE,
+		.audit_rule = GMEM_RULE_NONE,
 		.verdict = verdict,
 		.exe_known = 1,
 		.comm = "a task",
@@ -104,13 +104,13 @@ static void test_audit(void **state)
 
 	(void)state;
 	e = event(GMEM_DO_bind, RULE_MAY, GMEM_VERDICT_would_deny);
-	e.trial = RULE_TRIAL;
+	e.audit_rule = RULE_TRIAL;
 	expect(&e, policy, "rule trial in audit mode (p:10)");
 	e.rule = GMEM_RULE_DEFAULT(GMEM_DO_bind);
 	expect(&e, policy, "rule trial in audit mode (p:10)");
 	/* The whole policy is in audit mode: the rule that denies is the one. */
 	e = event(GMEM_DO_mmap, RULE_NO_VIEW, GMEM_VERDICT_would_deny);
-	e.trial = RULE_TRIAL;
+	e.audit_rule = RULE_TRIAL;
 	expect(&e, policy, "rule no-view (p:9)");
 	e.rule = GMEM_RULE_DEFAULT(GMEM_DO_create);
 	e.request.op = GMEM_DO_create;
@@ -150,7 +150,7 @@ static void test_json(void **state)
 	struct json json = { 0 };
 
 	(void)state;
-	e.trial = RULE_TRIAL;
+	e.audit_rule = RULE_TRIAL;
 	e.exe.ino = 77;
 	e.exe.dev = 8 << 20 | 1;
 	e.request.start = 0;

@@ -47,8 +47,8 @@ static void read_free(struct read *read)
 
 static bool same(const struct gmem_decision *a, const struct gmem_decision *b)
 {
-	return a->deny == b->deny && a->rule == b->rule && a->trial == b->trial &&
-	       (a->trial == GMEM_RULE_NONE || a->trial_deny == b->trial_deny);
+	return a->deny == b->deny && a->rule == b->rule && a->audit_rule == b->audit_rule &&
+	       (a->audit_rule == GMEM_RULE_NONE || a->audit_deny == b->audit_deny);
 }
 
 /* No rule that policy_check() says never decides may decide. */
@@ -89,8 +89,8 @@ static void check_one(struct read *read, struct random *random, const char *text
 		request.op, request.flags, request.type, request.prot, request.direction,
 		request.size, request.start, request.end, who.exe ? who.exe : "-",
 		who.exe_identity.ino, who.has_verity, who.uid, who.cgroup, plain.deny,
-		(int)plain.rule, (int)plain.trial, compiled.deny, (int)compiled.rule,
-		(int)compiled.trial, flagged(read, plain.rule));
+		(int)plain.rule, (int)plain.audit_rule, compiled.deny, (int)compiled.rule,
+		(int)compiled.audit_rule, flagged(read, plain.rule));
 	fail();
 }
 
@@ -139,7 +139,7 @@ static void test_remembered(void **state)
 		for (j = 0; j < REQUESTS; j++) {
 			struct gmem_decision before, now, recalled;
 			struct gmem_request r, other;
-			struct gmem_seen seen = { .kind = GMEM_KIND_MAX };
+			struct gmem_cached seen = { .kind = GMEM_KIND_MAX };
 			struct who who;
 
 			random_who(&random, &who);
@@ -154,7 +154,7 @@ static void test_remembered(void **state)
 								: other.end;
 			if (j % 7 == 0)
 				r.flags = other.flags;
-			if (!gmem_as_seen(&seen, &r, gmem_kind(&r))) {
+			if (!gmem_is_cached(&seen, &r, gmem_kind(&r))) {
 				anew++;
 				continue;
 			}

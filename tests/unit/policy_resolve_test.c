@@ -35,7 +35,7 @@ static void test_mounts(void **state)
 		FILE *file = fmemopen((void *)(uintptr_t)mounts, strlen(mounts), "r");
 
 		assert_non_null(file);
-		if (mount_is_made_up(file, wanted[i].id) != wanted[i].made_up)
+		if (mount_is_untrusted(file, wanted[i].id) != wanted[i].made_up)
 			fail_msg("mount %d", wanted[i].id);
 		fclose(file);
 	}

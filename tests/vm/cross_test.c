@@ -445,7 +445,7 @@ static size_t compare_all(const pid_t *pids, const struct records *trace, const 
 
 	for (i = 0; i < ARRAY_SIZE(selftests); i++)
 		compare_pid(&v, pids[i], selftests[i][0], trace, w);
-	judge_missed(&v);
+	check_missed(&v);
 	return quiet ? v.failed + v.lacks : v.failed;
 }
 

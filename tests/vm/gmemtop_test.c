@@ -294,7 +294,7 @@ static uint64_t compare_watcher(struct verdict *v, struct watcher *w, struct jso
 	v->missed = w->missed - w->missed_before;
 	v->lacks = 0;
 	compare(v, w, list, middle);
-	judge_missed(v);
+	check_missed(v);
 	return v->missed;
 }
 

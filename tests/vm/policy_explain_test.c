@@ -44,7 +44,7 @@ static int run(const char *exe)
 }
 
 /* A policy for an executable, and what is said of it. @why: words of the warning */
-static void check_made_up(const char *exe, const char *why)
+static void check_untrusted_fs(const char *exe, const char *why)
 {
 	struct json_object *json;
 
@@ -105,7 +105,7 @@ static void test_fuse(void)
 		give_up(FUSE);
 	pid = fuse_file_serve(&file);
 	close(file.fuse);
-	check_made_up(FUSE "/vmm", "is a file of FUSE");
+	check_untrusted_fs(FUSE "/vmm", "is a file of FUSE");
 	/* Without a kernel to ask it is told too. */
 	write_file(DIR "/fuse.yaml",
 		   POLICY_HEAD("fuse",
@@ -121,7 +121,7 @@ static void test_fuse(void)
 	CHECK(!command("gmemctl explain -o json --policy fuse.yaml --op create --exe " FUSE "/vmm"),
 	      "%s", said.err);
 	json = said_json();
-	CHECK(is(json, "subject.exe_made_up", "true") && is(json, "denied", "true"), "%s",
+	CHECK(is(json, "subject.exe_untrusted_fs", "true") && is(json, "denied", "true"), "%s",
 	      said.out);
 	json_object_put(json);
 	umount2(FUSE, MNT_DETACH);
@@ -165,7 +165,7 @@ static void test_user_namespace(void)
 		give_up("mounts of a user namespace");
 	close(ready[0]);
 	snprintf(exe, sizeof(exe), "/proc/%d/root" THEIR "/vmm", pid);
-	check_made_up(exe, "was mounted in a user namespace");
+	check_untrusted_fs(exe, "was mounted in a user namespace");
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }

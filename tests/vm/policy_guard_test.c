@@ -212,7 +212,7 @@ static const struct gmem_denial *check_guard(const char *what, enum gmem_guard g
 	      e->request.op);
 	CHECK(e->verdict == (denied ? GMEM_VERDICT_denied : GMEM_VERDICT_would_deny),
 	      "%s: verdict %u", what, e->verdict);
-	CHECK(e->rule == GMEM_RULE_NONE && e->trial == GMEM_RULE_NONE, "%s: rule %u", what,
+	CHECK(e->rule == GMEM_RULE_NONE && e->audit_rule == GMEM_RULE_NONE, "%s: rule %u", what,
 	      e->rule);
 	CHECK(e->exe_known && e->exe.ino && e->pid && e->cgroup, "%s: by nobody", what);
 	return e;

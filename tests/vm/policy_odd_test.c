@@ -443,7 +443,7 @@ static bool change_signalled(struct change *c)
 	return !status;
 }
 
-static void change_judge(const struct change *c)
+static void change_check(const struct change *c)
 {
 	printf("%s: %d ended by a signal, %d done\n", c->to, c->ended, c->done);
 	CHECK(c->ended && c->done, "%s: %d and %d", c->to, c->ended, c->done);
@@ -464,8 +464,8 @@ static void signal_loads(void)
 		while (!change_signalled(&unloads))
 			;
 	}
-	change_judge(&loads);
-	change_judge(&unloads);
+	change_check(&loads);
+	change_check(&unloads);
 }
 
 static void test_signals(void)
@@ -486,7 +486,7 @@ static void test_signals(void)
 			if (change_signalled(&changes[i]))
 				CHECK(!command("%s", back[i]), "%s", said.err);
 		}
-		change_judge(&changes[i]);
+		change_check(&changes[i]);
 	}
 }
 

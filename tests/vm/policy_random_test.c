@@ -211,8 +211,8 @@ static void become(struct who *who)
 
 static bool same(const struct gmem_decision *a, const struct gmem_decision *b)
 {
-	return a->deny == b->deny && a->rule == b->rule && a->trial == b->trial &&
-	       (a->trial == GMEM_RULE_NONE || a->trial_deny == b->trial_deny);
+	return a->deny == b->deny && a->rule == b->rule && a->audit_rule == b->audit_rule &&
+	       (a->audit_rule == GMEM_RULE_NONE || a->audit_deny == b->audit_deny);
 }
 
 static void tell(const struct loaded *l, const struct who *who, const struct gmem_request *r)
@@ -245,8 +245,8 @@ static void ask(const struct loaded *l, struct random *random, const char *cgrou
 		give_up("running the matcher");
 	CHECK(match->bss->answered, "no answer");
 	CHECK(same(&here, there), "here: deny %u rule %d trial %d; in the kernel: %u %d %d",
-	      here.deny, (int)here.rule, (int)here.trial, there->deny, (int)there->rule,
-	      (int)there->trial);
+	      here.deny, (int)here.rule, (int)here.audit_rule, there->deny, (int)there->rule,
+	      (int)there->audit_rule);
 	if (failures != before)
 		tell(l, &who, &request);
 }
@@ -301,9 +301,9 @@ static unsigned int steps_of(enum request_kind kind, struct gmem_request *steps)
 static void count(struct gmem_hits *hits, const struct gmem_decision *d)
 {
 	hits[d->rule].n[d->deny ? GMEM_VERDICT_denied : GMEM_VERDICT_allowed]++;
-	if (d->trial != GMEM_RULE_NONE && d->trial_deny != d->deny)
-		hits[d->trial]
-			.n[d->trial_deny ? GMEM_VERDICT_would_deny : GMEM_VERDICT_would_allow]++;
+	if (d->audit_rule != GMEM_RULE_NONE && d->audit_deny != d->deny)
+		hits[d->audit_rule]
+			.n[d->audit_deny ? GMEM_VERDICT_would_deny : GMEM_VERDICT_would_allow]++;
 }
 
 static void read_hits(unsigned int slot, struct gmem_hits *hits)

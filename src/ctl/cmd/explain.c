@@ -62,7 +62,7 @@ struct explain {
 
 static const char *verdict_text(const struct policy_rule *rule)
 {
-	if (rule->trial)
+	if (rule->audit_rule)
 		return rule->deny ? "deny (audit)" : "allow (audit)";
 	return rule->deny ? "deny" : "allow";
 }
@@ -196,7 +196,7 @@ static void show_rule(struct explain *explain, const struct policy_rule *rule)
 		json_str(&explain->json, "name", rule->name);
 		json_u64(&explain->json, "line", rule->place.line);
 		json_str(&explain->json, "verdict", rule->deny ? "deny" : "allow");
-		json_bool(&explain->json, "audit", rule->trial);
+		json_bool(&explain->json, "audit", rule->audit_rule);
 		json_bool(&explain->json, "matches", eval.matches);
 		json_open(&explain->json, "conditions", '[');
 	}
@@ -339,16 +339,17 @@ static int print_text(struct explain *explain)
 	show_rules(explain);
 	scols_print_table(explain->table);
 	scols_unref_table(explain->table);
-	if (d->trial != GMEM_RULE_NONE)
-		printf("rule %s in audit mode would %s it (%s:%u)\n", policy->rules[d->trial].name,
-		       d->trial_deny ? "deny" : "allow", policy->file, line_of(explain, d->trial));
+	if (d->audit_rule != GMEM_RULE_NONE)
+		printf("rule %s in audit mode would %s it (%s:%u)\n",
+		       policy->rules[d->audit_rule].name, d->audit_deny ? "deny" : "allow",
+		       policy->file, line_of(explain, d->audit_rule));
 	printf("%s %s by %s%s (%s:%u), policy %s in mode %s\n",
 	       value_name(VALUE_OPERATION, explain->request->op), effect(explain, d),
 	       d->rule < policy->nr_rules ? "rule " : "", decision_rule(policy, d->rule),
 	       policy->file, line_of(explain, d->rule), policy->name,
 	       policy->enforce ? "enforce" : "audit");
-	if (explain->who->exe_made_up)
-		printf("exe %s: %s\n", explain->who->exe, EXE_MADE_UP_TEXT);
+	if (explain->who->exe_untrusted_fs)
+		printf("exe %s: %s\n", explain->who->exe, EXE_UNTRUSTED_FS_TEXT);
 	if (kernel_differs(explain))
 		print_kernel(explain);
 	if (explain->event && explain->event->why)
@@ -365,7 +366,7 @@ static void json_subject(struct explain *explain)
 
 	json_open(json, "subject", '{');
 	json_str(json, "exe", who->exe);
-	json_bool(json, "exe_made_up", who->exe_made_up);
+	json_bool(json, "exe_untrusted_fs", who->exe_untrusted_fs);
 	json_str(json, "verity", who->has_verity ? given_digest(explain, text) : NULL);
 	json_str(json, "uid", who->user || who->has_uid ? given_user(explain, text) : NULL);
 	json_str(json, "cgroup", who->cgroup);
@@ -408,13 +409,13 @@ static int print_json(struct explain *explain)
 	json_event(json, explain->event);
 	json_str(json, "rule", decision_rule(policy, d->rule));
 	json_u64(json, "line", line_of(explain, d->rule));
-	if (d->trial == GMEM_RULE_NONE) {
+	if (d->audit_rule == GMEM_RULE_NONE) {
 		json_null(json, "audit_rule");
 	} else {
 		json_open(json, "audit_rule", '{');
-		json_str(json, "rule", decision_rule(policy, d->trial));
-		json_u64(json, "line", line_of(explain, d->trial));
-		json_str(json, "verdict", d->trial_deny ? "deny" : "allow");
+		json_str(json, "rule", decision_rule(policy, d->audit_rule));
+		json_u64(json, "line", line_of(explain, d->audit_rule));
+		json_str(json, "verdict", d->audit_deny ? "deny" : "allow");
 		json_close(json, '}');
 	}
 	json_open(json, "rules", '[');
@@ -462,8 +463,8 @@ static int ask_kernel(const struct ctl_options *opts, const struct who_process *
 	ret = in_force_open(&force, opts->pins);
 	if (ret)
 		return ret;
-	ret = in_force_standing(&force, (unsigned int)opts->pid, process->who.uid,
-				*process->cgroup ? process->cgroup : NULL, &standing);
+	ret = in_force_resolve(&force, (unsigned int)opts->pid, process->who.uid,
+			       *process->cgroup ? process->cgroup : NULL, &standing);
 	if (ret) {
 		log_error(ret, NULL, NULL, "ask the kernel for process %llu",
 			  (unsigned long long)opts->pid);

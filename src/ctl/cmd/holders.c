@@ -40,7 +40,7 @@ struct view {
 	const struct holder *holder;
 	struct who_process *who; /* exe, uid and cgroup; empty if it is gone */
 	bool alive;
-	int standing_ret; /* of in_force_standing() */
+	int standing_ret; /* of in_force_resolve() */
 	struct standing standing;
 	int known; /* as of in_force_knows() */
 };
@@ -506,8 +506,8 @@ static void look_at(struct view *view)
 	memset(&view->standing, 0, sizeof(view->standing));
 	view->standing_ret = view->force->word ? -ESRCH : 0;
 	if (view->force->word && view->alive)
-		view->standing_ret = in_force_standing(view->force, pid, view->who->who.uid, cgroup,
-						       &view->standing);
+		view->standing_ret = in_force_resolve(view->force, pid, view->who->who.uid, cgroup,
+						      &view->standing);
 }
 
 static int show(const struct held *held, const struct found_holders *found,

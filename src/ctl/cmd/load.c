@@ -51,7 +51,8 @@ static void json_found(struct json *json, const struct load_report *report)
 }
 
 /* Those of FUSE were told when the file was read; the others the kernel alone tells. */
-static void report_made_up(struct policy_file *file, const struct load_report *report, bool as_json)
+static void report_untrusted_fs(struct policy_file *file, const struct load_report *report,
+				bool as_json)
 {
 	struct diags diags = { .file = file->diags.file,
 			       .text = file->diags.text,
@@ -61,10 +62,10 @@ static void report_made_up(struct policy_file *file, const struct load_report *r
 	for (i = 0; i < file->policy->nr_subjects; i++) {
 		struct policy_subject *subject = &file->policy->subjects[i];
 
-		for (j = 0; subject->exe && j < report->nr_made_up; j++) {
+		for (j = 0; subject->exe && j < report->nr_untrusted_fs; j++) {
 			if (strcmp(report->made_up[j], subject->exe))
 				continue;
-			subject->exe_made_up = true;
+			subject->exe_untrusted_fs = true;
 			diag_warning(&diags, subject->exe_place, EXE_MADE_UP_ADVICE,
 				     "exe %s is in a file system that was mounted in a user "
 				     "namespace, whose owner says what it is: no task is known "
@@ -76,7 +77,7 @@ static void report_made_up(struct policy_file *file, const struct load_report *r
 	diags_free(&diags);
 }
 
-static void json_made_up(struct json *json, const struct policy *policy)
+static void json_untrusted_fs(struct json *json, const struct policy *policy)
 {
 	size_t i;
 
@@ -84,7 +85,7 @@ static void json_made_up(struct json *json, const struct policy *policy)
 	for (i = 0; i < policy->nr_subjects; i++) {
 		const struct policy_subject *subject = &policy->subjects[i];
 
-		if (!subject->exe_made_up)
+		if (!subject->exe_untrusted_fs)
 			continue;
 		json_open(json, NULL, '{');
 		json_str(json, "subject", subject->name);
@@ -116,7 +117,7 @@ static int print_load_json(const struct policy_file *file, const struct load_rep
 	json_u64(&json, "tagged_tasks", report->tagged);
 	json_u64(&json, "denied_instances", report->older);
 	json_found(&json, report);
-	json_made_up(&json, file->policy);
+	json_untrusted_fs(&json, file->policy);
 	json_close(&json, '}');
 	ret = json_flush_line(&json, stdout);
 	json_free(&json);
@@ -188,7 +189,7 @@ int ctl_load(const struct ctl_options *opts)
 		load.enforce = mode < 0 ? file.compiled.enforce : mode;
 		interrupts_hold();
 		ret = loader_load(&file.compiled, &load, &report);
-		report_made_up(&file, &report, opts->json);
+		report_untrusted_fs(&file, &report, opts->json);
 		if (!ret)
 			ret = print_load(opts, &file, &report);
 		load_report_free(&report);

@@ -55,7 +55,7 @@ struct row {
 
 static const char *verdict_of(const struct policy_rule *rule)
 {
-	if (rule->trial)
+	if (rule->audit_rule)
 		return rule->deny ? "deny (audit)" : "allow (audit)";
 	return rule->deny ? "deny" : "allow";
 }

@@ -50,9 +50,9 @@ static struct outcome run_case(const struct policy_file *file, const struct poli
 
 	outcome.decision = policy_decide(&file->compiled, &wanted->who, &wanted->request);
 	outcome.rule = decision_rule(file->policy, outcome.decision.rule);
-	outcome.audit = outcome.decision.trial == GMEM_RULE_NONE
+	outcome.audit = outcome.decision.audit_rule == GMEM_RULE_NONE
 				? "none"
-				: decision_rule(file->policy, outcome.decision.trial);
+				: decision_rule(file->policy, outcome.decision.audit_rule);
 	outcome.ok = outcome.decision.deny == wanted->deny &&
 		     (!wanted->rule || !strcmp(wanted->rule, outcome.rule)) &&
 		     (!wanted->audit || !strcmp(wanted->audit, outcome.audit));
@@ -89,8 +89,9 @@ static int print_text(const struct results *results)
 		describe(text, sizeof(text), wanted->deny, wanted->rule, wanted->audit);
 		scols_line_set_data(line, COLUMN_EXPECTED, text);
 		describe(text, sizeof(text), outcome->decision.deny, outcome->rule,
-			 wanted->audit || outcome->decision.trial != GMEM_RULE_NONE ? outcome->audit
-										    : NULL);
+			 wanted->audit || outcome->decision.audit_rule != GMEM_RULE_NONE
+				 ? outcome->audit
+				 : NULL);
 		scols_line_set_data(line, COLUMN_DECIDED, text);
 		scols_line_set_data(line, COLUMN_RESULT, outcome->ok ? "ok" : "FAILED");
 	}

@@ -38,7 +38,7 @@ struct found_list {
 /**
  * find_identities - executables as the kernel names them
  * @identities: compiled->nr_exes of them; kind 0 for what is not here, or is by what no task has an
- * identity (see is_made_up() in bpf/kernel/file_identity.h)
+ * identity (see is_untrusted_fs() in bpf/kernel/file_identity.h)
  *
  * stat(2) does not say it: on overlayfs and btrfs it names another device than the inode's, and
  * the generation is not told everywhere.

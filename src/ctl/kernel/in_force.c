@@ -157,8 +157,8 @@ static void find_rules(const struct in_force *force, const struct gmem_tag *tag,
 	}
 }
 
-int in_force_standing(const struct in_force *force, unsigned int pid, __u32 uid, const char *cgroup,
-		      struct standing *standing)
+int in_force_resolve(const struct in_force *force, unsigned int pid, __u32 uid, const char *cgroup,
+		     struct standing *standing)
 {
 	struct gmem_tag *tag;
 	int pidfd, ret = 0;

@@ -39,14 +39,14 @@ struct standing {
 };
 
 /**
- * in_force_standing - what a process is to the policy
+ * in_force_resolve - what a process is to the policy
  * @uid: its effective user
  * @cgroup: its cgroup, below the root of cgroup2, or NULL
  *
  * Of its threads the first one is asked. Return: 0, -ESRCH, or another negative errno.
  */
-int in_force_standing(const struct in_force *force, unsigned int pid, __u32 uid, const char *cgroup,
-		      struct standing *standing);
+int in_force_resolve(const struct in_force *force, unsigned int pid, __u32 uid, const char *cgroup,
+		     struct standing *standing);
 
 /**
  * in_force_knows - was an instance created under the policy, or adopted?

@@ -246,8 +246,8 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 }
 
 /* What is here, and yet has no name in the kernel. */
-static int note_made_up(const struct compiled *compiled, const struct gmem_identity *identities,
-			struct load_report *report)
+static int note_untrusted_fs(const struct compiled *compiled,
+			     const struct gmem_identity *identities, struct load_report *report)
 {
 	size_t i;
 
@@ -256,7 +256,7 @@ static int note_made_up(const struct compiled *compiled, const struct gmem_ident
 		return log_error(-ENOMEM, NULL, NULL, "load the policy");
 	for (i = 0; i < compiled->nr_exes; i++) {
 		if (compiled->exes[i].known && !identities[i].kind)
-			report->made_up[report->nr_made_up++] = compiled->exes[i].path;
+			report->made_up[report->nr_untrusted_fs++] = compiled->exes[i].path;
 	}
 	return 0;
 }
@@ -289,7 +289,7 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 		return log_error(-ENOMEM, NULL, NULL, "load the policy");
 	finder_open(&finder, report->first ? NULL : pins);
 	ret = find_identities(&finder, compiled, identities);
-	ret = ret ?: note_made_up(compiled, identities, report);
+	ret = ret ?: note_untrusted_fs(compiled, identities, report);
 	ret = ret ?: attach_programs(pins, compiled, opts, report);
 	if (!ret && opts->dry_run && (!any || opts->adopt))
 		ret = find_instances(&finder, &report->found);

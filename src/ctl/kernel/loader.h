@@ -39,7 +39,7 @@ struct load_report {
 	unsigned int older;   /* instances of which all is denied */
 	const char **made_up; /* paths of the policy that only the kernel knows to be of a made up
 			       * file, see policy_resolve.h */
-	size_t nr_made_up;
+	size_t nr_untrusted_fs;
 };
 
 /**

@@ -211,8 +211,8 @@ int lock_check_self(const struct store *store, unsigned int slot)
 	force.cgroup_root = cgroup_root();
 	ret = who_of_process((unsigned int)getpid(), who);
 	ret = ret
-		      ?: in_force_standing(&force, (unsigned int)getpid(), geteuid(),
-					   *who->cgroup ? who->cgroup : NULL, &standing);
+		      ?: in_force_resolve(&force, (unsigned int)getpid(), geteuid(),
+					  *who->cgroup ? who->cgroup : NULL, &standing);
 	if (force.cgroup_root >= 0)
 		close(force.cgroup_root);
 	free(who);

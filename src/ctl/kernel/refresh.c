@@ -181,7 +181,7 @@ static int add_entries(struct refresh *r)
 		if (!subject->now.kind) {
 			/* What is here, and has no name in the kernel, is made up too. */
 			subject->state = policy->subjects[i].exe_known ||
-							 policy->subjects[i].exe_made_up
+							 policy->subjects[i].exe_untrusted_fs
 						 ? REFRESH_made_up
 						 : REFRESH_missing;
 			keep_current(r, i);

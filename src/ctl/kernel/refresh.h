@@ -15,7 +15,7 @@
 	X(same, "the same file")                               \
 	X(replaced, "another file, and it counts from now on") \
 	X(missing, "there is no file now")                     \
-	X(made_up, EXE_MADE_UP_TEXT)
+	X(made_up, EXE_UNTRUSTED_FS_TEXT)
 
 enum refresh_state {
 #define X(name, ...) REFRESH_##name,

@@ -74,7 +74,7 @@ int resolve_user(const char *name, __u32 *uid)
 	return is_nobody(ret) ? -ENOENT : -ret;
 }
 
-bool mount_is_made_up(FILE *mountinfo, int id)
+bool mount_is_untrusted(FILE *mountinfo, int id)
 {
 	bool made_up = false, found = false;
 	char *line = NULL, *type;
@@ -91,8 +91,8 @@ bool mount_is_made_up(FILE *mountinfo, int id)
 	return made_up;
 }
 
-/* As is_made_up() in bpf/kernel/file_identity.h. The number of FUSE is also that of virtiofs. */
-static bool is_made_up(int fd)
+/* As is_untrusted_fs() in bpf/kernel/file_identity.h. The number of FUSE is also that of virtiofs. */
+static bool is_untrusted_fs(int fd)
 {
 	struct statx st;
 	struct statfs fs;
@@ -106,7 +106,7 @@ static bool is_made_up(int fd)
 	mountinfo = fopen("/proc/self/mountinfo", "re");
 	if (!mountinfo)
 		return false;
-	made_up = mount_is_made_up(mountinfo, (int)st.stx_mnt_id);
+	made_up = mount_is_untrusted(mountinfo, (int)st.stx_mnt_id);
 	fclose(mountinfo);
 	return made_up;
 }
@@ -126,7 +126,7 @@ int resolve_exe(const char *path, struct gmem_identity *identity)
 		ret = -errno;
 	else if (!S_ISREG(st.st_mode))
 		ret = -ENOEXEC;
-	else if (is_made_up(fd))
+	else if (is_untrusted_fs(fd))
 		ret = EXE_MADE_UP;
 	if (!ret) {
 		identity->kind = GMEM_BY_INODE;
@@ -234,15 +234,15 @@ static void resolve_subject_exe(struct resolver *resolver, struct policy_subject
 
 	if (first >= 0) {
 		subject->exe_known = subjects[first].exe_known;
-		subject->exe_made_up = subjects[first].exe_made_up;
+		subject->exe_untrusted_fs = subjects[first].exe_untrusted_fs;
 		subject->exe_identity = subjects[first].exe_identity;
 		return;
 	}
 	name_map_add(&resolver->exes, subject->exe, (unsigned int)(subject - subjects));
 	ret = resolve_exe(subject->exe, &subject->exe_identity);
 	subject->exe_known = !ret;
-	subject->exe_made_up = ret == EXE_MADE_UP;
-	if (subject->exe_made_up)
+	subject->exe_untrusted_fs = ret == EXE_MADE_UP;
+	if (subject->exe_untrusted_fs)
 		diag_warning(resolver->diags, subject->exe_place, EXE_MADE_UP_ADVICE,
 			     "exe %s is a file of FUSE, whose server says what it is: no task is "
 			     "known by it",

@@ -22,16 +22,16 @@ int resolve_exe(const char *path, struct gmem_identity *identity);
  * it. So it is with file systems that were mounted in a user namespace, which only the kernel knows.
  */
 #define EXE_MADE_UP 1
-#define EXE_MADE_UP_TEXT                                                                          \
+#define EXE_UNTRUSTED_FS_TEXT                                                                     \
 	"no task is known by the file that stands there: it is of FUSE, or of a mount of a user " \
 	"namespace"
 #define EXE_MADE_UP_ADVICE "copy it to a file system of the host's own, and name that file"
 
 /**
- * mount_is_made_up - is a mount one of FUSE?
+ * mount_is_untrusted - is a mount one of FUSE?
  * @mountinfo: as /proc/self/mountinfo, read from where it stands
  * @id: of the mount
  */
-bool mount_is_made_up(FILE *mountinfo, int id);
+bool mount_is_untrusted(FILE *mountinfo, int id);
 
 #endif /* GMEM_CTL_KERNEL_RESOLVE_H */

@@ -149,9 +149,10 @@ static int compare_with_now(const struct pins *pins, const struct policy_file *f
 		const struct policy_subject *subject = &file->policy->subjects[i];
 		const char *exe = subject->exe;
 
-		list[i].exe_now = !known || !exe			       ? RESOLVED_unknown
-				  : subject->exe_known || subject->exe_made_up ? RESOLVED_made_up
-									       : RESOLVED_missing;
+		list[i].exe_now = !known || !exe ? RESOLVED_unknown
+				  : subject->exe_known || subject->exe_untrusted_fs
+					  ? RESOLVED_made_up
+					  : RESOLVED_missing;
 		for (j = 0; known && exe && j < compiled->nr_exes; j++) {
 			if (!compiled->exes[j].path || strcmp(compiled->exes[j].path, exe) ||
 			    !now[j].kind)

@@ -12,7 +12,7 @@
 	X(same, "the same file")                                   \
 	X(other, "another file stands there now: gmemctl refresh") \
 	X(missing, "there is no file now")                         \
-	X(made_up, EXE_MADE_UP_TEXT)                               \
+	X(made_up, EXE_UNTRUSTED_FS_TEXT)                          \
 	X(unknown, "what stands there now cannot be told")
 
 enum resolved_state {

@@ -52,17 +52,17 @@ const char *const proof_texts[PROOF_MAX] = {
 #define NOTHING_TO_ASK 200
 
 /* What a child knows: it has no descriptor of this process, and none of its mappings of maps. */
-struct trial {
+struct audit_rule {
 	const char *dir; /* of the pins */
 	__u32 ids[MAP_MAX];
 };
 
-static int ask(const struct trial *trial)
+static int ask(const struct audit_rule *audit_rule)
 {
 	struct kvm_create_guest_memfd args = { .size = SIZE };
 	int kvm, vm, fd;
 
-	(void)trial;
+	(void)audit_rule;
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
 	if (vm < 0)
@@ -77,8 +77,8 @@ static int ask(const struct trial *trial)
  * Nobody is kept from a process without identity: before it has none it has nothing that is worth
  * it. Standard input is the other end of @go then.
  */
-__attribute__((noreturn)) static void child(int go, const struct trial *trial,
-					    int (*try)(const struct trial *))
+__attribute__((noreturn)) static void child(int go, const struct audit_rule *audit_rule,
+					    int (*try)(const struct audit_rule *))
 {
 	char byte = 0;
 
@@ -90,7 +90,7 @@ __attribute__((noreturn)) static void child(int go, const struct trial *trial,
 	/* Not before the parent has taken the identity away. */
 	if (read(0, &byte, 1) != 1)
 		_exit(NOTHING_TO_ASK);
-	_exit(try(trial));
+	_exit(try(audit_rule));
 }
 
 static int forget_identity(const struct store *store, pid_t pid)
@@ -106,32 +106,32 @@ static int forget_identity(const struct store *store, pid_t pid)
 	return ret;
 }
 
-static int know(const struct store *store, struct trial *trial)
+static int know(const struct store *store, struct audit_rule *audit_rule)
 {
 	struct bpf_map_info info;
 	unsigned int map;
 	__u32 len;
 
-	trial->dir = store->pins->dir;
+	audit_rule->dir = store->pins->dir;
 	for (map = 0; map < MAP_MAX; map++) {
 		len = sizeof(info);
 		memset(&info, 0, sizeof(info));
 		if (bpf_obj_get_info_by_fd(store->fd[map], &info, &len))
 			return -errno;
-		trial->ids[map] = info.id;
+		audit_rule->ids[map] = info.id;
 	}
 	return 0;
 }
 
 /* Runs the child. Return: what @try returned in it, or a negative errno. */
-static int run_child(const struct store *store, int (*try)(const struct trial *))
+static int run_child(const struct store *store, int (*try)(const struct audit_rule *))
 {
 	int go[2], status = 0, ret;
-	struct trial trial;
+	struct audit_rule audit_rule;
 	char byte;
 	pid_t pid;
 
-	ret = know(store, &trial);
+	ret = know(store, &audit_rule);
 	if (ret)
 		return ret;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, go))
@@ -144,7 +144,7 @@ static int run_child(const struct store *store, int (*try)(const struct trial *)
 		return ret;
 	}
 	if (!pid)
-		child(go[0], &trial, try);
+		child(go[0], &audit_rule, try);
 	close(go[0]);
 	ret = recv(go[1], &byte, 1, 0) == 1 ? 0 : -EIO;
 	ret = ret ?: forget_identity(store, pid);
@@ -179,7 +179,7 @@ static int be_no_manager(void)
 	return -errno;
 }
 
-static int try_maps(const struct trial *trial)
+static int try_maps(const struct audit_rule *audit_rule)
 {
 	unsigned int map;
 	int fd;
@@ -187,7 +187,7 @@ static int try_maps(const struct trial *trial)
 	if (be_no_manager())
 		return 1;
 	for (map = 0; map < MAP_MAX; map++) {
-		fd = bpf_map_get_fd_by_id(trial->ids[map]);
+		fd = bpf_map_get_fd_by_id(audit_rule->ids[map]);
 		if (fd < 0)
 			return 1;
 		close(fd);
@@ -208,21 +208,21 @@ int verify_is_open(const struct store *store)
  */
 #define LOCK_TRIES 4
 
-static int try_lock(const struct trial *trial)
+static int try_lock(const struct audit_rule *audit_rule)
 {
 	char path[PATH_MAX];
 	int denied = 0, fd;
 
 	if (be_no_manager())
 		return 0;
-	snprintf(path, sizeof(path), "%s/maps/%s", trial->dir, map_names[MAP_active]);
+	snprintf(path, sizeof(path), "%s/maps/%s", audit_rule->dir, map_names[MAP_active]);
 	fd = bpf_obj_get(path);
 	denied |= (fd < 0 && errno == EACCES) << 0;
-	fd = bpf_map_get_fd_by_id(trial->ids[MAP_active]);
+	fd = bpf_map_get_fd_by_id(audit_rule->ids[MAP_active]);
 	denied |= (fd < 0 && errno == EACCES) << 1;
-	snprintf(path, sizeof(path), "%s/" PINS_PROOF, trial->dir);
+	snprintf(path, sizeof(path), "%s/" PINS_PROOF, audit_rule->dir);
 	denied |= (unlink(path) && errno == EACCES) << 2;
-	snprintf(path, sizeof(path), "%s/maps/" PINS_PROOF, trial->dir);
+	snprintf(path, sizeof(path), "%s/maps/" PINS_PROOF, audit_rule->dir);
 	denied |= (mkdir(path, 0700) && errno == EACCES) << 3;
 	return denied;
 }

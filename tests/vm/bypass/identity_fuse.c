@@ -78,7 +78,7 @@ static int make_up(int peer)
 }
 
 /* The same user, in no namespace of his own: runs it. */
-static int run_made_up(int peer)
+static int run_untrusted_fs(int peer)
 {
 	char path[64];
 	int fd = recv_fd(peer, 0);
@@ -143,7 +143,7 @@ static int made_up(const struct bypass_case *c)
 	fd = recv_fd(with_maker[0], 0);
 	if (fd < 0)
 		return failed("nothing was made up: %d", player_wait(maker));
-	runner = player_start_as(OTHER_USER, WHO_x, run_made_up, with_runner[1]);
+	runner = player_start_as(OTHER_USER, WHO_x, run_untrusted_fs, with_runner[1]);
 	ret = send_fd(with_runner[0], fd) ?: player_wait(runner);
 	close(fd);
 	close(with_maker[0]);

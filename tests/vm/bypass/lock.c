@@ -324,7 +324,7 @@ static int attempt_locked(const struct bypass_case *c)
 	return ret;
 }
 
-int lock_judge(const struct bypass_case *c)
+int lock_check_outcome(const struct bypass_case *c)
 {
 	int bare = bypass_run.bare, ret;
 

@@ -47,7 +47,7 @@ int lock_load_unlocked(void);
  */
 int lock_ready(void);
 /* The judgement of cases that have one. */
-int lock_judge(const struct bypass_case *c);
+int lock_check_outcome(const struct bypass_case *c);
 
 /*
  * Attempts without the lock destroy the policy, and the first load after that takes seconds. While
@@ -101,7 +101,7 @@ int lock_iterate(int link);
 /* clang-format off */
 #define LOCK_CASE(number, what, fn, ...) \
 	{ .id = number, .path = what, .op = LOCK, .prepare = lock_ready, .attempt = fn, \
-	  .whole = lock_judge, .share = lock_keep, .limit = LOCK_LIMIT, \
+	  .whole = lock_check_outcome, .share = lock_keep, .limit = LOCK_LIMIT, \
 	  .not_falsified = "every run tries the path without the lock first, and it counts as " \
 			   "stopped only if it succeeded then", \
 	  __VA_ARGS__ }

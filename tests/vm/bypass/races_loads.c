@@ -247,7 +247,7 @@ typedef int (*turn_fn)(struct turns *t, unsigned long n);
  * requests was being decided. It asks one after the other: that is once in two of the @turns at
  * most. @exact: the kernel counted as many of these.
  */
-static int judge_turns(const struct asked *asked, unsigned long turns, bool exact, uint64_t before)
+static int check_turns(const struct asked *asked, unsigned long turns, bool exact, uint64_t before)
 {
 	uint64_t broken_ones = 0;
 	unsigned long a_denied = asked[ASKED_a].denied, a_allowed = asked[ASKED_a].allowed;
@@ -346,7 +346,7 @@ static int take_turns(turn_fn turn, bool exact)
 		ret = ret ?: turn_round(turn, !exact, texts, asked, &turns);
 	close(pair[0]);
 	ret = player_wait(pid) ?: ret;
-	ret = ret ?: judge_turns(asked, turns, exact && !bypass_run.falsify, before);
+	ret = ret ?: check_turns(asked, turns, exact && !bypass_run.falsify, before);
 	drop_events();
 	return ret;
 }

@@ -246,7 +246,7 @@ void compare_vm(struct verdict *v, struct json_object *told, struct json_object 
 			(long long)b);
 }
 
-void judge_missed(struct verdict *v)
+void check_missed(struct verdict *v)
 {
 	v->compared++;
 	if (v->lacks > v->missed)

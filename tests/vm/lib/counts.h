@@ -47,7 +47,7 @@ void differs(struct verdict *v, const char *fmt, ...) __attribute__((format(prin
  * @lower: @wanted is a lower bound
  *
  * The counts of an operation come one after the other, the one of kind OPERATION first. A number
- * that is too small is left to judge_missed() if @v->missed says that it can be.
+ * that is too small is left to check_missed() if @v->missed says that it can be.
  */
 void compare_count(struct verdict *v, enum count_kind kind, const char *what, int64_t wanted,
 		   int64_t shown, bool lower);
@@ -64,12 +64,12 @@ void compare_vm(struct verdict *v, struct json_object *told, struct json_object 
 		bool middle);
 
 /**
- * judge_missed - after all VMs: is what the counts lack explained?
+ * check_missed - after all VMs: is what the counts lack explained?
  *
  * The kernel leaves out the run of a program that would interrupt another run of the same program
  * on its CPU, and counts it. So seen <= true <= seen + left out must hold, for all VMs together.
  */
-void judge_missed(struct verdict *v);
+void check_missed(struct verdict *v);
 
 /* Change each count that gmemtop showed by one, up and down: compare_vm() must notice each. */
 void falsify_each(struct verdict *v, struct json_object *told, struct json_object *shown,
