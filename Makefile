@@ -88,7 +88,7 @@ selftests:	## KVM's own selftests in LANE
 all: $(PROGRAMS)	## build the programs
 	@:
 
-lint:	## shellcheck, clang-format, SPDX lines
+lint: all	## shellcheck, clang-format, headers that compile alone, SPDX lines
 	@tests/lint.sh
 
 bench: all	## what the patches, gmemtop and policies cost in guest instructions, beside the bounds; JSON=1

@@ -11,98 +11,13 @@
  * They do not sleep, which makes them cheaper, and some of their hooks may not; the two that make
  * tags do, for then there is memory.
  */
-#include <stdbool.h>
-
-#include "kernel/types.h"
-#include "kernel/policy_types.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_tracing.h>
-
-#include "abi/trace.h"
-#include "kernel/kvm.h"
-#include "abi/policy_maps.h"
-
-char LICENSE[] SEC("license") = "GPL";
-
-/* What user space found out about this kernel. */
-const volatile bool knows_kvm;	/* KVM's types are known, so that its objects can be read */
-const volatile bool has_verity; /* bpf_get_fsverity_digest() */
-const volatile bool has_task_from_pid;
-
-extern int bpf_get_fsverity_digest(struct file *file, struct bpf_dynptr *digest) __ksym __weak;
-extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym __weak;
-extern void bpf_task_release(struct task_struct *task) __ksym __weak;
-
-#define ARRAY_MAP(name, entries, value_type)       \
-	struct {                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);  \
-		__uint(map_flags, BPF_F_MMAPABLE); \
-		__uint(max_entries, entries);      \
-		__type(key, __u32);                \
-		__type(value, value_type);         \
-	} name SEC(".maps")
-
-#define HASH_MAP(name, entries, key_type, value_type) \
-	struct {                                      \
-		__uint(type, BPF_MAP_TYPE_HASH);      \
-		__uint(map_flags, BPF_F_NO_PREALLOC); \
-		__uint(max_entries, entries);         \
-		__type(key, key_type);                \
-		__type(value, value_type);            \
-	} name SEC(".maps")
-
-#define HITS_MAP(name, entries)                          \
-	struct {                                         \
-		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); \
-		__uint(max_entries, entries);            \
-		__type(key, __u32);                      \
-		__type(value, struct gmem_hits);         \
-	} name SEC(".maps")
-
-#define STORAGE_MAP(name, kind, value_type)           \
-	struct {                                      \
-		__uint(type, BPF_MAP_TYPE_##kind);    \
-		__uint(map_flags, BPF_F_NO_PREALLOC); \
-		__type(key, int);                     \
-		__type(value, value_type);            \
-	} name SEC(".maps")
-
-ARRAY_MAP(active, 1, __u64);
-ARRAY_MAP(slots, GMEM_SLOTS, struct gmem_slot);
-ARRAY_MAP(heads, GMEM_SLOTS, struct gmem_head);
-ARRAY_MAP(pool, GMEM_SLOTS *GMEM_POOL_MAX, struct gmem_set);
-ARRAY_MAP(journal, 1, struct gmem_journal);
-HASH_MAP(exes, GMEM_SLOTS * 2 * GMEM_MAX_SUBJECTS, struct gmem_identity, __u32);
-HASH_MAP(uids, GMEM_SLOTS *GMEM_MAX_UIDS, struct gmem_uid_key, __u32);
-HASH_MAP(cgroups, GMEM_SLOTS *GMEM_MAX_SUBJECTS, struct gmem_cgroup_key, __u32);
-HASH_MAP(older, GMEM_MAX_OLDER, struct gmem_older_key, __u32);
-HITS_MAP(rule_hits, GMEM_SLOTS *GMEM_RULE_MAX);
-HITS_MAP(op_hits, GMEM_DO_MAX);
-HITS_MAP(guard_hits, GMEM_GUARD_MAX);
-STORAGE_MAP(tags, TASK_STORAGE, struct gmem_tag);
-STORAGE_MAP(others, TASK_STORAGE, struct gmem_work); /* of who works for another */
-ARRAY_MAP(locked, 1, struct gmem_lock);
-HASH_MAP(locked_ids, GMEM_LOCK_ENTRIES, struct gmem_locked_key, __u32);
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
-} denials SEC(".maps");
-
-/* One tag at a time, while the tasks are looked through that are older than the programs. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct gmem_tag);
-} scratch SEC(".maps");
-
-#include "policy/subject.h"
+#include "lock/lock.h"
+#include "lock/mounts.h"
 #include "policy/evaluate.h"
 #include "policy/guards.h"
 #include "policy/identity.h"
-#include "lock/lock.h"
+
+char LICENSE[] SEC("license") = "GPL";
 
 /* --- what is asked for --- */
 

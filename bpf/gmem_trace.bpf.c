@@ -7,17 +7,11 @@
  * hot event touches one map entry. Nothing here changes what the kernel does; what cannot be
  * counted is counted as lost.
  */
-#include <stdbool.h>
-
 #include "kernel/types.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_tracing.h>
 
 #include "abi/trace.h"
 #include "trace/count.h"
 #include "trace/requests.h"
-#include "kernel/request_hooks.h"
 #include "trace/snapshot.h"
 
 char LICENSE[] SEC("license") = "GPL";

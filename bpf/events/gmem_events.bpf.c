@@ -7,18 +7,12 @@
  * (src/top/features.c) chooses for both. Nothing here changes what the kernel does, and what cannot
  * be delivered is counted.
  */
-#include <stdbool.h>
-
 #include "../kernel/types.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_tracing.h>
 
 #include "../abi/events.h"
 #include "record.h"
 #include "bindings.h"
 #include "requests.h"
-#include "../kernel/request_hooks.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -6,6 +6,8 @@
 #ifndef GMEM_EVENTS_RECORD_H
 #define GMEM_EVENTS_RECORD_H
 
+#include "../abi/events.h"
+
 #include "../kernel/kvm.h"
 
 #define MAX_VMS	     65536

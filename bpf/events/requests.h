@@ -8,6 +8,7 @@
 #define GMEM_EVENTS_REQUESTS_H
 
 #include "record.h"
+#include "../kernel/request_hooks.h"
 #include "bindings.h"
 
 struct request {
@@ -27,10 +28,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct request);
 } requests SEC(".maps");
-
-/* Which requests are followed here; the others have tracepoints. */
-const volatile bool fn_converts;
-const volatile bool fn_binds;
 
 static __always_inline struct request *request_of(__u32 tid, bool binds)
 {
@@ -87,7 +84,7 @@ static __always_inline void begin_bind(struct kvm *kvm, struct kvm_memory_slot *
 
 /* The end of a conversion. What it asked for comes from the kernel if it said so, else from the
  * VMM's memory. */
-static __always_inline void end_convert(void *ctx, struct kvm *kvm, unsigned long arg, int ret)
+static __always_inline void end_convert(void *ctx, struct kvm *kvm, unsigned long arg, long ret)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	struct request *r = request_of(tid, false);
@@ -147,7 +144,7 @@ static __always_inline void emit_bind(void *ctx, struct kvm *kvm, const struct r
 }
 
 /* What was asked for in a binding that failed is in the VMM's memory. */
-static __noinline int failed_bind(void *ctx, struct kvm *kvm, unsigned long arg, int ret)
+static __noinline int failed_bind(void *ctx, struct kvm *kvm, unsigned long arg, long ret)
 {
 	struct region_abi region;
 	struct request asked = {};
@@ -166,7 +163,7 @@ static __noinline int failed_bind(void *ctx, struct kvm *kvm, unsigned long arg,
 	return 0;
 }
 
-static __always_inline void end_bind(void *ctx, struct kvm *kvm, unsigned long arg, int ret)
+static __always_inline void end_bind(void *ctx, struct kvm *kvm, unsigned long arg, long ret)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	struct request *r = request_of(tid, true);

@@ -7,9 +7,6 @@
 
 #include "../kernel/types.h"
 #include "../kernel/policy_types.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_tracing.h>
 
 #include "../abi/trace.h"
 #include "../kernel/kvm.h"

@@ -8,6 +8,10 @@
 #ifndef GMEM_INSPECT_INFLIGHT_H
 #define GMEM_INSPECT_INFLIGHT_H
 
+#include "../abi/inspect.h"
+#include "../kernel/kvm.h"
+#include "../kernel/policy_types.h"
+
 #define SOCKFS_MAGIC 0x534f434b
 #define AF_UNIX	     1
 #define TCP_LISTEN   10 /* of all kinds of sockets */

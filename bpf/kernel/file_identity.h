@@ -6,6 +6,9 @@
 #ifndef GMEM_KERNEL_FILE_IDENTITY_H
 #define GMEM_KERNEL_FILE_IDENTITY_H
 
+#include "../abi/policy.h"
+#include "policy_types.h"
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct inode___policy {

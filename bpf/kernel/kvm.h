@@ -6,6 +6,9 @@
 #ifndef GMEM_KERNEL_KVM_H
 #define GMEM_KERNEL_KVM_H
 
+#include "../abi/trace.h"
+#include "types.h"
+
 #include <stdbool.h>
 #include <asm-generic/errno.h>
 

@@ -6,6 +6,9 @@
 #ifndef GMEM_KERNEL_MEMSLOTS_H
 #define GMEM_KERNEL_MEMSLOTS_H
 
+#include "../abi/trace.h"
+#include "types.h"
+
 /*
  * A memslot may be just going: is what it points to an instance of this VM still? Defined by the
  * includer. @flags: those of the instance, if it is

@@ -7,6 +7,8 @@
 #ifndef GMEM_KERNEL_POLICY_TYPES_H
 #define GMEM_KERNEL_POLICY_TYPES_H
 
+#include "types.h"
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct kernfs_node {

@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Where requests to a VM begin and end, the same for gmem_trace.bpf.c and
- * bpf/events/gmem_events.bpf.c: what is done there is said in bpf/trace/requests.h and
- * bpf/events/requests.h, of which one is included before.
+ * bpf/events/gmem_events.bpf.c. What happens there is defined by the includer: bpf/trace/requests.h
+ * or bpf/events/requests.h.
  */
 #ifndef GMEM_KERNEL_REQUEST_HOOKS_H
 #define GMEM_KERNEL_REQUEST_HOOKS_H
+
+#include "types.h"
+
+/* Which requests are followed here; the others have tracepoints. */
+const volatile bool fn_converts;
+const volatile bool fn_binds;
+
+static void begin_convert(bool asked, __u64 start, __u64 end, __u64 attributes);
+static void classify_request(bool redundant);
+static void end_convert(void *ctx, struct kvm *kvm, unsigned long arg, long ret);
+static void begin_bind(struct kvm *kvm, struct kvm_memory_slot *slot, __u64 offset);
+static void end_bind(void *ctx, struct kvm *kvm, unsigned long arg, long ret);
 
 SEC("?fexit")
 int BPF_PROG(fn_ioctl_done, struct file *filp, unsigned int cmd, unsigned long arg, long ret)

@@ -7,7 +7,13 @@
 #ifndef GMEM_KERNEL_TYPES_H
 #define GMEM_KERNEL_TYPES_H
 
+#include <stdbool.h>
+
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

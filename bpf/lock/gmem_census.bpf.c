@@ -6,9 +6,6 @@
 #include <stdbool.h>
 
 #include "../kernel/types.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_tracing.h>
 
 #include "../kernel/lock_types.h"
 #include "../abi/census.h"

@@ -13,6 +13,8 @@
 #ifndef GMEM_LOCK_LOCK_H
 #define GMEM_LOCK_LOCK_H
 
+#include "../policy/guards.h"
+
 #include "../kernel/lock_types.h"
 
 static __noinline bool is_kept(__u32 kind, __u64 id, __u32 of)
@@ -371,7 +373,5 @@ int BPF_PROG(lock_code, struct file *file, unsigned long reqprot, unsigned long 
 		return 0;
 	return guard_account(GMEM_GUARD_lock, word, task, inode->i_ino, true);
 }
-
-#include "mounts.h"
 
 #endif /* GMEM_LOCK_LOCK_H */

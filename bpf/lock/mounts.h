@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The lock's part about mounts: with the last mount of the BPF file system its pins end. Included
- * by bpf/lock/lock.h only.
+ * by gmem_policy.bpf.c only.
  */
 #ifndef GMEM_LOCK_MOUNTS_H
 #define GMEM_LOCK_MOUNTS_H
+
+#include "lock.h"
 
 #define MAX_MOUNTS  (1 << 18) /* of a tree that is looked through */
 #define MAX_MASTERS (1 << 18) /* mounts that are slaves of each other */

@@ -6,8 +6,10 @@
 #ifndef GMEM_POLICY_CACHE_H
 #define GMEM_POLICY_CACHE_H
 
-#include "match.h"
+#include <stdbool.h>
+
 #include "../abi/policy_maps.h"
+#include "match.h"
 
 /* The values that are in the same interval as this one. */
 static __always_inline void gmem_interval_of(const struct gmem_head *head, __u32 op,

@@ -9,6 +9,9 @@
 #ifndef GMEM_POLICY_EVALUATE_H
 #define GMEM_POLICY_EVALUATE_H
 
+#include "../kernel/kvm.h"
+#include "subject.h"
+
 #include <asm-generic/errno-base.h>
 
 /* The compiler does not make two places of the one where it is called, see ask_rules(). */

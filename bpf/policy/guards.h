@@ -9,6 +9,8 @@
 #ifndef GMEM_POLICY_GUARDS_H
 #define GMEM_POLICY_GUARDS_H
 
+#include "evaluate.h"
+
 #include <asm-generic/errno-base.h>
 
 /* The policy in force, if it has this guard: the word of `active`, or 0. */

@@ -9,6 +9,8 @@
 #ifndef GMEM_POLICY_IDENTITY_H
 #define GMEM_POLICY_IDENTITY_H
 
+#include "guards.h"
+
 #include "../kernel/file_identity.h"
 #include "../kernel/opaque.h"
 

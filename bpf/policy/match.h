@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The matcher: which rule decides a request. Compiled for the kernel and for user space, so that
- * `gmemctl test` decides as the kernel does. The includer defines, before:
+ * `gmemctl test` decides as the kernel does. Every path that lacks something ends in a denial by
+ * GMEM_RULE_BROKEN.
  *
- *   static const struct gmem_set *gmem_set(const void *pool, __u32 index);
- *
- * the set of that number in the pool of a slot, or NULL. Every path that lacks something ends in a
- * denial by GMEM_RULE_BROKEN.
- *
- * And GMEM_APART, if there is a verifier: functions of their own and not static, so that it looks
- * at them once, and then has one way to follow with an answer that it knows nothing of, instead of
- * one for each answer.
+ * The includer may define GMEM_APART, if there is a verifier: functions of their own and not
+ * static, so that it looks at them once, and then has one way to follow with an answer that it
+ * knows nothing of, instead of one for each answer.
  */
 #ifndef GMEM_POLICY_MATCH_H
 #define GMEM_POLICY_MATCH_H
@@ -29,6 +25,9 @@
 #define GMEM_UNROLL
 #define GMEM_ROLLED
 #endif
+
+/* Defined by the includer: the set of that number in the pool of a slot, or NULL. */
+static const struct gmem_set *gmem_set(const void *pool, __u32 index);
 
 /* 1 if any bit is set, otherwise 0. */
 static __always_inline __u64 gmem_any_bit(__u64 w)

@@ -9,6 +9,8 @@
 #ifndef GMEM_POLICY_SUBJECT_H
 #define GMEM_POLICY_SUBJECT_H
 
+#include "maps.h"
+
 #define pool_of(slot) ((const void *)(GMEM_POOL_MAX * (unsigned long)(slot)))
 
 /* The pool of a slot is its place in the map. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The maps of gmem_trace.bpf.c and how its programs count in them. Included there only.
+ * How the programs of gmem_trace.bpf.c count. Included there only.
  *
  * Entries are made when a VM or an instance is first seen. Where there is no room the numbers go to
  * the entry "other" (key 0), which user space makes before anything is attached.
@@ -8,71 +8,10 @@
 #ifndef GMEM_TRACE_COUNT_H
 #define GMEM_TRACE_COUNT_H
 
-#include <stdbool.h>
-
 #include "../kernel/kvm.h"
 #include "heat.h"
-
-/* Sizes are set by user space. No map is per CPU: memory must not grow with the number of CPUs. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1);
-	__type(key, __u64); /* struct kvm */
-	__type(value, struct gmem_vm);
-} vms SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1);
-	__type(key, struct gmem_inst_key);
-	__type(value, struct gmem_inst);
-} instances SEC(".maps");
-
-/* What ended since user space looked last, by id; user space takes the entries out. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1);
-	__type(key, __u64);
-	__type(value, struct gmem_vm);
-} ended_vms SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1);
-	__type(key, __u64);
-	__type(value, struct gmem_inst);
-} ended_instances SEC(".maps");
-
-/* A VM's entry is too large for the stack: new ones begin as a copy of this, which stays empty. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct gmem_vm);
-} blank SEC(".maps");
-
-__u64 next_id = GMEM_ID_FIRST;
-__u64 lost[GMEM_LOST_MAX];
-/* How many entries ever came into ended_vms and ended_instances, counted before they leave the
- * others. */
-__u64 nr_ended_vms, nr_ended_instances;
-struct gmem_hot_vm hot_vms[GMEM_HOT_VMS];
-struct gmem_hot_inst hot_insts[GMEM_HOT_INSTS];
-
-/* Hot places are only given away where their owner's end is seen. */
-const volatile bool use_hot_vms;
-const volatile bool use_hot_insts;
-
+#include "maps.h"
 #include "private.h"
-
-static __always_inline void add(__u64 *counter, __u64 n)
-{
-	__sync_fetch_and_add(counter, n);
-}
 
 static __always_inline void identify(struct gmem_vm *vm, struct kvm *kvm, struct task_struct *task)
 {

@@ -6,6 +6,9 @@
 #ifndef GMEM_TRACE_HEAT_H
 #define GMEM_TRACE_HEAT_H
 
+#include "../abi/trace.h"
+#include "../kernel/types.h"
+
 /* Make cells of 2^@to pages, which are larger. The sum of all cells stays what it is. */
 static __always_inline void grow_heat(struct gmem_heat *heat, __u32 to)
 {

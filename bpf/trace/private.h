@@ -10,6 +10,8 @@
 #ifndef GMEM_TRACE_PRIVATE_H
 #define GMEM_TRACE_PRIVATE_H
 
+#include "maps.h"
+
 #include "../kernel/opaque.h"
 
 #define LEAF_SHIFT     6 /* of the nodes above the leaves */

@@ -10,6 +10,9 @@
 #ifndef GMEM_TRACE_REQUESTS_H
 #define GMEM_TRACE_REQUESTS_H
 
+#include "count.h"
+#include "../kernel/request_hooks.h"
+
 #define MAX_REQUESTS 1024
 
 enum request_kind {
@@ -29,10 +32,6 @@ struct request {
 
 /* By pid. Two threads that meet in one place at the same time: the later one is not followed. */
 static struct request requests[MAX_REQUESTS];
-
-/* Which requests are counted here; the others have tracepoints. */
-const volatile bool fn_converts;
-const volatile bool fn_binds;
 
 static __always_inline struct request *place_of(struct task_struct *task)
 {

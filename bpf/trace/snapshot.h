@@ -11,6 +11,8 @@
 #ifndef GMEM_TRACE_SNAPSHOT_H
 #define GMEM_TRACE_SNAPSHOT_H
 
+#include "count.h"
+
 #include "../kernel/opaque.h"
 #include "../kernel/memslots.h"
 

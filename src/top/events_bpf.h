@@ -3,6 +3,8 @@
 #ifndef GMEM_EVENTS_BPF_H
 #define GMEM_EVENTS_BPF_H
 
+#include <stddef.h>
+
 #include "../../bpf/abi/events.h"
 #include "features.h"
 

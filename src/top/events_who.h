@@ -7,6 +7,8 @@
 #ifndef GMEM_EVENTS_WHO_H
 #define GMEM_EVENTS_WHO_H
 
+#include <stdint.h>
+
 #include "../../bpf/abi/events.h"
 
 struct who;

@@ -3,6 +3,8 @@
 #ifndef HOOKS_H
 #define HOOKS_H
 
+#include <linux/types.h>
+
 enum hook {
 	HOOK_CREATE,
 	HOOK_BIND,

@@ -1,43 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The matcher alone, as it runs in the kernel: what would the policy in a slot decide, if the
- * current task asked for this? Tests run it with requests that nobody can make at will.
+ * current task asked for this? Tests run it with requests that nobody can make at will, on the maps
+ * of the policy that is in force.
  */
-#include <stdbool.h>
-
-#include "../../bpf/kernel/types.h"
-#include "../../bpf/kernel/policy_types.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-
-#include "../../bpf/abi/policy_maps.h"
+#include "../../bpf/policy/subject.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-/* The policy's own maps are put in the place of these. */
-#define OWN_MAP(name, kind, flags, key_type, value_type) \
-	struct {                                         \
-		__uint(type, BPF_MAP_TYPE_##kind);       \
-		__uint(map_flags, flags);                \
-		__uint(max_entries, 1);                  \
-		__type(key, key_type);                   \
-		__type(value, value_type);               \
-	} name SEC(".maps")
-
-OWN_MAP(heads, ARRAY, BPF_F_MMAPABLE, __u32, struct gmem_head);
-OWN_MAP(pool, ARRAY, BPF_F_MMAPABLE, __u32, struct gmem_set);
-OWN_MAP(exes, HASH, BPF_F_NO_PREALLOC, struct gmem_identity, __u32);
-OWN_MAP(uids, HASH, BPF_F_NO_PREALLOC, struct gmem_uid_key, __u32);
-OWN_MAP(cgroups, HASH, BPF_F_NO_PREALLOC, struct gmem_cgroup_key, __u32);
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct gmem_tag);
-} tags SEC(".maps");
-
-#include "../../bpf/policy/subject.h"
 
 struct gmem_request request;
 struct gmem_decision decision;
