@@ -13,8 +13,10 @@ ALL_LANES := $(shell sed -n "s/^lanes='\(.*\)'/\1/p" tests/vm/lib.sh)
 LANES := $(ALL_LANES)
 
 O := build
-# A VM of the lab keeps one CPU busy, and wants 4 GiB of memory at most.
-JOBS ?= $(shell nproc)
+# Tests at a time. A VM of the lab keeps two thirds of a CPU busy and wants 4 GiB of memory at most.
+JOBS ?= $(shell echo $$(($$(nproc) + 1)))
+# Compilers at a time, where make was not told.
+PARALLEL = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 # All of these can be given in the environment or on the command line. Make has a CC of its own, cc.
 ifeq ($(origin CC),default)
 CC := gcc
@@ -56,17 +58,17 @@ help:	## this text
 demo:	## set everything up, boot the patched kernel and show what guest_memfd does, live
 	@$(MAKE) --no-print-directory deps
 	@tests/vm/kernel.sh patched >/dev/null
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(PARALLEL) all
 	@tests/vm/demo.sh
 
 check:	## set everything up and run the tests; TESTS='pattern or lane...' selects
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(PARALLEL) all
 	@$(O)/tests/runner -j $(JOBS) -o $(O)/check tests/suite $(TESTS)
 
 check-long:	## the tests that take too long for each change: debug kernel, races, all lanes; TESTS=...
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(PARALLEL) all
 	@$(O)/tests/runner -j $(JOBS) -o $(O)/check-long tests/suite.long $(TESTS)
 
 deps:	## install the packages that are missing (Debian, Ubuntu)
