@@ -90,6 +90,9 @@ static const struct {
 	"allocated and freed before"
 #define BY_THE_VERIFIER \
 	"the kernel verifies the programs; verified instructions are bounded for every compiler"
+#define BY_THE_TAG                                                                                \
+	"150 is wanted; every new task gets a copy of its parent's identity in storage that the " \
+	"kernel allocates"
 #define BY_A_CALL                                                                                 \
 	"the LSM hook: with bpf in lsm= it is a call also while no program is attached, and the " \
 	"operation is short"
@@ -229,6 +232,8 @@ static const struct bound_row bounds[] = {
 	FILES_ROW("chmod", 0.5),
 	FILES_ROW("remount_umount", 0.5),
 	FILES_ROW("bpf_lookup", 0.5),
+	{ "files.fork", FILES, ADDED, { IN_PATCHED("policy_1024.fork"), IN_PATCHED("empty_lsm.fork") },
+	  .max = 1600, .wanted = 150, .why = BY_THE_TAG, .shown = { IN_PATCHED("idle.fork") } },
 	FILES_ROW("exec", 4, .why = BY_THE_ALLOCATOR),
 
 	LOCKED_ROW("read_file", 5.1),

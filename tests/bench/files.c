@@ -254,6 +254,27 @@ static int exec_round(unsigned int ops)
 	return 0;
 }
 
+/* Apart, since the child of vfork() shares the stack. */
+static __attribute__((noinline)) int fork_once(void)
+{
+	pid_t pid = vfork();
+	int status;
+
+	if (!pid)
+		_exit(0);
+	return pid < 0 || waitpid(pid, &status, 0) != pid ? -errno : 0;
+}
+
+/* The costs of the parent and of the child, without an address space to copy. */
+static int fork_round(unsigned int ops)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < ops && !r; i++)
+		r = fork_once();
+	return r;
+}
+
 static const struct bench benches[] = {
 	{ "read_file", 2048, file_setup, NULL, read_round, NULL, 0 },
 	{ "mmap_file", 512, file_setup, NULL, mmap_file_round, NULL, 0 },
@@ -267,6 +288,7 @@ static const struct bench benches[] = {
 	{ "chmod", 512, dir_setup, NULL, chmod_round, NULL, 0 },
 	{ "remount_umount", 256, mount_setup, NULL, remount_round, NULL, 0 },
 	{ "bpf_lookup", 1024, map_setup, NULL, map_round, NULL, 0 },
+	{ "fork", 64, NULL, NULL, fork_round, NULL, 0 },
 	{ "exec", 8, NULL, NULL, exec_round, NULL, 0 },
 };
 
