@@ -89,7 +89,7 @@ SEC("?lsm/guest_memfd_create")
 int BPF_PROG(create, struct inode *inode, long long size, __u64 flags)
 {
 	struct question q = {
-		.r = { .op = GMEM_DO_create, .flags = flags_class(flags), .size = size }
+		.r = { .op = GMEM_DO_create, .flags = GMEM_FLAGS_OF(flags), .size = size }
 	};
 
 	ask_about_new(&q, inode);

@@ -97,12 +97,28 @@ enum gmem_direction {
 		GMEM_DIR_MAX
 };
 
-/* The flags of an instance: a set of GMEM_CREATE_FLAGS, or one of these. */
-#define GMEM_FLAGS_KNOWN   4
-#define GMEM_FLAGS_foreign 4 /* has flags that are not known here */
-#define GMEM_FLAGS_unknown 5 /* the kernel did not say */
-#define GMEM_FLAGS_MAX	   6
-#define GMEM_PROT_MAX	   8
+/*
+ * The flags of an instance in a request: the kernel's bits, or one of the last two. A policy names
+ * bits below GMEM_FLAGS_NAMED, by name or by number; all values with a bit above it are one class.
+ */
+#define GMEM_FLAGS_NAMED    256
+#define GMEM_FLAGS_foreign  0x80000000U /* a bit that the request cannot hold: 0x80000000 or above */
+#define GMEM_FLAGS_unknown  (~0U)	/* the kernel does not provide the flags */
+#define GMEM_FLAGS_OF(bits) ((bits) < GMEM_FLAGS_foreign ? (__u32)(bits) : GMEM_FLAGS_foreign)
+
+enum {
+#define X(name, bit) | 1U << (bit)
+	GMEM_FLAGS_WITH_NAME = 0 GMEM_CREATE_FLAGS(X)
+#undef X
+};
+
+enum gmem_flags_class {
+	GMEM_FLAGS_CLASS_other = GMEM_FLAGS_NAMED, /* with a bit that no policy can name */
+	GMEM_FLAGS_CLASS_unknown,
+	GMEM_FLAGS_CLASS_MAX
+};
+
+#define GMEM_PROT_MAX 8
 
 /*
  * Kinds: everything about a request that has few values makes one number, and the rules that match
@@ -117,7 +133,7 @@ enum gmem_direction {
 	X(punch, 1)              \
 	X(receive, 1)
 
-#define GMEM_KINDS_PER_DETAIL (GMEM_FLAGS_MAX * GMEM_TYPE_MAX)
+#define GMEM_KINDS_PER_DETAIL GMEM_TYPE_MAX
 
 enum gmem_kind_base {
 #define GMEM_LAST_KIND(first, details) (-1 + (first) + GMEM_KINDS_PER_DETAIL * (details))
@@ -170,9 +186,11 @@ enum gmem_class_dimension {
 
 /* The pool of a slot: sets by index. Sets of intervals and classes of unused numbers are empty. */
 enum gmem_pool {
-	GMEM_POOL_KIND,					     /* rules by kind */
-	GMEM_POOL_INTERVAL = GMEM_POOL_KIND + GMEM_KIND_MAX, /* rules by interval, per dimension */
-	GMEM_POOL_CLASS =				     /* subjects by class, per dimension */
+	GMEM_POOL_KIND,					  /* rules by kind */
+	GMEM_POOL_FLAGS = GMEM_POOL_KIND + GMEM_KIND_MAX, /* rules by class of the flags */
+	GMEM_POOL_INTERVAL =				  /* rules by interval, per dimension */
+	GMEM_POOL_FLAGS + GMEM_FLAGS_CLASS_MAX,
+	GMEM_POOL_CLASS = /* subjects by class, per dimension */
 	GMEM_POOL_INTERVAL + GMEM_BY_MAX * (GMEM_MAX_BOUNDS + 1),
 	GMEM_POOL_SUBJECT = /* rules by subject */
 	GMEM_POOL_CLASS + GMEM_CLASS_MAX * (GMEM_MAX_SUBJECTS + 1),
@@ -189,6 +207,7 @@ struct gmem_head {
 	__u32 has_audit;       /* operations that rules in audit mode name: bits */
 	__u32 guards;	       /* that are up: bits of enum gmem_guard */
 	__u32 manager;	       /* subject that alone may change it under lock, plus 1; 0: none */
+	__u32 by_flags;	       /* operations for which a rule names flags: bits */
 	__u32 by[GMEM_BY_MAX]; /* operations for which this dimension matters: bits */
 	__u32 nr_bounds[GMEM_BY_MAX];
 	__u64 bounds[GMEM_BY_MAX][GMEM_MAX_BOUNDS + 1]; /* ascending; the rest is ~0 */
@@ -242,10 +261,10 @@ struct gmem_cgroup_key {
 /* What was asked for. What does not belong to the operation is 0; unknown things have their values.
  */
 struct gmem_request {
-	__u32 op;    /* enum gmem_operation, or GMEM_DO_GUARD() */
-	__u32 flags; /* of the instance: below GMEM_FLAGS_MAX; conversions: GMEM_FLAGS_unknown */
-	__u32 type;  /* enum gmem_vm_type */
-	__u32 prot;  /* mmap, fault: bits of GMEM_PROTS */
+	__u32 op;	 /* enum gmem_operation, or GMEM_DO_GUARD() */
+	__u32 flags;	 /* of the instance: GMEM_FLAGS_OF(); conversions: GMEM_FLAGS_unknown */
+	__u32 type;	 /* enum gmem_vm_type */
+	__u32 prot;	 /* mmap, fault: bits of GMEM_PROTS */
 	__u32 direction; /* convert */
 	__u32 pad;
 	__u64 size;	  /* of the instance in bytes */

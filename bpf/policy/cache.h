@@ -32,7 +32,7 @@ static __always_inline void gmem_interval_of(const struct gmem_head *head, __u32
 /**
  * gmem_remember - keep a decision for what is decided like it
  * @cached: of the operation, for who asked
- * @kind: of the request, by gmem_kind()
+ * @kind: of the request, by gmem_sort()
  *
  * One for want of something is not kept.
  */

@@ -46,11 +46,6 @@ static __always_inline __u32 type_of_vm(struct kvm *kvm)
 	return GMEM_TYPE_other;
 }
 
-static __always_inline __u32 flags_class(__u64 flags)
-{
-	return flags < GMEM_FLAGS_KNOWN ? flags : GMEM_FLAGS_foreign;
-}
-
 /* These are not static, see bpf/policy/subject.h. */
 
 __noinline int read_instance(struct question *q)
@@ -84,7 +79,7 @@ __noinline int read_flags(struct question *q)
 		return 0;
 	file = q->file;
 	if (file && !q->vm && knows_kvm && q->r.op != GMEM_DO_convert)
-		q->r.flags = flags_class(flags_of(BPF_CORE_READ(file, f_inode)));
+		q->r.flags = GMEM_FLAGS_OF(flags_of(BPF_CORE_READ(file, f_inode)));
 	return 0;
 }
 
@@ -298,7 +293,7 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 		tag = own_tag(task, word, how, head);
 		if (tag) {
 			mine = &tag->work.mine;
-			kind = gmem_index_of_kind(&q->r) - GMEM_POOL_KIND;
+			kind = gmem_sort(&q->r);
 			cached = &tag->cached[op];
 		}
 	}
@@ -402,7 +397,7 @@ static __always_inline bool decided_before(const struct gmem_tag *tag,
 					   const struct gmem_cached *cached,
 					   struct task_struct *task, const struct question *q)
 {
-	return cached->kind == gmem_kind(&q->r) && !(cached->rule & GMEM_CACHED_DENY) &&
+	return cached->kind == gmem_sort(&q->r) && !(cached->rule & GMEM_CACHED_DENY) &&
 	       cached->audit_rule == GMEM_CACHED_NONE && tag->uid == euid_of(task, false) &&
 	       tag->cgroup == bpf_get_current_cgroup_id();
 }

@@ -61,7 +61,6 @@ static __always_inline __u32 gmem_lowest(__u64 w)
 
 static __always_inline __u32 gmem_kind(const struct gmem_request *r)
 {
-	__u32 flags = r->flags < GMEM_FLAGS_MAX ? r->flags : GMEM_FLAGS_unknown;
 	__u32 type = r->type < GMEM_TYPE_MAX ? r->type : GMEM_TYPE_unknown;
 	__u32 detail = 0;
 
@@ -69,7 +68,7 @@ static __always_inline __u32 gmem_kind(const struct gmem_request *r)
 		detail = r->prot & (GMEM_PROT_MAX - 1);
 	else if (r->op == GMEM_DO_convert)
 		detail = r->direction < GMEM_DIR_MAX ? r->direction : GMEM_DIR_other;
-	detail = detail * GMEM_KINDS_PER_DETAIL + flags * GMEM_TYPE_MAX + type;
+	detail = detail * GMEM_KINDS_PER_DETAIL + type;
 	switch (r->op) {
 #define X(name, details) \
 	case GMEM_DO_##name: return GMEM_KIND_##name + detail;
@@ -77,6 +76,19 @@ static __always_inline __u32 gmem_kind(const struct gmem_request *r)
 #undef X
 	}
 	return GMEM_KIND_MAX;
+}
+
+static __always_inline __u32 gmem_flags_class(__u32 flags)
+{
+	if (flags < GMEM_FLAGS_NAMED)
+		return flags;
+	return flags == GMEM_FLAGS_unknown ? GMEM_FLAGS_CLASS_unknown : GMEM_FLAGS_CLASS_other;
+}
+
+/* Kind and class of the flags as one number: requests that differ in neither. */
+static __always_inline __u32 gmem_sort(const struct gmem_request *r)
+{
+	return gmem_kind(r) + gmem_flags_class(r->flags) * (GMEM_KIND_MAX + 1);
 }
 
 /* The interval in which a value lies: how many bounds are not above it. The same cost for all. */
@@ -93,6 +105,15 @@ static __always_inline __u32 gmem_interval(const __u64 *bounds, __u64 value)
 GMEM_APART __u32 gmem_index_of_kind(const struct gmem_request *r)
 {
 	return GMEM_POOL_KIND + (r ? gmem_kind(r) : GMEM_KIND_MAX);
+}
+
+/* The set of the rules that allow or deny these flags. @otherwise: if no rule names any. */
+GMEM_APART __u32 gmem_index_by_flags(const struct gmem_head *head, const struct gmem_request *r,
+				     __u32 otherwise)
+{
+	if (!head || !r || !(head->by_flags >> (r->op & 31) & 1))
+		return otherwise;
+	return GMEM_POOL_FLAGS + gmem_flags_class(r->flags);
 }
 
 /* The set of the rules that do not mind the value, or those whose bounds it is within. */
@@ -113,7 +134,8 @@ static __always_inline struct gmem_decision gmem_broken(void)
 }
 
 /* The rules of word i that match. */
-#define GMEM_MATCHING(i) (mine->w[i] & kind->w[i] & by[0]->w[i] & by[1]->w[i] & by[2]->w[i])
+#define GMEM_MATCHING(i) \
+	(mine->w[i] & kind->w[i] & flags->w[i] & by[0]->w[i] & by[1]->w[i] & by[2]->w[i])
 
 /*
  * The rule that decides: the first one, in the order of the file, that names the operation and a
@@ -131,13 +153,14 @@ static __always_inline struct gmem_decision gmem_decide(const struct gmem_head *
 	struct gmem_decision d = { .audit_rule = GMEM_RULE_NONE };
 	__u32 at, bit, op = r->op & 31, index = gmem_index_of_kind(r);
 	const struct gmem_set *kind = gmem_set(pool, index);
+	const struct gmem_set *flags = gmem_set(pool, gmem_index_by_flags(head, r, index));
 	const struct gmem_set *deny = gmem_set(pool, GMEM_POOL_DENY);
 	const struct gmem_set *audit = gmem_set(pool, GMEM_POOL_AUDIT);
 	const struct gmem_set *by[GMEM_BY_MAX];
 	const __u64 value[GMEM_BY_MAX] = { r->size, r->start, r->end };
 	__u64 decides = 0, tries = 0; /* words in which there is a rule that matches: bits */
 
-	if (!kind || !deny || !audit || r->op >= GMEM_DO_MAX)
+	if (!kind || !flags || !deny || !audit || r->op >= GMEM_DO_MAX)
 		return gmem_broken();
 	GMEM_UNROLL
 	for (int i = 0; i < GMEM_BY_MAX; i++) {

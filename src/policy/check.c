@@ -22,6 +22,9 @@ struct checker {
 	struct diags *diags;
 	struct kind kinds[GMEM_KIND_MAX]; /* those that differ */
 	size_t nr_kinds;
+	const struct gmem_set
+		*flags[GMEM_FLAGS_CLASS_MAX]; /* by class of flags: those that differ */
+	size_t nr_flags;
 	struct gmem_set boxed[GMEM_DO_MAX]; /* rules that look at sizes or addresses */
 	struct gmem_set *covers;	    /* by subject: the rules for every task that it is */
 	bool *has_covers;
@@ -53,6 +56,22 @@ static void collect_kinds(struct checker *checker)
 			checker->kinds[checker->nr_kinds].op = op;
 			checker->kinds[checker->nr_kinds++].set = &sets[i];
 		}
+	}
+}
+
+static void collect_flags(struct checker *checker)
+{
+	const struct gmem_set *sets = checker->compiled->pool + GMEM_POOL_FLAGS;
+	unsigned int i;
+	size_t j;
+
+	for (i = 0; i < GMEM_FLAGS_CLASS_MAX; i++) {
+		for (j = checker->nr_flags; j > 0; j--) {
+			if (!memcmp(checker->flags[j - 1], &sets[i], sizeof(*sets)))
+				break;
+		}
+		if (!j)
+			checker->flags[checker->nr_flags++] = &sets[i];
 	}
 }
 
@@ -104,9 +123,9 @@ static const struct gmem_set *covers_of(struct checker *checker, unsigned int su
 	return covers;
 }
 
-/* The first rule before @rule that takes all of this kind from @mine, or -1. */
+/* The first rule before @rule that takes all of this kind with these flags from @mine, or -1. */
 static int taken_by(const struct checker *checker, unsigned int rule, const struct kind *kind,
-		    const struct gmem_set *mine)
+		    const struct gmem_set *flags, const struct gmem_set *mine)
 {
 	const struct gmem_set *audit_rule = checker->compiled->pool + GMEM_POOL_AUDIT;
 	const struct policy_rule *rules = checker->compiled->policy->rules;
@@ -114,7 +133,7 @@ static int taken_by(const struct checker *checker, unsigned int rule, const stru
 	__u64 left;
 
 	for (i = 0; i <= rule / 64; i++) {
-		left = kind->set->w[i] & mine->w[i] & ~audit_rule->w[i];
+		left = kind->set->w[i] & flags->w[i] & mine->w[i] & ~audit_rule->w[i];
 		if (i == rule / 64)
 			left &= (1ULL << rule % 64) - 1;
 		for (; left; left &= left - 1) {
@@ -132,15 +151,24 @@ static bool decides_for(const struct checker *checker, unsigned int rule,
 			const struct gmem_set *mine, int *by)
 {
 	const struct kind *kind;
+	size_t i, nr_flags;
 	int taker;
 
 	for (kind = checker->kinds; kind < checker->kinds + checker->nr_kinds; kind++) {
 		if (!set_has(kind->set, rule))
 			continue;
-		taker = taken_by(checker, rule, kind, mine);
-		if (taker < 0)
-			return true;
-		*by = taker;
+		/* Where the operation has no flags, the set of the kind stands for theirs. */
+		nr_flags = checker->compiled->head.by_flags >> kind->op & 1 ? checker->nr_flags : 0;
+		for (i = 0; i < nr_flags || (!nr_flags && !i); i++) {
+			const struct gmem_set *flags = nr_flags ? checker->flags[i] : kind->set;
+
+			if (!set_has(flags, rule))
+				continue;
+			taker = taken_by(checker, rule, kind, flags, mine);
+			if (taker < 0)
+				return true;
+			*by = taker;
+		}
 	}
 	return false;
 }
@@ -217,6 +245,7 @@ int policy_check(const struct compiled *compiled, struct diags *diags)
 	if (!checker->covers || !checker->has_covers)
 		goto out;
 	collect_kinds(checker);
+	collect_flags(checker);
 	check_rules(checker);
 	/* A rule with errors may have named it. */
 	for (i = 0; i < policy->nr_subjects && !diags->nr_errors; i++) {

@@ -145,18 +145,44 @@ static void fill_intervals(struct compiled *compiled, enum gmem_interval_dimensi
 /* Rules by one property of a request each; a kind is what is in all of them. */
 struct parts {
 	struct gmem_set ops[GMEM_DO_MAX];
-	struct gmem_set flags[GMEM_FLAGS_MAX];
 	struct gmem_set types[GMEM_TYPE_MAX];
 	struct gmem_set prots[GMEM_PROT_MAX];
 	struct gmem_set directions[GMEM_DIR_MAX];
 	struct gmem_set all; /* where the property is not looked at */
 };
 
-static bool matches_flags(const struct policy_rule *rule, __u32 flags)
+/*
+ * Flags of which neither gmemctl nor the policy knows what they mean are matched by every rule that
+ * denies, and by no rule that allows.
+ */
+static bool matches_flags(const struct policy *policy, const struct policy_rule *rule, __u32 class)
 {
 	if (!rule_has(rule, POLICY_IF_flags))
 		return true;
-	return flags == GMEM_FLAGS_unknown ? rule->deny : flags == rule->flags;
+	if (class >= GMEM_FLAGS_NAMED || class & ~policy->known_flags)
+		return rule->deny;
+	if (rule->flags_exact)
+		return class == rule->flags;
+	return rule->deny ? (class & rule->flags) != 0 : !(class & ~rule->flags);
+}
+
+static void fill_flags(struct compiled *compiled)
+{
+	const struct policy *policy = compiled->policy;
+	struct gmem_set *sets = compiled->pool + GMEM_POOL_FLAGS;
+	unsigned int i;
+	__u32 class;
+
+	for (i = 0; i < policy->nr_rules; i++) {
+		const struct policy_rule *rule = &policy->rules[i];
+
+		if (rule_has(rule, POLICY_IF_flags))
+			compiled->head.by_flags |= rule->ops & condition_ops[POLICY_IF_flags];
+		for (class = 0; class < GMEM_FLAGS_CLASS_MAX; class ++) {
+			if (matches_flags(policy, rule, class))
+				set_add(&sets[class], i);
+		}
+	}
 }
 
 static bool matches_type(const struct policy_rule *rule, __u32 type)
@@ -194,10 +220,6 @@ static void fill_parts(const struct policy *policy, struct parts *parts)
 			if (rule->ops >> v & 1)
 				set_add(&parts->ops[v], i);
 		}
-		for (v = 0; v < GMEM_FLAGS_MAX; v++) {
-			if (matches_flags(rule, v))
-				set_add(&parts->flags[v], i);
-		}
 		for (v = 0; v < GMEM_TYPE_MAX; v++) {
 			if (matches_type(rule, v))
 				set_add(&parts->types[v], i);
@@ -233,7 +255,7 @@ static int fill_kinds(struct compiled *compiled)
 	};
 	struct gmem_set *set;
 	struct parts *parts;
-	__u32 op, detail, flags, type;
+	__u32 op, detail, type;
 	int k;
 
 	parts = calloc(1, sizeof(*parts));
@@ -241,21 +263,14 @@ static int fill_kinds(struct compiled *compiled)
 		return -ENOMEM;
 	fill_parts(compiled->policy, parts);
 	for (op = 0; op < GMEM_DO_MAX; op++) {
-		bool by_flags = condition_ops[POLICY_IF_flags] >> op & 1;
-
 		set = compiled->pool + GMEM_POOL_KIND + kinds[op].base;
 		for (detail = 0; detail < kinds[op].details; detail++) {
 			const struct gmem_set *by_detail = detail_of(parts, op, detail);
 
-			for (flags = 0; flags < GMEM_FLAGS_MAX; flags++) {
-				const struct gmem_set *f = by_flags ? &parts->flags[flags]
-								    : &parts->all;
-
-				for (type = 0; type < GMEM_TYPE_MAX; type++, set++) {
-					for (k = 0; k < GMEM_SET_WORDS; k++)
-						set->w[k] = parts->ops[op].w[k] & by_detail->w[k] &
-							    f->w[k] & parts->types[type].w[k];
-				}
+			for (type = 0; type < GMEM_TYPE_MAX; type++, set++) {
+				for (k = 0; k < GMEM_SET_WORDS; k++)
+					set->w[k] = parts->ops[op].w[k] & by_detail->w[k] &
+						    parts->types[type].w[k];
 			}
 		}
 	}
@@ -313,6 +328,7 @@ int policy_compile(const struct policy *policy, struct compiled *compiled, struc
 	ret = fill_kinds(compiled);
 	if (ret)
 		return ret;
+	fill_flags(compiled);
 	fill_rules(compiled);
 	ret = classes_fill(compiled, diags);
 	if (!ret && errors)

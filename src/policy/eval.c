@@ -61,6 +61,16 @@ struct eval_subject eval_subject(const struct policy_subject *subject, const str
 	return eval;
 }
 
+static bool flags_hold(const struct policy *policy, const struct policy_rule *rule, __u32 flags)
+{
+	/* GMEM_FLAGS_unknown and GMEM_FLAGS_foreign have such bits. */
+	if (flags & ~policy->known_flags)
+		return rule->deny;
+	if (rule->flags_exact)
+		return flags == rule->flags;
+	return rule->deny ? flags & rule->flags : (flags & rule->flags) == flags;
+}
+
 static bool range_holds(const struct policy_rule *rule, const struct gmem_request *request)
 {
 	bool starts = request->start != POLICY_VALUE_UNKNOWN;
@@ -73,18 +83,15 @@ static bool range_holds(const struct policy_rule *rule, const struct gmem_reques
 }
 
 /* What the kernel does not know: what allows does not match, what denies does. */
-static bool condition_holds(const struct policy_rule *rule, enum policy_condition condition,
-			    const struct gmem_request *request)
+static bool condition_holds(const struct policy *policy, const struct policy_rule *rule,
+			    enum policy_condition condition, const struct gmem_request *request)
 {
 	switch (condition) {
 	case POLICY_IF_size:
 		if (request->size == POLICY_VALUE_UNKNOWN)
 			return rule->deny;
 		return request->size >= rule->size_min && request->size <= rule->size_max;
-	case POLICY_IF_flags:
-		if (request->flags == GMEM_FLAGS_unknown)
-			return rule->deny;
-		return request->flags == rule->flags;
+	case POLICY_IF_flags: return flags_hold(policy, rule, request->flags);
 	case POLICY_IF_prot:
 		if (rule->deny)
 			return request->prot & rule->prot;
@@ -118,7 +125,7 @@ struct eval_rule eval_rule(const struct policy *policy, const struct policy_rule
 		if (!(rule->conditions & 1U << c) || !(condition_ops[c] & 1U << request->op))
 			continue;
 		eval.conditions[c] =
-			result(condition_holds(rule, (enum policy_condition)c, request));
+			result(condition_holds(policy, rule, (enum policy_condition)c, request));
 		if (eval.conditions[c] == EVAL_FALSE)
 			eval.matches = false;
 	}

@@ -76,7 +76,8 @@ struct policy_rule {
 	__u16 *subjects;
 	size_t nr_subjects;
 	__u32 conditions; /* bits of enum policy_condition: those that are given */
-	__u32 flags;	  /* this set of GMEM_CREATE_FLAGS */
+	__u32 flags;	  /* bits of GMEM_CREATE_FLAGS, and others below GMEM_FLAGS_NAMED */
+	bool flags_exact; /* flags-are: these and no others */
 	__u32 prot;	  /* bits of GMEM_PROTS */
 	__u32 directions; /* bits of enum gmem_direction */
 	__u32 types;	  /* bits of enum gmem_vm_type */
@@ -88,6 +89,7 @@ struct policy {
 	const char *file;   /* its name, for messages */
 	const char *source; /* its text */
 	size_t source_len;
+	unsigned int version; /* of the language: 1 or 2 */
 	const char *name;
 	bool enforce;
 	__u32 default_deny; /* bits of enum gmem_operation */
@@ -95,7 +97,8 @@ struct policy {
 	__u32 guards;	      /* that are up: bits of enum gmem_guard */
 	__u32 guards_written; /* of all, what the file says itself: up or not */
 	struct place guards_place;
-	__u32 manager; /* subject that may change it under lock, plus 1; 0: none */
+	__u32 known_flags; /* of instances: those that have a name, and those that a rule names */
+	__u32 manager;	   /* subject that may change it under lock, plus 1; 0: none */
 	struct policy_subject *subjects;
 	size_t nr_subjects;
 	struct policy_rule *rules;

@@ -71,20 +71,32 @@ static int read_bit(struct reader *reader, const struct tree *word, void *into)
 	const struct bits *bits = into;
 	const char *const *names, *closest;
 	char hint[256] = "it can be ";
-	int number;
+	__u32 bit;
 	size_t nr;
+	int ret;
 
-	number = value_number(bits->kind, word->text);
-	if (number >= 0) {
-		*bits->bits |= 1U << number;
+	ret = value_word(bits->kind, word->text, &bit);
+	if (!ret && (bit >= GMEM_FLAGS_NAMED || *bits->bits & bit))
+		diag_error(reader->diags, word->place, NULL,
+			   bit >= GMEM_FLAGS_NAMED
+				   ? "\"%s\" in %s is above 0xff, the largest number "
+				     "that a rule can name"
+				   : "\"%s\" in %s names what the list has already",
+			   word->text, bits->what);
+	else if (ret && ret != -ENOENT)
+		diag_error(reader->diags, word->place, "write it as 0x4",
+			   "\"%s\" in %s is not a number", word->text, bits->what);
+	if (!ret)
+		*bits->bits |= bit;
+	if (ret != -ENOENT)
 		return 0;
-	}
 	names = value_names(bits->kind, &nr);
 	closest = closest_name(word->text, names, nr);
 	if (closest)
 		snprintf(hint, sizeof(hint), "did you mean \"%s\"?", closest);
 	else
-		value_list(bits->kind, ~0U, ", ", hint + strlen(hint), sizeof(hint) - strlen(hint));
+		value_list(bits->kind, VALUE_ALL, ", ", hint + strlen(hint),
+			   sizeof(hint) - strlen(hint));
 	diag_error(reader->diags, word->place, hint, "\"%s\" is not known in %s", word->text,
 		   bits->what);
 	return 0;
@@ -95,7 +107,11 @@ int read_bits(struct reader *reader, const struct tree *value, enum value_kind k
 {
 	struct bits into = { kind, what, bits };
 
+	const struct tree *word = value->kind == TREE_LIST && value->nr == 1 ? value->first : value;
+
 	*bits = 0;
+	if (may_be_empty && word->kind == TREE_SCALAR && !strcmp(word->text, "none"))
+		return 0;
 	return read_words(reader, value, what, may_be_empty, read_bit, &into);
 }
 
@@ -273,10 +289,15 @@ static int read_subjects(void *context, const struct tree *value, void *into)
 static int read_version(void *context, const struct tree *value, void *into)
 {
 	struct reader *reader = context;
+	struct policy *policy = into;
 
-	(void)into;
-	if (tree_is(value, TREE_SCALAR, "version", reader->diags) && strcmp(value->text, "1"))
-		diag_error(reader->diags, value->place, "version: 1 is the one that there is",
+	policy->version = 2;
+	if (!tree_is(value, TREE_SCALAR, "version", reader->diags))
+		return 0;
+	if (!strcmp(value->text, "1"))
+		policy->version = 1;
+	else if (strcmp(value->text, "2"))
+		diag_error(reader->diags, value->place, "the versions are 1 and 2",
 			   "the language has no version %s", value->text);
 	return 0;
 }
@@ -428,6 +449,7 @@ static struct policy *policy_new(const char *text, size_t len, const char *file)
 	policy->source = arena_text(&arena, text, len);
 	policy->source_len = len;
 	policy->guards = POLICY_GUARDS_ALL;
+	policy->known_flags = GMEM_FLAGS_WITH_NAME;
 	if (!policy->arena || !policy->file || !policy->source) {
 		arena_free(&arena);
 		return NULL;

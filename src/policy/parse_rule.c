@@ -54,13 +54,29 @@ static int read_size(void *context, const struct tree *value, void *into)
 	return read_words(in->reader, value, "size", false, read_comparison, in->rule);
 }
 
+static int read_any_flags(struct rule_reader *in, const struct tree *value)
+{
+	int ret;
+
+	if (in->conditions[POLICY_IF_flags])
+		diag_error(in->reader->diags, value->key->place, "a rule has one of them",
+			   "flags and flags-are in one rule");
+	mark(in, POLICY_IF_flags, value);
+	ret = read_bits(in->reader, value, VALUE_FLAG, value->key->text, true, &in->rule->flags);
+	in->reader->policy->known_flags |= in->rule->flags;
+	return ret;
+}
+
 static int read_flags(void *context, const struct tree *value, void *into)
 {
-	struct rule_reader *in = context;
-
 	(void)into;
-	mark(in, POLICY_IF_flags, value);
-	return read_bits(in->reader, value, VALUE_FLAG, "flags", true, &in->rule->flags);
+	return read_any_flags(context, value);
+}
+
+static int read_flags_exact(void *context, const struct tree *value, void *into)
+{
+	((struct policy_rule *)into)->flags_exact = true;
+	return read_any_flags(context, value);
 }
 
 static int read_prot(void *context, const struct tree *value, void *into)
@@ -113,9 +129,13 @@ static int read_vm_type(void *context, const struct tree *value, void *into)
 }
 
 static const struct tree_key when_keys[] = {
-	{ "size", read_size, false },	{ "flags", read_flags, false },
-	{ "prot", read_prot, false },	{ "direction", read_direction, false },
-	{ "range", read_range, false }, { "vm-type", read_vm_type, false },
+	{ "size", read_size, false },
+	{ "flags", read_flags, false },
+	{ "prot", read_prot, false },
+	{ "direction", read_direction, false },
+	{ "range", read_range, false },
+	{ "vm-type", read_vm_type, false },
+	{ "flags-are", read_flags_exact, false },
 };
 
 /* --- rules --- */
@@ -245,6 +265,32 @@ static const struct tree_key rule_keys[] = {
 	{ "when", read_when, false },	  { "mode", read_rule_mode, false },
 };
 
+/* [] or none */
+static bool is_empty(const struct tree *value)
+{
+	const struct tree *word = value->kind == TREE_LIST ? value->first : value;
+
+	return !word || (word->kind == TREE_SCALAR && !strcmp(word->text, "none"));
+}
+
+/* In version 1 `flags` meant what `flags-are` means since: what changes its meaning is a warning. */
+static void check_flags(const struct rule_reader *in, const struct tree *value)
+{
+	struct diags *diags = in->reader->diags;
+
+	if (in->rule->deny && is_empty(value))
+		diag_error(diags, value->place, "flags-are: none is an instance without flags",
+			   "a rule that denies empty flags never matches");
+	else if (in->rule->flags && in->reader->policy->version == 1)
+		diag_warning(diags, value->place,
+			     "write version: 2 if that is meant, or flags-are for exactly these",
+			     in->rule->deny
+				     ? "flags does not mean exactly these flags any more: the "
+				       "rule matches instances that have any of them"
+				     : "flags does not mean exactly these flags any more: the "
+				       "rule matches instances that have no others");
+}
+
 /* Conditions must be able to hold, and to mean something. */
 static void check_conditions(const struct rule_reader *in)
 {
@@ -260,8 +306,11 @@ static void check_conditions(const struct rule_reader *in)
 				   "%s means nothing for any operation of this rule",
 				   value->key->text);
 	}
+	value = in->conditions[POLICY_IF_flags];
+	if (value && !rule->flags_exact)
+		check_flags(in, value);
 	value = in->conditions[POLICY_IF_prot];
-	if (value && rule->deny && value->kind == TREE_LIST && !value->nr)
+	if (value && rule->deny && is_empty(value))
 		diag_error(diags, value->place, "name what must not be asked for",
 			   "a rule that denies an empty prot never matches");
 }

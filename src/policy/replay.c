@@ -88,7 +88,7 @@ static void read_instance(json_object *record, int op, struct gmem_request *requ
 
 	number_of(from, "size", &request->size);
 	if (number_of(from, "flags", &flags))
-		request->flags = flags < GMEM_FLAGS_KNOWN ? (__u32)flags : GMEM_FLAGS_foreign;
+		request->flags = GMEM_FLAGS_OF(flags);
 }
 
 /* Return: false if the record does not have what the decision needs. */

@@ -33,7 +33,7 @@ static int unknown_name(struct request_error *error, enum value_kind kind, const
 	char names[128];
 
 	return wrong(error, name, value, "it can be %s",
-		     value_list(kind, ~0U, ", ", names, sizeof(names)));
+		     value_list(kind, VALUE_ALL, ", ", names, sizeof(names)));
 }
 
 /* Each reads one attribute. Return: 0 or -EINVAL. */
@@ -296,7 +296,7 @@ char *request_value(const struct gmem_request *request, enum policy_condition co
 			snprintf(text, REQUEST_TEXT, "%s", value_size_text(request->size, size));
 		break;
 	case POLICY_IF_flags:
-		if (request->flags < GMEM_FLAGS_KNOWN)
+		if (request->flags < GMEM_FLAGS_foreign)
 			names_text(VALUE_FLAG, request->flags, text, REQUEST_TEXT);
 		else if (request->flags == GMEM_FLAGS_foreign)
 			snprintf(text, REQUEST_TEXT, "foreign");
@@ -336,7 +336,13 @@ char *condition_value(const struct policy_rule *rule, enum policy_condition cond
 		else
 			snprintf(text, REQUEST_TEXT, ">= %s, <= %s", min, max);
 		break;
-	case POLICY_IF_flags: names_text(VALUE_FLAG, rule->flags, text, REQUEST_TEXT); break;
+	case POLICY_IF_flags:
+		len = (size_t)snprintf(text, REQUEST_TEXT, "%s",
+				       rule->flags_exact ? "exactly "
+				       : rule->deny	 ? "one of "
+							 : "only ");
+		names_text(VALUE_FLAG, rule->flags, text + len, REQUEST_TEXT - len);
+		break;
 	case POLICY_IF_prot:
 		len = (size_t)snprintf(text, REQUEST_TEXT, rule->deny ? "one of " : "only ");
 		names_text(VALUE_PROT, rule->prot, text + len, REQUEST_TEXT - len);

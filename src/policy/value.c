@@ -73,11 +73,31 @@ int value_number(enum value_kind kind, const char *name)
 	return -ENOENT;
 }
 
+int value_word(enum value_kind kind, const char *word, __u32 *bits)
+{
+	__u64 number;
+	int ret;
+
+	if (kind == VALUE_FLAG && isdigit((unsigned char)*word)) {
+		ret = value_integer(word, &number);
+		if (ret)
+			return ret;
+		*bits = (__u32)number;
+		return !number || number >= GMEM_FLAGS_foreign ? -ERANGE : 0;
+	}
+	ret = value_number(kind, word);
+	if (ret < 0)
+		return ret;
+	*bits = 1U << ret;
+	return 0;
+}
+
 int value_bits(enum value_kind kind, const char *text, __u32 *bits)
 {
 	char name[LONGEST_NAME + 1];
-	int number;
+	__u32 word;
 	size_t len;
+	int ret;
 
 	*bits = 0;
 	if (!*text || !strcmp(text, "none"))
@@ -88,10 +108,10 @@ int value_bits(enum value_kind kind, const char *text, __u32 *bits)
 			return -ENOENT;
 		memcpy(name, text, len);
 		name[len] = '\0';
-		number = value_number(kind, name);
-		if (number < 0)
-			return number;
-		*bits |= 1U << number;
+		ret = value_word(kind, name, &word);
+		if (ret)
+			return ret;
+		*bits |= word;
 		if (!text[len])
 			return 0;
 	}
@@ -109,6 +129,9 @@ char *value_list(enum value_kind kind, __u32 bits, const char *separator, char *
 			len += (size_t)snprintf(text + len, size - len, "%s%s",
 						len ? separator : "", names[i]);
 	}
+	bits &= kind == VALUE_FLAG && bits != VALUE_ALL ? ~0U << nr : 0;
+	if (bits && len < size)
+		snprintf(text + len, size - len, "%s0x%x", len ? separator : "", bits);
 	return text;
 }
 
@@ -126,23 +149,40 @@ static const char *skip_blanks(const char *text)
 	return text;
 }
 
+/* Reads a number from the beginning of *text, which is moved behind it. */
+static int scan_integer(const char **text, __u64 *number)
+{
+	const char *at = *text;
+	char *end;
+	bool hex = at[0] == '0' && (at[1] | 0x20) == 'x';
+
+	if (!isdigit((unsigned char)*at) || (hex && !isxdigit((unsigned char)at[2])) ||
+	    (at[0] == '0' && isdigit((unsigned char)at[1])))
+		return -EINVAL;
+	errno = 0;
+	*number = strtoull(at, &end, hex ? 16 : 10);
+	*text = end;
+	return errno ? -ERANGE : 0;
+}
+
+int value_integer(const char *text, __u64 *number)
+{
+	int ret = scan_integer(&text, number);
+
+	return !ret && *text ? -EINVAL : ret;
+}
+
 /* Reads a size from the beginning of *text, which is moved behind it. */
 static int scan_size(const char **text, __u64 *bytes, bool *has_unit)
 {
 	const char *at = skip_blanks(*text);
 	const struct unit *unit;
-	char *end;
+	int ret;
 
-	if (!isdigit((unsigned char)*at))
-		return -EINVAL;
-	errno = 0;
-	*bytes = strtoull(at, &end, at[0] == '0' && (at[1] | 0x20) == 'x' ? 16 : 10);
-	if (errno)
-		return -ERANGE;
-	/* "0x" alone: only its zero was taken. */
-	if (isalnum((unsigned char)*end) && (*end | 0x20) == 'x')
-		return -EINVAL;
-	at = skip_blanks(end);
+	ret = scan_integer(&at, bytes);
+	if (ret)
+		return ret;
+	at = skip_blanks(at);
 	*has_unit = false;
 	for (unit = units; unit < units + NR_UNITS; unit++) {
 		if (strncmp(at, unit->name, strlen(unit->name)))

@@ -32,13 +32,30 @@ const char *value_name(enum value_kind kind, unsigned int number);
 int value_number(enum value_kind kind, const char *name);
 
 /*
- * A list of names with commas between as bits; "none" or nothing: 0.
- * Return: 0 or -ENOENT.
+ * One word as bits: a name; for VALUE_FLAG also a number, as 0x4, with any bits but none.
+ * Return: 0, -ENOENT, or what value_integer() returns.
+ */
+int value_word(enum value_kind kind, const char *word, __u32 *bits);
+
+/*
+ * A list of such words with commas between as bits; "none" or nothing: 0.
+ * Return: 0 or a negative errno.
  */
 int value_bits(enum value_kind kind, const char *text, __u32 *bits);
 
-/* The bits as names with @separator between, cut off where @size bytes end. Returns @text. */
+#define VALUE_ALL (~0U) /* of value_list(): all names of the kind */
+
+/*
+ * The bits as words with @separator between, cut off where @size bytes end. Flags without a name
+ * are written as one number. Returns @text.
+ */
 char *value_list(enum value_kind kind, __u32 bits, const char *separator, char *text, size_t size);
+
+/*
+ * A number, decimal or with 0x. Leading zeros are refused: 010 is 8 to some readers and 10 to
+ * others. Return: 0, -EINVAL, -ERANGE.
+ */
+int value_integer(const char *text, __u64 *number);
 
 /* A size: a number, decimal or with 0x, and B, KiB, MiB, GiB or TiB. Return: 0, -EINVAL, -ERANGE. */
 int value_size(const char *text, __u64 *bytes);

@@ -146,7 +146,7 @@ static void test_remembered(void **state)
 			random_request(&random, &r);
 			random_request(&random, &other);
 			before = policy_decide(&read.compiled, &who, &r);
-			gmem_remember(&seen, &read.compiled.head, &r, &before, gmem_kind(&r));
+			gmem_remember(&seen, &read.compiled.head, &r, &before, gmem_sort(&r));
 			*(j % 3 == 0   ? &r.size
 			  : j % 3 == 1 ? &r.start
 				       : &r.end) = j % 3 == 0	? other.size
@@ -154,7 +154,7 @@ static void test_remembered(void **state)
 								: other.end;
 			if (j % 7 == 0)
 				r.flags = other.flags;
-			if (!gmem_is_cached(&seen, &r, gmem_kind(&r))) {
+			if (!gmem_is_cached(&seen, &r, gmem_sort(&r))) {
 				anew++;
 				continue;
 			}
@@ -219,20 +219,89 @@ static void test_meaning(void **state)
 		{ "allow: [create, convert], when: { size: <= 1GiB, flags: [mmap] }",
 		  { .op = GMEM_DO_convert, .size = ~0ULL, .flags = GMEM_FLAGS_unknown, .end = 1 },
 		  0 },
-		/* exactly these flags */
+		/* flags: what allows: no others; what denies: one of them */
 		{ "allow: create, when: { flags: [] }", { .op = GMEM_DO_create }, 0 },
 		{ "allow: create, when: { flags: [] }", { .op = GMEM_DO_create, .flags = 1 }, 1 },
+		{ "allow: create, when: { flags: none }", { .op = GMEM_DO_create }, 0 },
+		{ "allow: create, when: { flags: [mmap] }", { .op = GMEM_DO_create }, 0 },
 		{ "allow: create, when: { flags: [mmap] }",
 		  { .op = GMEM_DO_create, .flags = 3 },
 		  1 },
 		{ "allow: create, when: { flags: [init-shared, mmap] }",
 		  { .op = GMEM_DO_create, .flags = 3 },
 		  0 },
+		{ "allow: create, when: { flags: [init-shared, mmap] }",
+		  { .op = GMEM_DO_create, .flags = 2 },
+		  0 },
+		{ "allow: create, when: { flags: [init-shared, mmap] }",
+		  { .op = GMEM_DO_create, .flags = 7 },
+		  1 },
+		{ "deny: receive, when: { flags: [init-shared] }",
+		  { .op = GMEM_DO_receive, .flags = 3 },
+		  1 },
+		{ "deny: receive, when: { flags: [init-shared] }",
+		  { .op = GMEM_DO_receive, .flags = 1 },
+		  0 },
+		{ "deny: receive, when: { flags: [init-shared] }", { .op = GMEM_DO_receive }, 0 },
+		/* a flag that neither gmemctl nor the policy knows */
+		{ "deny: receive, when: { flags: [init-shared] }",
+		  { .op = GMEM_DO_receive, .flags = 4 },
+		  1 },
+		{ "deny: receive, when: { flags: [init-shared] }",
+		  { .op = GMEM_DO_receive, .flags = 0x100 },
+		  1 },
+		{ "deny: receive, when: { flags: [init-shared] }",
+		  { .op = GMEM_DO_receive, .flags = GMEM_FLAGS_foreign },
+		  1 },
 		{ "allow: create, when: { flags: [mmap] }",
 		  { .op = GMEM_DO_create, .flags = GMEM_FLAGS_foreign },
 		  1 },
+		{ "allow: create, when: { flags: [mmap, init-shared, \"0x80\"] }",
+		  { .op = GMEM_DO_create, .flags = 0x180 },
+		  1 },
+		/* and one that the policy names by its number */
+		{ "allow: create, when: { flags: [mmap, 0x4] }",
+		  { .op = GMEM_DO_create, .flags = 5 },
+		  0 },
+		{ "allow: create, when: { flags: [mmap, 0x4] }",
+		  { .op = GMEM_DO_create, .flags = 0xd },
+		  1 },
+		{ "deny: receive, when: { flags: [0x4] }",
+		  { .op = GMEM_DO_receive, .flags = 3 },
+		  0 },
+		{ "deny: receive, when: { flags: [0x4] }",
+		  { .op = GMEM_DO_receive, .flags = 7 },
+		  1 },
+		{ "deny: receive, when: { flags: [mmap] } }\n"
+		  "  - { name: b, subjects: any, allow: receive, when: { flags: [0x4] }",
+		  { .op = GMEM_DO_receive, .flags = 4 },
+		  0 },
+		/* exactly these */
+		{ "allow: create, when: { flags-are: [mmap, init-shared] }",
+		  { .op = GMEM_DO_create, .flags = 3 },
+		  0 },
+		{ "allow: create, when: { flags-are: [mmap, init-shared] }",
+		  { .op = GMEM_DO_create, .flags = 1 },
+		  1 },
+		{ "deny: receive, when: { flags-are: none }", { .op = GMEM_DO_receive }, 1 },
+		{ "deny: receive, when: { flags-are: none }",
+		  { .op = GMEM_DO_receive, .flags = 1 },
+		  0 },
+		{ "deny: receive, when: { flags-are: [mmap] }",
+		  { .op = GMEM_DO_receive, .flags = 3 },
+		  0 },
+		{ "deny: receive, when: { flags-are: [mmap] }",
+		  { .op = GMEM_DO_receive, .flags = 8 },
+		  1 },
+		/* the kernel did not report them */
 		{ "deny: receive, when: { flags: [mmap] }",
 		  { .op = GMEM_DO_receive, .flags = GMEM_FLAGS_unknown },
+		  1 },
+		{ "deny: receive, when: { flags-are: [mmap] }",
+		  { .op = GMEM_DO_receive, .flags = GMEM_FLAGS_unknown },
+		  1 },
+		{ "allow: create, when: { flags: [mmap, init-shared] }",
+		  { .op = GMEM_DO_create, .flags = GMEM_FLAGS_unknown },
 		  1 },
 		/* what allows: nothing else; what denies: one of them */
 		{ "allow: mmap, when: { prot: [read] }", { .op = GMEM_DO_mmap, .prot = 1 }, 0 },
@@ -361,6 +430,22 @@ static void test_unreachable(void **state)
 		  { "allow: mmap, subjects: any, when: { prot: [read] }",
 		    "deny: mmap, subjects: any, when: { prot: [write] }",
 		    "allow: mmap, subjects: any", "deny: fault, subjects: any" } },
+		/* the flags of an instance are any of those that the policy knows, or unknown ones */
+		{ "...!",
+		  { "allow: create, subjects: any, when: { flags: [mmap, init-shared] }",
+		    "deny: create, subjects: any, when: { flags: [mmap] }",
+		    "allow: create, subjects: any, when: { flags-are: [0x4] }",
+		    "allow: create, subjects: any, when: { flags: [] }" } },
+		{ ".!",
+		  { "deny: create, subjects: any, when: { flags: [mmap, init-shared] }",
+		    "deny: create, subjects: any, when: { flags-are: [mmap] }" } },
+		{ "..",
+		  { "deny: create, subjects: any, when: { flags-are: [mmap] }",
+		    "deny: create, subjects: any, when: { flags: [mmap] }" } },
+		/* a conversion has none */
+		{ ".!",
+		  { "allow: [create, convert], subjects: any, when: { flags: [] }",
+		    "deny: convert, subjects: any" } },
 		/* the size is not looked at for a conversion */
 		{ ".!",
 		  { "allow: [create, convert], subjects: any, when: { size: <= 1GiB }",

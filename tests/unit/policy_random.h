@@ -124,6 +124,24 @@ static inline void write_subject(struct random_writer *w, unsigned int n)
 	WRITE(w, " }\n");
 }
 
+/* By name and by number; what a rule denies must not be empty. */
+static inline void write_flags(struct random_writer *w, bool deny)
+{
+	bool exact = !random_below(w->random, 3);
+	__u32 flags;
+
+	do {
+		flags = random_below(w->random, 8);
+		if (!random_below(w->random, 4))
+			flags |= 0x80;
+	} while (!flags && deny && !exact);
+	WRITE(w, " flags%s: [%s%s", exact ? "-are" : "", flags & 1 ? "mmap, " : "",
+	      flags & 2 ? "init-shared, " : "");
+	if (flags & ~3U)
+		WRITE(w, "0x%x", flags & ~3U);
+	WRITE(w, "],");
+}
+
 static inline void write_conditions(struct random_writer *w, __u32 ops)
 {
 	bool deny = random_below(w->random, 2);
@@ -138,7 +156,7 @@ static inline void write_conditions(struct random_writer *w, __u32 ops)
 	if (ops & condition_ops[POLICY_IF_size] && !random_below(w->random, 4))
 		WRITE(w, " size: %s,", random_size(w->random, text, sizeof(text)));
 	if (ops & condition_ops[POLICY_IF_flags] && !random_below(w->random, 4))
-		WRITE(w, " flags: %s,", random_list(w->random, VALUE_FLAG, 0, text, sizeof(text)));
+		write_flags(w, deny);
 	if (ops & condition_ops[POLICY_IF_prot] && !random_below(w->random, 3))
 		WRITE(w, " prot: %s,",
 		      random_list(w->random, VALUE_PROT, deny, text, sizeof(text)));
@@ -189,7 +207,7 @@ static inline void random_policy(struct random *random, char *text, unsigned int
 	size_t nr;
 
 	ops = value_names(VALUE_OPERATION, &nr);
-	WRITE(&w, "version: 1\nname: random\nmode: %s\ndefault: {",
+	WRITE(&w, "version: 2\nname: random\nmode: %s\ndefault: {",
 	      random_below(random, 2) ? "enforce" : "audit");
 	for (i = 0; i < nr; i++)
 		WRITE(&w, " %s: %s,", ops[i], random_below(random, 2) ? "allow" : "deny");
@@ -260,11 +278,19 @@ static inline void random_range(struct random *random, __u64 *start, __u64 *end)
 		++*end;
 }
 
+static inline __u32 random_flags(struct random *random)
+{
+	static const __u32 unusual[] = { 0x80, 0x88, 0x100, GMEM_FLAGS_foreign,
+					 GMEM_FLAGS_unknown };
+
+	return random_below(random, 3) ? random_below(random, 16) : PICK(random, unusual);
+}
+
 static inline void random_request(struct random *random, struct gmem_request *request)
 {
 	memset(request, 0, sizeof(*request));
 	request->op = random_below(random, GMEM_DO_MAX);
-	request->flags = random_below(random, GMEM_FLAGS_MAX);
+	request->flags = random_flags(random);
 	request->type = random_below(random, GMEM_TYPE_MAX);
 	request->prot = random_below(random, GMEM_PROT_MAX);
 	request->direction = random_below(random, GMEM_DIR_MAX);

@@ -66,7 +66,7 @@ static __u32 flags_of(const struct held_instance *instance)
 {
 	if (instance->flags == GMEM_UNKNOWN)
 		return GMEM_FLAGS_unknown;
-	return instance->flags < GMEM_FLAGS_KNOWN ? (__u32)instance->flags : GMEM_FLAGS_foreign;
+	return GMEM_FLAGS_OF(instance->flags);
 }
 
 static char *flags_text(const struct held_instance *instance, char text[REQUEST_TEXT])

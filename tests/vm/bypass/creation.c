@@ -37,6 +37,16 @@ static int create(int peer)
 	return ret;
 }
 
+/* --- 163: flags that a rule denies, together with others --- */
+
+static int create_view(int peer)
+{
+	struct vmm v;
+
+	(void)peer;
+	return vmm_open(&v, VIEW) ?: vmm_create(&v);
+}
+
 /* --- 2, 3, 60: the entry for 32-bit programs --- */
 
 #define IA32_ioctl 54
@@ -439,6 +449,15 @@ const struct bypass_case bypass_creation[] = {
 	  .op = GMEM_DO_create,
 	  PLAYER(x, create),
 	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "163",
+	  .path = "a rule denies the flag init-shared, A creates with mmap and init-shared",
+	  .op = GMEM_DO_create,
+	  PLAYER(a, create_view),
+	  .policy = "subjects: { a: { exe: " BYPASS_DIR "/a } }\n"
+		    "rules:\n"
+		    "  - { name: b, deny: create, subjects: any, when: { flags: [init-shared] } }\n"
+		    "  - { name: a, allow: all, subjects: [a] }\n",
+	  LANES(STOPPED(EACCES), UNLOADABLE, UNLOADABLE, ABSENT) },
 	{ .id = "2",
 	  .path = "creation through the 32-bit entry (int 0x80)",
 	  .op = GMEM_DO_create,
