@@ -248,6 +248,7 @@ static const struct bound_row bounds[] = {
 	LOCKED_ROW("chmod", 3.1),
 	LOCKED_ROW("remount_umount", 23),
 	LOCKED_ROW("bpf_lookup", 1),
+	LOCKED_ROW("fork", 4, .why = BY_THE_TAG),
 	LOCKED_ROW("exec", 4, .why = BY_THE_ALLOCATOR),
 
 	{ "load.first", LOADS, VALUE, { IN_PATCHED("load.first") }, .max = 2600e6, .unit = "instructions",
