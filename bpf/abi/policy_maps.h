@@ -28,6 +28,7 @@
 	X(guard_hits)       \
 	X(denials)          \
 	X(journal)          \
+	X(loads)            \
 	X(older)            \
 	X(tags)             \
 	X(others)           \
@@ -109,6 +110,15 @@ struct gmem_slot {
 struct gmem_journal {
 	__u64 events;
 	__u64 lost; /* the ring buffer was full */
+};
+
+/* What outlives each policy. */
+struct gmem_loads {
+	/*
+	 * The last generation that was given to a policy. It never decreases: tags of tasks refer
+	 * to generations, also to one whose load failed.
+	 */
+	__u64 generation;
 };
 
 struct gmem_span {

@@ -54,6 +54,7 @@ ARRAY_MAP(slots, GMEM_SLOTS, struct gmem_slot);
 ARRAY_MAP(heads, GMEM_SLOTS, struct gmem_head);
 ARRAY_MAP(pool, GMEM_SLOTS *GMEM_POOL_MAX, struct gmem_set);
 ARRAY_MAP(journal, 1, struct gmem_journal);
+ARRAY_MAP(loads, 1, struct gmem_loads);
 HASH_MAP(exes, GMEM_SLOTS * 2 * GMEM_MAX_SUBJECTS, struct gmem_identity, __u32);
 HASH_MAP(uids, GMEM_SLOTS *GMEM_MAX_UIDS, struct gmem_uid_key, __u32);
 HASH_MAP(cgroups, GMEM_SLOTS *GMEM_MAX_SUBJECTS, struct gmem_cgroup_key, __u32);

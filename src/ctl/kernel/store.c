@@ -33,6 +33,7 @@ static const struct {
 	[MAP_op_hits] = { sizeof(struct gmem_hits), GMEM_DO_MAX },
 	[MAP_guard_hits] = { sizeof(struct gmem_hits), GMEM_GUARD_MAX },
 	[MAP_journal] = { sizeof(struct gmem_journal), 1 },
+	[MAP_loads] = { sizeof(struct gmem_loads), 1 },
 	[MAP_tags] = { sizeof(struct gmem_tag), 0 },
 	[MAP_locked] = { sizeof(struct gmem_lock), 1 },
 	[MAP_locked_ids] = { sizeof(__u32), 0 },
@@ -107,6 +108,7 @@ int store_open(struct store *store, const struct pins *pins)
 	ret = ret ?: map_memory(store, MAP_heads, &store->heads);
 	ret = ret ?: map_memory(store, MAP_pool, &store->pool);
 	ret = ret ?: map_memory(store, MAP_journal, &store->journal);
+	ret = ret ?: map_memory(store, MAP_loads, &store->loads);
 	if (!ret && store_active(store) &&
 	    store->slots[GMEM_ACTIVE_SLOT(store_active(store))].layout != GMEM_LAYOUT)
 		ret = log_error(-EPROTO, "it was loaded by another version of gmemctl",
@@ -131,6 +133,7 @@ void store_close(struct store *store)
 	unmap(store->heads, MAP_heads);
 	unmap(store->pool, MAP_pool);
 	unmap(store->journal, MAP_journal);
+	unmap(store->loads, MAP_loads);
 	for (map = 0; map < MAP_MAX; map++) {
 		if (store->fd[map] >= 0)
 			close(store->fd[map]);
@@ -141,6 +144,7 @@ void store_close(struct store *store)
 	store->heads = NULL;
 	store->pool = NULL;
 	store->journal = NULL;
+	store->loads = NULL;
 }
 
 static __u64 generation_of(const struct store *store, unsigned int slot)
@@ -188,16 +192,13 @@ unsigned int store_free_slot(const struct store *store)
 	return slot;
 }
 
-__u64 store_next_generation(const struct store *store)
+/*
+ * Neither the slots nor `active` say which generations there were: a load that failed has emptied
+ * its slot, and tasks remember decisions of its generation.
+ */
+__u64 store_next_generation(struct store *store)
 {
-	__u64 last = GMEM_ACTIVE_GENERATION(store_active(store));
-	unsigned int slot;
-
-	for (slot = 0; slot < GMEM_SLOTS; slot++) {
-		if (generation_of(store, slot) > last)
-			last = generation_of(store, slot);
-	}
-	return last + 1;
+	return __atomic_add_fetch(&store->loads->generation, 1, __ATOMIC_SEQ_CST);
 }
 
 /* So many entries of a hash are asked for at once, for a start. */

@@ -20,6 +20,7 @@ struct store {
 	struct gmem_head *heads;
 	struct gmem_set *pool;
 	struct gmem_journal *journal;
+	struct gmem_loads *loads;
 };
 
 /**
@@ -37,9 +38,10 @@ __u64 store_active(const struct store *store);
 /* The slot of the policy that was in force before, or -1. */
 int store_previous(const struct store *store);
 
-/* The slot to be filled next, and a generation that never was. */
+/* The slot to be filled next. */
 unsigned int store_free_slot(const struct store *store);
-__u64 store_next_generation(const struct store *store);
+/* A new generation. Each call returns another one, also after a load that failed or was killed. */
+__u64 store_next_generation(struct store *store);
 
 /* Take everything out of a slot that is not in use. Return: 0 or a negative errno. */
 int store_empty(struct store *store, unsigned int slot);

@@ -164,6 +164,7 @@ struct bypass_case {
 	X(faults)         \
 	X(races)          \
 	X(races_loads)    \
+	X(first_load)     \
 	X(permitted)      \
 	X(plain)          \
 	X(identity)       \
