@@ -111,10 +111,11 @@ static void print_one(const struct diags *diags, const struct diag *diag, FILE *
 {
 	const char *message = diag->message ? diag->message : "out of memory";
 
+	/* The name of a file can be anything, also what commands a terminal. */
+	utf8_print(diags->file, strlen(diags->file), out);
 	if (diag->place.line)
-		fprintf(out, "%s:%u:%u: ", diags->file, diag->place.line, diag->place.column);
-	else
-		fprintf(out, "%s: ", diags->file);
+		fprintf(out, ":%u:%u", diag->place.line, diag->place.column);
+	fputs(": ", out);
 	fprintf(out, "%s: ", severity_names[diag->severity]);
 	utf8_print(message, strlen(message), out);
 	if (diag->hint) {
@@ -132,8 +133,10 @@ void diags_print(const struct diags *diags, FILE *out)
 
 	for (i = 0; i < diags->nr; i++)
 		print_one(diags, &diags->list[i], out);
-	if (all > diags->nr)
-		fprintf(out, "%s: %zu more are not shown\n", diags->file, all - diags->nr);
+	if (all > diags->nr) {
+		utf8_print(diags->file, strlen(diags->file), out);
+		fprintf(out, ": %zu more are not shown\n", all - diags->nr);
+	}
 }
 
 void diags_json(const struct diags *diags, struct json *json)

@@ -86,7 +86,8 @@ struct policy_rule {
 };
 
 struct policy {
-	const char *file;   /* its name, for messages */
+	const char *file;   /* its name, as it was given */
+	char *shown_file;   /* the same without what a terminal would execute */
 	const char *source; /* its text */
 	size_t source_len;
 	unsigned int version; /* of the language: 1 or 2 */

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../lib/utf8.h"
 #include "reader.h"
 
-#define MAX_UID	 4294967294U
 #define MAX_PATH 4095
 
 #define NR(table) (sizeof(table) / sizeof(*(table)))
@@ -152,20 +152,16 @@ static int read_uid(struct reader *reader, const struct tree *word, void *into)
 {
 	struct policy_subject *subject = into;
 	struct policy_uid *uid = &subject->uids[subject->nr_uids];
-	unsigned long long number;
-	char *end;
 
 	uid->name = word->text;
 	uid->place = word->place;
 	if (isdigit((unsigned char)*word->text)) {
-		errno = 0;
-		number = strtoull(word->text, &end, 10);
-		if (*end || errno || number > MAX_UID) {
-			diag_error(reader->diags, word->place, NULL, "\"%s\" is no user's number",
-				   word->text);
+		if (value_uid(word->text, &uid->uid)) {
+			diag_error(reader->diags, word->place,
+				   word->text[0] == '0' ? "write it without leading zeros" : NULL,
+				   "\"%s\" is not the number of a user", word->text);
 			return 0;
 		}
-		uid->uid = (__u32)number;
 		uid->known = true;
 	}
 	subject->nr_uids++;
@@ -322,35 +318,77 @@ static int read_mode(void *context, const struct tree *value, void *into)
 	return 0;
 }
 
-static int read_default_of(void *context, const struct tree *value, void *into)
+static void set_default(struct reader *reader, const struct tree *value, __u32 ops,
+			struct place place)
 {
-	struct reader *reader = context;
-	struct policy *policy = into;
-	int op = value_number(VALUE_OPERATION, value->key->text);
+	struct policy *policy = reader->policy;
+	int op;
 
-	policy->default_places[op] = value->key->place;
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		if (ops >> op & 1)
+			policy->default_places[op] = place;
+	}
 	if (!tree_is(value, TREE_SCALAR, "a default", reader->diags))
-		return 0;
-	if (!strcmp(value->text, "deny"))
-		policy->default_deny |= 1U << op;
-	else if (strcmp(value->text, "allow"))
+		return;
+	if (!strcmp(value->text, "allow"))
+		policy->default_deny &= ~ops;
+	else if (strcmp(value->text, "deny"))
 		diag_error(reader->diags, value->place, NULL,
 			   "a default must be allow or deny, not \"%s\"", value->text);
+	else
+		policy->default_deny |= ops;
+}
+
+static int read_default_of_all(void *context, const struct tree *value, void *into)
+{
+	(void)into;
+	set_default(context, value, OPS_ALL, value->key->place);
 	return 0;
 }
 
-static const struct tree_key default_keys[] = {
-#define X(name, ...) { #name, read_default_of, true },
-	GMEM_OPERATIONS(X)
+static int read_default_of(void *context, const struct tree *value, void *into)
+{
+	(void)into;
+	set_default(context, value, 1U << value_number(VALUE_OPERATION, value->key->text),
+		    value->key->place);
+	return 0;
+}
+
+/* In the order in which they are read: an operation's own default has precedence. */
+static const struct tree_key default_keys[] = { { "all", read_default_of_all, false },
+#define X(name, ...) { #name, read_default_of, false },
+						GMEM_OPERATIONS(X)
 #undef X
 };
 
+/* An operation that the file does not name, as one that did not exist when it was written, is
+ * denied. */
 static int read_default(void *context, const struct tree *value, void *into)
 {
 	struct reader *reader = context;
+	struct policy *policy = into;
+	char names[128];
+	__u32 missing = 0;
+	int op, ret;
 
-	return tree_read_map(value, "default", default_keys, NR(default_keys), reader, into,
-			     reader->diags);
+	if (value->kind == TREE_SCALAR) {
+		set_default(reader, value, OPS_ALL, value->key->place);
+		return 0;
+	}
+	policy->default_deny = OPS_ALL;
+	ret = tree_read_map(value, "default", default_keys, NR(default_keys), reader, into,
+			    reader->diags);
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		if (policy->default_places[op].line)
+			continue;
+		policy->default_places[op] = value->key->place;
+		missing |= 1U << op;
+	}
+	if (!ret && missing && value->kind == TREE_MAP)
+		diag_warning(reader->diags, value->place, "name them, or write all: deny",
+			     "default does not name %s: denied",
+			     value_list(VALUE_OPERATION, missing, ", ", names, sizeof(names)));
+	return ret;
 }
 
 static int read_guard(void *context, const struct tree *value, void *into)
@@ -446,14 +484,16 @@ static struct policy *policy_new(const char *text, size_t len, const char *file)
 		return NULL;
 	policy->arena = arena_alloc(&arena, sizeof(arena));
 	policy->file = arena_text(&arena, file, strlen(file));
+	policy->shown_file = arena_text(&arena, file, strlen(file));
 	policy->source = arena_text(&arena, text, len);
 	policy->source_len = len;
 	policy->guards = POLICY_GUARDS_ALL;
 	policy->known_flags = GMEM_FLAGS_WITH_NAME;
-	if (!policy->arena || !policy->file || !policy->source) {
+	if (!policy->arena || !policy->file || !policy->shown_file || !policy->source) {
 		arena_free(&arena);
 		return NULL;
 	}
+	utf8_clean(policy->shown_file);
 	*policy->arena = arena;
 	return policy;
 }

@@ -98,6 +98,19 @@ static int read_direction(void *context, const struct tree *value, void *into)
 			 &in->rule->directions);
 }
 
+/* A last address, where the end is wanted, is the likeliest reason. */
+static void range_off_page(struct diags *diags, const struct tree *value, __u64 start, __u64 end)
+{
+	char hint[160] = "";
+
+	if (!(start % VALUE_PAGE) && end % VALUE_PAGE == VALUE_PAGE - 1)
+		snprintf(hint, sizeof(hint),
+			 "the end does not belong to the range: did you mean \"0x%llx-0x%llx\"?",
+			 start, end + 1);
+	diag_error(diags, value->place, *hint ? hint : NULL,
+		   "the limits in \"%s\" must be multiples of 4KiB", value->text);
+}
+
 static int read_range(void *context, const struct tree *value, void *into)
 {
 	struct rule_reader *in = context;
@@ -110,11 +123,13 @@ static int read_range(void *context, const struct tree *value, void *into)
 		return 0;
 	ret = value_range(value->text, &in->rule->start, &in->rule->end);
 	if (ret == -EDOM)
-		diag_error(diags, value->place, NULL, "nothing lies in \"%s\"", value->text);
+		diag_error(diags, value->place, NULL, "the range \"%s\" is empty", value->text);
 	else if (ret == -ERANGE)
 		diag_error(diags, value->place, NULL, "\"%s\" is too large", value->text);
+	else if (ret == -EXDEV)
+		range_off_page(diags, value, in->rule->start, in->rule->end);
 	else if (ret)
-		diag_error(diags, value->place, "write it as \"0x0-0x3fffffff\" or \"1GiB+64MiB\"",
+		diag_error(diags, value->place, "write it as \"0x0-0x40000000\" or \"1GiB+64MiB\"",
 			   "range must be two guest addresses, not \"%s\"", value->text);
 	return 0;
 }

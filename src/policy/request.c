@@ -74,9 +74,13 @@ static int parse_direction(const char *text, struct gmem_request *request,
 
 static int parse_range(const char *text, struct gmem_request *request, struct request_error *error)
 {
-	if (!value_range(text, &request->start, &request->end))
-		return 0;
-	return wrong(error, "range", text, "not two guest addresses as 0x0-0x3fffffff");
+	int ret = value_range(text, &request->start, &request->end);
+
+	if (ret == -EXDEV)
+		return wrong(error, "range", text,
+			     "the limits must be multiples of 4KiB, and the end does not belong to "
+			     "the range, as in 0x0-0x40000000");
+	return ret ? wrong(error, "range", text, "not two guest addresses, as 0x0-0x40000000") : 0;
 }
 
 static int parse_vm_type(const char *text, struct gmem_request *request,
@@ -164,9 +168,6 @@ static void look_at_exe(const char *path, struct who *who)
 
 int who_parse(const struct who_text *text, struct who *who, struct request_error *error)
 {
-	unsigned long long number;
-	char *end;
-
 	memset(who, 0, sizeof(*who));
 	if (text->exe) {
 		who->exe = text->exe;
@@ -179,12 +180,11 @@ int who_parse(const struct who_text *text, struct who *who, struct request_error
 		who->has_verity = true;
 	}
 	if (text->uid && isdigit((unsigned char)*text->uid)) {
-		errno = 0;
-		number = strtoull(text->uid, &end, 10);
-		if (*end || errno || number >= ~0U)
-			return wrong(error, "uid", text->uid, "no user's number");
+		if (value_uid(text->uid, &who->uid))
+			return wrong(
+				error, "uid", text->uid,
+				"not the number of a user: 0 to 4294967294, without leading zeros");
 		who->has_uid = true;
-		who->uid = (__u32)number;
 	} else if (text->uid) {
 		who->user = text->uid;
 		who->has_uid = !resolve_user(text->uid, &who->uid);
@@ -273,7 +273,7 @@ static void range_text(__u64 start, __u64 end, char *text, size_t size)
 	if (start == POLICY_VALUE_UNKNOWN || end == POLICY_VALUE_UNKNOWN)
 		snprintf(text, size, "unknown");
 	else
-		snprintf(text, size, "0x%llx-0x%llx", start, end - 1);
+		snprintf(text, size, "0x%llx-0x%llx", start, end);
 }
 
 static void names_text(enum value_kind kind, __u32 bits, char *text, size_t size)

@@ -244,6 +244,11 @@ static int check_bytes(const char *text, size_t len, struct diags *diags)
 			diag_error(diags, place, NULL, "no UTF-8: a byte of the value 0x%02x", c);
 			return -EBADMSG;
 		}
+		if (!i && c == 0xfeff) {
+			diag_error(diags, place, "save it as UTF-8 without one",
+				   "the file begins with a byte order mark (U+FEFF)");
+			return -EBADMSG;
+		}
 		if (!is_text(c)) {
 			diag_error(diags, place, NULL, "no text: the character U+%04X", c);
 			return -EBADMSG;

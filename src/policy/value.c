@@ -12,6 +12,7 @@
 
 #define MOST_NAMES   8
 #define LONGEST_NAME 24
+#define MAX_UID	     4294967294U
 
 /* "other" is a direction of requests, but none that a policy can name. */
 #define NAMED_DIRECTIONS 2
@@ -172,8 +173,20 @@ int value_integer(const char *text, __u64 *number)
 	return !ret && *text ? -EINVAL : ret;
 }
 
+int value_uid(const char *text, __u32 *uid)
+{
+	__u64 number;
+	int ret;
+
+	if (text[strspn(text, "0123456789")])
+		return -EINVAL;
+	ret = value_integer(text, &number);
+	*uid = (__u32)number;
+	return !ret && number > MAX_UID ? -ERANGE : ret;
+}
+
 /* Reads a size from the beginning of *text, which is moved behind it. */
-static int scan_size(const char **text, __u64 *bytes, bool *has_unit)
+static int scan_size(const char **text, __u64 *bytes)
 {
 	const char *at = skip_blanks(*text);
 	const struct unit *unit;
@@ -183,7 +196,6 @@ static int scan_size(const char **text, __u64 *bytes, bool *has_unit)
 	if (ret)
 		return ret;
 	at = skip_blanks(at);
-	*has_unit = false;
 	for (unit = units; unit < units + NR_UNITS; unit++) {
 		if (strncmp(at, unit->name, strlen(unit->name)))
 			continue;
@@ -191,7 +203,6 @@ static int scan_size(const char **text, __u64 *bytes, bool *has_unit)
 			return -ERANGE;
 		*bytes <<= unit->shift;
 		at = skip_blanks(at + strlen(unit->name));
-		*has_unit = true;
 		break;
 	}
 	*text = at;
@@ -200,10 +211,9 @@ static int scan_size(const char **text, __u64 *bytes, bool *has_unit)
 
 int value_size(const char *text, __u64 *bytes)
 {
-	bool has_unit;
 	int ret;
 
-	ret = scan_size(&text, bytes, &has_unit);
+	ret = scan_size(&text, bytes);
 	if (!ret && *text)
 		ret = -EINVAL;
 	return ret;
@@ -241,18 +251,17 @@ int value_comparison(const char *text, __u64 *min, __u64 *max)
 
 int value_range(const char *text, __u64 *start, __u64 *end)
 {
-	bool has_unit;
 	char how;
 	int ret;
 
-	ret = scan_size(&text, start, &has_unit);
+	ret = scan_size(&text, start);
 	if (ret)
 		return ret;
 	how = *text;
 	if (how != '-' && how != '+')
 		return -EINVAL;
 	text++;
-	ret = scan_size(&text, end, &has_unit);
+	ret = scan_size(&text, end);
 	if (ret)
 		return ret;
 	if (*text)
@@ -261,12 +270,10 @@ int value_range(const char *text, __u64 *start, __u64 *end)
 		if (*end > ~0ULL - *start)
 			return -ERANGE;
 		*end += *start;
-	} else if (!has_unit) {
-		if (*end == ~0ULL)
-			return -ERANGE;
-		++*end;
 	}
-	return *end <= *start ? -EDOM : 0;
+	if (*end <= *start)
+		return -EDOM;
+	return (*start | *end) % VALUE_PAGE ? -EXDEV : 0;
 }
 
 static int hex(char c)

@@ -57,6 +57,9 @@ char *value_list(enum value_kind kind, __u32 bits, const char *separator, char *
  */
 int value_integer(const char *text, __u64 *number);
 
+/* The number of a user: decimal, at most 4294967294. Return: 0, -EINVAL, -ERANGE. */
+int value_uid(const char *text, __u32 *uid);
+
 /* A size: a number, decimal or with 0x, and B, KiB, MiB, GiB or TiB. Return: 0, -EINVAL, -ERANGE. */
 int value_size(const char *text, __u64 *bytes);
 
@@ -66,9 +69,13 @@ int value_size(const char *text, __u64 *bytes);
  */
 int value_comparison(const char *text, __u64 *min, __u64 *max);
 
+/* Limits of ranges are multiples of this, which is the smallest page that KVM binds or converts. */
+#define VALUE_PAGE 4096
+
 /*
- * Guest addresses: FIRST-LAST, where a LAST with a unit is the first address behind; or
- * START+SIZE. @end is the first address behind. Return: 0, -EINVAL, -ERANGE, -EDOM (it is empty).
+ * A range: START-END or START+SIZE. END does not belong to the range.
+ * Return: 0, -EINVAL, -ERANGE, -EDOM (the range is empty), -EXDEV (a limit is no multiple of
+ * VALUE_PAGE; @start and @end are set).
  */
 int value_range(const char *text, __u64 *start, __u64 *end);
 

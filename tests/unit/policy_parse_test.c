@@ -33,7 +33,9 @@ static const struct {
 	{ "a: [", "no YAML" },
 	{ "%YAML 1.2\n---\n", "1:1: directives are not part" },
 	{ "a: \x01", "1:4: no text: the character U+0001" },
-	{ "\xef\xbb\xbf%\x9f", "1:1: no text: the character U+FEFF" },
+	{ "\xef\xbb\xbfversion: 1\n",
+	  "1:1: the file begins with a byte order mark (U+FEFF); save it as UTF-8 without one" },
+	{ "a: \xef\xbb\xbf", "1:4: no text: the character U+FEFF" },
 	{ "\xc3\xa4: \xe2\x80\xa8", "1:4: no text: the character U+2028" },
 	{ "\xc3\xa4: \xc2\x85", "1:4: no text: the character U+0085" },
 	{ "a:\n \xc3\xa4\x80", "2:3: no UTF-8: a byte of the value 0x80" },
@@ -60,10 +62,18 @@ static const struct {
 	  "1:7: the name of a policy may have 63 bytes, not 64" },
 	{ "mode: on\n", "1:7: mode must be enforce or audit, not \"on\"" },
 	{ "mode:\n", "mode must be a word, this is nothing" },
-	{ HEAD_TOP "default: { create: deny }\n", "4:10: default lacks \"receive\"" },
+	{ HEAD_TOP "default: { create: deny, mmap: allow, fault: deny, punch: deny }\n",
+	  "4:10: default does not name bind, convert, receive: denied; name them, or write all: deny" },
+	{ HEAD_TOP "default: {}\n",
+	  "4:10: default does not name create, bind, mmap, fault, convert, "
+	  "punch, receive: denied" },
+	{ HEAD_TOP "default: { all: maybe }\n", "4:17: a default must be allow or deny" },
+	{ HEAD_TOP "default: { al: deny }\n",
+	  "4:12: default has no key \"al\"; did you mean \"all\"?" },
+	{ HEAD_TOP "default: [deny]\n", "4:10: default must be a map, this is a list" },
 	{ HEAD_TOP "default: { create: no }\n",
 	  "4:20: a default must be allow or deny, not \"no\"" },
-	{ HEAD_TOP "default: deny\n", "4:10: default must be a map, this is a word" },
+	{ HEAD_TOP "default: denied\n", "4:10: a default must be allow or deny, not \"denied\"" },
 	/* guards */
 	{ HEAD "guards: deny\n", "5:9: guards must be a map, this is a word" },
 	{ HEAD "guards: { trace: no }\n", "5:18: a guard must be deny or allow, not \"no\"" },
@@ -91,7 +101,12 @@ static const struct {
 	/* subjects */
 	{ HEAD "subjects: { a: { exe: qemu } }\n", "5:23: exe must be a path that begins" },
 	{ HEAD "subjects: { a: { uid: [] } }\n", "5:23: uid is empty" },
-	{ HEAD "subjects: { a: { uid: 4294967295 } }\n", "5:23: \"4294967295\" is no user's" },
+	{ HEAD "subjects: { a: { uid: 4294967295 } }\n", "5:23: \"4294967295\" is not the number" },
+	{ HEAD "subjects: { a: { uid: [010, 10] } }\n",
+	  "5:24: \"010\" is not the number of a user; write it without leading zeros" },
+	{ HEAD "subjects: { a: { uid: 00 } }\n", "5:23: \"00\" is not the number of a user" },
+	{ HEAD "subjects: { a: { uid: 0x10 } }\n", "5:23: \"0x10\" is not the number of a user" },
+	{ HEAD "subjects: { a: { uid: 10k } }\n", "5:23: \"10k\" is not the number of a user" },
 	{ HEAD "subjects: { a: { uid: [1, 1] } }\n", "5:27: \"1\" is there twice" },
 	{ HEAD "subjects: { a: { verity: \"sha256:12\" } }\n", "5:27: verity must be sha256" },
 	{ HEAD "subjects: { a: { cgroup: a } }\n", "5:26: cgroup must be a path below" },
@@ -120,6 +135,7 @@ static const struct {
 	{ RULE("allow: create, when: { vm-type: snp }"), "did you mean \"sev-snp\"?" },
 	{ RULE("allow: create, when: { size: 1GiB }"), "7:60: size must be <=" },
 	{ RULE("allow: create, when: { size: <= 1QiB }"), "7:60: size must be <=" },
+	{ RULE("allow: create, when: { size: <= 010GiB }"), "7:60: size must be <=" },
 	{ RULE("allow: create, when: { size: <= 99999999999999999999 }"), "is too large" },
 	{ RULE("allow: create, when: { size: <= 16777216TiB }"), "is too large" },
 	{ RULE("allow: create, when: { size: < 0 }"), "no size is \"< 0\"" },
@@ -150,7 +166,13 @@ static const struct {
 	{ RULE("allow: convert, when: { direction: other }"),
 	  "\"other\" is not known in direction" },
 	{ RULE("allow: convert, when: { size: <= 1GiB }"), "size means nothing" },
-	{ RULE("allow: convert, when: { range: 5-4 }"), "nothing lies in \"5-4\"" },
+	{ RULE("allow: convert, when: { range: 8KiB-4KiB }"), "the range \"8KiB-4KiB\" is empty" },
+	{ RULE("allow: convert, when: { range: 0x0-0x3fffffff }"),
+	  "7:62: the limits in \"0x0-0x3fffffff\" must be multiples of 4KiB; the end does not belong "
+	  "to the range: did you mean \"0x0-0x40000000\"?" },
+	{ RULE("allow: convert, when: { range: 1-4KiB }"), "must be multiples of 4KiB" },
+	{ RULE("allow: convert, when: { range: 0+1 }"), "must be multiples of 4KiB" },
+	{ RULE("allow: convert, when: { range: 0-010000 }"), "range must be two guest addresses" },
 	{ RULE("allow: convert, when: { range: 5 }"), "range must be two guest addresses" },
 	{ RULE("allow: create, when: { vm-type: [] }"), "vm-type is empty" },
 	{ RULE("allow: create, when: { vm-type: sev_snp }"), "did you mean \"sev-snp\"?" },
@@ -292,6 +314,63 @@ static void test_guards(void **state)
 	}
 }
 
+/* What the default says of each operation. */
+static void test_default(void **state)
+{
+	static const struct {
+		const char *text;
+		__u32 deny;
+		size_t warnings;
+	} cases[] = {
+		{ "default: deny\n", OPS_ALL, 0 },
+		{ "default: allow\n", 0, 0 },
+		{ "default: { all: allow }\n", 0, 0 },
+		{ "default: { mmap: deny, all: allow }\n", OP_BIT(mmap), 0 },
+		{ "default: { all: deny, mmap: allow }\n", OPS_ALL & ~OP_BIT(mmap), 0 },
+		/* as an operation of a later version, which no older policy names */
+		{ "default: { create: allow, bind: allow, mmap: allow, fault: allow, convert: allow, "
+		  "punch: allow }\n",
+		  OP_BIT(receive), 1 },
+		{ "default: {}\n", OPS_ALL, 1 },
+	};
+	struct policy_file file;
+	char text[1024];
+	size_t i;
+	int op;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		snprintf(text, sizeof(text), HEAD_TOP "%srules: []\n", cases[i].text);
+		assert_int_equal(policy_open_text(text, strlen(text), "test", false, &file), 0);
+		assert_int_equal(file.compiled.head.default_deny, cases[i].deny);
+		assert_int_equal(file.diags.nr_warnings, cases[i].warnings);
+		for (op = 0; op < GMEM_DO_MAX; op++)
+			assert_int_equal(file.policy->default_places[op].line, 4);
+		policy_close(&file);
+	}
+}
+
+/* What a file is called commands no terminal, and is no more than one line. */
+static void test_file_name(void **state)
+{
+	char *text = NULL;
+	size_t size = 0;
+	struct policy_file file;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	policy_open_text("a: [", 4, "x\x1b]0;y\x07\n\xc2\x9b.yaml", false, &file);
+	assert_string_equal(file.policy->file, "x\x1b]0;y\x07\n\xc2\x9b.yaml");
+	assert_string_equal(file.policy->shown_file, "x?]0;y???.yaml");
+	diags_print(&file.diags, out);
+	fclose(out);
+	assert_null(strpbrk(text, "\x1b\x07"));
+	assert_null(strstr(text, "\xc2\x9b"));
+	assert_int_equal(strncmp(text, "x?]0;y???.yaml:2:", 17), 0);
+	free(text);
+	policy_close(&file);
+}
+
 /* So many rules; in what they say an 'N' stands for the number of each, from 1. */
 static size_t write_rules(char *text, size_t size, unsigned int nr, const char *form)
 {
@@ -361,13 +440,20 @@ static void test_values(void **state)
 		int ret;
 		__u64 start, end;
 	} ranges[] = {
-		{ "0x0-0x3fffffff", 0, 0, 1 << 30 },
+		{ "0x0-0x40000000", 0, 0, 1 << 30 },
+		{ "0x0-0x3fffffff", -EXDEV, 0, 0 },
+		{ "2048-4096", -EXDEV, 0, 0 },
+		{ "0+4095", -EXDEV, 0, 0 },
 		{ "0-1GiB", 0, 0, 1 << 30 },
 		{ "1MiB + 4KiB", 0, 1 << 20, (1 << 20) + 4096 },
-		{ "4096-4096", 0, 4096, 4097 },
+		{ "4096-8192", 0, 4096, 8192 },
+		{ "4096-4096", -EDOM, 0, 0 },
 		{ "1GiB-1GiB", -EDOM, 0, 0 },
 		{ "0+0", -EDOM, 0, 0 },
-		{ "0-0xffffffffffffffff", -ERANGE, 0, 0 },
+		{ "0-0xffffffffffffffff", -EXDEV, 0, 0 },
+		{ "0-0x10000000000000000", -ERANGE, 0, 0 },
+		{ "0-0xfffffffffffff000", 0, 0, 0xfffffffffffff000 },
+		{ "0-010", -EINVAL, 0, 0 },
 		{ "1-", -EINVAL, 0, 0 },
 		{ "0x-1", -EINVAL, 0, 0 },
 		{ "-1", -EINVAL, 0, 0 },
@@ -385,6 +471,9 @@ static void test_values(void **state)
 		{ ">=0x10", 0, 16, ~0ULL },
 		{ "== 7", 0, 7, 7 },
 		{ "= 7", -EINVAL, 0, 0 },
+		{ "<= 07", -EINVAL, 0, 0 },
+		{ "<= 0", 0, 0, 0 },
+		{ "<= 0x0", 0, 0, 0 },
 		{ "<= -1", -EINVAL, 0, 0 },
 		{ "<= 1 GB", -EINVAL, 0, 0 },
 		{ "<=", -EINVAL, 0, 0 },
@@ -492,6 +581,7 @@ int main(void)
 		cmocka_unit_test(test_errors),	 cmocka_unit_test(test_all_at_once),
 		cmocka_unit_test(test_required), cmocka_unit_test(test_guards),
 		cmocka_unit_test(test_limits),	 cmocka_unit_test(test_values),
+		cmocka_unit_test(test_default),	 cmocka_unit_test(test_file_name),
 		cmocka_unit_test(test_trees),
 	};
 

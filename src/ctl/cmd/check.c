@@ -36,11 +36,11 @@ static void print_text(const struct policy_file *file)
 
 	diags_print(&file->diags, stderr);
 	if (file->diags.nr_errors)
-		fprintf(stderr, "%s: invalid: %zu errors, %zu warnings\n", policy->file,
+		fprintf(stderr, "%s: invalid: %zu errors, %zu warnings\n", policy->shown_file,
 			file->diags.nr_errors, file->diags.nr_warnings);
 	else
 		printf("%s: valid: policy %s, %s, %zu subjects, %zu rules, %zu warnings\n",
-		       policy->file, policy->name, policy->enforce ? "enforce" : "audit",
+		       policy->shown_file, policy->name, policy->enforce ? "enforce" : "audit",
 		       policy->nr_subjects, policy->nr_rules, file->diags.nr_warnings);
 }
 

@@ -342,11 +342,11 @@ static int print_text(struct explain *explain)
 	if (d->audit_rule != GMEM_RULE_NONE)
 		printf("rule %s in audit mode would %s it (%s:%u)\n",
 		       policy->rules[d->audit_rule].name, d->audit_deny ? "deny" : "allow",
-		       policy->file, line_of(explain, d->audit_rule));
+		       policy->shown_file, line_of(explain, d->audit_rule));
 	printf("%s %s by %s%s (%s:%u), policy %s in mode %s\n",
 	       value_name(VALUE_OPERATION, explain->request->op), effect(explain, d),
 	       d->rule < policy->nr_rules ? "rule " : "", decision_rule(policy, d->rule),
-	       policy->file, line_of(explain, d->rule), policy->name,
+	       policy->shown_file, line_of(explain, d->rule), policy->name,
 	       policy->enforce ? "enforce" : "audit");
 	if (explain->who->exe_untrusted_fs)
 		printf("exe %s: %s\n", explain->who->exe, EXE_UNTRUSTED_FS_TEXT);
