@@ -411,11 +411,12 @@ static __always_inline void count_release(struct kvm *kvm, struct inode *inode)
 	fold_hot_inst(inst);
 	inst->resident = resident;
 	inst->inode = 0;
-	if (bpf_map_update_elem(&ended_instances, &inst->id, inst, BPF_ANY) && vm) {
+	if (!bpf_map_update_elem(&ended_instances, &inst->id, inst, BPF_ANY)) {
+		add(&nr_ended_instances, 1);
+	} else if (vm) {
 		for (i = 0; i < GMEM_INST_MAX; i++)
 			add(&vm->folded[i], inst->c[i]);
 	}
-	add(&nr_ended_instances, 1);
 	bpf_map_delete_elem(&instances, &key);
 }
 
@@ -451,7 +452,8 @@ static __always_inline void end_vm(struct kvm *kvm)
 	vm->kvm = 0;
 	if (bpf_map_update_elem(&ended_vms, &vm->id, vm, BPF_ANY))
 		add(&lost[GMEM_LOST_ended_full], 1);
-	add(&nr_ended_vms, 1);
+	else
+		add(&nr_ended_vms, 1);
 	bpf_map_delete_elem(&vms, &key);
 }
 

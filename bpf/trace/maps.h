@@ -50,8 +50,7 @@ struct {
 
 __u64 next_id = GMEM_ID_FIRST;
 __u64 lost[GMEM_LOST_MAX];
-/* How many entries ever came into ended_vms and ended_instances, counted before they leave the
- * others. */
+/* How many entries were ever put into ended_vms and ended_instances. */
 __u64 nr_ended_vms, nr_ended_instances;
 struct gmem_hot_vm hot_vms[GMEM_HOT_VMS];
 struct gmem_hot_inst hot_insts[GMEM_HOT_INSTS];

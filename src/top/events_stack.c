@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../lib/grow.h"
 #include "events_stack.h"
 
-#define FIRST_ROOM	 4096
 #define LONGEST_FUNCTION (1U << 18) /* what is farther away has a name that is not known */
 
 struct symbol {
@@ -27,22 +27,6 @@ struct maps {
 	struct map *list;
 	size_t nr, room;
 };
-
-/* Room for one more. Return: false without memory. */
-static bool room_for(void **list, size_t *room, size_t nr, size_t size)
-{
-	size_t more = *room ? *room * 2 : FIRST_ROOM;
-	void *larger;
-
-	if (nr < *room)
-		return true;
-	larger = reallocarray(*list, more, size);
-	if (!larger)
-		return false;
-	*list = larger;
-	*room = more;
-	return true;
-}
 
 static int by_address(const void *a, const void *b)
 {
@@ -67,7 +51,7 @@ int symbols_read(FILE *file, struct symbols **symbols)
 			continue;
 		hidden = hidden && !address;
 		snprintf(text, sizeof(text), "%s%s%s", name, n > 3 ? " " : "", n > 3 ? module : "");
-		if (!room_for((void **)&s->list, &s->room, s->nr, sizeof(*s->list)))
+		if (grow(&s->list, &s->room, s->nr + 1, sizeof(*s->list)))
 			goto nomem;
 		s->list[s->nr].address = address;
 		s->list[s->nr].name = strdup(text);
@@ -148,7 +132,7 @@ int maps_read(FILE *file, struct maps **maps)
 	while (getline(&line, &size, file) > 0) {
 		if (sscanf(line, "%llx-%llx %*s %llx %*s %*s %n", &start, &end, &offset, &at) < 3)
 			continue;
-		if (!room_for((void **)&m->list, &m->room, m->nr, sizeof(*m->list))) {
+		if (grow(&m->list, &m->room, m->nr + 1, sizeof(*m->list))) {
 			ret = -ENOMEM;
 			break;
 		}

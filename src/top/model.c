@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../lib/grow.h"
 #include "model.h"
 #include "model_memory.h"
 
-#define FIRST_ROOM 64
 /*
  * Something that neither lives nor has ended was taken out without a word (no room among the ended
  * ones). An iterator may miss a live entry in one frame, when the map changes below it.
@@ -35,19 +35,14 @@ static size_t position(void *const *table, size_t nr, uint64_t id)
 static void *get(void ***table, size_t *nr, size_t *room, uint64_t id, size_t size)
 {
 	size_t at = position(*table, *nr, id);
-	void **larger, *entry;
+	void *entry;
 
 	_Static_assert(offsetof(struct model_vm, now.id) == 0, "id first");
 	_Static_assert(offsetof(struct model_inst, now.id) == 0, "id first");
 	if (at < *nr && *(const uint64_t *)(*table)[at] == id)
 		return (*table)[at];
-	if (*nr == *room) {
-		*room = *room ? 2 * *room : FIRST_ROOM;
-		larger = realloc(*table, *room * sizeof(**table));
-		if (!larger)
-			return NULL;
-		*table = larger;
-	}
+	if (grow(table, room, *nr + 1, sizeof(**table)))
+		return NULL;
 	entry = calloc(1, size);
 	if (!entry)
 		return NULL;
@@ -131,6 +126,22 @@ int model_add_instance(struct model *model, const struct gmem_inst *record, bool
 	inst->absent = 0;
 	inst->ended = ended;
 	return 0;
+}
+
+void model_end_vm(struct model *model, uint64_t id)
+{
+	struct model_vm *vm = model_vm(model, id);
+
+	if (vm)
+		vm->gone = true;
+}
+
+void model_end_instance(struct model *model, uint64_t id)
+{
+	size_t at = position((void **)model->insts, model->nr_insts, id);
+
+	if (at < model->nr_insts && model->insts[at]->now.id == id)
+		model->insts[at]->ended = true;
 }
 
 void model_set_lost(struct model *model, const __u64 *lost, uint64_t missed)

@@ -108,6 +108,11 @@ void model_begin(struct model *model, uint64_t now_ns, uint32_t looked);
  */
 int model_add_vm(struct model *model, const struct gmem_vm *vm, bool ended);
 int model_add_instance(struct model *model, const struct gmem_inst *inst, bool ended);
+
+/* What was added as living has ended after all, by its id. Nothing if there is no such entry. */
+void model_end_vm(struct model *model, uint64_t id);
+void model_end_instance(struct model *model, uint64_t id);
+
 void model_set_lost(struct model *model, const __u64 *lost, uint64_t missed);
 
 /**

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../lib/grow.h"
 #include "model_memory.h"
 
-#define FIRST_ROOM    64
 #define INSTANCE_MMAP 1 /* GUEST_MEMFD_FLAG_MMAP */
 
 static int compare_numbers(uint64_t a, uint64_t b)
@@ -79,28 +79,12 @@ static struct model_inst *find_by_key(const struct model *model, uint32_t dev, u
 
 /* --- adding --- */
 
-/* Room for one more. Return: 0 or -ENOMEM. */
-static int grow(void *array, size_t *room, size_t nr, size_t size)
-{
-	size_t want = *room ? 2 * *room : FIRST_ROOM;
-	void *larger;
-
-	if (nr < *room)
-		return 0;
-	larger = reallocarray(*(void **)array, want, size);
-	if (!larger)
-		return -ENOMEM;
-	*(void **)array = larger;
-	*room = want;
-	return 0;
-}
-
 struct model_binding *model_add_binding(struct model *model, uint64_t vm_id,
 					const struct gmem_binding *binding)
 {
 	struct model_binding *b;
 
-	if (grow(&model->bindings, &model->room_bindings, model->nr_bindings, sizeof(*b)))
+	if (grow(&model->bindings, &model->room_bindings, model->nr_bindings + 1, sizeof(*b)))
 		return NULL;
 	b = &model->bindings[model->nr_bindings++];
 	*b = (struct model_binding){ .now = *binding, .vm_id = vm_id };
@@ -111,7 +95,7 @@ struct model_binding *model_add_binding(struct model *model, uint64_t vm_id,
 
 int model_add_hold(struct model *model, const struct gmem_holder *hold)
 {
-	if (grow(&model->holds, &model->room_holds, model->nr_holds, sizeof(*hold)))
+	if (grow(&model->holds, &model->room_holds, model->nr_holds + 1, sizeof(*hold)))
 		return -ENOMEM;
 	model->holds[model->nr_holds++] = *hold;
 	return 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../lib/grow.h"
 #include "../lib/log.h"
 #include "heat.h"
 #include "programs.h"
@@ -215,51 +216,74 @@ struct inst_record {
  * The program that should have seen the end was left out. As long as KVM takes the VM apart it may
  * still run, and whoever takes the entry out of the map tells of the end.
  */
-static bool has_ended_unseen(struct source_bpf *s, struct model *model, const struct gmem_vm *vm)
+static void end_unseen_vm(struct source_bpf *s, struct model *model, const struct gmem_vm *vm)
 {
 	struct model_vm *known = model_vm(model, vm->id);
 	struct gmem_hot_vm *hot = &s->skel->bss->hot_vms[(vm->hot - 1) % GMEM_HOT_VMS];
 
 	if (!known)
-		return false;
+		return;
 	if (!known->dead_ns)
 		known->dead_ns = model->now_ns;
 	if (model->now_ns - known->dead_ns < UNSEEN_NS ||
 	    bpf_map_delete_elem(bpf_map__fd(s->skel->maps.vms), &vm->kvm))
-		return false;
+		return;
 	if (vm->hot && hot->kvm == vm->kvm)
 		memset(hot, 0, sizeof(*hot));
 	__sync_fetch_and_add(&s->skel->bss->lost[GMEM_LOST_ends], 1);
-	return true;
-}
-
-static int take_vm(struct source_bpf *s, struct model *model, struct vm_record *record, bool ended)
-{
-	int ret;
-
-	if (record->live.alive)
-		record->vm.private_pages = record->live.pages;
-	add_hot_vm(s, &record->vm);
-	if (!ended && !record->live.alive)
-		return model_add_vm(model, &record->vm, has_ended_unseen(s, model, &record->vm));
-	ret = model_add_vm(model, &record->vm, ended);
-	if (!ret && ended)
-		bpf_map_delete_elem(bpf_map__fd(s->skel->maps.ended_vms), &record->vm.id);
-	return ret;
+	model_end_vm(model, vm->id);
 }
 
 /* The release of an instance is seen before its inode dies, or not at all. */
-static bool was_released_unseen(struct source_bpf *s, const struct gmem_inst *inst)
+static void end_unseen_inst(struct source_bpf *s, struct model *model, const struct gmem_inst *inst)
 {
 	struct gmem_hot_inst *hot = &s->skel->bss->hot_insts[(inst->hot - 1) % GMEM_HOT_INSTS];
 	struct gmem_inst_key key = { .ino = inst->ino, .dev = inst->dev };
 
 	if (bpf_map_delete_elem(bpf_map__fd(s->skel->maps.instances), &key))
-		return false;
+		return;
 	if (inst->hot && hot->inode == inst->inode)
 		memset(hot, 0, sizeof(*hot));
 	__sync_fetch_and_add(&s->skel->bss->lost[GMEM_LOST_ends], 1);
-	return true;
+	model_end_instance(model, inst->id);
+}
+
+static int defer_id(struct deferred *deferred, uint64_t id)
+{
+	int ret = grow(&deferred->ids, &deferred->room_ids, deferred->nr_ids + 1, sizeof(id));
+
+	if (!ret)
+		deferred->ids[deferred->nr_ids++] = id;
+	return ret;
+}
+
+static int defer_unseen(struct deferred *deferred, const void *record, size_t size)
+{
+	size_t at = deferred->unseen_bytes;
+	int ret = grow(&deferred->unseen, &deferred->room_unseen, at + size, 1);
+
+	if (ret)
+		return ret;
+	memcpy(deferred->unseen + at, record, size);
+	deferred->unseen_bytes += size;
+	return 0;
+}
+
+static int take_vm(struct source_bpf *s, struct model *model, struct vm_record *record, bool ended)
+{
+	/* Without the heat map, which may not be there. */
+	size_t size = offsetof(struct gmem_vm, heat);
+	int ret;
+
+	if (record->live.alive)
+		record->vm.private_pages = record->live.pages;
+	add_hot_vm(s, &record->vm);
+	ret = model_add_vm(model, &record->vm, ended);
+	if (!ret && ended)
+		ret = defer_id(&s->deferred, record->vm.id);
+	else if (!ret && !record->live.alive)
+		ret = defer_unseen(&s->deferred, &record->vm, size);
+	return ret;
 }
 
 static int take_inst(struct source_bpf *s, struct model *model, struct inst_record *record,
@@ -269,13 +293,33 @@ static int take_inst(struct source_bpf *s, struct model *model, struct inst_reco
 
 	record->inst.resident = record->live.pages;
 	add_hot_inst(s, &record->inst);
-	if (!ended && !record->live.alive)
-		return model_add_instance(model, &record->inst,
-					  was_released_unseen(s, &record->inst));
 	ret = model_add_instance(model, &record->inst, ended);
 	if (!ret && ended)
-		bpf_map_delete_elem(bpf_map__fd(s->skel->maps.ended_instances), &record->inst.id);
+		ret = defer_id(&s->deferred, record->inst.id);
+	else if (!ret && !record->live.alive)
+		ret = defer_unseen(&s->deferred, &record->inst, sizeof(record->inst));
 	return ret;
+}
+
+/* What the iterator deferred. @taken: grows by the entries of what has ended */
+static void finish_dump(struct source_bpf *s, struct model *model, enum dump dump, uint64_t *taken)
+{
+	size_t i,
+		size = dumps_vms(dump) ? offsetof(struct gmem_vm, heat) : sizeof(struct gmem_inst);
+	struct deferred *deferred = &s->deferred;
+	int fd = bpf_map__fd(dump_map(s, dump));
+
+	for (i = 0; i < deferred->nr_ids; i++)
+		*taken += !bpf_map_delete_elem(fd, &deferred->ids[i]);
+	for (i = 0; i < deferred->unseen_bytes; i += size) {
+		void *record = deferred->unseen + i;
+
+		if (dumps_vms(dump))
+			end_unseen_vm(s, model, record);
+		else
+			end_unseen_inst(s, model, record);
+	}
+	deferred->nr_ids = deferred->unseen_bytes = 0;
 }
 
 static int take(struct source_bpf *s, struct model *model, int dump, void *record)
@@ -315,31 +359,43 @@ int source_records(struct source_bpf *s, struct bpf_link *link, size_t size,
 	return ret;
 }
 
-static int read_dump(struct source_bpf *s, struct model *model, enum dump dump)
+/* @taken: grows by the entries of what has ended that were taken out */
+static int read_dump(struct source_bpf *s, struct model *model, enum dump dump, uint64_t *taken)
 {
 	size_t size = sizeof(struct inst_record);
+	int ret;
 
 	if (dumps_vms(dump))
 		size = s->skel->bss->want_heat ? sizeof(struct vm_record)
 					       : offsetof(struct vm_record, vm.heat);
-	return source_records(s, s->links[dump], size, take, model, (int)dump);
+	ret = source_records(s, s->links[dump], size, take, model, (int)dump);
+	finish_dump(s, model, dump, taken);
+	return ret;
 }
 
-/* To look through an empty map costs as much as through a full one. */
-static bool nothing_ended(struct source_bpf *s, enum dump dump)
-{
-	uint64_t *last = dump == DUMP_ENDED_VMS ? &s->ended_vms : &s->ended_instances;
-	uint64_t now = *(volatile __u64 *)(dump == DUMP_ENDED_VMS
-						   ? &s->skel->bss->nr_ended_vms
-						   : &s->skel->bss->nr_ended_instances);
-	bool same = now == *last;
+/* What is still missing after so many rounds comes in the next frame. */
+#define MAX_ROUNDS 4
 
-	*last = now;
-	return same;
+/*
+ * Until as many entries are taken out as were put in. An iterator can miss entries while others are
+ * put in, and to look through an empty map costs as much as through a full one.
+ */
+static int read_ended(struct source_bpf *s, struct model *model, enum dump dump)
+{
+	bool vms = dump == DUMP_ENDED_VMS;
+	uint64_t *taken = vms ? &s->ended_vms : &s->ended_instances;
+	volatile __u64 *ended = vms ? &s->skel->bss->nr_ended_vms
+				    : &s->skel->bss->nr_ended_instances;
+	int round, ret = 0;
+
+	for (round = 0; round < MAX_ROUNDS && *taken < *ended && !ret; round++)
+		ret = read_dump(s, model, dump, taken);
+	return ret;
 }
 
 int source_read(struct source_bpf *source, struct model *model, uint64_t only)
 {
+	uint64_t none = 0;
 	enum dump dump;
 	int ret;
 
@@ -349,10 +405,10 @@ int source_read(struct source_bpf *source, struct model *model, uint64_t only)
 	 * And instances before VMs, so that an instance's VM is there.
 	 */
 	for (dump = 0; dump < NR_DUMPS; dump++) {
-		if ((dump == DUMP_ENDED_VMS || dump == DUMP_ENDED_INSTANCES) &&
-		    nothing_ended(source, dump))
-			continue;
-		ret = read_dump(source, model, dump);
+		if (dump == DUMP_ENDED_VMS || dump == DUMP_ENDED_INSTANCES)
+			ret = read_ended(source, model, dump);
+		else
+			ret = read_dump(source, model, dump, &none);
 		if (ret)
 			return ret;
 	}
@@ -374,5 +430,7 @@ void source_close(struct source_bpf *source)
 	gmem_trace_bpf__destroy(source->skel);
 	features_free(&source->features);
 	free(source->found);
+	free(source->deferred.ids);
+	free(source->deferred.unseen);
 	free(source);
 }

@@ -27,12 +27,23 @@ enum dump {
 /* Through what processes hold instances, in the order of enum gmem_hold. */
 #define NR_VISITS 2
 
+/*
+ * Entries to be taken out of a map when the iterator over it is closed: one that is open skips as
+ * many entries of a hash bucket as were taken out of it since it was there.
+ */
+struct deferred {
+	uint64_t *ids; /* of what has ended */
+	char *unseen;  /* records of what may have ended unseen */
+	size_t nr_ids, room_ids, unseen_bytes, room_unseen;
+};
+
 struct source_bpf {
 	struct features features;
 	struct gmem_trace_bpf *skel;
 	struct bpf_link *links[NR_DUMPS], *visits[NR_VISITS];
-	uint64_t ended_vms, ended_instances; /* as of the last look */
-	struct gmem_binding *found;	     /* bindings of one VM */
+	uint64_t ended_vms, ended_instances; /* taken out of the maps so far */
+	struct deferred deferred;
+	struct gmem_binding *found; /* bindings of one VM */
 	size_t room_found;
 	uint64_t backing[GMEM_MAX_BLOCKS]; /* a bit for each page, as in private_mask */
 	char buf[READ_SIZE] __attribute__((aligned(8)));

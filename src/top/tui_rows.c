@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../lib/grow.h"
 #include "tui_state.h"
 
 bool vm_matches(const struct model_vm *vm, const char *pattern)
@@ -39,20 +40,6 @@ static int compare_insts(const void *a, const void *b)
 	if (first->now.vm_id != second->now.vm_id)
 		return first->now.vm_id < second->now.vm_id ? -1 : 1;
 	return first->now.id < second->now.id ? -1 : first->now.id > second->now.id;
-}
-
-static int grow(void *array, size_t *room, size_t need, size_t size)
-{
-	void *larger;
-
-	if (need <= *room)
-		return 0;
-	larger = reallocarray(*(void **)array, need + need / 2, size);
-	if (!larger)
-		return -ENOMEM;
-	*(void **)array = larger;
-	*room = need + need / 2;
-	return 0;
 }
 
 static size_t choose_vms(struct tui *tui)

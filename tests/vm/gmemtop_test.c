@@ -50,42 +50,53 @@ enum needs {
 	SW,   /* software-protected VMs */
 };
 
+/* When gmemtop looks. */
+enum watch {
+	WHOLE,	  /* before the VMs are made, until they have ended */
+	MIDDLE,	  /* it starts between the set-up of the VMs and their work */
+	TOGETHER, /* it is stopped as long as they live: all end within one frame */
+};
+
 struct test_case {
 	const char *name;
 	const char *args;
-	bool middle; /* gmemtop starts between the set-up of the VMs and their work */
+	enum watch watch;
 	enum needs needs;
 };
 
 static const struct test_case cases[] = {
-	{ "all-ops", "-S " SCENARIOS "all-ops.gmem", false, SW },
-	{ "all-ops-8-vms", "-S " SCENARIOS "all-ops.gmem -n 8", false, SW },
+	{ "all-ops", "-S " SCENARIOS "all-ops.gmem", WHOLE, SW },
+	{ "all-ops-8-vms", "-S " SCENARIOS "all-ops.gmem -n 8", WHOLE, SW },
 	{ "all-ops-8-vms-2-processes", "-S " SCENARIOS "all-ops.gmem -n 8 --vms-per-process 4",
-	  false, SW },
-	{ "host-faults", "-S " SCENARIOS "host-faults.gmem -t default", false, BIND },
-	{ "host-faults-8-vms", "-S " SCENARIOS "host-faults.gmem -t default -n 8 -c 4", false,
+	  WHOLE, SW },
+	{ "host-faults", "-S " SCENARIOS "host-faults.gmem -t default", WHOLE, BIND },
+	{ "host-faults-8-vms", "-S " SCENARIOS "host-faults.gmem -t default -n 8 -c 4", WHOLE,
 	  BIND },
-	{ "interrupted", "-S " SCENARIOS "interrupted.gmem", false, SW },
-	{ "poisoned", "-S " SCENARIOS "poisoned.gmem -t default", false, SW },
-	{ "killed-8-vms", "-S " SCENARIOS "killed.gmem -n 8 -c 4", false, SW },
-	{ "exited-8-vms", "-S " SCENARIOS "exited.gmem -n 8", false, SW },
-	{ "vcpus-8-vms", "-S " SCENARIOS "vcpus.gmem -c 8 -n 8 -s 8M", false, SW },
-	{ "conversions", "-S " SCENARIOS "conversions.gmem", false, SW },
-	{ "mix-100000", "-o 100000 -m convert:8,redundant:1,invalid:1", false, SW },
-	{ "mix-64-vms", "-o 200 -n 64 --seed 7", false, SW },
-	{ "mix-8-vcpus", "-o 500 -c 8", false, SW },
+	{ "interrupted", "-S " SCENARIOS "interrupted.gmem", WHOLE, SW },
+	{ "poisoned", "-S " SCENARIOS "poisoned.gmem -t default", WHOLE, SW },
+	{ "killed-8-vms", "-S " SCENARIOS "killed.gmem -n 8 -c 4", WHOLE, SW },
+	{ "exited-8-vms", "-S " SCENARIOS "exited.gmem -n 8", WHOLE, SW },
+	{ "vcpus-8-vms", "-S " SCENARIOS "vcpus.gmem -c 8 -n 8 -s 8M", WHOLE, SW },
+	{ "conversions", "-S " SCENARIOS "conversions.gmem", WHOLE, SW },
+	{ "mix-100000", "-o 100000 -m convert:8,redundant:1,invalid:1", WHOLE, SW },
+	{ "mix-64-vms", "-o 200 -n 64 --seed 7", WHOLE, SW },
+	{ "mix-8-vcpus", "-o 500 -c 8", WHOLE, SW },
 	{ "mix-default",
 	  "-o 1000 -t default -f mmap,init-shared -m touch:4,host-touch:2,allocate:1,punch:2,invalid:1",
-	  false, BIND },
-	{ "mix-kill", "-o 300 -n 4 --teardown kill", false, SW },
+	  WHOLE, BIND },
+	{ "mix-kill", "-o 300 -n 4 --teardown kill", WHOLE, SW },
 	{ "default-vms",
-	  "-n 4 -t default -e create;bind;start;allocate_size=64K;punch_size=32K;punch", false,
+	  "-n 4 -t default -e create;bind;start;allocate_size=64K;punch_size=32K;punch", WHOLE,
 	  BIND },
 	{ "unbound-vms",
 	  "-n 4 -t default -e create;start;allocate_size=64K;punch_size=32K;create_inst=x_size=0_expect=EINVAL",
-	  false, NOTHING },
-	{ "middle-8-vms", "-o 300 -n 8", true, SW },
-	{ "middle-all-ops", "-S " SCENARIOS "all-ops.gmem", true, SW },
+	  WHOLE, NOTHING },
+	{ "ended-together", "-o 5 -n 64 --vms-per-process 1 -s 2M", TOGETHER, SW },
+	{ "ended-together-default",
+	  "-n 64 --vms-per-process 1 -s 2M -t default -e create;bind;start;allocate_size=64K;punch_size=32K;punch",
+	  TOGETHER, BIND },
+	{ "middle-8-vms", "-o 300 -n 8", MIDDLE, SW },
+	{ "middle-all-ops", "-S " SCENARIOS "all-ops.gmem", MIDDLE, SW },
 };
 
 /* A gmemtop that runs, and all VMs that it has shown, each as last seen. */
@@ -172,9 +183,12 @@ static bool watch(struct watcher *w)
 	return true;
 }
 
-static void watcher_start(struct watcher *w, const char *delay, const char *option)
+/* @more: another option, or NULL */
+static void watcher_start(struct watcher *w, const char *delay, const char *option,
+			  const char *more)
 {
-	char *argv[] = { GMEMTOP, "--json", "-i", "-d", (char *)delay, (char *)option, NULL };
+	char *argv[] = { GMEMTOP,	"--json",	"-i",	      "-d",
+			 (char *)delay, (char *)option, (char *)more, NULL };
 
 	memset(w, 0, sizeof(*w));
 	w->redundant = option;
@@ -303,15 +317,16 @@ static bool run_case(const struct test_case *c, struct watcher *watchers)
 {
 	char args[512], *argv[MAX_ARGS] = { WORKLOAD, "-j" }, *save, *word, *s, *line = NULL;
 	struct json_object *report = NULL, *list = NULL, *tmp;
-	struct watcher late, *first = watchers;
+	struct watcher own, *first = watchers;
 	size_t size = 0, nr = WATCHERS, i;
+	bool middle = c->watch == MIDDLE;
 	struct verdict v = { 0 };
 	int argc = 2, in, status = -1;
 	uint64_t missed = 0;
 	FILE *out;
 	pid_t pid;
 
-	snprintf(args, sizeof(args), "%s%s", c->args, c->middle ? " -w" : "");
+	snprintf(args, sizeof(args), "%s%s", c->args, middle ? " -w" : "");
 	for (word = strtok_r(args, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
 		/* In a scenario of one word _ stands for a blank. */
 		for (s = word; strchr(word, ';') && *s; s++)
@@ -320,15 +335,18 @@ static bool run_case(const struct test_case *c, struct watcher *watchers)
 	}
 	for (i = 0; i < WATCHERS; i++)
 		watchers[i].missed_before = watchers[i].missed;
+	if (c->watch == TOGETHER) {
+		/* With few hash buckets, so that what has ended shares them. */
+		watcher_start(&own, "0.2", "--redundant", "--max-vms=64");
+		kill(own.pid, SIGSTOP);
+	}
 	pid = start(argv, &in, &out);
-	if (c->middle) {
+	if (middle) {
 		/* It says when everything is set up, and waits. */
 		if (getline(&line, &size, out) < 0)
 			goto out;
-		watcher_start(&late, "0.2", "--redundant");
-		first = &late;
-		nr = 1;
-		compare_existing(&v, &late, strstr(c->args, "-n 8") ? 8 : 1);
+		watcher_start(&own, "0.2", "--redundant", NULL);
+		compare_existing(&v, &own, strstr(c->args, "-n 8") ? 8 : 1);
 		if (write(in, "\n", 1) != 1)
 			goto out;
 	}
@@ -345,13 +363,19 @@ static bool run_case(const struct test_case *c, struct watcher *watchers)
 out:
 	fclose(out);
 	waitpid(pid, &status, 0);
+	if (c->watch == TOGETHER)
+		kill(own.pid, SIGCONT);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) || !list) {
 		printf("FAIL %s: the workload failed (%#x)\n", c->name, status);
 		return false;
 	}
+	if (c->watch != WHOLE) {
+		first = &own;
+		nr = 1;
+	}
 	for (i = 0; i < nr; i++)
-		missed += compare_watcher(&v, &first[i], list, c->middle);
-	if (c->middle && !watcher_stop(&late))
+		missed += compare_watcher(&v, &first[i], list, middle);
+	if (c->watch != WHOLE && !watcher_stop(&own))
 		differs(&v, "gmemtop did not end well");
 	printf("%s %s: %zu VMs, %zu comparisons, %zu differ, %zu not offered in this lane, "
 	       "%llu runs left out\n",
@@ -413,8 +437,8 @@ int main(int argc, char **argv)
 	}
 	WANTED_CHECK(argv + 1, cases, ARRAY_SIZE(cases));
 	failed = check_lane();
-	watcher_start(&watchers[0], "0.2", "--redundant");
-	watcher_start(&watchers[1], "1", NULL);
+	watcher_start(&watchers[0], "0.2", "--redundant", NULL);
+	watcher_start(&watchers[1], "1", NULL, NULL);
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		if (!wanted(cases[i].name, argv + 1))
 			continue;
