@@ -100,7 +100,11 @@ int BPF_PROG(create, struct inode *inode, long long size, __u64 flags)
 SEC("?lsm/guest_memfd_bind")
 int BPF_PROG(bind, struct file *file, __u64 offset, __u64 size, __u64 gpa)
 {
-	struct question q = { .r = { .op = GMEM_DO_bind, .start = gpa, .end = gpa + size } };
+	struct question q = { .r = { .op = GMEM_DO_bind,
+				     .start = gpa,
+				     .end = gpa + size,
+				     .offset = offset,
+				     .offset_end = offset + size } };
 
 	ask_about(&q, file);
 	return evaluate(&q);
@@ -293,7 +297,9 @@ static __always_inline int evaluate_ioctl(struct file *file, unsigned int cmd)
 				     .direction = GMEM_DIR_other,
 				     .size = ~0ULL,
 				     .start = ~0ULL,
-				     .end = ~0ULL },
+				     .end = ~0ULL,
+				     .offset = ~0ULL,
+				     .offset_end = ~0ULL },
 			      .strict = 1 };
 
 	if (cmd == KVM_SET_USER_MEMORY_REGION2)

@@ -155,10 +155,12 @@ struct gmem_set {
  * interval the rules that it satisfies. bounds[i] is the first value of interval i + 1.
  */
 #define GMEM_MAX_BOUNDS 1023 /* different ones per dimension */
-#define GMEM_INTERVALS(X)                        \
-	X(size, "size of the instance in bytes") \
-	X(start, "first guest address")          \
-	X(end, "first guest address behind the range")
+#define GMEM_INTERVALS(X)                              \
+	X(size, "size of the instance in bytes")       \
+	X(start, "first guest address")                \
+	X(end, "first guest address behind the range") \
+	X(offset, "first byte in the instance")        \
+	X(offset_end, "first byte behind the range in the instance")
 
 enum gmem_interval_dimension {
 #define X(name, ...) GMEM_BY_##name,
@@ -267,8 +269,9 @@ struct gmem_request {
 	__u32 prot;	 /* mmap, fault: bits of GMEM_PROTS */
 	__u32 direction; /* convert */
 	__u32 pad;
-	__u64 size;	  /* of the instance in bytes */
-	__u64 start, end; /* guest addresses: bind, convert */
+	__u64 size;		  /* of the instance in bytes */
+	__u64 start, end;	  /* guest addresses: bind, convert */
+	__u64 offset, offset_end; /* bytes in the instance: bind */
 	/* A guard's: start is what was reached for, a process (trace) or an object (lock) */
 };
 
@@ -328,7 +331,7 @@ struct gmem_denial {
 
 _Static_assert(sizeof(struct gmem_set) == 128, "set");
 _Static_assert(sizeof(struct gmem_identity) == 80, "identity");
-_Static_assert(sizeof(struct gmem_request) == 48, "request");
+_Static_assert(sizeof(struct gmem_request) == 64, "request");
 _Static_assert(GMEM_SET_WORDS * 64 == GMEM_MAX_RULES && GMEM_MAX_RULES == GMEM_MAX_SUBJECTS,
 	       "sets");
 _Static_assert((GMEM_MAX_BOUNDS & (GMEM_MAX_BOUNDS + 1)) == 0, "the search halves it");

@@ -239,9 +239,7 @@ static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word,
 		tag->cached[i].kind = GMEM_KIND_MAX;
 	tag->uid = uid;
 	tag->cgroup = cgroup;
-	tag->plain = how->older ? 0
-				: ~(how->by_flags | how->by_type | head->by[GMEM_BY_size] |
-				    head->by[GMEM_BY_start] | head->by[GMEM_BY_end]);
+	tag->plain = how->older ? 0 : ~(how->by_flags | how->by_type | gmem_by_intervals(head));
 	tag->generation = generation;
 	return tag;
 }

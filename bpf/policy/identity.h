@@ -201,7 +201,8 @@ int tag_existing(struct bpf_iter__task *ctx)
 	file = BPF_CORE_READ(mm, exe_file);
 	if (!file)
 		return 0;
-	__builtin_memset(tag, 0, sizeof(*tag));
+	/* Nothing writes what is behind it. */
+	__builtin_memset(tag, 0, __builtin_offsetof(struct gmem_tag, cached));
 	tag->vm_type = GMEM_TYPE_unknown;
 	if (file_identifies(task, file))
 		identify(&tag->exe, BPF_CORE_READ(file, f_inode));

@@ -102,6 +102,17 @@ static __always_inline __u32 gmem_interval(const __u64 *bounds, __u64 value)
 	return at & GMEM_MAX_BOUNDS;
 }
 
+/* The operations for which any dimension matters: bits. */
+static __always_inline __u32 gmem_by_intervals(const struct gmem_head *head)
+{
+	__u32 ops = 0;
+
+#define X(name, ...) ops |= head->by[GMEM_BY_##name];
+	GMEM_INTERVALS(X)
+#undef X
+	return ops;
+}
+
 GMEM_APART __u32 gmem_index_of_kind(const struct gmem_request *r)
 {
 	return GMEM_POOL_KIND + (r ? gmem_kind(r) : GMEM_KIND_MAX);
@@ -134,8 +145,10 @@ static __always_inline struct gmem_decision gmem_broken(void)
 }
 
 /* The rules of word i that match. */
-#define GMEM_MATCHING(i) \
-	(mine->w[i] & kind->w[i] & flags->w[i] & by[0]->w[i] & by[1]->w[i] & by[2]->w[i])
+#define GMEM_MATCHING(i)                                                                   \
+	(mine->w[i] & kind->w[i] & flags->w[i] & by[0]->w[i] & by[1]->w[i] & by[2]->w[i] & \
+	 by[3]->w[i] & by[4]->w[i])
+_Static_assert(GMEM_BY_MAX == 5, "all dimensions are matched");
 
 /*
  * The rule that decides: the first one, in the order of the file, that names the operation and a
@@ -157,7 +170,11 @@ static __always_inline struct gmem_decision gmem_decide(const struct gmem_head *
 	const struct gmem_set *deny = gmem_set(pool, GMEM_POOL_DENY);
 	const struct gmem_set *audit = gmem_set(pool, GMEM_POOL_AUDIT);
 	const struct gmem_set *by[GMEM_BY_MAX];
-	const __u64 value[GMEM_BY_MAX] = { r->size, r->start, r->end };
+	const __u64 value[GMEM_BY_MAX] = {
+#define X(name, ...) [GMEM_BY_##name] = r->name,
+		GMEM_INTERVALS(X)
+#undef X
+	};
 	__u64 decides = 0, tries = 0; /* words in which there is a rule that matches: bits */
 
 	if (!kind || !flags || !deny || !audit || r->op >= GMEM_DO_MAX)

@@ -42,7 +42,7 @@ _gmemctl()
 	--uid) mapfile -t COMPREPLY < <(compgen -u -- "$cur") ;;
 	--pins) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	-p | --policy | -e | --events | --exe) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	--count | --size | --range | --verity | --cgroup) ;;
+	--count | --size | --range | --offset | --verity | --cgroup) ;;
 	*)
 		case $cur in
 		-*)

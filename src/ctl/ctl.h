@@ -27,7 +27,7 @@ struct ctl_options {
 	/* who asks, and for what: explain, monitor */
 	uint64_t pid;
 	const char *op, *exe, *verity, *uid, *cgroup;
-	const char *size, *flags, *prot, *direction, *range, *vm_type;
+	const char *size, *flags, *prot, *direction, *range, *offset, *vm_type;
 };
 
 /*

@@ -80,12 +80,14 @@ READ_INTO(with, flags, read_list, request.flags)
 READ_INTO(with, prot, read_list, request.prot)
 READ_INTO(with, direction, read_text, request.direction)
 READ_INTO(with, range, read_text, request.range)
+READ_INTO(with, offset, read_text, request.offset)
 READ_INTO(with, vm_type, read_text, request.vm_type)
 
 static const struct tree_key with_keys[] = {
-	{ "size", with_size, false },	{ "flags", with_flags, false },
-	{ "prot", with_prot, false },	{ "direction", with_direction, false },
-	{ "range", with_range, false }, { "vm-type", with_vm_type, false },
+	{ "size", with_size, false },	    { "flags", with_flags, false },
+	{ "prot", with_prot, false },	    { "direction", with_direction, false },
+	{ "offset", with_offset, false },   { "range", with_range, false },
+	{ "vm-type", with_vm_type, false },
 };
 
 READ_INTO(case, name, read_text, to->name)

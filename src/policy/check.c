@@ -95,6 +95,11 @@ static bool covers_box(const struct policy_rule *before, const struct policy_rul
 		    rule->end > before->end || (rule->deny && !before->deny))
 			return false;
 	}
+	if (looks_at(before, POLICY_IF_offset, op)) {
+		if (!looks_at(rule, POLICY_IF_offset, op) || rule->offset < before->offset ||
+		    rule->offset_end > before->offset_end || (rule->deny && !before->deny))
+			return false;
+	}
 	return true;
 }
 
@@ -205,7 +210,8 @@ static void check_rules(struct checker *checker)
 	for (i = 0; i < policy->nr_rules; i++) {
 		for (op = 0; op < GMEM_DO_MAX; op++) {
 			if (looks_at(&policy->rules[i], POLICY_IF_size, op) ||
-			    looks_at(&policy->rules[i], POLICY_IF_range, op))
+			    looks_at(&policy->rules[i], POLICY_IF_range, op) ||
+			    looks_at(&policy->rules[i], POLICY_IF_offset, op))
 				set_add(&checker->boxed[op], i);
 		}
 	}

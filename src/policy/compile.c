@@ -13,25 +13,39 @@ struct span {
 };
 
 static const enum policy_condition condition_of[GMEM_BY_MAX] = {
-	[GMEM_BY_size] = POLICY_IF_size,
-	[GMEM_BY_start] = POLICY_IF_range,
-	[GMEM_BY_end] = POLICY_IF_range,
+	[GMEM_BY_size] = POLICY_IF_size,	 [GMEM_BY_start] = POLICY_IF_range,
+	[GMEM_BY_end] = POLICY_IF_range,	 [GMEM_BY_offset] = POLICY_IF_offset,
+	[GMEM_BY_offset_end] = POLICY_IF_offset,
+};
+
+static const char *const dimension_names[GMEM_BY_MAX] = {
+	[GMEM_BY_size] = "sizes",	   [GMEM_BY_start] = "guest addresses",
+	[GMEM_BY_end] = "guest addresses", [GMEM_BY_offset] = "offsets",
+	[GMEM_BY_offset_end] = "offsets",
 };
 
 /*
  * What allows must have the whole request inside of its range; what denies matches as soon as a
  * part of the request is inside.
  */
+static struct span span_of_start(const struct policy_rule *rule, __u64 start, __u64 end)
+{
+	return rule->deny ? (struct span){ 0, end - 1 } : (struct span){ start, ~0ULL };
+}
+
+static struct span span_of_end(const struct policy_rule *rule, __u64 start, __u64 end)
+{
+	return rule->deny ? (struct span){ start + 1, ~0ULL } : (struct span){ 0, end };
+}
+
 static struct span span_of(const struct policy_rule *rule, enum gmem_interval_dimension by)
 {
 	switch (by) {
-	case GMEM_BY_size: return (struct span){ rule->size_min, rule->size_max };
-	case GMEM_BY_start:
-		return rule->deny ? (struct span){ 0, rule->end - 1 }
-				  : (struct span){ rule->start, ~0ULL };
-	default:
-		return rule->deny ? (struct span){ rule->start + 1, ~0ULL }
-				  : (struct span){ 0, rule->end };
+	case GMEM_BY_start: return span_of_start(rule, rule->start, rule->end);
+	case GMEM_BY_end: return span_of_end(rule, rule->start, rule->end);
+	case GMEM_BY_offset: return span_of_start(rule, rule->offset, rule->offset_end);
+	case GMEM_BY_offset_end: return span_of_end(rule, rule->offset, rule->offset_end);
+	default: return (struct span){ rule->size_min, rule->size_max };
 	}
 }
 
@@ -69,7 +83,7 @@ static int collect_bounds(struct compiled *compiled, enum gmem_interval_dimensio
 		if (kept == POLICY_MAX_BOUNDS) {
 			diag_error(diags, (struct place){ 0 }, "use the same limits in more rules",
 				   "the rules have more than %d different %s", POLICY_MAX_BOUNDS,
-				   by == GMEM_BY_size ? "sizes" : "guest addresses");
+				   dimension_names[by]);
 			return -EBADMSG;
 		}
 		to[kept++] = all[i];

@@ -71,15 +71,17 @@ static bool flags_hold(const struct policy *policy, const struct policy_rule *ru
 	return rule->deny ? flags & rule->flags : (flags & rule->flags) == flags;
 }
 
-static bool range_holds(const struct policy_rule *rule, const struct gmem_request *request)
+/* Of a request that is asked for from @from to @to, and a rule that names what is from @start to
+ * @end */
+static bool range_holds(const struct policy_rule *rule, __u64 start, __u64 end, __u64 from,
+			__u64 to)
 {
-	bool starts = request->start != POLICY_VALUE_UNKNOWN;
-	bool ends = request->end != POLICY_VALUE_UNKNOWN;
+	bool starts = from != POLICY_VALUE_UNKNOWN;
+	bool ends = to != POLICY_VALUE_UNKNOWN;
 
 	if (rule->deny)
-		return (!starts || request->start < rule->end) &&
-		       (!ends || request->end > rule->start);
-	return starts && ends && request->start >= rule->start && request->end <= rule->end;
+		return (!starts || from < end) && (!ends || to > start);
+	return starts && ends && from >= start && to <= end;
 }
 
 /* What the kernel does not know: what allows does not match, what denies does. */
@@ -100,7 +102,11 @@ static bool condition_holds(const struct policy *policy, const struct policy_rul
 		if (request->direction == GMEM_DIR_other)
 			return rule->deny;
 		return rule->directions & 1U << request->direction;
-	case POLICY_IF_range: return range_holds(rule, request);
+	case POLICY_IF_range:
+		return range_holds(rule, rule->start, rule->end, request->start, request->end);
+	case POLICY_IF_offset:
+		return range_holds(rule, rule->offset, rule->offset_end, request->offset,
+				   request->offset_end);
 	case POLICY_IF_vm_type:
 		if (request->type == GMEM_TYPE_unknown)
 			return rule->deny;

@@ -27,6 +27,7 @@
 	X(prot, OP_BIT(mmap) | OP_BIT(fault), "protection that is asked for")  \
 	X(direction, OP_BIT(convert), "direction of the conversion")           \
 	X(range, OP_BIT(convert) | OP_BIT(bind), "guest addresses")            \
+	X(offset, OP_BIT(bind), "bytes of the instance")                       \
 	X(vm_type, OPS_ALL, "type of the VM")
 
 enum policy_condition {
@@ -82,7 +83,8 @@ struct policy_rule {
 	__u32 directions; /* bits of enum gmem_direction */
 	__u32 types;	  /* bits of enum gmem_vm_type */
 	__u64 size_min, size_max;
-	__u64 start, end; /* guest addresses, end is the first behind */
+	__u64 start, end;	  /* guest addresses, end is the first behind */
+	__u64 offset, offset_end; /* bytes in the instance */
 };
 
 struct policy {

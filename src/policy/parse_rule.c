@@ -111,27 +111,41 @@ static void range_off_page(struct diags *diags, const struct tree *value, __u64 
 		   "the limits in \"%s\" must be multiples of 4KiB", value->text);
 }
 
-static int read_range(void *context, const struct tree *value, void *into)
+static int read_limits(struct rule_reader *in, const struct tree *value, const char *what,
+		       __u64 *start, __u64 *end)
 {
-	struct rule_reader *in = context;
 	struct diags *diags = in->reader->diags;
 	int ret;
 
-	(void)into;
-	mark(in, POLICY_IF_range, value);
-	if (!tree_is(value, TREE_SCALAR, "range", diags))
+	if (!tree_is(value, TREE_SCALAR, value->key->text, diags))
 		return 0;
-	ret = value_range(value->text, &in->rule->start, &in->rule->end);
+	ret = value_range(value->text, start, end);
 	if (ret == -EDOM)
 		diag_error(diags, value->place, NULL, "the range \"%s\" is empty", value->text);
 	else if (ret == -ERANGE)
 		diag_error(diags, value->place, NULL, "\"%s\" is too large", value->text);
 	else if (ret == -EXDEV)
-		range_off_page(diags, value, in->rule->start, in->rule->end);
+		range_off_page(diags, value, *start, *end);
 	else if (ret)
 		diag_error(diags, value->place, "write it as \"0x0-0x40000000\" or \"1GiB+64MiB\"",
-			   "range must be two guest addresses, not \"%s\"", value->text);
+			   "%s must be two %s, not \"%s\"", value->key->text, what, value->text);
 	return 0;
+}
+
+static int read_range(void *context, const struct tree *value, void *into)
+{
+	struct policy_rule *rule = into;
+
+	mark(context, POLICY_IF_range, value);
+	return read_limits(context, value, "guest addresses", &rule->start, &rule->end);
+}
+
+static int read_offset(void *context, const struct tree *value, void *into)
+{
+	struct policy_rule *rule = into;
+
+	mark(context, POLICY_IF_offset, value);
+	return read_limits(context, value, "offsets", &rule->offset, &rule->offset_end);
 }
 
 static int read_vm_type(void *context, const struct tree *value, void *into)
@@ -144,13 +158,10 @@ static int read_vm_type(void *context, const struct tree *value, void *into)
 }
 
 static const struct tree_key when_keys[] = {
-	{ "size", read_size, false },
-	{ "flags", read_flags, false },
-	{ "prot", read_prot, false },
-	{ "direction", read_direction, false },
-	{ "range", read_range, false },
-	{ "vm-type", read_vm_type, false },
-	{ "flags-are", read_flags_exact, false },
+	{ "size", read_size, false },	    { "flags", read_flags, false },
+	{ "prot", read_prot, false },	    { "direction", read_direction, false },
+	{ "offset", read_offset, false },   { "range", read_range, false },
+	{ "vm-type", read_vm_type, false }, { "flags-are", read_flags_exact, false },
 };
 
 /* --- rules --- */
@@ -337,7 +348,7 @@ int read_rule(struct reader *reader, const struct tree *value, struct policy_rul
 	int ret;
 
 	rule->place = value->place;
-	rule->size_max = rule->end = ~0ULL;
+	rule->size_max = rule->end = rule->offset_end = ~0ULL;
 	ret = tree_read_map(value, "a rule", rule_keys, NR(rule_keys), &in, rule, reader->diags);
 	if (ret)
 		return ret;

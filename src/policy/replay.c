@@ -103,6 +103,7 @@ static bool read_request(json_object *record, int op, struct gmem_request *reque
 	request->flags = GMEM_FLAGS_unknown;
 	request->direction = GMEM_DIR_other;
 	request->size = request->start = request->end = POLICY_VALUE_UNKNOWN;
+	request->offset = request->offset_end = POLICY_VALUE_UNKNOWN;
 	if (op != GMEM_DO_convert)
 		read_instance(record, op, request);
 	if (op == GMEM_DO_mmap) {
@@ -120,6 +121,11 @@ static bool read_request(json_object *record, int op, struct gmem_request *reque
 	    number_of(record, "size", &number)) {
 		request->start = start;
 		request->end = start + number;
+	}
+	if (op == GMEM_DO_bind && number_of(record, "offset", &start) &&
+	    number_of(record, "size", &number)) {
+		request->offset = start;
+		request->offset_end = start + number;
 	}
 	direction = op == GMEM_DO_convert ? text_of(record, "direction") : NULL;
 	if (direction && !strcmp(direction, "to_private"))

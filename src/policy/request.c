@@ -72,15 +72,28 @@ static int parse_direction(const char *text, struct gmem_request *request,
 	return 0;
 }
 
-static int parse_range(const char *text, struct gmem_request *request, struct request_error *error)
+static int parse_limits(const char *text, const char *name, const char *what, __u64 *start,
+			__u64 *end, struct request_error *error)
 {
-	int ret = value_range(text, &request->start, &request->end);
+	int ret = value_range(text, start, end);
 
 	if (ret == -EXDEV)
-		return wrong(error, "range", text,
+		return wrong(error, name, text,
 			     "the limits must be multiples of 4KiB, and the end does not belong to "
 			     "the range, as in 0x0-0x40000000");
-	return ret ? wrong(error, "range", text, "not two guest addresses, as 0x0-0x40000000") : 0;
+	return ret ? wrong(error, name, text, "not two %s, as 0x0-0x40000000", what) : 0;
+}
+
+static int parse_range(const char *text, struct gmem_request *request, struct request_error *error)
+{
+	return parse_limits(text, "range", "guest addresses", &request->start, &request->end,
+			    error);
+}
+
+static int parse_offset(const char *text, struct gmem_request *request, struct request_error *error)
+{
+	return parse_limits(text, "offset", "offsets", &request->offset, &request->offset_end,
+			    error);
 }
 
 static int parse_vm_type(const char *text, struct gmem_request *request,
@@ -118,6 +131,7 @@ int request_parse(const struct request_text *text, struct gmem_request *request,
 	request->type = GMEM_TYPE_unknown;
 	request->direction = GMEM_DIR_other;
 	request->size = request->start = request->end = POLICY_VALUE_UNKNOWN;
+	request->offset = request->offset_end = POLICY_VALUE_UNKNOWN;
 	for (i = 0; i < POLICY_IF_MAX; i++) {
 		value = *(const char *const *)((const char *)text + attributes[i].offset);
 		name = value_name(VALUE_CONDITION, (unsigned int)i);
@@ -308,6 +322,9 @@ char *request_value(const struct gmem_request *request, enum policy_condition co
 				 value_name(VALUE_DIRECTION, request->direction));
 		break;
 	case POLICY_IF_range: range_text(request->start, request->end, text, REQUEST_TEXT); break;
+	case POLICY_IF_offset:
+		range_text(request->offset, request->offset_end, text, REQUEST_TEXT);
+		break;
 	case POLICY_IF_vm_type:
 		if (request->type != GMEM_TYPE_unknown)
 			snprintf(text, REQUEST_TEXT, "%s", value_name(VALUE_TYPE, request->type));
@@ -353,6 +370,10 @@ char *condition_value(const struct policy_rule *rule, enum policy_condition cond
 	case POLICY_IF_range:
 		len = (size_t)snprintf(text, REQUEST_TEXT, rule->deny ? "touches " : "inside ");
 		range_text(rule->start, rule->end, text + len, REQUEST_TEXT - len);
+		break;
+	case POLICY_IF_offset:
+		len = (size_t)snprintf(text, REQUEST_TEXT, rule->deny ? "touches " : "inside ");
+		range_text(rule->offset, rule->offset_end, text + len, REQUEST_TEXT - len);
 		break;
 	case POLICY_IF_vm_type: names_text(VALUE_TYPE, rule->types, text, REQUEST_TEXT); break;
 	case POLICY_IF_MAX: *text = '\0'; break;

@@ -10,7 +10,7 @@
 /* As they are written; NULL: not given. Lists have commas between. */
 struct request_text {
 	const char *op; /* needed */
-	const char *size, *flags, *prot, *direction, *range, *vm_type;
+	const char *size, *flags, *prot, *direction, *range, *offset, *vm_type;
 };
 
 struct who_text {

@@ -155,6 +155,8 @@ static void test_json(void **state)
 	e.exe.dev = 8 << 20 | 1;
 	e.request.start = 0;
 	e.request.end = 4096;
+	e.request.offset = 4096;
+	e.request.offset_end = 8192;
 	e.request.type = GMEM_TYPE_unknown;
 	denial_json(&denial, &json);
 	assert_false(json.failed);
@@ -165,7 +167,7 @@ static void test_json(void **state)
 		"\"verdict\":\"would_deny\",\"who\":{\"pid\":11,\"tid\":12,\"comm\":\"a task\","
 		"\"uid\":1000,\"exe\":null,\"exe_certain\":false,\"exe_inode\":{\"dev\":\"8:1\",\"ino\":77},"
 		"\"cgroup\":null},\"instance\":null,\"request\":{\"size\":\"8KiB\","
-		"\"flags\":\"none\",\"range\":\"0x0-0x1000\",\"vm-type\":\"unknown\"},\"target_pid\":null,"
+		"\"flags\":\"none\",\"range\":\"0x0-0x1000\",\"offset\":\"0x1000-0x2000\",\"vm-type\":\"unknown\"},\"target_pid\":null,"
 		"\"by\":{\"cause\":\"rule\",\"policy\":\"p\",\"rule\":\"trial\",\"number\":2,"
 		"\"line\":10,\"audit\":true,\"why\":\"rule trial in audit mode (p:10)\"}}");
 	json_free(&json);

@@ -147,11 +147,12 @@ static void test_remembered(void **state)
 			random_request(&random, &other);
 			before = policy_decide(&read.compiled, &who, &r);
 			gmem_remember(&seen, &read.compiled.head, &r, &before, gmem_sort(&r));
-			*(j % 3 == 0   ? &r.size
-			  : j % 3 == 1 ? &r.start
-				       : &r.end) = j % 3 == 0	? other.size
-						   : j % 3 == 1 ? other.start
-								: other.end;
+			switch (j % GMEM_BY_MAX) {
+#define X(name, ...) \
+	case GMEM_BY_##name: r.name = other.name; break;
+				GMEM_INTERVALS(X)
+#undef X
+			}
 			if (j % 7 == 0)
 				r.flags = other.flags;
 			if (!gmem_is_cached(&seen, &r, gmem_sort(&r))) {
@@ -179,8 +180,9 @@ static void test_remembered(void **state)
 	"subjects: { s: { uid: 1 }, low: { uid: [1, 2] }, in: { uid: 1, cgroup: /a } }\n" \
 	"rules:\n"
 
-#define ROOM(from, to) .size = 1, .start = (from), .end = (to)
-#define GIB	       (1ULL << 30)
+#define ROOM(from, to)	      .size = 1, .start = (from), .end = (to)
+#define IN_INSTANCE(from, to) .size = 4ULL << 30, .end = GIB, .offset = (from), .offset_end = (to)
+#define GIB		      (1ULL << 30)
 
 /* What each condition means, with the request that just fits and the one that just does not. */
 static void test_meaning(void **state)
@@ -349,6 +351,33 @@ static void test_meaning(void **state)
 		{ "deny: bind, when: { range: 1GiB-2GiB } }\n  - { name: b, subjects: any, allow: bind",
 		  { .op = GMEM_DO_bind, ROOM(~0ULL, ~0ULL) },
 		  1 },
+		{ "allow: bind, when: { offset: 1GiB-2GiB }",
+		  { .op = GMEM_DO_bind, IN_INSTANCE(GIB, 2 * GIB) },
+		  0 },
+		{ "allow: bind, when: { offset: 1GiB-2GiB }",
+		  { .op = GMEM_DO_bind, IN_INSTANCE(GIB, 2 * GIB + 4096) },
+		  1 },
+		{ "allow: bind, when: { offset: 1GiB-2GiB }",
+		  { .op = GMEM_DO_bind, IN_INSTANCE(0, GIB + 4096) },
+		  1 },
+		{ "allow: bind, when: { offset: 1GiB-2GiB }",
+		  { .op = GMEM_DO_bind, IN_INSTANCE(~0ULL, ~0ULL) },
+		  1 },
+		{ "deny: bind, when: { offset: 1GiB-2GiB } }\n  - { name: b, subjects: any, allow: bind",
+		  { .op = GMEM_DO_bind, IN_INSTANCE(2 * GIB - 4096, 3 * GIB) },
+		  1 },
+		{ "deny: bind, when: { offset: 1GiB-2GiB } }\n  - { name: b, subjects: any, allow: bind",
+		  { .op = GMEM_DO_bind, IN_INSTANCE(2 * GIB, 3 * GIB) },
+		  0 },
+		{ "deny: bind, when: { offset: 1GiB-2GiB } }\n  - { name: b, subjects: any, allow: bind",
+		  { .op = GMEM_DO_bind, IN_INSTANCE(~0ULL, ~0ULL) },
+		  1 },
+		{ "allow: bind, when: { range: 0-1GiB, offset: 1GiB-2GiB }",
+		  { .op = GMEM_DO_bind, ROOM(0, GIB), .offset = GIB, .offset_end = 2 * GIB },
+		  0 },
+		{ "allow: bind, when: { range: 0-1GiB, offset: 1GiB-2GiB }",
+		  { .op = GMEM_DO_bind, ROOM(GIB, 2 * GIB), .offset = GIB, .offset_end = 2 * GIB },
+		  1 },
 		{ "allow: all, when: { vm-type: sev-snp }",
 		  { .op = GMEM_DO_punch, .type = GMEM_TYPE_sev_snp },
 		  0 },
@@ -421,6 +450,12 @@ static void test_unreachable(void **state)
 		{ "..",
 		  { "deny: convert, subjects: any, when: { range: 0+2GiB }",
 		    "allow: convert, subjects: any, when: { range: 1GiB+2GiB }" } },
+		{ ".!",
+		  { "deny: bind, subjects: any, when: { offset: 0+2GiB }",
+		    "allow: bind, subjects: any, when: { offset: 1GiB+1GiB }" } },
+		{ "..",
+		  { "deny: bind, subjects: any, when: { offset: 0+2GiB }",
+		    "allow: bind, subjects: any, when: { range: 0+2GiB }" } },
 		{ "...!",
 		  { "allow: mmap, subjects: any, when: { prot: [read] }",
 		    "deny: mmap, subjects: any, when: { prot: [write] }",

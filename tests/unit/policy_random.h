@@ -166,6 +166,9 @@ static inline void write_conditions(struct random_writer *w, __u32 ops)
 	if (ops & condition_ops[POLICY_IF_range] && !random_below(w->random, 3))
 		WRITE(w, " range: %uGiB+%uGiB,", random_below(w->random, 4),
 		      1 + random_below(w->random, 3));
+	if (ops & condition_ops[POLICY_IF_offset] && !random_below(w->random, 3))
+		WRITE(w, " offset: %uGiB+%uGiB,", random_below(w->random, 4),
+		      1 + random_below(w->random, 3));
 	/* One condition at least. */
 	WRITE(w, " vm-type: %s }", random_list(w->random, VALUE_TYPE, 32, text, sizeof(text)));
 }
@@ -296,6 +299,7 @@ static inline void random_request(struct random *random, struct gmem_request *re
 	request->direction = random_below(random, GMEM_DIR_MAX);
 	request->size = random_value(random);
 	random_range(random, &request->start, &request->end);
+	random_range(random, &request->offset, &request->offset_end);
 }
 
 #endif /* GMEM_POLICY_RANDOM_H */

@@ -294,6 +294,7 @@ static unsigned int steps_of(enum request_kind kind, struct gmem_request *steps)
 		steps[n].op = GMEM_DO_bind;
 		steps[n].start = KVM_TEST_GPA;
 		steps[n].end = KVM_TEST_GPA + SIZE;
+		steps[n].offset_end = SIZE;
 	}
 	return n + 1;
 }

@@ -524,7 +524,7 @@ static int read_event(const struct ctl_options *opts, struct event_question *que
 	memset(question, 0, sizeof(*question));
 	if (opts->op || opts->pid || opts->exe || opts->verity || opts->uid || opts->cgroup ||
 	    opts->size || opts->flags || opts->prot || opts->direction || opts->range ||
-	    opts->vm_type)
+	    opts->offset || opts->vm_type)
 		return log_error(-EINVAL, "it says all of that", NULL,
 				 "an event with other options than --policy");
 	if (*opts->file != '{')
@@ -545,7 +545,7 @@ static int read_options(const struct ctl_options *opts, struct gmem_request *req
 			struct who_process *process)
 {
 	struct request_text text = { opts->op,	      opts->size,  opts->flags,	 opts->prot,
-				     opts->direction, opts->range, opts->vm_type };
+				     opts->direction, opts->range, opts->offset, opts->vm_type };
 	struct request_error error = { 0 };
 	int ret;
 

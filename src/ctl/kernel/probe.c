@@ -39,7 +39,7 @@
 const struct way ways[] = {
 	{ GMEM_DO_create, GUARANTEE_enforced, PROG(create), IF(size) | IF(flags) | IF(vm_type) },
 	{ GMEM_DO_create, GUARANTEE_limited, PROG(create_anon), IF(vm_type) },
-	{ GMEM_DO_bind, GUARANTEE_enforced, PROG(bind), OF_INSTANCE | IF(range) },
+	{ GMEM_DO_bind, GUARANTEE_enforced, PROG(bind), OF_INSTANCE | IF(range) | IF(offset) },
 	{ GMEM_DO_bind, GUARANTEE_command, STRICT, IF(vm_type) },
 	{ GMEM_DO_mmap, GUARANTEE_enforced, PROG(map_file) | PROG(mprotect), OF_INSTANCE | IF(prot) },
 	{ GMEM_DO_fault, GUARANTEE_enforced, PROG(fault), OF_INSTANCE | IF(prot) },

@@ -329,6 +329,39 @@ static int change_binding(int peer)
 	return result_of(ioctl(v.vm, KVM_SET_USER_MEMORY_REGION2, &region));
 }
 
+/* --- 164: another part of the instance than the rule names --- */
+
+static int bind_half(uint64_t offset)
+{
+	struct vmm v;
+	int ret = vmm_make_bindable(&v);
+
+	if (ret)
+		return ret;
+	ret = result_of(kvm_bind(v.vm, BYPASS_SLOT, v.fd, KVM_TEST_GPA, INSTANCE_SIZE / 2, offset));
+	return ret == EINVAL ? ENDED_ABSENT : ret;
+}
+
+static int bind_upper_half(int peer)
+{
+	(void)peer;
+	return bind_half(INSTANCE_SIZE / 2);
+}
+
+static int bind_lower_half(int peer)
+{
+	(void)peer;
+	return bind_half(0);
+}
+
+#define LOWER_HALF                                                                  \
+	"subjects: { a: { exe: " BYPASS_DIR "/a } }\n"                              \
+	"rules:\n"                                                                  \
+	"  - { name: low, allow: bind, subjects: [a], when: { offset: 0-8KiB } }\n" \
+	"  - { name: a, allow: [create, mmap], subjects: [a] }\n"                   \
+	"  - { name: b, deny: bind, subjects: any }\n"
+_Static_assert(INSTANCE_SIZE / 2 == 8192, "the half that the rule names");
+
 /* --- 39: root of a user namespace --- */
 
 static int create_as_root_of_namespace(int peer)
@@ -533,6 +566,15 @@ const struct bypass_case bypass_creation[] = {
 	  .op = BYPASS_NO_OP,
 	  PLAYER(a, bind_to_other),
 	  WITH_MMAP(REFUSED(EINVAL)) },
+	{ .id = "164",
+	  .path = "A may bind the lower half of an instance, binds the upper one",
+	  .op = GMEM_DO_bind,
+	  PLAYER(a, bind_upper_half),
+	  .policy = LOWER_HALF,
+	  LANES(STOPPED(EACCES), UNLOADABLE, UNLOADABLE, ABSENT) },
+	{ FINE("F87", "A may bind the lower half of an instance, and does",
+	       PLAYER(a, bind_lower_half)),
+	  .policy = LOWER_HALF, LANES(ALLOWED, UNLOADABLE, UNLOADABLE, ABSENT) },
 	{ .id = "75",
 	  .path = "a binding moved, made read-only, made ordinary",
 	  .op = BYPASS_NO_OP,
