@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A frame as one line of JSON. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "heat.h"
+#include "out.h"
+
+#define NS_PER_S 1000000000ULL
+
+static const char *const loss_names[GMEM_LOST_MAX] = {
+#define X(name, ...) #name,
+	GMEM_LOSSES(X)
+#undef X
+};
+
+static void put_value(struct json *json, const char *name, struct value value)
+{
+	switch (value.kind) {
+	case VALUE_NONE: json_null(json, name); break;
+	case VALUE_NUMBER: json_u64(json, name, value.number); break;
+	case VALUE_FIXED: json_fixed(json, name, value.number); break;
+	case VALUE_TEXT: json_str(json, name, value.text); break;
+	}
+}
+
+static const struct json_key vm_keys[GMEM_VM_MAX] = {
+#define X(name, ...) JSON_KEY(#name),
+	GMEM_VM_COUNTERS(X)
+#undef X
+};
+
+static const struct json_key inst_keys[GMEM_INST_MAX] = {
+#define X(name, ...) JSON_KEY(#name),
+	GMEM_INST_COUNTERS(X)
+#undef X
+};
+
+/* Most of what is written of a VM. */
+static void put_counters(struct json *json, const struct features *f, const struct model_vm *vm)
+{
+	uint64_t known_vm = vm_counters_known(f, vm), known_inst = inst_counters_known(f, vm);
+
+	json_open(json, "counters", '{');
+	json_members(json, vm_keys, vm->now.c, GMEM_VM_MAX, known_vm, JSON_ONES);
+	json_members(json, inst_keys, vm->inst, GMEM_INST_MAX, known_inst, JSON_ONES);
+	json_close(json, '}');
+	json_open(json, "rates", '{');
+	json_members(json, vm_keys, vm->rate_vm, GMEM_VM_MAX, known_vm, JSON_HUNDREDTHS);
+	json_members(json, inst_keys, vm->rate_inst, GMEM_INST_MAX, known_inst, JSON_HUNDREDTHS);
+	json_close(json, '}');
+}
+
+static const struct json_key op_keys[GMEM_OP_MAX] = {
+#define X(name, ...) JSON_KEY(#name),
+	GMEM_OPS(X)
+#undef X
+};
+
+static void put_errors(struct json *json, const struct features *f, const struct gmem_vm *vm)
+{
+	const struct gmem_errno *e;
+	const char *name;
+	char number[16];
+	int op, i;
+
+	json_open(json, "errors", '{');
+	for (op = 0; op < GMEM_OP_MAX; op++) {
+		if (!(f->facts & (1U << op_facts[op]))) {
+			json_word(json, &op_keys[op], "null");
+			continue;
+		}
+		if (!vm->err[op][0].err && !vm->err_other[op]) {
+			json_word(json, &op_keys[op], "{}");
+			continue;
+		}
+		json_open(json, op_names[op], '{');
+		for (i = 0; i < GMEM_ERRNOS; i++) {
+			e = &vm->err[op][i];
+			if (!e->err)
+				break;
+			name = strerrorname_np((int)e->err);
+			snprintf(number, sizeof(number), "%u", e->err);
+			json_u64(json, name ? name : number, e->count);
+		}
+		if (vm->err_other[op])
+			json_u64(json, "other", vm->err_other[op]);
+		json_close(json, '}');
+	}
+	json_close(json, '}');
+}
+
+static void put_latency(struct json *json, const struct features *f, const struct gmem_vm *vm)
+{
+	static const char *const names[GMEM_DIRECTIONS] = { "to_private", "to_shared" };
+	static const struct json_key keys[] = { JSON_KEY("p50_ns"), JSON_KEY("p90_ns"),
+						JSON_KEY("p99_ns"), JSON_KEY("max_ns") };
+	static const unsigned int percents[] = { 50, 90, 99 };
+	const struct gmem_latency *latency;
+	__u64 ns[4];
+	int d, slots;
+
+	if (!(f->facts & FACT(convert))) {
+		json_null(json, "latency");
+		return;
+	}
+	json_open(json, "latency", '{');
+	for (d = 0; d < GMEM_DIRECTIONS; d++) {
+		latency = &vm->latency[d];
+		json_open(json, names[d], '{');
+		latency_percentiles(latency, percents, 3, ns);
+		ns[3] = latency->max_ns;
+		json_members(json, keys, ns, 4, ~0ULL, JSON_ONES);
+		/* Zeros at the end are left out. */
+		for (slots = GMEM_HIST_SLOTS; slots && !latency->hist[slots - 1];)
+			slots--;
+		json_array(json, "histogram", latency->hist, (unsigned int)slots);
+		json_close(json, '}');
+	}
+	json_close(json, '}');
+}
+
+/* Empty cells at the end are left out. */
+static void put_heat(struct json *json, const struct features *f, const struct gmem_heat *heat)
+{
+	if (!(f->facts & FACT(convert))) {
+		json_null(json, "heat");
+		return;
+	}
+	json_open(json, "heat", '{');
+	json_u64(json, "cell_pages", 1ULL << heat->shift);
+	json_array(json, "pages", heat->pages, heat_cells(heat));
+	json_u64(json, "elsewhere", heat->elsewhere);
+	json_close(json, '}');
+}
+
+static void put_dev(struct json *json, uint32_t dev)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%u:%u", dev >> 20, dev & 0xfffff);
+	json_str(json, "dev", text);
+}
+
+static void put_instances(struct json *json, const struct features *f, struct model *model,
+			  const struct model_vm *vm)
+{
+	struct model_inst **insts;
+	const struct gmem_inst *inst;
+	size_t i, nr;
+	int c;
+
+	json_open(json, "instance_list", '[');
+	insts = model_insts_of(model, vm->now.id, &nr);
+	for (i = 0; i < nr; i++) {
+		inst = &insts[i]->now;
+		if (inst->id == GMEM_ID_OTHER)
+			continue;
+		json_open(json, NULL, '{');
+		json_u64(json, "id", inst->id);
+		put_dev(json, inst->dev);
+		json_u64(json, "ino", inst->ino);
+		json_u64(json, "size_pages", inst->size >> 12);
+		json_u64(json, "resident_pages", inst->resident);
+		json_u64(json, "flags", inst->flags);
+		json_bool(json, "existed", !inst->born);
+		json_open(json, "counters", '{');
+		for (c = 0; c < GMEM_INST_MAX; c++) {
+			if (f->facts & (1U << inst_counter_facts[c]))
+				json_u64(json, inst_counter_names[c], inst->c[c]);
+			else
+				json_null(json, inst_counter_names[c]);
+		}
+		json_close(json, '}');
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void put_known(struct json *json, const char *name, uint64_t n)
+{
+	if (n == GMEM_UNKNOWN)
+		json_null(json, name);
+	else
+		json_u64(json, name, n);
+}
+
+static void put_bindings(struct json *json, const struct model *model, const struct model_vm *vm)
+{
+	const struct model_binding *b;
+	size_t i, nr;
+
+	if (vm->bound == GMEM_UNKNOWN) {
+		json_null(json, "binding_list");
+		return;
+	}
+	b = model_bindings_of(model, vm->now.id, &nr);
+	json_open(json, "binding_list", '[');
+	for (i = 0; i < nr; i++, b++) {
+		json_open(json, NULL, '{');
+		json_u64(json, "slot", b->now.slot);
+		json_u64(json, "address_space", b->now.space);
+		json_u64(json, "gpa", b->now.gfn << 12);
+		json_u64(json, "pages", b->now.pages);
+		json_u64(json, "instance", b->inst_id);
+		put_dev(json, b->now.dev);
+		json_u64(json, "ino", b->now.ino);
+		json_u64(json, "offset_pages", b->now.pgoff);
+		json_u64(json, "userspace_addr", b->now.userspace);
+		if (model->looked & WANT_WASTE) {
+			put_known(json, "private_pages", b->private);
+			put_known(json, "resident_pages", b->resident);
+			put_known(json, "backing_pages", b->backing);
+			put_known(json, "waste_instance", b->waste_instance);
+			put_known(json, "waste_backing", b->waste_backing);
+		}
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void put_holders(struct json *json, const struct model *model, const struct model_vm *vm)
+{
+	const struct model_holder *holder;
+	size_t i, nr;
+
+	holder = model_holders_of(model, vm->now.id, &nr);
+	json_open(json, "holder_list", '[');
+	for (i = 0; i < nr; i++, holder++) {
+		json_open(json, NULL, '{');
+		json_u64(json, "instance", holder->inst_id);
+		json_u64(json, "pid", holder->tgid);
+		json_str(json, "comm", holder->comm);
+		json_u64(json, "fds", holder->fds);
+		json_u64(json, "mappings", holder->mappings);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+/* What was not looked at is not there; what was, and could not be told, is null. */
+static void put_looked(struct json *json, const struct model *model, const struct model_vm *vm)
+{
+	if (model->looked & (WANT_BINDINGS | WANT_WASTE))
+		put_known(json, "bound", vm->bound);
+	if (model->looked & WANT_HOLDERS)
+		put_known(json, "holders", vm->holders);
+	if (model->looked & WANT_WASTE) {
+		put_known(json, "bound_private", vm->bound_private);
+		put_known(json, "waste_instance", vm->waste_instance);
+		put_known(json, "waste_backing", vm->waste_backing);
+	}
+}
+
+static void put_vm(struct batch *batch, const struct features *f, struct model *model,
+		   const struct model_vm *vm)
+{
+	struct json *json = &batch->json;
+
+	json_open(json, NULL, '{');
+	json_u64(json, "id", vm->now.id);
+	json_u64(json, "pid", vm->now.tgid);
+	json_str(json, "name", vm->name);
+	json_str(json, "type", vm->now.id == GMEM_ID_OTHER ? NULL : vm_type_name(vm->now.type));
+	json_str(json, "cgroup", vm->cgroup);
+	json_bool(json, "gone", vm->gone);
+	put_value(json, "private_pages", vm_private(f, vm));
+	json_u64(json, "size_pages", vm->size);
+	json_u64(json, "resident_pages", vm->resident);
+	json_u64(json, "instances", vm->nr_instances);
+	put_looked(json, model, vm);
+	put_counters(json, f, vm);
+	put_errors(json, f, &vm->now);
+	put_latency(json, f, &vm->now);
+	if (model->looked & WANT_HEAT)
+		put_heat(json, f, &vm->now.heat);
+	if (batch->list_instances)
+		put_instances(json, f, model, vm);
+	if (model->looked & WANT_BINDINGS)
+		put_bindings(json, model, vm);
+	if (model->looked & WANT_HOLDERS)
+		put_holders(json, model, vm);
+	json_close(json, '}');
+}
+
+int out_json(struct batch *batch, const struct features *f, struct model *model, size_t nr)
+{
+	struct json *json = &batch->json;
+	struct timespec now;
+	struct utsname uts;
+	size_t i;
+	int n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	uname(&uts);
+	json_open(json, NULL, '{');
+	json_u64(json, "frame", model->frame);
+	json_u64(json, "time_ns", (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec);
+	json_u64(json, "interval_ns", model->interval_ns);
+	json_str(json, "kernel", uts.release);
+	json_open(json, "missing", '[');
+	for (n = 0; n < GMEM_FACT_MAX; n++) {
+		if (!(f->facts & (1U << n)))
+			json_str(json, NULL, fact_names[n]);
+	}
+	json_close(json, ']');
+	json_str(json, "private_from", features_private_from(f));
+	json_open(json, "lost", '{');
+	for (n = 0; n < GMEM_LOST_MAX; n++)
+		json_u64(json, loss_names[n], model->lost[n]);
+	json_u64(json, "missed", model->missed);
+	json_close(json, '}');
+	json_bool(json, "lower_bounds", model_lower_bounds(model));
+	policy_counts_json(&model->policy, json);
+	json_open(json, "vms", '[');
+	for (i = 0; i < nr; i++)
+		put_vm(batch, f, model, batch->shown[i]);
+	json_close(json, ']');
+	json_close(json, '}');
+	return json_flush_line(json, stdout);
+}
