@@ -9,6 +9,7 @@
 #include "lib/exits.h"
 #include "lib/log.h"
 #include "lib/opts.h"
+#include "lib/output.h"
 #include "top/batch.h"
 #include "top/events.h"
 #include "top/programs.h"
@@ -43,7 +44,8 @@ static const struct opt table[] = {
 	{ "iterations", "N", "end after N frames", AT(frames), OPT_NUMBER, 'n' },
 	{ "delay", "SECONDS", "time between frames (1), decimals allowed", AT(delay_ns),
 	  OPT_DURATION, 'd' },
-	{ "once", NULL, "one frame: what is there now", AT(once), OPT_FLAG, '1' },
+	{ "once", NULL, "one frame, with rates over the time that -d gives", AT(once), OPT_FLAG,
+	  '1' },
 	{ "json", NULL, "a JSON object per frame and line", AT(json), OPT_FLAG, 0 },
 	{ "csv", NULL, "comma-separated values", AT(csv), OPT_FLAG, 0 },
 	{ "instances", NULL, "list the instances too (JSON)", AT(instances), OPT_FLAG, 'i' },
@@ -105,7 +107,7 @@ static int check(struct options *opts, struct batch *batch)
 	else if (opts->csv)
 		batch->format = BATCH_CSV;
 	if (opts->once)
-		opts->frames = 1;
+		opts->frames = 2;
 	batch->list_instances = opts->instances;
 	batch->want = (opts->bindings ? WANT_BINDINGS : 0) | (opts->holders ? WANT_HOLDERS : 0) |
 		      (opts->waste ? WANT_WASTE : 0) | (opts->heat ? WANT_HEAT : 0);
@@ -145,21 +147,23 @@ static int run(const struct options *opts, struct batch *batch, struct source_bp
 			log_error(ret, NULL, NULL, "read from the kernel");
 			break;
 		}
-		ret = batch_print(batch, live.frames.features, &model);
-		if (ret) {
-			if (ret != -EPIPE)
-				log_error(ret, NULL, NULL, "write to standard output");
+		/* Rates take two frames, of which --once shows the second. */
+		if (opts->once && frame == 1)
+			goto next;
+		/* What could not be written output_end() explains. */
+		ret = batch_print(batch, &live.frames, &model);
+		if (ret)
 			break;
-		}
 		if (frame == opts->frames)
 			break;
+	next:
 		next += opts->delay_ns;
 		if (next < now_ns())
 			next = now_ns();
 		sleep_until(next);
 	}
 	model_free(&model);
-	return ret == -EPIPE ? 0 : ret;
+	return ret;
 }
 
 /* Interactive, unless there is a sign that a program reads us. */
@@ -207,7 +211,8 @@ static int show_recorded(const struct options *opts, const struct batch *batch)
 	return ret;
 }
 
-int main(int argc, char **argv)
+/* Return: an exit status, or a negative errno that was explained. */
+static int gmemtop(int argc, char **argv)
 {
 	struct options opts = { .delay_ns = NS_PER_S,
 				.max_vms = DEFAULT_VMS,
@@ -245,18 +250,18 @@ int main(int argc, char **argv)
 	}
 	ret = check(&opts, &batch);
 	if (ret)
-		return exit_status(ret);
+		return ret;
 	session_catch_signals();
 	if (opts.replay)
-		return exit_status(show_recorded(&opts, &batch));
+		return show_recorded(&opts, &batch);
 	ret = session_check_pid(opts.pid);
 	if (ret)
-		return exit_status(ret);
-	ret = session_wait_for_kvm(!opts.no_wait);
+		return ret;
+	ret = session_wait_for_kvm(!opts.no_wait && !opts.once && !opts.features);
 	if (ret)
-		return ret == -EINTR ? GMEM_EXIT_OK : exit_status(ret);
+		return ret == -EINTR ? GMEM_EXIT_OK : ret;
 	if (opts.features)
-		return exit_status(show_features(opts.redundant, opts.json));
+		return show_features(opts.redundant, opts.json);
 	sizes.max_vms = (unsigned int)opts.max_vms;
 	sizes.max_instances = (unsigned int)opts.max_instances;
 	sizes.redundant = opts.redundant;
@@ -266,5 +271,11 @@ int main(int argc, char **argv)
 				       : run(&opts, &batch, source);
 	source_close(source);
 	batch_free(&batch);
-	return exit_status(ret);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	output_begin();
+	return output_end(gmemtop(argc, argv));
 }

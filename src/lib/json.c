@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "utf8.h"
 
 #define FIRST_SIZE 4096
 #define MAX_DIGITS 20
@@ -95,32 +96,6 @@ static inline char *hundredths_of(char *to, uint64_t hundredths)
 	return to;
 }
 
-/* Length of the UTF-8 character at @s, 0 if there is none. */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t n, i;
-
-	if (*s < 0x80)
-		return 1;
-	if (*s >= 0xc2 && *s <= 0xdf)
-		n = 2;
-	else if (*s >= 0xe0 && *s <= 0xef)
-		n = 3;
-	else if (*s >= 0xf0 && *s <= 0xf4)
-		n = 4;
-	else
-		return 0;
-	for (i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	/* Overlong forms, surrogates, and what is beyond Unicode. */
-	if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) ||
-	    (*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 /* How many bytes stand for themselves. */
 static size_t plain_length(const unsigned char *s)
 {
@@ -133,30 +108,31 @@ static size_t plain_length(const unsigned char *s)
 
 static void put_string(struct json *json, const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	const char *end = text + strlen(text), *s;
 	char escaped[8];
+	unsigned int c;
 	size_t n;
 
 	put(json, "\"", 1);
-	for (;; s += n) {
-		n = plain_length(s);
-		put(json, (const char *)s, n);
+	for (s = text;; s += n) {
+		n = plain_length((const unsigned char *)s);
+		put(json, s, n);
 		s += n;
-		if (!*s)
+		if (s == end)
 			break;
-		n = utf8_length(s);
+		c = utf8_character(s, (size_t)(end - s), &n);
 		if (!n) {
 			put(json, "\xef\xbf\xbd", 3);
 			n = 1;
-		} else if (*s == '"' || *s == '\\') {
+		} else if (c == '"' || c == '\\') {
 			escaped[0] = '\\';
-			escaped[1] = (char)*s;
+			escaped[1] = (char)c;
 			put(json, escaped, 2);
-		} else if (*s < 0x20 || *s == 0x7f) {
-			snprintf(escaped, sizeof(escaped), "\\u%04x", *s);
+		} else if (utf8_is_unsafe(c)) {
+			snprintf(escaped, sizeof(escaped), "\\u%04x", c);
 			put(json, escaped, 6);
 		} else {
-			put(json, (const char *)s, n);
+			put(json, s, n);
 		}
 	}
 	put(json, "\"", 1);

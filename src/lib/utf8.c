@@ -29,12 +29,40 @@ unsigned int utf8_character(const char *text, size_t len, size_t *bytes)
 	return c;
 }
 
-/* What stands for a character in a line, and commands no terminal; 0: itself. */
+bool utf8_is_unsafe(unsigned int c)
+{
+	return c < ' ' || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/* What is printed instead of a character; 0: the character. */
 static char stand_in(unsigned int c, size_t bytes)
 {
 	if (c == '\t')
 		return ' ';
-	return !bytes || c < ' ' || (c >= 0x7f && c < 0xa0) ? '?' : 0;
+	return !bytes || utf8_is_unsafe(c) ? '?' : 0;
+}
+
+char *utf8_copy(char *to, size_t size, const char *text)
+{
+	size_t len = strlen(text), at = 0, bytes, i;
+	unsigned int c;
+	char other;
+
+	for (i = 0; i < len; i += bytes ? bytes : 1) {
+		c = utf8_character(text + i, len - i, &bytes);
+		other = stand_in(c, bytes);
+		if (at + (other ? 1 : bytes) >= size)
+			break;
+		if (other) {
+			to[at++] = other;
+			continue;
+		}
+		memcpy(to + at, text + i, bytes);
+		at += bytes;
+	}
+	to[at] = '\0';
+	return to;
 }
 
 void utf8_clean(char *text)

@@ -3,6 +3,7 @@
 #ifndef GMEM_UTF8_H
 #define GMEM_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -15,13 +16,24 @@
  */
 unsigned int utf8_character(const char *text, size_t len, size_t *bytes);
 
+/**
+ * utf8_is_unsafe - can the character change how other text is shown?
+ *
+ * Controls (C0, DEL, C1) command a terminal, line separators end a line, and bidirectional controls
+ * (Unicode Standard Annex #9) make a text look like another one.
+ */
+bool utf8_is_unsafe(unsigned int character);
+
 /*
- * As one line that commands no terminal: tabs become blanks, controls (also those behind ASCII) and
- * bytes that are no UTF-8 become '?'.
+ * As one line: tabs become blanks; what is unsafe, and bytes that are not UTF-8, become '?'. No
+ * text that somebody else chose is printed by other means.
  */
 void utf8_print(const char *text, size_t len, FILE *out);
 
 /* The same, in place. */
 void utf8_clean(char *text);
+
+/* The same, as much of it as fits in @size bytes with the end of the string. Return: @to */
+char *utf8_copy(char *to, size_t size, const char *text);
 
 #endif /* GMEM_UTF8_H */

@@ -96,19 +96,19 @@ static int choose(struct batch *batch, const struct features *features, const st
 	return 0;
 }
 
-int batch_print(struct batch *batch, const struct features *features, struct model *model)
+int batch_print(struct batch *batch, const struct frames *frames, struct model *model)
 {
 	size_t nr;
 	int ret;
 
-	ret = choose(batch, features, model, &nr);
+	ret = choose(batch, frames->features, model, &nr);
 	if (ret)
 		return ret;
 	if (batch->format == BATCH_JSON)
-		return out_json(batch, features, model, nr);
+		return out_json(stdout, batch, frames, model, nr);
 	if (batch->format == BATCH_CSV)
-		return out_csv(batch, features, nr);
-	return out_text(batch, features, model, nr);
+		return out_csv(stdout, batch, frames, model, nr);
+	return out_text(stdout, batch, frames, model, nr);
 }
 
 void batch_free(struct batch *batch)

@@ -5,6 +5,7 @@
 
 #include "../lib/json.h"
 #include "columns.h"
+#include "frames.h"
 
 enum batch_format {
 	BATCH_TEXT,
@@ -26,11 +27,11 @@ struct batch {
 	struct json json;
 	const struct model_vm **shown;
 	size_t room;
-	bool header;
+	bool header; /* something was written before */
 };
 
 /* Print one frame, and flush. Return: 0 or a negative errno, -EPIPE when nobody reads any more. */
-int batch_print(struct batch *batch, const struct features *features, struct model *model);
+int batch_print(struct batch *batch, const struct frames *frames, struct model *model);
 
 /* What a frame has to tell. */
 uint32_t batch_wants(const struct batch *batch);

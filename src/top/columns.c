@@ -107,7 +107,8 @@ struct value vm_counter(const struct features *features, const struct model_vm *
 
 struct value vm_rate(const struct features *features, const struct model_vm *vm, int index)
 {
-	return vm_counter_known(features, vm, index) ? FIXED(vm->rate_vm[index]) : NONE;
+	return vm->rated && vm_counter_known(features, vm, index) ? FIXED(vm->rate_vm[index])
+								  : NONE;
 }
 
 /*
@@ -143,7 +144,8 @@ struct value inst_counter(const struct features *features, const struct model_vm
 
 struct value inst_rate(const struct features *features, const struct model_vm *vm, int index)
 {
-	return inst_counter_known(features, vm, index) ? FIXED(vm->rate_inst[index]) : NONE;
+	return vm->rated && inst_counter_known(features, vm, index) ? FIXED(vm->rate_inst[index])
+								    : NONE;
 }
 
 struct value vm_private(const struct features *features, const struct model_vm *vm)
@@ -281,12 +283,17 @@ static struct value get_latency(const struct column *c, const struct features *f
 {
 	struct gmem_latency sum = vm->now.latency[0];
 	const struct gmem_latency *shared = &vm->now.latency[1];
+	uint64_t any = 0;
 	int i;
 
 	if (!have(f, GMEM_FACT_convert))
 		return NONE;
-	for (i = 0; i < GMEM_HIST_SLOTS; i++)
+	for (i = 0; i < GMEM_HIST_SLOTS; i++) {
 		sum.hist[i] += shared->hist[i];
+		any |= sum.hist[i];
+	}
+	if (!any)
+		return NONE;
 	if (shared->max_ns > sum.max_ns)
 		sum.max_ns = shared->max_ns;
 	return NUMBER(c->index == 100 ? sum.max_ns

@@ -9,7 +9,7 @@
 #include "features.h"
 #include "model.h"
 
-#define MAX_COLUMNS 64
+#define MAX_COLUMNS 128 /* chosen ones; there are fewer to choose from */
 
 enum value_kind {
 	VALUE_NONE, /* cannot be told: "-", null */

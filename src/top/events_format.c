@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../lib/utf8.h"
 #include "columns.h"
 #include "events_format.h"
 #include "session.h"
@@ -243,13 +244,9 @@ void event_json(struct json *json, const struct event_view *view)
 
 /* --- text --- */
 
-/* A name must not steer the terminal. */
 static void put_name(FILE *out, const char *name, size_t max)
 {
-	const unsigned char *s = (const unsigned char *)name;
-
-	for (; max-- && *s; s++)
-		fputc(*s < 0x20 || *s == 0x7f ? '?' : *s, out);
+	utf8_print(name, strnlen(name, max), out);
 }
 
 /* In the largest unit of which it is a multiple. */
@@ -334,6 +331,7 @@ static void text_stack(FILE *out, const char *what, unsigned int nr,
 
 void event_text(FILE *out, const struct event_view *view)
 {
+	const char *vm_name = view->vm_name ? view->vm_name : "-";
 	const struct gmem_event *e = view->e;
 	time_t seconds = (time_t)(view->time_ns / NS_PER_S);
 	char error[VALUE_LEN];
@@ -342,7 +340,7 @@ void event_text(FILE *out, const struct event_view *view)
 	localtime_r(&seconds, &tm);
 	fprintf(out, "%02d:%02d:%02d.%09llu %-11s ", tm.tm_hour, tm.tm_min, tm.tm_sec,
 		(unsigned long long)(view->time_ns % NS_PER_S), event_descs[e->event].name);
-	put_name(out, view->vm_name ? view->vm_name : "-", SIZE_MAX);
+	utf8_print(vm_name, strlen(vm_name), out);
 	if (e->vm.id)
 		fprintf(out, "[%u]", view->vm_pid);
 	fputs(" by ", out);

@@ -235,6 +235,7 @@ int model_end(struct model *model)
 		vm = model->vms[i];
 		rates(vm->rate_vm, vm->prev_vm, vm->now.c, GMEM_VM_MAX, model->interval_ns);
 		rates(vm->rate_inst, vm->prev_inst, vm->inst, GMEM_INST_MAX, model->interval_ns);
+		vm->rated = model->interval_ns;
 	}
 	for (i = 0; i < model->nr_insts && model->looked & WANT_RATES; i++) {
 		inst = model->insts[i];

@@ -45,6 +45,7 @@ struct model_vm {
 	uint32_t absent;  /* frames in which it was not seen */
 	bool gone;	  /* ended since the frame before */
 	bool adopted;	  /* has or had an instance older than gmemtop */
+	bool rated;	  /* there was a frame before, so that rates are known */
 	bool named;
 	char name[NAME_LEN];
 	char *cgroup;

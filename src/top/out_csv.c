@@ -1,52 +1,96 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A frame as comma-separated values (RFC 4180), a line for each VM. */
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "../lib/utf8.h"
 #include "out.h"
 
-static void print_csv_field(const char *text)
+#define NS_PER_MS 1000000ULL
+#define MS_PER_S  1000ULL
+
+/* A spreadsheet takes text that begins so for a formula; a quote before it makes it text. */
+#define FORMULA "=+-@"
+
+static int put_text(FILE *out, const char *text)
 {
-	if (!strpbrk(text, ",\"\r\n")) {
-		fputs(text, stdout);
-		return;
+	size_t size = strlen(text) + 1;
+	char *clean = malloc(size), *at;
+
+	if (!clean)
+		return -ENOMEM;
+	utf8_copy(clean, size, text);
+	if (!strpbrk(clean, ",\"") && !strchr(FORMULA, *clean)) {
+		fputs(clean, out);
+		goto out;
 	}
-	putchar('"');
-	for (; *text; text++) {
-		if (*text == '"')
-			putchar('"');
-		putchar(*text);
+	putc('"', out);
+	if (*clean && strchr(FORMULA, *clean))
+		putc('\'', out);
+	for (at = clean; *at; at++) {
+		if (*at == '"')
+			putc('"', out);
+		putc(*at, out);
 	}
-	putchar('"');
+	putc('"', out);
+out:
+	free(clean);
+	return 0;
 }
 
-int out_csv(struct batch *batch, const struct features *f, size_t nr)
+/* What is not known is an empty field. */
+static int put_value(FILE *out, struct value value)
 {
+	switch (value.kind) {
+	case VALUE_NONE: break;
+	case VALUE_NUMBER: fprintf(out, "%llu", (unsigned long long)value.number); break;
+	case VALUE_FIXED:
+		fprintf(out, "%llu.%02llu", (unsigned long long)value.number / 100,
+			(unsigned long long)value.number % 100);
+		break;
+	case VALUE_TEXT: return put_text(out, value.text);
+	}
+	return 0;
+}
+
+static uint64_t lost(const struct model *model)
+{
+	uint64_t sum = model->missed;
+	unsigned int i;
+
+	for (i = 0; i < GMEM_LOST_MAX; i++)
+		sum += model->lost[i];
+	return sum;
+}
+
+int out_csv(FILE *out, struct batch *batch, const struct frames *frames, const struct model *model,
+	    size_t nr)
+{
+	uint64_t ms = frames->time_ns / NS_PER_MS;
 	const struct column *column;
-	struct timespec now;
-	char buf[256];
 	unsigned int c;
 	size_t i;
+	int ret = 0;
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	if (!batch->header) {
-		fputs("time", stdout);
+		fputs("time,frame", out);
 		for (c = 0; c < batch->nr_columns; c++)
-			printf(",%s", batch->columns[c]->name);
-		putchar('\n');
+			fprintf(out, ",%s", batch->columns[c]->name);
+		fputs(",lost,lower_bounds\n", out);
 		batch->header = true;
 	}
-	for (i = 0; i < nr; i++) {
-		printf("%lld.%03ld", (long long)now.tv_sec, now.tv_nsec / 1000000);
-		for (c = 0; c < batch->nr_columns; c++) {
+	for (i = 0; i < nr && !ret; i++) {
+		fprintf(out, "%llu.%03llu,%llu", (unsigned long long)(ms / MS_PER_S),
+			(unsigned long long)(ms % MS_PER_S), (unsigned long long)model->frame);
+		for (c = 0; c < batch->nr_columns && !ret; c++) {
 			column = batch->columns[c];
-			out_format(column->get(column, f, batch->shown[i]), buf, sizeof(buf));
-			putchar(',');
-			print_csv_field(buf);
+			putc(',', out);
+			ret = put_value(out,
+					column->get(column, frames->features, batch->shown[i]));
 		}
-		putchar('\n');
+		fprintf(out, ",%llu,%d\n", (unsigned long long)lost(model),
+			model_lower_bounds(model));
 	}
-	return fflush(stdout) ? -errno : 0;
+	return ret ?: fflush(out) ? -errno : 0;
 }

@@ -3,13 +3,9 @@
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <time.h>
 
 #include "heat.h"
 #include "out.h"
-
-#define NS_PER_S 1000000000ULL
 
 static const char *const loss_names[GMEM_LOST_MAX] = {
 #define X(name, ...) #name,
@@ -43,14 +39,16 @@ static const struct json_key inst_keys[GMEM_INST_MAX] = {
 static void put_counters(struct json *json, const struct features *f, const struct model_vm *vm)
 {
 	uint64_t known_vm = vm_counters_known(f, vm), known_inst = inst_counters_known(f, vm);
+	uint64_t rated = vm->rated ? ~0ULL : 0;
 
 	json_open(json, "counters", '{');
 	json_members(json, vm_keys, vm->now.c, GMEM_VM_MAX, known_vm, JSON_ONES);
 	json_members(json, inst_keys, vm->inst, GMEM_INST_MAX, known_inst, JSON_ONES);
 	json_close(json, '}');
 	json_open(json, "rates", '{');
-	json_members(json, vm_keys, vm->rate_vm, GMEM_VM_MAX, known_vm, JSON_HUNDREDTHS);
-	json_members(json, inst_keys, vm->rate_inst, GMEM_INST_MAX, known_inst, JSON_HUNDREDTHS);
+	json_members(json, vm_keys, vm->rate_vm, GMEM_VM_MAX, known_vm & rated, JSON_HUNDREDTHS);
+	json_members(json, inst_keys, vm->rate_inst, GMEM_INST_MAX, known_inst & rated,
+		     JSON_HUNDREDTHS);
 	json_close(json, '}');
 }
 
@@ -286,21 +284,19 @@ static void put_vm(struct batch *batch, const struct features *f, struct model *
 	json_close(json, '}');
 }
 
-int out_json(struct batch *batch, const struct features *f, struct model *model, size_t nr)
+int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct model *model,
+	     size_t nr)
 {
+	const struct features *f = frames->features;
 	struct json *json = &batch->json;
-	struct timespec now;
-	struct utsname uts;
 	size_t i;
 	int n;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	uname(&uts);
 	json_open(json, NULL, '{');
 	json_u64(json, "frame", model->frame);
-	json_u64(json, "time_ns", (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec);
+	json_u64(json, "time_ns", frames->time_ns);
 	json_u64(json, "interval_ns", model->interval_ns);
-	json_str(json, "kernel", uts.release);
+	json_str(json, "kernel", frames->kernel);
 	json_open(json, "missing", '[');
 	for (n = 0; n < GMEM_FACT_MAX; n++) {
 		if (!(f->facts & (1U << n)))
@@ -320,5 +316,5 @@ int out_json(struct batch *batch, const struct features *f, struct model *model,
 		put_vm(batch, f, model, batch->shown[i]);
 	json_close(json, ']');
 	json_close(json, '}');
-	return json_flush_line(json, stdout);
+	return json_flush_line(json, out);
 }

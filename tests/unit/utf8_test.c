@@ -56,6 +56,13 @@ static const struct {
 	  "31m\xff",
 	  "?31m?" },
 	{ "\xe2\x82", "??" },
+	/* Bidirectional controls, a line separator. */
+	{ "a\xe2\x80\xae"
+	  "b\xe2\x81\xa6"
+	  "c\xd8\x9c"
+	  "d\xe2\x80\xa8"
+	  "e",
+	  "a?b?c?d?e" },
 };
 
 static void test_lines(void **state)
@@ -74,7 +81,19 @@ static void test_lines(void **state)
 		strcpy(text, lines[i].text);
 		utf8_clean(text);
 		assert_string_equal(text, lines[i].shown);
+		assert_string_equal(utf8_copy(text, sizeof(text), lines[i].text), lines[i].shown);
 	}
+}
+
+/* A character fits whole or not at all. */
+static void test_copy(void **state)
+{
+	char text[4];
+
+	(void)state;
+	assert_string_equal(utf8_copy(text, sizeof(text), "abcd"), "abc");
+	assert_string_equal(utf8_copy(text, sizeof(text), "ab\xc3\xa4"), "ab");
+	assert_string_equal(utf8_copy(text, 1, "a"), "");
 }
 
 int main(void)
@@ -82,6 +101,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_character),
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_copy),
 	};
 
 	return cmocka_run_group_tests_name("utf8", tests, NULL, NULL);

@@ -252,7 +252,7 @@ static void test_columns(void)
 	w = start(argv);
 	while (fgets(line, sizeof(line), w.out) && !strstr(line, pid))
 		;
-	snprintf(want, sizeof(want), ",%d,%d,1,%d,0\n", getpid(), 33 + falsify, none ? 5 : 0);
+	snprintf(want, sizeof(want), ",%d,%d,1,%d,0,0,0\n", getpid(), 33 + falsify, none ? 5 : 0);
 	CHECK(strstr(line, want), "the line is %s", line);
 	stop(&w);
 	close(inst);

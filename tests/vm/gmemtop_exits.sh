@@ -77,6 +77,10 @@ expect 1 "pid 4194303: there is no such process" "$top" --once -p 4194303
 expect 1 "there is no such process" "$top" events -p 4194303
 expect 1 "write to standard output: No space left on device" bash -c '"$0" --once >/dev/full' "$top"
 expect 1 "write to standard output: Bad file descriptor" bash -c '"$0" --once >&-' "$top"
+for args in --version --help '--columns help' 'events --help' 'events -e help' '--once --csv'; do
+	# shellcheck disable=SC2086	# each word an argument
+	expect 1 "write to standard output: No space left on device" bash -c '"$@" >/dev/full' sh "$top" $args
+done
 expect 1 "^{\"error\":{\"what\":\"write to standard output\"" bash -c '"$0" --json --once >/dev/full' "$top"
 
 # --- not permitted: 5, with what would help
@@ -107,11 +111,14 @@ for ((i = 0; i < 100; i++)); do
 	sleep 0.1
 done
 if ! grep -q '^kvm ' /proc/modules; then
-	expect 4 "KVM is not loaded; modprobe" "$top" --no-wait --once
+	expect 4 "KVM is not loaded; modprobe" "$top" --no-wait -n 1
+	# What asks for one answer never waits.
+	expect 4 "KVM is not loaded; modprobe" "$top" --once
+	expect 4 "KVM is not loaded" "$top" --features
 	expect 4 "KVM is not loaded" "$top" --no-wait --features
-	expect 0 "KVM is not loaded yet, waiting for it" timeout --preserve-status -s TERM 1 "$top" --once
+	expect 0 "KVM is not loaded yet, waiting for it" timeout --preserve-status -s TERM 1 "$top" -n 1
 	# It picks up when KVM comes.
-	"$top" --once >"$tmp/waited" 2>"$tmp/err" &
+	"$top" -n 1 >"$tmp/waited" 2>"$tmp/err" &
 	pid=$!
 	for ((i = 0; i < 100; i++)); do
 		! grep -q waiting "$tmp/err" || break
@@ -119,7 +126,7 @@ if ! grep -q '^kvm ' /proc/modules; then
 	done
 	modprobe kvm-amd
 	cases=$((cases + 1))
-	wait $pid || wrong "--once that waited for KVM: status $?: $(cat "$tmp/err")"
+	wait $pid || wrong "gmemtop that waited for KVM: status $?: $(cat "$tmp/err")"
 	grep -q '^ *ID ' "$tmp/waited" || wrong "no frame when KVM came"
 else
 	wrong "KVM cannot be unloaded: $(grep kvm /proc/modules)"

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a frame looks like in each form, with names that somebody hostile chose. The wanted text is
+ * in tests/unit/golden.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../src/top/out.h"
+
+#define S	   1000000000ULL
+#define COLUMNS	   "pid,name,cgroup,private_pages,to_private,to_private_rate,first_touches,errors"
+#define LONG_GROUP 400
+
+/* A bell, a C1 control, a bidirectional override, a quote, a comma. */
+#define HOSTILE          \
+	"evil\a\xc2\x9b" \
+	"31m\xe2\x80\xae\",x"
+
+struct fixture {
+	struct features features;
+	struct frames frames;
+	struct model model;
+	struct batch batch;
+};
+
+static void add(struct model *model, uint64_t id, const char *name, const char *cgroup,
+		uint64_t conversions)
+{
+	struct gmem_vm record = { .id = id, .kvm = id, .tgid = (__u32)(100 + id) };
+	struct model_vm *vm;
+
+	record.c[GMEM_VM_to_private] = conversions;
+	record.err[GMEM_OP_bind][0].err = 17;
+	record.err[GMEM_OP_bind][0].count = 2;
+	record.private_pages = 7;
+	assert_int_equal(model_add_vm(model, &record, false), 0);
+	vm = model_vm(model, id);
+	strcpy(vm->name, name);
+	free(vm->cgroup);
+	vm->cgroup = strdup(cgroup);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	char group[LONG_GROUP + 1];
+	int i;
+
+	memset(group, 'g', LONG_GROUP);
+	group[0] = '/';
+	group[LONG_GROUP] = '\0';
+	for (i = 0; i < GMEM_FACT_MAX; i++)
+		f->features.chosen[i] = -1;
+	f->features.facts = FACT(convert) | FACT(bind) | FACT(private_pages);
+	f->frames.features = &f->features;
+	f->frames.time_ns = 1700000000 * S + 123456789;
+	strcpy(f->frames.kernel, "7.3.4");
+	for (i = 0; i < 2; i++) {
+		model_begin(&f->model, (uint64_t)(1 + 2 * i) * S, 0);
+		add(&f->model, 2, HOSTILE, group, (uint64_t)(10 + 3 * i));
+		add(&f->model, 3, "=1+1", "/", 5);
+		assert_int_equal(model_end(&f->model), 0);
+	}
+	f->model.missed = 1;
+	assert_int_equal(columns_parse(COLUMNS, f->batch.columns, &f->batch.nr_columns), 0);
+	for (i = 0; i < 2; i++) {
+		f->batch.shown = realloc(f->batch.shown, 2 * sizeof(*f->batch.shown));
+		f->batch.shown[i] = f->model.vms[i];
+	}
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	model_free(&f->model);
+	batch_free(&f->batch);
+	free(f);
+	return 0;
+}
+
+/* The first line of a file is its licence. */
+static void expect(const char *shown, const char *path)
+{
+	char wanted[8192], licence[128];
+	FILE *file;
+	size_t len;
+
+	if (getenv("UPDATE")) {
+		file = fopen(path, "w");
+		assert_non_null(file);
+		fprintf(file, "# SPDX-License-Identifier: GPL-2.0-only\n%s", shown);
+		fclose(file);
+	}
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_non_null(fgets(licence, sizeof(licence), file));
+	len = fread(wanted, 1, sizeof(wanted) - 1, file);
+	wanted[len] = '\0';
+	fclose(file);
+	assert_string_equal(shown, wanted);
+}
+
+static void test_text(void **state)
+{
+	struct fixture *f = *state;
+	char *shown;
+	size_t len;
+	FILE *out = open_memstream(&shown, &len);
+
+	assert_int_equal(out_text(out, &f->batch, &f->frames, &f->model, 2), 0);
+	fclose(out);
+	expect(shown, "tests/unit/golden/frame.text");
+	free(shown);
+}
+
+static void test_csv(void **state)
+{
+	struct fixture *f = *state;
+	char *shown;
+	size_t len;
+	FILE *out = open_memstream(&shown, &len);
+
+	assert_int_equal(out_csv(out, &f->batch, &f->frames, &f->model, 2), 0);
+	/* Titles once. */
+	assert_int_equal(out_csv(out, &f->batch, &f->frames, &f->model, 1), 0);
+	fclose(out);
+	expect(shown, "tests/unit/golden/frame.csv");
+	free(shown);
+}
+
+static void test_json(void **state)
+{
+	struct fixture *f = *state;
+	char *shown;
+	size_t len;
+	FILE *out = open_memstream(&shown, &len);
+
+	assert_int_equal(out_json(out, &f->batch, &f->frames, &f->model, 2), 0);
+	fclose(out);
+	expect(shown, "tests/unit/golden/frame.jsonl");
+	free(shown);
+}
+
+/* A disk that is full is an error in each form. */
+static void test_full(void **state)
+{
+	struct fixture *f = *state;
+	FILE *out = fopen("/dev/full", "w");
+
+	assert_non_null(out);
+	assert_true(out_text(out, &f->batch, &f->frames, &f->model, 2) < 0);
+	clearerr(out);
+	assert_true(out_csv(out, &f->batch, &f->frames, &f->model, 2) < 0);
+	clearerr(out);
+	assert_true(out_json(out, &f->batch, &f->frames, &f->model, 2) < 0);
+	fclose(out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_text, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_csv, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_json, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("out", tests, NULL, NULL);
+}
