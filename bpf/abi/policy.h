@@ -230,9 +230,19 @@ enum gmem_identity_kind {
 	GMEM_BY_VERITY,	   /* algorithm (FS_VERITY_HASH_ALG_*) and digest */
 };
 
+/*
+ * The root directory that the task had at exec. It decides which loader and which libraries ran, so
+ * a subject gets an entry for the second value only if the policy says `root: any`.
+ */
+enum gmem_root {
+	GMEM_ROOT_host,
+	GMEM_ROOT_other, /* a container's, a chroot's */
+};
+
 struct gmem_identity {
 	__u32 slot;
-	__u32 kind;
+	__u16 kind;
+	__u16 root; /* enum gmem_root */
 	union {
 		struct {
 			__u64 ino;

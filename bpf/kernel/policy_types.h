@@ -74,6 +74,40 @@ struct seccomp___policy {
 	struct seccomp_filter *filter; /* CONFIG_SECCOMP */
 };
 
+/* The root directory of a task, and where the file system of that directory is mounted. */
+struct vfsmount___root {
+	struct dentry *mnt_root;
+};
+
+struct path___root {
+	struct vfsmount___root *mnt;
+	struct dentry *dentry;
+};
+
+struct fs_struct___root {
+	struct path___root root;
+};
+
+struct mount___root {
+	struct mount___root *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount___root mnt;
+};
+
+struct task_struct___policy;
+
+struct pid_namespace___root {
+	struct task_struct___policy *child_reaper; /* its process 1 */
+};
+
+struct upid___root {
+	struct pid_namespace___root *ns;
+};
+
+struct pid___root {
+	struct upid___root numbers[1]; /* from the initial namespace on */
+};
+
 struct mm_struct___policy;
 
 struct task_struct___policy {
@@ -85,6 +119,8 @@ struct task_struct___policy {
 	struct css_set *cgroups;
 	unsigned int ptrace; /* somebody traces it */
 	struct nsproxy___policy *nsproxy;
+	struct fs_struct___root *fs;
+	struct pid___root *thread_pid;
 	struct seccomp___policy seccomp;
 };
 

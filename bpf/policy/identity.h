@@ -124,6 +124,46 @@ static __noinline bool is_in_user_namespace(struct task_struct *task)
 	return !own || !owner || BPF_CORE_READ(own, level) || BPF_CORE_READ(owner, level);
 }
 
+/* A task's root directory, and where the file system that has it is mounted. */
+struct task_root {
+	struct dentry *dir;
+	struct dentry *at;	    /* the mount point */
+	struct dentry *parent_root; /* the root of the mount that has the mount point */
+};
+
+static __always_inline void read_root(struct task_struct___policy *task, struct task_root *root)
+{
+	struct vfsmount___root *mnt = BPF_CORE_READ(task, fs, root.mnt);
+	struct mount___root *mount;
+
+	mount = (void *)mnt - bpf_core_field_offset(struct mount___root, mnt);
+	root->dir = mnt ? BPF_CORE_READ(task, fs, root.dentry) : NULL;
+	root->at = BPF_CORE_READ(mount, mnt_mountpoint);
+	root->parent_root = BPF_CORE_READ(mount, mnt_parent, mnt.mnt_root);
+}
+
+/*
+ * Is a task's root directory that of process 1 of the host? If not, the task's loader and libraries
+ * are those of a container or a chroot. Process 1 is asked at each exec, so nothing goes stale when
+ * it changes its root (switch_root, soft-reboot).
+ *
+ * The directory is compared, not the mount: libvirt and systemd give a VMM a mount namespace, in
+ * which the same directory is mounted once more. It must be mounted where process 1 has it, or at
+ * the root of its namespace (pivot_root). A container that has the host's root directory below its
+ * own root, with mounts of its own in it, can change to it, but cannot move it there.
+ */
+static __noinline bool has_host_root(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task, *first;
+	struct task_root own, host;
+
+	first = BPF_CORE_READ(t, thread_pid, numbers[0].ns, child_reaper);
+	read_root(t, &own);
+	read_root(first, &host);
+	return own.dir && own.dir == host.dir && own.at &&
+	       (own.at == host.at || own.at == own.parent_root);
+}
+
 /* Does the file that a task runs say what the task does? */
 static __always_inline bool file_identifies(struct task_struct *task, struct file *file)
 {
@@ -158,6 +198,8 @@ int BPF_PROG(tag_exec, struct linux_binprm *bprm)
 		return 0;
 	identify(&tag->exe, file->f_inode);
 	identify_by_digest(tag, file);
+	if (!has_host_root(task))
+		tag->exe.root = tag->verity.root = GMEM_ROOT_other;
 	/* As early as the loader and libraries look at it, and after the file is certain. */
 	if (guard_preload(tag))
 		bpf_bprm_opts_set(bprm, BPF_F_BPRM_SECUREEXEC);
@@ -204,8 +246,10 @@ int tag_existing(struct bpf_iter__task *ctx)
 	/* Nothing writes what is behind it. */
 	__builtin_memset(tag, 0, __builtin_offsetof(struct gmem_tag, cached));
 	tag->vm_type = GMEM_TYPE_unknown;
-	if (file_identifies(task, file))
+	if (file_identifies(task, file)) {
 		identify(&tag->exe, BPF_CORE_READ(file, f_inode));
+		tag->exe.root = has_host_root(task) ? GMEM_ROOT_host : GMEM_ROOT_other;
+	}
 	if (BPF_CORE_READ(mm, exe_file) != file || BPF_CORE_READ(t, mm) != mm)
 		return 0;
 	if (bpf_task_storage_get(&tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE))

@@ -159,6 +159,8 @@ void denial_print(const struct denial *denial, FILE *out)
 			DEV_MINOR(event->exe.dev), event->exe.ino);
 	else
 		fputc('-', out);
+	if (event->exe_known && event->exe.root != GMEM_ROOT_host)
+		fputs(" root other", out);
 	fputs(" cgroup ", out);
 	print_plain(out, denial->cgroup ?: "-");
 	if (event->ino)
@@ -245,6 +247,7 @@ void denial_json(const struct denial *denial, struct json *json)
 	json_str(json, "exe", denial->exe);
 	json_bool(json, "exe_certain", denial->exe && denial->exe_certain);
 	json_inode(json, "exe_inode", event->exe.dev, event->exe_known ? event->exe.ino : 0);
+	json_str(json, "root", event->exe_known ? root_names[event->exe.root % 2] : NULL);
 	json_str(json, "cgroup", denial->cgroup);
 	json_close(json, '}');
 	json_inode(json, "instance", event->dev, event->ino);

@@ -67,12 +67,11 @@ READ_INTO(who, exe, read_text, who.exe)
 READ_INTO(who, verity, read_text, who.verity)
 READ_INTO(who, uid, read_text, who.uid)
 READ_INTO(who, cgroup, read_text, who.cgroup)
+READ_INTO(who, root, read_text, who.root)
 
 static const struct tree_key who_keys[] = {
-	{ "exe", who_exe, false },
-	{ "verity", who_verity, false },
-	{ "uid", who_uid, false },
-	{ "cgroup", who_cgroup, false },
+	{ "exe", who_exe, false },	 { "verity", who_verity, false }, { "uid", who_uid, false },
+	{ "cgroup", who_cgroup, false }, { "root", who_root, false },
 };
 
 READ_INTO(with, size, read_text, request.size)

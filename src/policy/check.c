@@ -219,6 +219,22 @@ static void check_rules(struct checker *checker)
 		check_rule(checker, i);
 }
 
+/* A file that a container can replace in its root says nothing; in a subject of its own it does. */
+static void check_roots(const struct policy *policy, struct diags *diags)
+{
+	size_t i;
+
+	for (i = 0; i < policy->nr_subjects; i++) {
+		const struct policy_subject *subject = &policy->subjects[i];
+
+		if (subject->any_root && !subject->nr_uids && !subject->cgroup)
+			diag_warning(diags, subject->root_place, "add uid or cgroup",
+				     "subject \"%s\": root of any container that runs this file is "
+				     "this subject",
+				     subject->name);
+	}
+}
+
 /* Guards that are asked for, and nothing that they could be for. */
 static void check_guards(const struct policy *policy, struct diags *diags)
 {
@@ -259,6 +275,7 @@ int policy_check(const struct compiled *compiled, struct diags *diags)
 			diag_warning(diags, policy->subjects[i].place, NULL,
 				     "no rule names subject \"%s\"", policy->subjects[i].name);
 	}
+	check_roots(policy, diags);
 	check_guards(policy, diags);
 	ret = diags->nr_errors ? -EBADMSG : 0;
 out:

@@ -53,13 +53,44 @@ static int compare_exes(const void *x, const void *y)
 	return order || !a->path || !b->path ? order : strcmp(a->path, b->path);
 }
 
+/*
+ * The classes of one executable: of tasks with the host's root directory, and of tasks with another
+ * one, if a subject takes these. Where all its subjects do, both are the same class, so there are
+ * never more classes than subjects.
+ */
+static __u32 give_exe_classes(struct compiled *compiled, const struct item *first,
+			      const struct item *end, __u32 *last, __u32 *other)
+{
+	const struct gmem_set *none = class_set(compiled, GMEM_CLASS_exe, 0);
+	const struct policy_subject *subjects = compiled->policy->subjects;
+	__u32 class = ++*last;
+	const struct item *item;
+	bool any = false, all = true;
+
+	*class_set(compiled, GMEM_CLASS_exe, class) = *none;
+	for (item = first; item < end && !compare_identities(first, item); item++) {
+		set_add(class_set(compiled, GMEM_CLASS_exe, class), item->subject);
+		any |= subjects[item->subject].any_root;
+		all &= subjects[item->subject].any_root;
+	}
+	*other = !any ? 0 : all ? class : ++*last;
+	if (!any || all)
+		return class;
+	*class_set(compiled, GMEM_CLASS_exe, *other) = *none;
+	while (item-- > first) {
+		if (subjects[item->subject].any_root)
+			set_add(class_set(compiled, GMEM_CLASS_exe, *other), item->subject);
+	}
+	return class;
+}
+
 static int fill_exes(struct compiled *compiled, struct item *items)
 {
 	const struct policy *policy = compiled->policy;
 	struct gmem_set *none = class_set(compiled, GMEM_CLASS_exe, 0);
 	struct item *item, *end = items;
 	struct compiled_exe *exe;
-	__u32 class = 0;
+	__u32 class = 0, other = 0, last = 0;
 	unsigned int i;
 
 	for (i = 0; i < policy->nr_subjects; i++) {
@@ -84,24 +115,24 @@ static int fill_exes(struct compiled *compiled, struct item *items)
 		return -ENOMEM;
 	for (item = items; item < end; item++) {
 		if (item == items || compare_identities(item - 1, item))
-			*class_set(compiled, GMEM_CLASS_exe, ++class) = *none;
-		set_add(class_set(compiled, GMEM_CLASS_exe, class), item->subject);
+			class = give_exe_classes(compiled, item, end, &last, &other);
+		set_narrow(&compiled->implied[item->subject],
+			   class_set(compiled, GMEM_CLASS_exe, class));
+		if (policy->subjects[item->subject].any_root)
+			set_narrow(&compiled->implied[item->subject],
+				   class_set(compiled, GMEM_CLASS_exe, other));
 		if (item == items || compare_exes(item - 1, item)) {
 			exe = &compiled->exes[compiled->nr_exes++];
 			exe->identity = item->identity;
 			exe->known = item->known;
 			exe->path = item->path;
 			exe->class = class;
+			exe->class_other = other;
 		}
 	}
 	for (i = 0; i < policy->nr_subjects; i++) {
 		if (set_has(none, i))
 			set_narrow(&compiled->implied[i], none);
-	}
-	for (item = items, class = 0; item < end; item++) {
-		class += item == items || compare_identities(item - 1, item);
-		set_narrow(&compiled->implied[item->subject],
-			   class_set(compiled, GMEM_CLASS_exe, class));
 	}
 	return 0;
 }
@@ -342,25 +373,31 @@ int classes_fill(struct compiled *compiled, struct diags *diags)
 
 /* --- who is which class --- */
 
-__u32 class_of_missing_exe(const struct compiled *compiled, const char *path)
+static __u32 class_by_root(const struct compiled_exe *exe, enum gmem_root root)
+{
+	return root == GMEM_ROOT_host ? exe->class : exe->class_other;
+}
+
+__u32 class_of_missing_exe(const struct compiled *compiled, const char *path, enum gmem_root root)
 {
 	size_t i;
 
 	for (i = 0; i < compiled->nr_exes; i++) {
 		if (!compiled->exes[i].known && !strcmp(compiled->exes[i].path, path))
-			return compiled->exes[i].class;
+			return class_by_root(&compiled->exes[i], root);
 	}
 	return 0;
 }
 
-__u32 class_of_identity(const struct compiled *compiled, const struct gmem_identity *identity)
+__u32 class_of_identity(const struct compiled *compiled, const struct gmem_identity *identity,
+			enum gmem_root root)
 {
 	size_t i;
 
 	for (i = 0; i < compiled->nr_exes; i++) {
 		if (compiled->exes[i].known &&
 		    !memcmp(&compiled->exes[i].identity, identity, sizeof(*identity)))
-			return compiled->exes[i].class;
+			return class_by_root(&compiled->exes[i], root);
 	}
 	return 0;
 }

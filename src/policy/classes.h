@@ -15,8 +15,9 @@ bool is_below(const char *path, const char *ancestor);
  * The class of what a subject names; 0 if it is not in the policy. What is here goes by what the
  * kernel knows of it, what is not here by its name.
  */
-__u32 class_of_identity(const struct compiled *compiled, const struct gmem_identity *identity);
-__u32 class_of_missing_exe(const struct compiled *compiled, const char *path);
+__u32 class_of_identity(const struct compiled *compiled, const struct gmem_identity *identity,
+			enum gmem_root root);
+__u32 class_of_missing_exe(const struct compiled *compiled, const char *path, enum gmem_root root);
 __u32 class_of_uid(const struct compiled *compiled, __u32 uid);
 __u32 class_of_missing_user(const struct compiled *compiled, const char *name);
 /* Of the innermost cgroup that it is, or is in. */

@@ -26,9 +26,10 @@
 
 struct compiled_exe {
 	struct gmem_identity identity; /* slot 0 */
-	__u32 class;
-	bool known;	  /* false: a file that is not here; it cannot be put into the kernel */
-	const char *path; /* NULL: identity is a digest */
+	__u32 class;		       /* of tasks with the host's root directory */
+	__u32 class_other; /* of tasks with another one; 0: no subject says `root: any` */
+	bool known;	   /* false: a file that is not here; it cannot be put into the kernel */
+	const char *path;  /* NULL: identity is a digest */
 };
 
 struct compiled_uid {

@@ -19,11 +19,11 @@ static void subjects_by_exe(const struct compiled *compiled, const struct who *w
 	int i, k;
 
 	if (who->has_exe_identity)
-		classes[0] = class_of_identity(compiled, &who->exe_identity);
+		classes[0] = class_of_identity(compiled, &who->exe_identity, who->root);
 	if (who->has_verity)
-		classes[1] = class_of_identity(compiled, &who->verity);
+		classes[1] = class_of_identity(compiled, &who->verity, who->root);
 	if (who->exe && !who->exe_untrusted_fs)
-		classes[2] = class_of_missing_exe(compiled, who->exe);
+		classes[2] = class_of_missing_exe(compiled, who->exe, who->root);
 	memset(subjects, 0, sizeof(*subjects));
 	for (i = 0; i < 3; i++) {
 		for (k = 0; k < GMEM_SET_WORDS; k++)

@@ -10,7 +10,8 @@ struct who {
 	const char *exe; /* path, or NULL; compared with those of files that are not here */
 	bool has_exe_identity, has_verity;
 	bool exe_untrusted_fs;			   /* then it has none, see policy_resolve.h */
-	struct gmem_identity exe_identity, verity; /* slot 0 */
+	struct gmem_identity exe_identity, verity; /* slot 0, root 0 */
+	enum gmem_root root;
 	bool has_uid;
 	__u32 uid;
 	const char *user;   /* as it was written, or NULL; compared with those that are not here */

@@ -51,13 +51,17 @@ struct eval_subject eval_subject(const struct policy_subject *subject, const str
 {
 	struct eval_subject eval = { .holds = true };
 
-	if (subject->exe || subject->has_verity)
+	if (subject->exe || subject->has_verity) {
 		eval.exe = result(is_exe(subject, who));
+		if (who->root != GMEM_ROOT_host)
+			eval.root = result(subject->any_root);
+	}
 	if (subject->nr_uids)
 		eval.uid = result(is_user(subject, who));
 	if (subject->cgroup)
 		eval.cgroup = result(is_in_cgroup(subject->cgroup, who->cgroup));
-	eval.holds = eval.exe != EVAL_FALSE && eval.uid != EVAL_FALSE && eval.cgroup != EVAL_FALSE;
+	eval.holds = eval.exe != EVAL_FALSE && eval.root != EVAL_FALSE && eval.uid != EVAL_FALSE &&
+		     eval.cgroup != EVAL_FALSE;
 	return eval;
 }
 

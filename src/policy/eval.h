@@ -18,8 +18,8 @@ enum eval_result {
 };
 
 struct eval_subject {
-	enum eval_result exe, uid, cgroup;
-	bool holds; /* all of them */
+	enum eval_result exe, root, uid, cgroup; /* root: only where it is not the host's */
+	bool holds;				 /* all of them */
 };
 
 struct eval_rule {

@@ -55,7 +55,9 @@ struct policy_subject {
 	struct place exe_place;
 	bool has_verity;
 	struct gmem_identity verity; /* slot 0 */
-	struct policy_uid *uids;     /* one of them, if there are any */
+	bool any_root;		     /* exe and verity hold whatever the task's root directory is */
+	struct place root_place;
+	struct policy_uid *uids; /* one of them, if there are any */
 	size_t nr_uids;
 	const char *cgroup; /* path below the root of cgroup2, begins with '/', or NULL */
 	struct place cgroup_place;

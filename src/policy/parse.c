@@ -148,6 +148,21 @@ static int read_verity(void *context, const struct tree *value, void *into)
 	return 0;
 }
 
+static int read_root(void *context, const struct tree *value, void *into)
+{
+	struct reader *reader = context;
+	struct policy_subject *subject = into;
+
+	subject->root_place = value->key->place;
+	if (!tree_is(value, TREE_SCALAR, "root", reader->diags))
+		return 0;
+	subject->any_root = !strcmp(value->text, "any");
+	if (!subject->any_root && strcmp(value->text, "host"))
+		diag_error(reader->diags, value->place, NULL,
+			   "root must be host or any, not \"%s\"", value->text);
+	return 0;
+}
+
 static int read_uid(struct reader *reader, const struct tree *word, void *into)
 {
 	struct policy_subject *subject = into;
@@ -212,10 +227,8 @@ static int read_cgroup(void *context, const struct tree *value, void *into)
 }
 
 static const struct tree_key subject_keys[] = {
-	{ "exe", read_exe, false },
-	{ "verity", read_verity, false },
-	{ "uid", read_uids, false },
-	{ "cgroup", read_cgroup, false },
+	{ "exe", read_exe, false },  { "verity", read_verity, false }, { "root", read_root, false },
+	{ "uid", read_uids, false }, { "cgroup", read_cgroup, false },
 };
 
 static int read_subject(struct reader *reader, const struct tree *value)
@@ -239,6 +252,9 @@ static int read_subject(struct reader *reader, const struct tree *value)
 	if (subject->exe && subject->has_verity)
 		diag_error(reader->diags, value->place, "the digest alone says it better",
 			   "exe and verity: a subject has one of them");
+	if (subject->root_place.line && !subject->exe && !subject->has_verity)
+		diag_error(reader->diags, subject->root_place, NULL,
+			   "root belongs to exe or verity, and the subject has neither");
 	if (value->kind == TREE_MAP && !value->nr)
 		diag_error(reader->diags, value->place, "write `subjects: any` in the rule",
 			   "a subject that names nothing is everybody");
@@ -462,6 +478,9 @@ static int read_manager(void *context, const struct tree *value, void *into)
 	if (!policy->subjects[number].exe && !policy->subjects[number].has_verity)
 		diag_error(reader->diags, value->place, "give it exe: /usr/sbin/gmemctl, or verity",
 			   "the manager \"%s\" names no executable", value->text);
+	if (policy->subjects[number].any_root)
+		diag_error(reader->diags, value->place, "leave out its root: any",
+			   "the manager \"%s\" must have the host's root directory", value->text);
 	policy->manager = (__u32)number + 1;
 	return 0;
 }

@@ -142,6 +142,7 @@ static void read_who(json_object *record, struct who *who)
 	struct who_text text = { 0 };
 	__u64 uid;
 
+	text.root = text_of(from, "root");
 	text.exe = text_of(from, "exe");
 	text.cgroup = text_of(from, "cgroup");
 	if (text.cgroup && *text.cgroup != '/')

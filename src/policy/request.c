@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "request.h"
@@ -146,6 +147,11 @@ int request_parse(const struct request_text *text, struct gmem_request *request,
 	return 0;
 }
 
+const char *const root_names[] = {
+	[GMEM_ROOT_host] = "host",
+	[GMEM_ROOT_other] = "other",
+};
+
 /* The digest that the kernel measured for a file, if it has one. */
 static void measure_verity(const char *path, struct who *who)
 {
@@ -192,6 +198,11 @@ int who_parse(const struct who_text *text, struct who *who, struct request_error
 			return wrong(error, "verity", text->verity,
 				     "not sha256: and 64 digits, or sha512: and 128");
 		who->has_verity = true;
+	}
+	if (text->root && strcmp(text->root, root_names[GMEM_ROOT_host])) {
+		if (strcmp(text->root, root_names[GMEM_ROOT_other]))
+			return wrong(error, "root", text->root, "it is host or other");
+		who->root = GMEM_ROOT_other;
 	}
 	if (text->uid && isdigit((unsigned char)*text->uid)) {
 		if (value_uid(text->uid, &who->uid))
@@ -252,6 +263,19 @@ static int read_cgroup(unsigned int pid, char *cgroup, size_t size)
 	return ret;
 }
 
+/* As has_host_root() in bpf/policy/identity.h, as far as user space can see it, and as it is now. */
+static enum gmem_root root_of(unsigned int pid)
+{
+	struct stat own, host;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%u/root", pid);
+	if (stat(path, &own) || stat("/proc/1/root", &host) || own.st_dev != host.st_dev ||
+	    own.st_ino != host.st_ino)
+		return GMEM_ROOT_other;
+	return GMEM_ROOT_host;
+}
+
 int who_of_process(unsigned int pid, struct who_process *process)
 {
 	struct request_error error;
@@ -277,6 +301,7 @@ int who_of_process(unsigned int pid, struct who_process *process)
 	if (len < 0)
 		return -errno;
 	who->exe = process->exe;
+	who->root = root_of(pid);
 	/* By the link itself: the path may have another file by now. */
 	look_at_exe(link, who);
 	return 0;

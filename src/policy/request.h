@@ -15,7 +15,11 @@ struct request_text {
 
 struct who_text {
 	const char *exe, *verity, *uid, *cgroup;
+	const char *root; /* of enum gmem_root; NULL: the host's */
 };
+
+/* By enum gmem_root. */
+extern const char *const root_names[];
 
 /* What is wrong, for messages. */
 struct request_error {

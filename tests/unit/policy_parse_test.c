@@ -118,6 +118,12 @@ static const struct {
 	  "5:28: subject \"a\" is there twice, first in line 5" },
 	{ HEAD "subjects: { a: { uid: 1, gid: 1 } }\n",
 	  "5:26: a subject has no key \"gid\"; did you mean \"uid\"?" },
+	{ HEAD "subjects: { a: { exe: /a, root: container } }\n",
+	  "5:33: root must be host or any, not \"container\"" },
+	{ HEAD "subjects: { a: { uid: 1, root: any } }\n",
+	  "5:26: root belongs to exe or verity, and the subject has neither" },
+	{ HEAD "subjects: { a: { exe: /a, root: any } }\nmanager: a\n",
+	  "6:10: the manager \"a\" must have the host's root directory" },
 	{ HEAD "subjects: { a: { exe: /a, verity: \"sha256:"
 	       "0000000000000000000000000000000000000000000000000000000000000000\" } }\n",
 	  "5:16: exe and verity: a subject has one" },

@@ -111,6 +111,8 @@ static inline void write_subject(struct random_writer *w, unsigned int n)
 			WRITE(w, " exe: %s,", PICK(w->random, random_exes));
 		else
 			WRITE(w, " verity: \"%s\",", PICK(w->random, random_digests));
+		if (random_below(w->random, 2))
+			WRITE(w, " root: any,");
 	}
 	if (what & 2) {
 		WRITE(w, " uid: [");
@@ -255,6 +257,7 @@ static inline void random_who(struct random *random, struct who *who)
 	}
 	if (!random_below(random, 3))
 		who->has_verity = !value_digest(PICK(random, random_digests), &who->verity);
+	who->root = random_below(random, 3) ? GMEM_ROOT_host : GMEM_ROOT_other;
 	who->has_uid = true;
 	who->uid = random_below(random, 7);
 	who->cgroup = PICK(random, random_cgroups);

@@ -205,6 +205,7 @@ static void become(struct who *who)
 		tag.exe = who->exe_identity;
 	if (who->has_verity)
 		tag.verity = who->verity;
+	tag.exe.root = tag.verity.root = (__u16)who->root;
 	if (bpf_map_update_elem(store.fd[MAP_tags], &self, &tag, BPF_ANY))
 		give_up("setting the identity");
 }

@@ -150,6 +150,11 @@ static void show_subject(struct explain *explain, const struct policy_subject *s
 			show(explain, name, subject->exe, given_exe(explain),
 			     eval.exe == EVAL_TRUE);
 	}
+	if (eval.root != EVAL_ABSENT) {
+		snprintf(name, sizeof(name), "%s: root", subject->name);
+		show(explain, name, subject->any_root ? "any" : root_names[GMEM_ROOT_host],
+		     root_names[explain->who->root], eval.root == EVAL_TRUE);
+	}
 	if (eval.uid != EVAL_ABSENT) {
 		snprintf(name, sizeof(name), "%s: uid", subject->name);
 		user_names(subject, wanted, sizeof(wanted));
@@ -262,6 +267,9 @@ static void print_kernel(const struct explain *explain)
 	else if (!kernel->exe.kind)
 		puts("; it has no executable there: a user namespace or one of the others of "
 		     "gmem-policy(5), Identity");
+	else if (kernel->exe.root != GMEM_ROOT_host)
+		puts("; it began with another root directory than the host's (gmem-policy(5), "
+		     "root)");
 	else
 		printf("; its executable there is inode %u:%u/%llu: gmemctl show tells those of "
 		       "the subjects\n",
@@ -367,6 +375,7 @@ static void json_subject(struct explain *explain)
 	json_open(json, "subject", '{');
 	json_str(json, "exe", who->exe);
 	json_bool(json, "exe_untrusted_fs", who->exe_untrusted_fs);
+	json_str(json, "root", root_names[who->root]);
 	json_str(json, "verity", who->has_verity ? given_digest(explain, text) : NULL);
 	json_str(json, "uid", who->user || who->has_uid ? given_user(explain, text) : NULL);
 	json_str(json, "cgroup", who->cgroup);
@@ -500,7 +509,7 @@ static int open_policy(const struct ctl_options *opts, struct policy_file *file)
 static int read_who(const struct ctl_options *opts, struct who_process *process,
 		    struct request_error *error)
 {
-	struct who_text text = { opts->exe, opts->verity, opts->uid, opts->cgroup };
+	struct who_text text = { opts->exe, opts->verity, opts->uid, opts->cgroup, NULL };
 	int ret;
 
 	if (!opts->pid)

@@ -60,7 +60,8 @@ static const struct gmem_set *class_set_of(const struct refresh *r, __u32 class)
 
 static bool same_file(const struct gmem_identity *a, const struct gmem_identity *b)
 {
-	return a->kind == b->kind && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+	return a->kind == b->kind && a->root == b->root &&
+	       !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
 }
 
 static struct entry *find(const struct entries *entries, const struct gmem_identity *identity)
@@ -166,12 +167,31 @@ static void keep_current(struct refresh *r, unsigned int subject)
 	}
 }
 
+/* A file is the executable of a subject, for tasks with this root directory. */
+static int add_entry(struct refresh *r, struct gmem_identity identity, enum gmem_root root,
+		     unsigned int subject)
+{
+	struct entry *entry;
+
+	identity.root = root;
+	entry = find(&r->now, &identity);
+	if (!entry) {
+		entry = add(&r->now, &identity);
+		if (!entry)
+			return -ENOMEM;
+		entry->subjects = *class_set_of(r, 0);
+	}
+	set_add(&entry->subjects, subject);
+	entry->current = true;
+	return 0;
+}
+
 static int add_entries(struct refresh *r)
 {
 	const struct policy *policy = r->report->file.policy;
 	struct refresh_subject *subject;
-	struct entry *entry;
 	unsigned int i;
+	int ret;
 
 	for (i = 0; i < policy->nr_subjects; i++) {
 		if (!policy->subjects[i].exe)
@@ -187,15 +207,11 @@ static int add_entries(struct refresh *r)
 			keep_current(r, i);
 			continue;
 		}
-		entry = find(&r->now, &subject->now);
-		if (!entry) {
-			entry = add(&r->now, &subject->now);
-			if (!entry)
-				return -ENOMEM;
-			entry->subjects = *class_set_of(r, 0);
-		}
-		set_add(&entry->subjects, i);
-		entry->current = true;
+		ret = add_entry(r, subject->now, GMEM_ROOT_host, i);
+		if (!ret && policy->subjects[i].any_root)
+			ret = add_entry(r, subject->now, GMEM_ROOT_other, i);
+		if (ret)
+			return ret;
 		subject->state = same_file(&subject->now, &subject->before) ? REFRESH_same
 									    : REFRESH_replaced;
 	}
@@ -380,13 +396,16 @@ static void report_after(struct refresh *r)
 	size_t i, k;
 
 	for (k = 0; k < r->now.nr; k++) {
+		if (r->now.list[k].identity.root != GMEM_ROOT_host)
+			continue;
 		for (i = 0; i < policy->nr_subjects; i++)
 			r->report->subjects[i].kept +=
 				!r->now.list[k].current && policy->subjects[i].exe &&
 				set_has(&r->now.list[k].subjects, (unsigned int)i);
 	}
 	for (k = 0; k < r->before.nr; k++)
-		r->report->forgotten += !find(&r->now, &r->before.list[k].identity);
+		r->report->forgotten += r->before.list[k].identity.root == GMEM_ROOT_host &&
+					!find(&r->now, &r->before.list[k].identity);
 }
 
 /* The policy in force as it was written, and what its names stand for now. */

@@ -51,7 +51,8 @@ static int take_exe(struct reading *r, const void *key, __u32 class)
 	for (i = 0; i < r->policy->nr_subjects; i++) {
 		const struct policy_subject *subject = &r->policy->subjects[i];
 
-		if ((exe->kind == GMEM_BY_INODE ? !subject->exe : !subject->has_verity) ||
+		if (exe->root != GMEM_ROOT_host ||
+		    (exe->kind == GMEM_BY_INODE ? !subject->exe : !subject->has_verity) ||
 		    !is_in(r, GMEM_CLASS_exe, GMEM_CLASS(class), i))
 			continue;
 		if (class & GMEM_EXE_REPLACED)

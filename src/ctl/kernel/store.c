@@ -346,12 +346,16 @@ static int fill_exes(struct store *store, unsigned int slot, const struct compil
 	size_t i;
 	int ret;
 
-	ret = classes_begin(&classes, compiled->nr_exes, sizeof(exe));
+	ret = classes_begin(&classes, 2 * compiled->nr_exes, sizeof(exe));
 	for (i = 0; i < compiled->nr_exes && !ret; i++) {
 		exe = identities[i];
 		exe.slot = slot;
-		if (exe.kind)
-			classes_add(&classes, &exe, compiled->exes[i].class);
+		if (!exe.kind)
+			continue;
+		classes_add(&classes, &exe, compiled->exes[i].class);
+		exe.root = GMEM_ROOT_other;
+		if (compiled->exes[i].class_other)
+			classes_add(&classes, &exe, compiled->exes[i].class_other);
 	}
 	return classes_end(&classes, store, MAP_exes, ret);
 }

@@ -170,6 +170,7 @@ struct bypass_case {
 	X(identity)       \
 	X(identity_files) \
 	X(identity_fuse)  \
+	X(identity_roots) \
 	X(supervised)     \
 	X(guards)         \
 	X(perf)           \
