@@ -263,13 +263,13 @@ int BPF_PROG(receive_binder, const struct cred *from, const struct cred *to, str
  */
 static __always_inline int note_type(struct file *file, unsigned int cmd)
 {
-	struct gmem_tag *tag;
+	struct gmem_decision_cache *cache;
 
 	if (cmd != KVM_CREATE_GUEST_MEMFD || !knows_kvm || !is_kvm_vm(file))
 		return 0;
-	tag = bpf_task_storage_get(&tags, bpf_get_current_task_btf(), NULL, 0);
-	if (tag)
-		tag->vm_type = type_of_vm(file->private_data);
+	cache = cache_of(bpf_get_current_task_btf(), BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (cache)
+		cache->vm_type = type_of_vm(file->private_data) + 1;
 	return 0;
 }
 

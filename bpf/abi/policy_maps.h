@@ -12,7 +12,7 @@
 #include "lock.h"
 #include "policy.h"
 
-#define GMEM_LAYOUT 6 /* counted up with each change of a map or of what an entry means */
+#define GMEM_LAYOUT 7 /* counted up with each change of a map or of what an entry means */
 
 /* X(name): the pinned maps */
 #define GMEM_POLICY_MAPS(X) \
@@ -31,6 +31,7 @@
 	X(loads)            \
 	X(older)            \
 	X(tags)             \
+	X(caches)           \
 	X(others)           \
 	X(locked)           \
 	X(locked_ids)
@@ -136,7 +137,7 @@ struct gmem_cached {
 #define GMEM_CACHED_DENY 0x8000
 #define GMEM_CACHED_NONE 0x7fff
 
-/* What a task is to a policy, and what it takes to find that out: too large for the stack. */
+/* The rules that apply to a task, and the memory to find them: too large for the stack. */
 struct gmem_work {
 	struct gmem_set mine; /* rules for what it is */
 	struct gmem_set subjects;
@@ -144,16 +145,30 @@ struct gmem_work {
 };
 
 /*
- * What is known of a task: where it came from, and what that means in the policy in force. The
- * second half is worked out anew when one of generation, cgroup and uid is another.
+ * The identity of a process, in the storage of its thread group leader: threads of a process run
+ * the same executable, so a thread needs no memory to be identified. Every process of the host has
+ * a tag; what only tasks that use guest_memfd need is in struct gmem_decision_cache.
  */
 struct gmem_tag {
 	struct gmem_identity exe;    /* its executable; slot 0 */
-	struct gmem_identity verity; /* the same by fs-verity digest; kind 0: has none */
-	__u64 generation;
+	struct gmem_identity verity; /* the same by fs-verity digest; kind 0: no digest */
+	__u32 flags;		     /* GMEM_TAG_* */
+	__u32 pad;
+};
+
+/* It was traced when it began, or when a policy first named it: every operation is denied. */
+#define GMEM_TAG_TRACED 1
+
+/*
+ * What the policy in force decided for a task, and the memory to decide. A task gets it with its
+ * first request and loses it at exec. No other task writes to it. It is void unless word, cgroup
+ * and uid are those of the request.
+ */
+struct gmem_decision_cache {
+	__u64 word; /* of the map `active`; 0: void */
 	__u64 cgroup;
 	__u32 uid;
-	__u32 vm_type; /* of the VM for which it is creating an instance */
+	__u32 vm_type; /* enum gmem_vm_type plus 1 of the VM that gets an instance; 0: unknown */
 	__u32 plain;   /* operations that are decided by their kind alone, which is known: bits */
 	__u32 pad;
 	struct gmem_cached cached[GMEM_DO_MAX];
@@ -171,10 +186,10 @@ struct gmem_older_key {
 #define GMEM_MAX_UIDS  4096 /* different users in a policy */
 
 _Static_assert(sizeof(struct gmem_slot) == 56, "slot");
-_Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 32 +
-						  sizeof(struct gmem_cached) * GMEM_DO_MAX +
-						  sizeof(struct gmem_work),
-	       "tag");
+_Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 8, "tag");
+_Static_assert(sizeof(struct gmem_decision_cache) ==
+		       32 + sizeof(struct gmem_cached) * GMEM_DO_MAX + sizeof(struct gmem_work),
+	       "decision cache");
 _Static_assert(GMEM_RULE_MAX < GMEM_CACHED_NONE, "rules are remembered in 15 bits");
 
 #endif /* GMEM_ABI_POLICY_MAPS_H */

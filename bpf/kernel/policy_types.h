@@ -146,6 +146,7 @@ struct bpf_iter__task {
 #pragma clang attribute pop
 
 #define KVM_CREATE_GUEST_MEMFD 0xc040aed4
+#define CLONE_THREAD	       0x00010000
 #define PF_KTHREAD	       0x00200000
 #define LSM_UNSAFE_SHARE       1
 #define LSM_UNSAFE_PTRACE      2

@@ -59,7 +59,7 @@ static __noinline bool is_manager(__u64 word)
 	__u32 slot = GMEM_ACTIVE_SLOT(word), manager;
 
 	head = word ? bpf_map_lookup_elem(&heads, &slot) : NULL;
-	tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	tag = identity_of(task);
 	work = bpf_task_storage_get(&others, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!head || !tag || !work || is_meddled_with(task) ||
 	    !is_kept(GMEM_LOCKED_file, tag->exe.ino, tag->exe.dev))
@@ -83,7 +83,7 @@ static __noinline bool runs_manager(struct task_struct *task, __u64 word)
 	struct gmem_tag *tag;
 
 	head = bpf_map_lookup_elem(&heads, &slot);
-	tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	tag = tag_of(task);
 	if (!head || !tag)
 		return false;
 	manager = head->manager - 1;

@@ -3,14 +3,15 @@
  * The decision: which policy is in force, what the task is in it, which rule decides, what is
  * counted and reported. Included by gmem_policy.bpf.c only.
  *
- * The counters are the truth; events can get lost, and are counted then. Nobody else writes a
- * task's tag than the task itself, so what it remembers needs no lock.
+ * The counters are the truth; events can get lost, and are counted then. A task's decision cache is
+ * written by that task only, so it needs no lock.
  */
 #ifndef GMEM_POLICY_EVALUATE_H
 #define GMEM_POLICY_EVALUATE_H
 
 #include "../kernel/kvm.h"
 #include "subject.h"
+#include "tag.h"
 
 #include <asm-generic/errno-base.h>
 
@@ -85,8 +86,8 @@ __noinline int read_flags(struct question *q)
 
 __noinline int read_type(struct question *q)
 {
+	struct gmem_decision_cache *cache;
 	struct file *file;
-	struct gmem_tag *tag;
 
 	if (!q)
 		return 0;
@@ -94,10 +95,10 @@ __noinline int read_type(struct question *q)
 	if (q->r.type != GMEM_TYPE_unknown)
 		return 0;
 	if (q->fresh) {
-		tag = bpf_task_storage_get(&tags, bpf_get_current_task_btf(), NULL, 0);
-		if (tag) {
-			q->r.type = tag->vm_type;
-			tag->vm_type = GMEM_TYPE_unknown;
+		cache = cache_of(bpf_get_current_task_btf(), 0);
+		if (cache && cache->vm_type) {
+			q->r.type = cache->vm_type - 1;
+			cache->vm_type = 0;
 		}
 		return 0;
 	}
@@ -181,7 +182,7 @@ ONE_PLACE static __noinline int report_denial(const struct gmem_decision *d, __u
 		e->uid = euid_of(task, q->other);
 		e->cgroup = cgroup_of(task, q->other);
 		BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
-		tag = bpf_task_storage_get(&tags, task, NULL, 0);
+		tag = tag_of(task);
 		if (tag && tag->exe.kind) {
 			e->exe_known = 1;
 			e->exe = tag->exe;
@@ -217,40 +218,49 @@ static __always_inline int account(const struct gmem_decision *d, __u64 word,
 	return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
 }
 
-/* The rules for the current task, and what was decided before: worked out anew if it is another. */
-static __noinline struct gmem_tag *own_tag(struct task_struct *task, __u64 word,
-					   const struct gmem_slot *how,
-					   const struct gmem_head *head)
+/*
+ * The rules for the current task and its decisions under this policy; both are found again if the
+ * policy, its mode, the task's user or its cgroup changed.
+ *
+ * Return: NULL if it has no identity or there is no memory for the cache: then the request is
+ * denied.
+ */
+static __noinline struct gmem_decision_cache *own_cache(struct task_struct *task, __u64 word,
+							const struct gmem_slot *how,
+							const struct gmem_head *head)
 {
-	__u64 generation = GMEM_ACTIVE_GENERATION(word), cgroup = bpf_get_current_cgroup_id();
+	__u64 cgroup = bpf_get_current_cgroup_id();
+	struct gmem_tag *tag = identity_of(task);
+	struct gmem_decision_cache *cache;
 	__u32 uid = euid_of(task, false);
-	struct gmem_tag *tag;
 
-	tag = bpf_task_storage_get(&tags, task, NULL, 0);
 	if (!tag || !how || !head)
 		return NULL;
-	if (tag->generation == generation && tag->cgroup == cgroup && tag->uid == uid)
-		return tag;
-	tag->generation = 0;
-	if (resolve(tag, &tag->work, GMEM_ACTIVE_SLOT(word), uid, cgroup_at(task)))
+	cache = cache_of(task, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!cache)
+		return NULL;
+	if (cache->word == word && cache->cgroup == cgroup && cache->uid == uid)
+		return cache;
+	cache->word = 0;
+	if (resolve(tag, &cache->work, GMEM_ACTIVE_SLOT(word), uid, cgroup_at(task)))
 		return NULL;
 	GMEM_UNROLL
 	for (int i = 0; i < GMEM_DO_MAX; i++)
-		tag->cached[i].kind = GMEM_KIND_MAX;
-	tag->uid = uid;
-	tag->cgroup = cgroup;
-	tag->plain = how->older ? 0 : ~(how->by_flags | how->by_type | gmem_by_intervals(head));
-	tag->generation = generation;
-	return tag;
+		cache->cached[i].kind = GMEM_KIND_MAX;
+	cache->uid = uid;
+	cache->cgroup = cgroup;
+	cache->plain = how->older ? 0 : ~(how->by_flags | how->by_type | gmem_by_intervals(head));
+	cache->word = word;
+	return cache;
 }
 
-/* The rules for another task: in its tag nothing may be written from here. */
+/* The rules for another task, whose cache must not be written from here. */
 static __noinline struct gmem_set *rules_of_other(struct task_struct *task, __u32 slot)
 {
 	struct gmem_work *work;
 	struct gmem_tag *tag;
 
-	tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	tag = identity_of(task);
 	work = bpf_task_storage_get(&others, bpf_get_current_task_btf(), NULL,
 				    BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!tag || !work || resolve(tag, work, slot, euid_of(task, true), cgroup_at(task)))
@@ -279,8 +289,8 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 {
 	__u32 slot = GMEM_ACTIVE_SLOT(word), op = q->r.op, kind = GMEM_KIND_MAX;
 	const struct gmem_set *mine = NULL;
+	struct gmem_decision_cache *cache;
 	struct gmem_cached *cached = NULL;
-	struct gmem_tag *tag;
 	bool known;
 
 	if (op >= GMEM_DO_MAX)
@@ -288,11 +298,11 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 	if (task && q->other && !q->nobody) {
 		mine = rules_of_other(task, slot);
 	} else if (task && !q->nobody) {
-		tag = own_tag(task, word, how, head);
-		if (tag) {
-			mine = &tag->work.mine;
+		cache = own_cache(task, word, how, head);
+		if (cache) {
+			mine = &cache->work.mine;
 			kind = gmem_sort(&q->r);
-			cached = &tag->cached[op];
+			cached = &cache->cached[op];
 		}
 	}
 	if (cached && gmem_is_cached(cached, &q->r, kind)) {
@@ -391,13 +401,13 @@ out:
 }
 
 /* Was it decided before, for the same task as the same, and with nothing to tell? */
-static __always_inline bool decided_before(const struct gmem_tag *tag,
+static __always_inline bool decided_before(const struct gmem_decision_cache *cache,
 					   const struct gmem_cached *cached,
 					   struct task_struct *task, const struct question *q)
 {
 	return cached->kind == gmem_sort(&q->r) && !(cached->rule & GMEM_CACHED_DENY) &&
-	       cached->audit_rule == GMEM_CACHED_NONE && tag->uid == euid_of(task, false) &&
-	       tag->cgroup == bpf_get_current_cgroup_id();
+	       cached->audit_rule == GMEM_CACHED_NONE && cache->uid == euid_of(task, false) &&
+	       cache->cgroup == bpf_get_current_cgroup_id();
 }
 
 /*
@@ -410,7 +420,7 @@ static __always_inline int evaluate(struct question *q)
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 zero = 0, op = q->r.op;
 	const struct gmem_cached *cached;
-	struct gmem_tag *tag;
+	struct gmem_decision_cache *cache;
 	__u64 *active_word, word;
 
 	active_word = bpf_map_lookup_elem(&active, &zero);
@@ -419,10 +429,10 @@ static __always_inline int evaluate(struct question *q)
 	word = *(volatile __u64 *)active_word;
 	if (!word && !q->fresh)
 		return 0;
-	tag = word ? bpf_task_storage_get(&tags, task, NULL, 0) : NULL;
-	if (tag && tag->generation == GMEM_ACTIVE_GENERATION(word) && tag->plain >> op & 1) {
-		cached = &tag->cached[op];
-		if (decided_before(tag, cached, task, q)) {
+	cache = word ? cache_of(task, 0) : NULL;
+	if (cache && cache->word == word && cache->plain >> op & 1) {
+		cached = &cache->cached[op];
+		if (decided_before(cache, cached, task, q)) {
 			count(&rule_hits, GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX + cached->rule,
 			      GMEM_VERDICT_allowed);
 			count(&op_hits, op, GMEM_VERDICT_allowed);

@@ -62,7 +62,7 @@ static __noinline __u64 guarded_as(const struct gmem_tag *tag, __u64 word)
 
 static __always_inline __u64 task_guarded_as(struct task_struct *task, __u64 word)
 {
-	return guarded_as(bpf_task_storage_get(&tags, task, NULL, 0), word);
+	return guarded_as(tag_of(task), word);
 }
 
 /**

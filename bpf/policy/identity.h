@@ -21,19 +21,30 @@ struct verity_digest {
 	__u8 digest[GMEM_DIGEST_SIZE];
 };
 
+/* @tag: without a digest */
 static __always_inline void identify_by_digest(struct gmem_tag *tag, struct file *file)
 {
-	/* Only a map's value can be handed over; nobody has use for these rules any more. */
-	struct verity_digest *verity = (void *)&tag->work.mine;
+	/* The kernel accepts only memory of a map: it writes the digest to its place in the tag. */
+	struct verity_digest *verity = (void *)&tag->verity.size;
+	__u32 algorithm, size;
 	struct bpf_dynptr ptr;
 
-	_Static_assert(sizeof(*verity) <= sizeof(tag->work.mine), "the digest needs room");
+	_Static_assert(__builtin_offsetof(struct gmem_identity, size) + sizeof(*verity) ==
+			       sizeof(struct gmem_identity),
+		       "the kernel's digest fits");
+	_Static_assert(__builtin_offsetof(struct gmem_identity, size) +
+				       __builtin_offsetof(struct verity_digest, digest) ==
+			       __builtin_offsetof(struct gmem_identity, digest),
+		       "the kernel's digest is in its place");
 	if (!has_verity || bpf_dynptr_from_mem(verity, sizeof(*verity), 0, &ptr) ||
-	    bpf_get_fsverity_digest(file, &ptr))
+	    bpf_get_fsverity_digest(file, &ptr)) {
+		__builtin_memset(&tag->verity, 0, sizeof(tag->verity));
 		return;
-	tag->verity.algorithm = verity->algorithm;
-	tag->verity.size = verity->size;
-	__builtin_memcpy(tag->verity.digest, verity->digest, sizeof(tag->verity.digest));
+	}
+	algorithm = verity->algorithm;
+	size = verity->size;
+	tag->verity.algorithm = algorithm;
+	tag->verity.size = size;
 	tag->verity.kind = GMEM_BY_VERITY;
 }
 
@@ -172,7 +183,7 @@ static __always_inline bool file_identifies(struct task_struct *task, struct fil
 
 /*
  * A task begins a program. From mm->exe_file its identity is never taken again: who has a user
- * namespace can change that. One that is traced runs what its tracer wants, and has no tag. Where
+ * namespace can change that. One that is traced runs what its tracer wants: its tag says so. Where
  * only its executable says nothing, it has a tag without: it can be what its user and cgroup are.
  */
 SEC("?lsm.s/bprm_committed_creds")
@@ -182,17 +193,17 @@ int BPF_PROG(tag_exec, struct linux_binprm *bprm)
 	struct file *file = bprm->file;
 	struct gmem_tag *tag;
 
-	if (bprm->unsafe & LSM_UNSAFE_PTRACE) {
-		bpf_task_storage_delete(&tags, task);
-		return 0;
-	}
+	/* What was decided for the program before is void. */
+	bpf_task_storage_delete(&caches, task);
+	/* The other threads have ended: this task is the leader of its process. */
 	tag = bpf_task_storage_get(&tags, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!tag)
 		return 0;
-	tag->generation = 0;
-	tag->vm_type = GMEM_TYPE_unknown;
-	__builtin_memset(&tag->exe, 0, sizeof(tag->exe));
-	__builtin_memset(&tag->verity, 0, sizeof(tag->verity));
+	__builtin_memset(tag, 0, sizeof(*tag));
+	if (bprm->unsafe & LSM_UNSAFE_PTRACE) {
+		tag->flags = GMEM_TAG_TRACED;
+		return 0;
+	}
 	/* Who shares its fs_struct says where its relative paths lead. */
 	if (bprm->unsafe & LSM_UNSAFE_SHARE || !file_identifies(task, file))
 		return 0;
@@ -206,22 +217,31 @@ int BPF_PROG(tag_exec, struct linux_binprm *bprm)
 	return 0;
 }
 
-/* A new task is what its parent is. It has no pid yet, so that only the task itself is a key. */
+/*
+ * A new process is what its parent is; a thread needs no tag of its own. The new task has no pid
+ * yet: only the task itself is a key.
+ */
 SEC("?lsm.s/task_alloc")
 int BPF_PROG(tag_fork, struct task_struct *task, unsigned long clone_flags)
 {
-	struct gmem_tag *tag = bpf_task_storage_get(&tags, bpf_get_current_task_btf(), NULL, 0);
+	struct gmem_tag *tag;
 
-	/* Where there is no memory the new one has no tag. */
+	if (clone_flags & CLONE_THREAD)
+		return 0;
+	bpf_rcu_read_lock();
+	tag = tag_of(bpf_get_current_task_btf());
+	bpf_rcu_read_unlock();
+	/* Without memory the new process has no tag. */
 	if (tag)
 		bpf_task_storage_get(&tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	return 0;
 }
 
 /*
- * Tasks that are older than the programs, once, before a policy is in force: then mm->exe_file is
- * all there is, and those that are traced get none. What is read belongs together if the mm and its
- * file are still the task's afterwards. Writes one byte for each task that got a tag.
+ * Processes that are older than the programs, once, before a policy is in force: then mm->exe_file
+ * is all there is. A process that has a traced thread gets no identity. What is read belongs
+ * together if the mm and its file are still the task's afterwards. Writes one byte for each process
+ * that got a tag.
  */
 SEC("iter/task")
 int tag_existing(struct bpf_iter__task *ctx)
@@ -229,30 +249,30 @@ int tag_existing(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 	struct task_struct___policy *t = (void *)task;
 	struct mm_struct___policy *mm;
-	struct gmem_tag *tag;
+	struct gmem_tag *had, tag = {};
 	struct file *file;
-	__u32 zero = 0;
 	char one = 1;
 
-	if (!task || bpf_task_storage_get(&tags, task, NULL, 0))
+	if (!task)
 		return 0;
+	had = tag_of(task);
+	if (had && BPF_CORE_READ(t, ptrace))
+		__sync_fetch_and_or(&had->flags, GMEM_TAG_TRACED);
 	mm = BPF_CORE_READ(t, mm);
-	tag = bpf_map_lookup_elem(&scratch, &zero);
-	if (!mm || !tag || BPF_CORE_READ(t, flags) & PF_KTHREAD || BPF_CORE_READ(t, ptrace))
+	if (had || task->pid != task->tgid || !mm || BPF_CORE_READ(t, flags) & PF_KTHREAD)
 		return 0;
 	file = BPF_CORE_READ(mm, exe_file);
 	if (!file)
 		return 0;
-	/* Nothing writes what is behind it. */
-	__builtin_memset(tag, 0, __builtin_offsetof(struct gmem_tag, cached));
-	tag->vm_type = GMEM_TYPE_unknown;
-	if (file_identifies(task, file)) {
-		identify(&tag->exe, BPF_CORE_READ(file, f_inode));
-		tag->exe.root = has_host_root(task) ? GMEM_ROOT_host : GMEM_ROOT_other;
+	if (BPF_CORE_READ(t, ptrace)) {
+		tag.flags = GMEM_TAG_TRACED;
+	} else if (file_identifies(task, file)) {
+		identify(&tag.exe, BPF_CORE_READ(file, f_inode));
+		tag.exe.root = has_host_root(task) ? GMEM_ROOT_host : GMEM_ROOT_other;
 	}
 	if (BPF_CORE_READ(mm, exe_file) != file || BPF_CORE_READ(t, mm) != mm)
 		return 0;
-	if (bpf_task_storage_get(&tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE))
+	if (bpf_task_storage_get(&tags, task, &tag, BPF_LOCAL_STORAGE_GET_F_CREATE))
 		bpf_seq_write(ctx->meta->seq, &one, sizeof(one));
 	return 0;
 }

@@ -14,6 +14,8 @@ const volatile bool has_task_from_pid;
 extern int bpf_get_fsverity_digest(struct file *file, struct bpf_dynptr *digest) __ksym __weak;
 extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym __weak;
 extern void bpf_task_release(struct task_struct *task) __ksym __weak;
+extern void bpf_rcu_read_lock(void) __ksym;
+extern void bpf_rcu_read_unlock(void) __ksym;
 
 #define ARRAY_MAP(name, entries, value_type)       \
 	struct {                                   \
@@ -63,6 +65,7 @@ HITS_MAP(rule_hits, GMEM_SLOTS *GMEM_RULE_MAX);
 HITS_MAP(op_hits, GMEM_DO_MAX);
 HITS_MAP(guard_hits, GMEM_GUARD_MAX);
 STORAGE_MAP(tags, TASK_STORAGE, struct gmem_tag);
+STORAGE_MAP(caches, TASK_STORAGE, struct gmem_decision_cache);
 STORAGE_MAP(others, TASK_STORAGE, struct gmem_work); /* of who works for another */
 ARRAY_MAP(locked, 1, struct gmem_lock);
 HASH_MAP(locked_ids, GMEM_LOCK_ENTRIES, struct gmem_locked_key, __u32);
@@ -71,13 +74,5 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } denials SEC(".maps");
-
-/* One tag at a time, while the tasks are looked through that are older than the programs. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct gmem_tag);
-} scratch SEC(".maps");
 
 #endif /* GMEM_POLICY_MAPS_H */

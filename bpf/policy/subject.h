@@ -2,9 +2,9 @@
 /*
  * Who asks: what a task is to the policy in force. Included by gmem_policy.bpf.c only.
  *
- * A task's identity is stamped at exec and inherited (gmem_policy.bpf.c). Its user is the effective
- * one, as a number of the initial user namespace: what the kernel judges access by, and what root
- * in a user namespace cannot choose. Its cgroup is the one that it is in when it asks.
+ * The identity of a task's process is recorded at exec and inherited (identity.h). Its user is the
+ * effective one, as a number of the initial user namespace: what the kernel judges access by, and
+ * what root in a user namespace cannot choose. Its cgroup is the one that it is in when it asks.
  */
 #ifndef GMEM_POLICY_SUBJECT_H
 #define GMEM_POLICY_SUBJECT_H
@@ -139,7 +139,7 @@ static __always_inline const struct gmem_set *class_set(__u32 slot, __u32 dimens
 
 /**
  * find_subjects - which subjects a task is: into work->subjects; into work->mine the rules for any
- * @tag: the task's
+ * @tag: of the task's process
  * @uid: its effective user
  * @from: the address of its cgroup, see cgroup_at()
  *

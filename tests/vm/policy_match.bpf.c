@@ -8,6 +8,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+struct gmem_work work;
 struct gmem_request request;
 struct gmem_decision decision;
 __u32 slot;
@@ -33,9 +34,9 @@ int match(void *ctx)
 	if (!tag || !head)
 		return 0;
 	uid = BPF_CORE_READ((struct task_struct___policy *)task, cred, euid.val);
-	if (resolve(tag, &tag->work, at, uid, cgroup_at(task)))
+	if (resolve(tag, &work, at, uid, cgroup_at(task)))
 		return 0;
-	decide(head, &tag->work.mine);
+	decide(head, &work.mine);
 	answered = 1;
 	return 0;
 }

@@ -199,7 +199,6 @@ static void become(struct who *who)
 	static struct gmem_tag tag;
 
 	memset(&tag, 0, sizeof(tag));
-	tag.vm_type = GMEM_TYPE_unknown;
 	who->exe = NULL;
 	if (who->has_exe_identity)
 		tag.exe = who->exe_identity;

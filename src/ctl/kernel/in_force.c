@@ -173,9 +173,10 @@ int in_force_resolve(const struct in_force *force, unsigned int pid, __u32 uid, 
 		return -ENOMEM;
 	}
 	if (!bpf_map_lookup_elem(force->store.fd[MAP_tags], &pidfd, tag)) {
-		standing->tagged = true;
+		standing->tagged = !(tag->flags & GMEM_TAG_TRACED);
 		standing->exe = tag->exe;
-		find_rules(force, tag, uid, cgroup, standing);
+		if (standing->tagged)
+			find_rules(force, tag, uid, cgroup, standing);
 	} else if (errno != ENOENT) {
 		ret = -errno;
 	}

@@ -230,9 +230,9 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 		return ret;
 	}
 	store_activate(store, slot, generation, opts->enforce);
-	report->generation = generation;
 	report->enforce = opts->enforce;
 	ret = prove(store, &report->proof);
+	report->generation = GMEM_ACTIVE_GENERATION(store_active(store));
 	if (ret) {
 		store_put_back(store, before);
 		store_drop(store, slot);
@@ -440,6 +440,7 @@ int loader_rollback(const char *dir, __u64 *generation, enum proof *proof)
 		*generation = store_next_generation(&store);
 		store_activate(&store, (unsigned int)slot, *generation, store.slots[slot].enforce);
 		ret = prove(&store, proof);
+		*generation = GMEM_ACTIVE_GENERATION(store_active(&store));
 		if (ret)
 			store_put_back(&store, before);
 	}

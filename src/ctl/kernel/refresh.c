@@ -452,6 +452,7 @@ static int activate(struct refresh *r, bool locked)
 	report->generation = store_next_generation(r->store);
 	store_activate(r->store, r->to, report->generation, report->enforce);
 	ret = prove(r->store, &report->proof);
+	report->generation = GMEM_ACTIVE_GENERATION(store_active(r->store));
 	if (ret) {
 		store_put_back(r->store, before);
 		store_drop(r->store, r->to);

@@ -35,6 +35,7 @@ static const struct {
 	[MAP_journal] = { sizeof(struct gmem_journal), 1 },
 	[MAP_loads] = { sizeof(struct gmem_loads), 1 },
 	[MAP_tags] = { sizeof(struct gmem_tag), 0 },
+	[MAP_caches] = { sizeof(struct gmem_decision_cache), 0 },
 	[MAP_locked] = { sizeof(struct gmem_lock), 1 },
 	[MAP_locked_ids] = { sizeof(__u32), 0 },
 };

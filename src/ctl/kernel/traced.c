@@ -16,14 +16,7 @@
 #include "../../lib/log.h"
 #include "traced.h"
 
-#ifndef PIDFD_THREAD
-#define PIDFD_THREAD O_EXCL
-#endif
-
-/* Threads can be made while the others are looked through; after so many rounds it ends. */
-#define ROUNDS 8
-
-/* What a task is in the policy: classes of its executable and its digest. */
+/* What a process is in the policy: classes of its executable and its digest. */
 struct guarded {
 	__u32 exe, verity;
 };
@@ -31,7 +24,8 @@ struct guarded {
 struct search {
 	const struct store *store;
 	unsigned int slot;
-	struct gmem_tag *tag; /* room for one */
+	struct gmem_tag *tag; /* memory for one */
+	unsigned int forgot;  /* processes */
 	int ret;	      /* what ended it, explained */
 };
 
@@ -41,13 +35,10 @@ static bool is_gone(int error)
 	return error == ESRCH || error == ENOENT;
 }
 
-/* Threads can be named since Linux 6.9; before, only processes. */
-static int open_task(unsigned int tid)
+static int open_process(unsigned int pid)
 {
-	int fd = (int)syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 
-	if (fd < 0 && errno == EINVAL)
-		fd = (int)syscall(SYS_pidfd_open, tid, 0);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -63,17 +54,16 @@ static __u32 class_of(const struct search *search, const struct gmem_identity *i
 }
 
 /*
- * Has the task a tag, in which the policy names something? Return: 1, 0 (also where it is gone), or
- * a negative errno: who cannot be looked at is not taken for one who is not guarded.
+ * Has the process a tag, in which the policy names something? Return: 1, 0 (also where it has
+ * ended), or a negative errno: a process that cannot be inspected is not taken for an unguarded one.
  */
-static int is_guarded(const struct search *search, unsigned int tid, struct guarded *guarded)
+static int is_guarded(const struct search *search, unsigned int pid, struct guarded *guarded)
 {
-	int fd = open_task(tid), ret = 1;
+	int fd = open_process(pid), ret = 1;
 
 	*guarded = (struct guarded){ 0 };
-	/* EINVAL: a thread, where only processes can be named. Only tracers are asked for so. */
 	if (fd < 0)
-		return is_gone(-fd) || fd == -EINVAL ? 0 : fd;
+		return is_gone(-fd) ? 0 : fd;
 	if (bpf_map_lookup_elem(search->store->fd[MAP_tags], &fd, search->tag))
 		ret = errno == ENOENT || is_gone(errno) ? 0 : -errno;
 	close(fd);
@@ -84,23 +74,39 @@ static int is_guarded(const struct search *search, unsigned int tid, struct guar
 	return guarded->exe || guarded->verity;
 }
 
-/* Who traces a thread. Return: 0 (nobody: *tracer is 0) or a negative errno. */
-static int tracer_of(unsigned int pid, unsigned int tid, unsigned int *tracer)
+/* A number of /proc/PID/status. Return: 0 (*number is 0: it has ended) or a negative errno. */
+static int read_status(const char *path, const char *field, unsigned int *number)
 {
-	char path[64], line[256];
+	char line[256];
 	FILE *status;
 
-	*tracer = 0;
-	snprintf(path, sizeof(path), "/proc/%u/task/%u/status", pid, tid);
+	*number = 0;
 	status = fopen(path, "re");
 	if (!status)
 		return is_gone(errno) ? 0 : -errno;
 	while (fgets(line, sizeof(line), status)) {
-		if (sscanf(line, "TracerPid: %u", tracer) == 1)
-			break;
+		if (strncmp(line, field, strlen(field)))
+			continue;
+		*number = (unsigned int)strtoul(line + strlen(field), NULL, 10);
+		break;
 	}
 	fclose(status);
 	return 0;
+}
+
+/* The process that traces a thread. Return: 0 (*tracer is 0: none) or a negative errno. */
+static int tracer_of(unsigned int pid, unsigned int tid, unsigned int *tracer)
+{
+	char path[64];
+	int ret;
+
+	snprintf(path, sizeof(path), "/proc/%u/task/%u/status", pid, tid);
+	ret = read_status(path, "TracerPid:", tracer);
+	if (ret || !*tracer)
+		return ret;
+	/* The kernel names the thread that traces. */
+	snprintf(path, sizeof(path), "/proc/%u/status", *tracer);
+	return read_status(path, "Tgid:", tracer);
 }
 
 /* Walk over the numbers in a directory of /proc until one is taken: returns what @take does. */
@@ -127,7 +133,6 @@ struct threads {
 	unsigned int pid;
 	struct guarded guarded;
 	unsigned int tracer; /* that is not one of the same executable */
-	unsigned int forgot;
 };
 
 static int find_tracer(unsigned int tid, void *data)
@@ -150,26 +155,29 @@ static int find_tracer(unsigned int tid, void *data)
 	return 1;
 }
 
-static int forget_thread(unsigned int tid, void *data)
+/* The process loses its identity and keeps its guards. */
+static int mark_traced(const struct search *search, unsigned int pid)
 {
-	struct threads *threads = data;
-	int fd = open_task(tid), ret = 0;
+	int fd = open_process(pid), tags = search->store->fd[MAP_tags], ret = 0;
 
 	if (fd < 0)
 		return is_gone(-fd) ? 0 : fd;
-	if (!bpf_map_delete_elem(threads->search->store->fd[MAP_tags], &fd))
-		threads->forgot++;
-	else if (!is_gone(errno))
+	if (!bpf_map_lookup_elem(tags, &fd, search->tag)) {
+		search->tag->flags |= GMEM_TAG_TRACED;
+		if (bpf_map_update_elem(tags, &fd, search->tag, BPF_EXIST))
+			ret = -errno;
+	} else {
 		ret = -errno;
+	}
 	close(fd);
-	return ret;
+	return is_gone(-ret) ? 0 : ret;
 }
 
 static int forget(struct threads *threads, bool enforces)
 {
 	char path[64], comm[32] = "?";
-	int ret = 0, round;
 	FILE *file;
+	int ret;
 
 	snprintf(path, sizeof(path), "/proc/%u/comm", threads->pid);
 	file = fopen(path, "re");
@@ -183,13 +191,7 @@ static int forget(struct threads *threads, bool enforces)
 			 threads->pid, comm, threads->tracer);
 		return 0;
 	}
-	snprintf(path, sizeof(path), "/proc/%u/task", threads->pid);
-	for (round = 0; round < ROUNDS && !ret; round++) {
-		threads->forgot = 0;
-		ret = each_number(path, forget_thread, threads);
-		if (!threads->forgot)
-			break;
-	}
+	ret = mark_traced(threads->search, threads->pid);
 	if (ret)
 		return log_error(ret, NULL, "end the tracer, and load again",
 				 "forget process %u (%s), which process %u traces", threads->pid,
@@ -197,6 +199,7 @@ static int forget(struct threads *threads, bool enforces)
 	log_note("process %u (%s) is traced by process %u: it has no identity any more, until it "
 		 "is started again",
 		 threads->pid, comm, threads->tracer);
+	threads->search->forgot++;
 	return 0;
 }
 
@@ -219,7 +222,7 @@ static int look_at_process(unsigned int pid, void *data)
 	return search->ret;
 }
 
-int traced_forget(const struct store *store)
+int traced_forget(struct store *store)
 {
 	struct search search = { .store = store };
 	__u64 word = store_active(store);
@@ -236,5 +239,9 @@ int traced_forget(const struct store *store)
 	if (ret && !search.ret)
 		log_error(ret, NULL, NULL, "look in /proc for who is traced");
 	free(search.tag);
+	/* What these processes were allowed meanwhile is void, as all decisions under this number. */
+	if (search.forgot)
+		store_activate(store, search.slot, store_next_generation(store),
+			       GMEM_ACTIVE_ENFORCES(word));
 	return ret;
 }

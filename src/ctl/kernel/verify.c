@@ -286,7 +286,7 @@ int verify(const struct store *store)
 	return enforce ? PROOF_denied : PROOF_audit;
 }
 
-int prove(const struct store *store, enum proof *proof)
+int prove(struct store *store, enum proof *proof)
 {
 	int ret = traced_forget(store) ?: verify(store);
 

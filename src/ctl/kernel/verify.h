@@ -40,9 +40,11 @@ int verify(const struct store *store);
  * prove - let go of who is traced, and see that what is in force now denies
  * @proof: the result of verify()
  *
+ * The generation may be a new one afterwards, see traced_forget().
+ *
  * Return: 0, -EPROTO: it does not deny, or another negative errno; each has been explained.
  */
-int prove(const struct store *store, enum proof *proof);
+int prove(struct store *store, enum proof *proof);
 
 /**
  * verify_lock - see that a lock keeps a stranger out
