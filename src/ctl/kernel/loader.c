@@ -14,7 +14,9 @@
 #include "lock.h"
 #include "../../policy/compile.h"
 
-#define ADVICE_UNMET "load it with --mode audit, or leave the operation to be allowed"
+#define ADVICE_UNMET                                                                                  \
+	"load it with --mode audit, or let its default allow the operation, as the example policies " \
+	"*-stock.yaml do"
 
 /* A kernel that refuses a program is asked again with one less. */
 #define ATTEMPTS 4
