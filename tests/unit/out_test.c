@@ -152,6 +152,30 @@ static void test_json(void **state)
 	free(shown);
 }
 
+/* A VM that gmemtop found when it started, and that never had to do with guest_memfd. */
+static void test_unused(void **state)
+{
+	struct gmem_vm record = { .id = 9, .kvm = 9, .private_pages = GMEM_UNKNOWN };
+	struct gmem_inst inst = { .id = 5, .vm_id = 9 };
+	struct fixture *f = *state;
+
+	model_begin(&f->model, 9 * S, 0);
+	assert_int_equal(model_add_vm(&f->model, &record, false), 0);
+	assert_int_equal(model_end(&f->model), 0);
+	assert_false(batch_wanted(&f->batch, model_vm(&f->model, 9)));
+	model_begin(&f->model, 10 * S, 0);
+	record.c[GMEM_VM_releases] = 1;
+	assert_int_equal(model_add_vm(&f->model, &record, false), 0);
+	assert_int_equal(model_end(&f->model), 0);
+	assert_true(batch_wanted(&f->batch, model_vm(&f->model, 9)));
+	model_begin(&f->model, 11 * S, 0);
+	record.c[GMEM_VM_releases] = 0;
+	assert_int_equal(model_add_vm(&f->model, &record, false), 0);
+	assert_int_equal(model_add_instance(&f->model, &inst, false), 0);
+	assert_int_equal(model_end(&f->model), 0);
+	assert_true(batch_wanted(&f->batch, model_vm(&f->model, 9)));
+}
+
 /* A disk that is full is an error in each form. */
 static void test_full(void **state)
 {
@@ -173,6 +197,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_text, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_csv, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_json, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 	};
 
