@@ -139,6 +139,7 @@ enum gmem_loss {
 #define GMEM_ID_OTHER	1  /* everything for which there was no room */
 #define GMEM_ID_FIRST	2
 #define GMEM_UNKNOWN	(~0ULL)
+#define GMEM_TYPE_NONE	(~0U) /* VMs of this architecture have no type */
 
 struct gmem_latency {
 	__u64 max_ns;

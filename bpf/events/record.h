@@ -85,7 +85,7 @@ static __noinline struct gmem_event_vm *add_vm(struct kvm *kvm)
 	struct gmem_event_vm fresh = {};
 	__u64 key = (__u64)kvm;
 
-	fresh.type = BPF_CORE_READ(kvm, arch.vm_type);
+	fresh.type = kvm_type_of(kvm);
 	fresh.tgid = BPF_CORE_READ(kvm, userspace_pid);
 	fresh.id = __sync_fetch_and_add(&next_vm, 1);
 	identify(&fresh, kvm);

@@ -47,6 +47,13 @@ static __always_inline __u64 flags_of(struct inode *inode)
 	return BPF_CORE_READ(gmem, flags);
 }
 
+/* The number of its type, GMEM_TYPE_NONE where the architecture has none. */
+static __always_inline __u32 kvm_type_of(struct kvm *kvm)
+{
+	return bpf_core_field_exists(kvm->arch.vm_type) ? BPF_CORE_READ(kvm, arch.vm_type)
+							: GMEM_TYPE_NONE;
+}
+
 /* The VM of an instance's file, which must be known to be one. */
 static __always_inline struct kvm *kvm_of(struct file *file)
 {

@@ -44,7 +44,7 @@ static __noinline struct gmem_vm *add_vm(struct kvm *kvm)
 	vm->mm = (__u64)BPF_CORE_READ(kvm, mm);
 	vm->first_ns = bpf_ktime_get_ns();
 	vm->private_pages = GMEM_UNKNOWN;
-	vm->type = BPF_CORE_READ(kvm, arch.vm_type);
+	vm->type = kvm_type_of(kvm);
 	vm->tgid = BPF_CORE_READ(kvm, userspace_pid);
 	vm->id = __sync_fetch_and_add(&next_id, 1);
 	return vm;
