@@ -207,6 +207,8 @@ static int show_recorded(const struct options *opts, const struct batch *batch)
 	if (ret)
 		return ret;
 	ret = show(opts, batch, frames);
+	if (!ret && frames->cut)
+		log_note("%s ends in the middle of a frame, which is not shown", opts->replay);
 	replay_close(frames);
 	return ret;
 }

@@ -498,6 +498,13 @@ case_bad()
 	recording=$tmp/half quick=1 start 80x24 -- -d 0.1
 	ended 1
 	grep -q 'read the next frame' "$tmp/err" || die "no word about the recording"
+	# Cut off, as where the recorder was killed: what is whole is shown.
+	{ head -n 1 "$tmp/frames" && printf '{"half'; } >"$tmp/half"
+	recording=$tmp/half start 80x24 -- -d 0.1
+	sees 'fleet-23'
+	press q
+	ended 0
+	grep -q 'ends in the middle of a frame' "$tmp/err" || die "no word about the end of the recording"
 	recording=$tmp/none quick=1 start 80x24
 	ended 1
 	"$program" --replay "$tmp/frames" >/dev/null 2>"$tmp/err" || status=$?

@@ -21,6 +21,7 @@ struct frames {
 	char kernel[KERNEL_LEN];
 	uint64_t time_ns; /* CLOCK_REALTIME of the frame */
 	bool recorded;
+	bool cut; /* the recording ends in the middle of a frame */
 };
 
 #endif /* GMEM_FRAMES_H */

@@ -407,8 +407,11 @@ static int next(struct frames *frames, struct model *model)
 	if (getline(&replay->line, &replay->room, replay->file) < 0)
 		return errno ? -errno : -ENODATA;
 	frame = json_tokener_parse(replay->line);
-	if (!frame)
-		return -EBADMSG;
+	if (!frame) {
+		/* The recorder was killed, its disk was full, or it is still writing. */
+		frames->cut = !strchr(replay->line, '\n');
+		return frames->cut ? -ENODATA : -EBADMSG;
+	}
 	ret = read_frame(replay, model, frame);
 	json_object_put(frame);
 	return ret;
