@@ -249,7 +249,7 @@ install: $(O)/gmemtop $(O)/gmemtop.1	## install gmemtop below PREFIX (/usr/local
 all: $(O)/gmemctl
 
 CTL_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemctl.c $(wildcard src/lib/*.c src/policy/*.c src/ctl/*.c src/ctl/*/*.c))
-CTL_SKELETONS := $(addprefix $(O)/gmem_,$(addsuffix .skel.h,policy census inspect))
+CTL_SKELETONS := $(addprefix $(O)/gmem_,$(addsuffix .skel.h,policy census inspect attached))
 CTL_LIBS := -lbpf -lelf -lz $(shell $(PKG_CONFIG) --libs libfyaml smartcols json-c 2>/dev/null)
 CTL_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I libfyaml smartcols json-c 2>/dev/null)
 

@@ -12,7 +12,7 @@
 #include "lock.h"
 #include "policy.h"
 
-#define GMEM_LAYOUT 7 /* counted up with each change of a map or of what an entry means */
+#define GMEM_LAYOUT 8 /* counted up with each change of a map or of what an entry means */
 
 /* X(name): the pinned maps */
 #define GMEM_POLICY_MAPS(X) \
@@ -33,6 +33,7 @@
 	X(tags)             \
 	X(caches)           \
 	X(others)           \
+	X(proofs)           \
 	X(locked)           \
 	X(locked_ids)
 
@@ -173,6 +174,16 @@ struct gmem_decision_cache {
 	__u32 pad;
 	struct gmem_cached cached[GMEM_DO_MAX];
 	struct gmem_work work;
+};
+
+/*
+ * The child that proves a load: its denials are recorded here, and are neither counted nor reported
+ * as denials. User space creates the entry, so that only a child of gmemctl has one.
+ */
+struct gmem_proof {
+	__u64 generation; /* of the policy that denied last */
+	__u32 denied;	  /* requests denied, or that would have been in audit mode */
+	__u32 left;	  /* so many more are recorded here; from then on all are denials */
 };
 
 /* An instance that was there before the policy, and is not known to belong to it. */

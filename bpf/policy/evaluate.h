@@ -192,6 +192,23 @@ ONE_PLACE static __noinline int report_denial(const struct gmem_decision *d, __u
 	return 0;
 }
 
+/*
+ * Is the current task the child that proves a load? Then its denial is recorded for that proof, and
+ * appears in no counter or event that somebody watches for attacks.
+ */
+static __always_inline bool proof_account(__u64 word)
+{
+	struct gmem_proof *proof;
+
+	proof = bpf_task_storage_get(&proofs, bpf_get_current_task_btf(), NULL, 0);
+	if (!proof || !proof->left)
+		return false;
+	proof->generation = GMEM_ACTIVE_GENERATION(word);
+	proof->denied++;
+	proof->left--;
+	return true;
+}
+
 /* Count, tell, and give the answer. */
 static __always_inline int account(const struct gmem_decision *d, __u64 word,
 				   struct task_struct *task, struct question *q)
@@ -202,6 +219,8 @@ static __always_inline int account(const struct gmem_decision *d, __u64 word,
 	if (d->deny)
 		verdict = GMEM_ACTIVE_ENFORCES(word) ? GMEM_VERDICT_denied
 						     : GMEM_VERDICT_would_deny;
+	if (d->deny && proof_account(word))
+		return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
 	count(&rule_hits, base + d->rule, verdict);
 	count(&op_hits, q->r.op, verdict);
 	reported = verdict;

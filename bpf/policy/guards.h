@@ -86,6 +86,8 @@ static __noinline int guard_account(__u32 guard, __u64 word, struct task_struct 
 
 	if (always || GMEM_ACTIVE_ENFORCES(word))
 		verdict = GMEM_VERDICT_denied;
+	if (proof_account(word))
+		return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
 	count(&guard_hits, guard, verdict);
 	report_denial(&d, verdict, word, task, &q);
 	return verdict == GMEM_VERDICT_denied ? -EACCES : 0;

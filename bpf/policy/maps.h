@@ -66,7 +66,8 @@ HITS_MAP(op_hits, GMEM_DO_MAX);
 HITS_MAP(guard_hits, GMEM_GUARD_MAX);
 STORAGE_MAP(tags, TASK_STORAGE, struct gmem_tag);
 STORAGE_MAP(caches, TASK_STORAGE, struct gmem_decision_cache);
-STORAGE_MAP(others, TASK_STORAGE, struct gmem_work); /* of who works for another */
+STORAGE_MAP(others, TASK_STORAGE, struct gmem_work);  /* of who works for another */
+STORAGE_MAP(proofs, TASK_STORAGE, struct gmem_proof); /* of children that prove a load */
 ARRAY_MAP(locked, 1, struct gmem_lock);
 HASH_MAP(locked_ids, GMEM_LOCK_ENTRIES, struct gmem_locked_key, __u32);
 

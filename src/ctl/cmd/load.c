@@ -198,8 +198,8 @@ int ctl_load(const struct ctl_options *opts)
 	return ret == -EBADMSG ? GMEM_EXIT_POLICY : ret;
 }
 
-static int say(const struct ctl_options *opts, const char *text, const char *mode,
-	       const char *proof, __u64 generation)
+static int print_done(const struct ctl_options *opts, const char *text, const char *mode,
+		      const char *proof, __u64 generation)
 {
 	struct json json = { 0 };
 	int ret;
@@ -236,7 +236,7 @@ int ctl_set_mode(const struct ctl_options *opts)
 	if (ret)
 		return ret;
 	snprintf(text, sizeof(text), "mode %s, %s", mode_name(mode), proof_texts[proof]);
-	return say(opts, text, mode_name(mode), proof_names[proof], 0);
+	return print_done(opts, text, mode_name(mode), proof_names[proof], 0);
 }
 
 int ctl_rollback(const struct ctl_options *opts)
@@ -252,16 +252,37 @@ int ctl_rollback(const struct ctl_options *opts)
 		return ret;
 	snprintf(text, sizeof(text), "the policy before is in force again, %s (generation %llu)",
 		 proof_texts[proof], (unsigned long long)generation);
-	return say(opts, text, NULL, proof_names[proof], generation);
+	return print_done(opts, text, NULL, proof_names[proof], generation);
+}
+
+/* What goes on after an unload: programs of other directories, or that a process still holds. */
+static int print_left(const struct ctl_options *opts, const struct attached *left)
+{
+	char text[ATTACHED_TEXT], line[ATTACHED_TEXT + 64];
+	bool decides = false;
+	size_t i;
+
+	for (i = 0; i < left->nr; i++) {
+		decides |= left->list[i].first.word != 0;
+		log_note("still attached, from elsewhere: %s", attached_text(&left->list[i], text));
+	}
+	snprintf(line, sizeof(line), "unloaded: %s",
+		 decides ? "another policy is still in force"
+			 : "no policy is in force, everything is allowed");
+	return print_done(opts, line, NULL, NULL, 0);
 }
 
 int ctl_unload(const struct ctl_options *opts)
 {
+	struct attached left;
 	int ret;
 
 	interrupts_hold();
 	ret = loader_unload(opts->pins);
+	ret = ret ?: loader_elsewhere(opts->pins, &left);
 	if (ret)
 		return ret;
-	return say(opts, "nothing is in force: everything is allowed", NULL, NULL, 0);
+	ret = print_left(opts, &left);
+	attached_free(&left);
+	return ret;
 }

@@ -11,6 +11,13 @@
 #include "../ctl.h"
 #include "../kernel/loader.h"
 
+static const char *mode_in_force(__u64 word)
+{
+	if (!word)
+		return NULL;
+	return GMEM_ACTIVE_ENFORCES(word) ? "enforce" : "audit";
+}
+
 static void json_operations(struct json *json, const struct plan *plan,
 			    const struct gmem_hits *hits)
 {
@@ -139,6 +146,34 @@ static unsigned long long lock_denied(const struct loader_status *status)
 	return status->guards[GMEM_GUARD_lock].n[GMEM_VERDICT_denied];
 }
 
+static void print_elsewhere(const struct attached *elsewhere)
+{
+	char text[ATTACHED_TEXT];
+	size_t i;
+
+	for (i = 0; i < elsewhere->nr; i++)
+		printf("ATTACHED FROM ELSEWHERE: %s\n", attached_text(&elsewhere->list[i], text));
+}
+
+static void json_elsewhere(struct json *json, const struct attached *elsewhere)
+{
+	const struct gmem_attached *first;
+	size_t i;
+
+	json_open(json, "elsewhere", '[');
+	for (i = 0; i < elsewhere->nr; i++) {
+		first = &elsewhere->list[i].first;
+		json_open(json, NULL, '{');
+		json_str(json, "policy", *first->policy ? first->policy : NULL);
+		json_u64(json, "generation", GMEM_ACTIVE_GENERATION(first->word));
+		json_str(json, "mode", mode_in_force(first->word));
+		json_u64(json, "programs", elsewhere->list[i].nr_programs);
+		json_u64(json, "map_id", first->map);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
 static void print_text(const struct loader_status *status)
 {
 	time_t loaded = (time_t)status->how.loaded_s;
@@ -146,8 +181,10 @@ static void print_text(const struct loader_status *status)
 
 	if (!status->loaded || !status->word) {
 		printf("NOT ENFORCING: %s\n",
-		       status->loaded ? "programs are attached, but no policy is in force"
-				      : "no policy is loaded");
+		       status->loaded	      ? "programs are attached, but no policy is in force"
+		       : status->elsewhere.nr ? "no policy is loaded here"
+					      : "no policy is loaded");
+		print_elsewhere(&status->elsewhere);
 		if (!status->loaded)
 			return;
 	} else {
@@ -158,6 +195,8 @@ static void print_text(const struct loader_status *status)
 		       status->name, (unsigned long long)GMEM_ACTIVE_GENERATION(status->word),
 		       status->head.nr_rules, when);
 	}
+	if (status->word)
+		print_elsewhere(&status->elsewhere);
 	if (status->silenced)
 		puts("NOT ENFORCING: kernel.ftrace_enabled is 0, and the kernel calls no programs");
 	if (status->locked)
@@ -187,10 +226,7 @@ static int print_json(const struct loader_status *status)
 	json_bool(&json, "loaded", status->loaded);
 	json_bool(&json, "enforcing",
 		  active && GMEM_ACTIVE_ENFORCES(status->word) && !status->silenced);
-	json_str(&json, "mode",
-		 !active			      ? NULL
-		 : GMEM_ACTIVE_ENFORCES(status->word) ? "enforce"
-						      : "audit");
+	json_str(&json, "mode", mode_in_force(active ? status->word : 0));
 	json_str(&json, "policy", active ? status->name : NULL);
 	json_bool(&json, "locked", status->locked);
 	json_str(&json, "manager", status->manager[0] ? status->manager : NULL);
@@ -203,6 +239,7 @@ static int print_json(const struct loader_status *status)
 	json_str(&json, "previous", status->previous >= 0 ? status->previous_name : NULL);
 	json_u64(&json, "events", status->journal.events);
 	json_u64(&json, "events_lost", status->journal.lost);
+	json_elsewhere(&json, &status->elsewhere);
 	if (status->loaded) {
 		json_operations(&json, &status->plan, status->ops);
 		json_guards(&json, &status->plan, status->guards);
@@ -222,9 +259,11 @@ int ctl_status(const struct ctl_options *opts)
 	if (ret)
 		return ret;
 	if (opts->json)
-		return print_json(&status);
-	print_text(&status);
-	return 0;
+		ret = print_json(&status);
+	else
+		print_text(&status);
+	loader_status_free(&status);
+	return ret;
 }
 
 int ctl_probe(const struct ctl_options *opts)

@@ -79,7 +79,7 @@ int loader_status(const char *dir, struct loader_status *status)
 	if (ret < 0)
 		return log_error(ret, NULL, "be root", "look at %s", pins.dir);
 	if (!ret)
-		return 0;
+		return attached_elsewhere(&pins, &status->elsewhere);
 	ret = store_open(&store, &pins);
 	if (ret)
 		return ret;
@@ -99,6 +99,9 @@ int loader_status(const char *dir, struct loader_status *status)
 	store_close(&store);
 	if (ret)
 		return log_error(ret, NULL, NULL, "read the counters");
+	ret = attached_elsewhere(&pins, &status->elsewhere);
+	if (ret)
+		return ret;
 	ret = hooks_probe(&status->hooks);
 	if (ret)
 		return ret;
@@ -107,6 +110,21 @@ int loader_status(const char *dir, struct loader_status *status)
 	hooks_plan(&status->hooks, NULL, status->how.strict, &status->plan);
 	status->plan.guards = status->head.guards;
 	return 0;
+}
+
+int loader_elsewhere(const char *dir, struct attached *elsewhere)
+{
+	struct pins pins;
+	int ret;
+
+	memset(elsewhere, 0, sizeof(*elsewhere));
+	ret = pins_open(&pins, dir, false);
+	return ret ?: attached_elsewhere(&pins, elsewhere);
+}
+
+void loader_status_free(struct loader_status *status)
+{
+	attached_free(&status->elsewhere);
 }
 
 int loader_show(const char *dir, struct loader_shown *shown)

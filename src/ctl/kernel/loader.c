@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 
 #include "../../lib/log.h"
+#include "attached.h"
 #include "programs.h"
 #include "../interrupt.h"
 #include "loader.h"
@@ -283,6 +284,7 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 		ret = lock_allows(NULL, compiled, opts->lock, opts->enforce);
 	else
 		ret = check_before(pins, compiled, opts, &any, &before);
+	ret = ret ?: attached_refuse(pins);
 	ret = ret ?: hooks_recall(&report->hooks, &before);
 	if (ret)
 		return ret;
@@ -303,8 +305,11 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	ret = store_open(&store, pins);
 	if (ret)
 		goto out;
+	/* Two first loads into different directories can have passed the first check together. */
+	if (report->first)
+		ret = attached_refuse(pins);
 	/* A first load that was killed has attached the programs, and no policy has decided yet. */
-	if (!any || opts->adopt)
+	if (!ret && (!any || opts->adopt))
 		ret = take_stock(&finder, &store, opts->adopt, report);
 	ret = ret ?: put_in_force(&store, compiled, identities, opts, report);
 	if (!ret && opts->adopt)
@@ -450,6 +455,25 @@ int loader_rollback(const char *dir, __u64 *generation, enum proof *proof)
 	return ret;
 }
 
+static int nothing_to_unload(const struct pins *pins)
+{
+	char text[ATTACHED_TEXT], why[ATTACHED_TEXT + 64];
+	struct attached attached;
+	int ret;
+
+	ret = attached_elsewhere(pins, &attached);
+	if (ret)
+		return ret;
+	if (!attached.nr)
+		return log_error(-ENOENT, "no policy is loaded", NULL, "unload from %s", pins->dir);
+	snprintf(why, sizeof(why), "its pins are elsewhere: %s",
+		 attached_text(&attached.list[0], text));
+	attached_free(&attached);
+	return log_error(-ENOENT, why,
+			 "use --pins DIR, in the mount namespace where the policy was loaded",
+			 "unload from %s", pins->dir);
+}
+
 int loader_unload(const char *dir)
 {
 	struct store store;
@@ -461,8 +485,9 @@ int loader_unload(const char *dir)
 		return ret;
 	ret = pins_exist(&pins);
 	if (ret <= 0) {
-		ret = log_error(ret ?: -ENOENT, ret ? NULL : "no policy is loaded",
-				ret == -EACCES ? "be root" : NULL, "unload from %s", pins.dir);
+		ret = ret ? log_error(ret, NULL, ret == -EACCES ? "be root" : NULL,
+				      "unload from %s", pins.dir)
+			  : nothing_to_unload(&pins);
 		goto out;
 	}
 	ret = store_open(&store, &pins);

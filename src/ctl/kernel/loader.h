@@ -8,6 +8,7 @@
 #ifndef GMEM_CTL_KERNEL_LOADER_H
 #define GMEM_CTL_KERNEL_LOADER_H
 
+#include "attached.h"
 #include "find.h"
 #include "probe.h"
 #include "../../policy/model.h"
@@ -74,11 +75,22 @@ struct loader_status {
 	struct gmem_hits ops[GMEM_DO_MAX];
 	struct gmem_hits guards[GMEM_GUARD_MAX];
 	struct hooks hooks;
-	struct plan plan; /* guarantees by what is attached, not by what could be */
+	struct plan plan;	   /* guarantees by what is attached, not by what could be */
+	struct attached elsewhere; /* policies of other directories */
 };
 
-/* Return: 0 (with nothing loaded too) or a negative errno that has been explained. */
+/*
+ * Return: 0 (with nothing loaded too) or a negative errno that has been explained; @status is to be
+ * given to loader_status_free().
+ */
 int loader_status(const char *dir, struct loader_status *status);
+void loader_status_free(struct loader_status *status);
+
+/*
+ * The policies that are attached and not of this directory; to be given to attached_free(). Return:
+ * 0 or a negative errno that has been explained.
+ */
+int loader_elsewhere(const char *dir, struct attached *elsewhere);
 
 /* The policy in force, with its counters. */
 struct loader_shown {

@@ -93,17 +93,19 @@ __attribute__((noreturn)) static void child(int go, const struct audit_rule *aud
 	_exit(try(audit_rule));
 }
 
-static int forget_identity(const struct store *store, pid_t pid)
+/*
+ * The child loses its identity, and so many of its denials are recorded for the proof; 0: all are
+ * counted and reported as those of anybody else.
+ */
+static int prepare(const struct store *store, int pidfd, unsigned int denials)
 {
-	int pidfd, ret = 0;
+	struct gmem_proof proof = { .left = denials };
 
-	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (pidfd < 0)
-		return -errno;
 	if (bpf_map_delete_elem(store->fd[MAP_tags], &pidfd) && errno != ENOENT)
-		ret = -errno;
-	close(pidfd);
-	return ret;
+		return -errno;
+	if (!denials)
+		return 0;
+	return bpf_map_update_elem(store->fd[MAP_proofs], &pidfd, &proof, BPF_ANY) ? -errno : 0;
 }
 
 static int know(const struct store *store, struct audit_rule *audit_rule)
@@ -123,11 +125,38 @@ static int know(const struct store *store, struct audit_rule *audit_rule)
 	return 0;
 }
 
-/* Runs the child. Return: what @try returned in it, or a negative errno. */
-static int run_child(const struct store *store, int (*try)(const struct audit_rule *))
+/*
+ * Wait for the child, and read what the policy recorded of it: the record lasts until the child has
+ * been reaped. Return: the exit status, or a negative errno.
+ */
+static int wait_for_child(const struct store *store, pid_t pid, int pidfd, struct gmem_proof *proof)
 {
-	int go[2], status = 0, ret;
+	siginfo_t info = { 0 };
+	int ret = 0, status = 0;
+
+	while ((ret = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT)) && errno == EINTR)
+		;
+	if (!ret && proof && bpf_map_lookup_elem(store->fd[MAP_proofs], &pidfd, proof))
+		ret = -errno;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (ret)
+		return ret;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
+}
+
+/**
+ * run_child - have a child without identity try what must be denied
+ * @denials: at most so many of its denials belong to the proof
+ * @proof: what the policy recorded of the child, NULL where it records nothing
+ *
+ * Return: what @try returned in the child, or a negative errno.
+ */
+static int run_child(const struct store *store, int (*try)(const struct audit_rule *),
+		     unsigned int denials, struct gmem_proof *proof)
+{
 	struct audit_rule audit_rule;
+	int go[2], pidfd, ret, ended;
 	char byte;
 	pid_t pid;
 
@@ -146,18 +175,20 @@ static int run_child(const struct store *store, int (*try)(const struct audit_ru
 	if (!pid)
 		child(go[0], &audit_rule, try);
 	close(go[0]);
-	ret = recv(go[1], &byte, 1, 0) == 1 ? 0 : -EIO;
-	ret = ret ?: forget_identity(store, pid);
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	ret = pidfd < 0 ? -errno : 0;
+	if (!ret && recv(go[1], &byte, 1, 0) != 1)
+		ret = -EIO;
+	ret = ret ?: prepare(store, pidfd, denials);
 	if (!ret && send(go[1], "", 1, MSG_NOSIGNAL) != 1)
 		ret = -errno;
 	close(go[1]);
 	if (ret)
 		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (ret)
-		return ret;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
+	ended = wait_for_child(store, pid, pidfd, proof);
+	if (pidfd >= 0)
+		close(pidfd);
+	return ret ?: ended;
 }
 
 /* Headers of distributions may be older. */
@@ -197,7 +228,8 @@ static int try_maps(const struct audit_rule *audit_rule)
 
 int verify_is_open(const struct store *store)
 {
-	int ret = run_child(store, try_maps);
+	/* No map can be trusted to record anything here: the kernel's answer alone counts. */
+	int ret = run_child(store, try_maps, 0, NULL);
 
 	return ret < 0 ? ret : !ret;
 }
@@ -229,60 +261,40 @@ static int try_lock(const struct audit_rule *audit_rule)
 
 int verify_lock(const struct store *store)
 {
-	struct gmem_hits before, after;
+	struct gmem_proof proof = { 0 };
 	int denied = 0, ret;
 
-	ret = store_hits(store, MAP_guard_hits, GMEM_GUARD_lock, 1, &before);
-	if (!ret)
-		ret = pins_add_proof(store->pins, store->fd[MAP_active]);
+	ret = pins_add_proof(store->pins, store->fd[MAP_active]);
 	if (!ret) {
-		denied = run_child(store, try_lock);
+		denied = run_child(store, try_lock, LOCK_TRIES, &proof);
 		ret = denied < 0 ? denied : 0;
 		pins_remove_proof(store->pins);
 	}
-	if (!ret)
-		ret = store_hits(store, MAP_guard_hits, GMEM_GUARD_lock, 1, &after);
 	if (ret)
 		return log_error(ret, NULL, NULL, "verify the lock with a child");
-	if (denied != (1 << LOCK_TRIES) - 1 ||
-	    after.n[GMEM_VERDICT_denied] < before.n[GMEM_VERDICT_denied] + LOCK_TRIES)
+	if (denied != (1 << LOCK_TRIES) - 1 || proof.denied != LOCK_TRIES)
 		return log_error(-EPROTO, "a child that is not the manager was not denied", NULL,
 				 "verify the lock");
 	return 0;
 }
 
-/* Denials of creations, real ones or those of audit mode. */
-static int denials(const struct store *store, bool enforce, __u64 *n)
-{
-	struct gmem_hits hits;
-	int ret;
-
-	ret = store_hits(store, MAP_op_hits, GMEM_DO_create, 1, &hits);
-	*n = hits.n[enforce ? GMEM_VERDICT_denied : GMEM_VERDICT_would_deny];
-	return ret;
-}
-
 int verify(const struct store *store)
 {
-	bool enforce = GMEM_ACTIVE_ENFORCES(store_active(store));
-	__u64 before, after;
+	__u64 word = store_active(store);
+	bool enforce = GMEM_ACTIVE_ENFORCES(word);
+	struct gmem_proof proof = { 0 };
 	int ret;
 
-	ret = denials(store, enforce, &before);
-	if (!ret)
-		ret = run_child(store, ask);
+	ret = run_child(store, ask, 1, &proof);
 	if (ret < 0)
 		return log_error(ret, NULL, NULL, "verify the policy with a child");
 	if (ret == NOTHING_TO_ASK)
 		return PROOF_untested;
+	/* The child must have been denied by this policy: another program or LSM can deny too. */
+	if (!proof.denied || proof.generation != GMEM_ACTIVE_GENERATION(word))
+		return ret ? PROOF_other : PROOF_allowed;
 	if (ret != (enforce ? EACCES : 0))
-		return PROOF_allowed;
-	ret = denials(store, enforce, &after);
-	if (ret)
-		return log_error(ret, NULL, NULL, "verify the policy with a child");
-	/* Without a count of ours it was somebody else who denied. */
-	if (after == before)
-		return PROOF_allowed;
+		return enforce ? PROOF_allowed : PROOF_other;
 	return enforce ? PROOF_denied : PROOF_audit;
 }
 
@@ -293,6 +305,12 @@ int prove(struct store *store, enum proof *proof)
 	if (ret < 0)
 		return ret;
 	*proof = (enum proof)ret;
+	if (*proof == PROOF_other)
+		return log_error(-EPROTO,
+				 "a child without identity was denied, but not by this policy",
+				 "end what else denies it: gmemctl status lists policies, bpftool "
+				 "prog other programs",
+				 "verify the policy");
 	if (*proof == PROOF_allowed)
 		return log_error(-EPROTO, "a child without identity was not denied",
 				 "is bpf among the LSMs (lsm= at boot)?", "verify the policy");

@@ -13,7 +13,8 @@ struct store;
 	X(denied, "verified: a child without identity was denied")             \
 	X(audit, "verified: a child without identity would have been denied")  \
 	X(untested, "not verified: no instance can be created here to try it") \
-	X(allowed, "NOT WORKING: a child that must be denied was not")
+	X(allowed, "NOT WORKING: a child that must be denied was not")         \
+	X(other, "NOT VERIFIED: a child was denied, but not by this policy")
 
 enum proof {
 #define X(name, ...) PROOF_##name,
@@ -28,9 +29,9 @@ extern const char *const proof_texts[PROOF_MAX];
 /**
  * verify - see that who must be denied is denied
  *
- * A child whose identity is taken away asks for an instance. No policy allows anything to who has
- * none; in audit mode it is counted as what would have been denied. The child leaves one denial in
- * the counters, and one event of the command "gmemctl-verify".
+ * A child whose identity is taken away asks for an instance, which no policy allows. The policy
+ * records the denial for this proof alone (struct gmem_proof): it is in no counter and no event.
+ * A denial by anybody else proves nothing.
  *
  * Return: the result, or a negative errno that has been explained.
  */
@@ -50,7 +51,7 @@ int prove(struct store *store, enum proof *proof);
  * verify_lock - see that a lock keeps a stranger out
  *
  * A child whose identity is taken away tries to open a map, by its pin and by its number, and to
- * remove and make something among the pins. It leaves that many denials of the guard `lock`.
+ * remove and make something among the pins. These denials are in no counter and no event.
  *
  * Return: 0, -EPROTO if it could do one of it, or another negative errno; explained.
  */
