@@ -502,6 +502,7 @@ case_bad()
 	{ head -n 1 "$tmp/frames" && printf '{"half'; } >"$tmp/half"
 	recording=$tmp/half start 80x24 -- -d 0.1
 	sees 'fleet-23'
+	sees 'end of the rec'
 	press q
 	ended 0
 	grep -q 'ends in the middle of a frame' "$tmp/err" || die "no word about the end of the recording"
