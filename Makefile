@@ -336,11 +336,11 @@ install: install-gmemctl
 
 # The policy language: the parser with any bytes, the matcher with every policy that comes out.
 FUZZ_SECONDS ?= 600
-FUZZ_SRC := $(addprefix src/policy/,$(addsuffix .c,tree tree_simple parse parse_rule value diag compile classes check decide eval)) \
+FUZZ_SRC := $(addprefix src/policy/,$(addsuffix .c,tree parse parse_rule value diag compile classes check decide eval)) \
 	src/lib/arena.c src/lib/closest.c src/lib/json.c src/lib/utf8.c
 
 $(O)/fuzz/policy_fuzz: tests/fuzz/policy_fuzz.c $(FUZZ_SRC) $(wildcard src/policy/*.h src/lib/*.h) \
-		tests/unit/policy_random.h tests/unit/policy_trees.h bpf/policy/match.h bpf/abi/policy.h | $(O)/fuzz
+		tests/unit/policy_random.h bpf/policy/match.h bpf/abi/policy.h | $(O)/fuzz
 	$(call tell,FUZZ,$@)
 	$(Q)$(CLANG) -std=gnu11 -g -O1 $(WARN) -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined $(CTL_CFLAGS) -o $@ $(filter %.c,$^) \

@@ -157,7 +157,7 @@ test_events()
 	json out 'd["subject"]["exe"] == "/bin/x" and d["subject"]["uid"] == "64055" and d["rule"] == "default"'
 	status 0 "$gmemctl" explain --policy contrib/policies/confidential-host.yaml -o json \
 		'{"seq":7,"operation":"convert","who":{"uid":5,"exe":null,"cgroup":"/b"},"request":{"direction":"to-shared","range":"0x1000-0x2000","vm-type":"unknown"}}'
-	json out 'd["rule"] == "low-memory-stays-private" and d["request"]["vm-type"] == "unknown" and d["subject"] == {"exe": None, "exe_untrusted_fs": False, "verity": None, "uid": "5", "cgroup": "/b"}'
+	json out 'd["rule"] == "low-memory-stays-private" and d["request"]["vm-type"] == "unknown" and d["subject"] == {"exe": None, "exe_untrusted_fs": False, "root": "host", "verity": None, "uid": "5", "cgroup": "/b"}'
 	status 2 "$gmemctl" explain --policy contrib/policies/cloud-host.yaml '{"event":"release"}'
 	status 2 "$gmemctl" explain --policy contrib/policies/cloud-host.yaml --op create "$dir/events"
 	status 6 "$gmemctl" test --policy contrib/policies/confidential-host.yaml --events "$dir/events" -o json

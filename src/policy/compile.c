@@ -171,8 +171,6 @@ struct parts {
  */
 static bool matches_flags(const struct policy *policy, const struct policy_rule *rule, __u32 class)
 {
-	if (!rule_has(rule, POLICY_IF_flags))
-		return true;
 	if (class >= GMEM_FLAGS_NAMED || class & ~policy->known_flags)
 		return rule->deny;
 	if (rule->flags_exact)
@@ -183,19 +181,28 @@ static bool matches_flags(const struct policy *policy, const struct policy_rule 
 static void fill_flags(struct compiled *compiled)
 {
 	const struct policy *policy = compiled->policy;
-	struct gmem_set *sets = compiled->pool + GMEM_POOL_FLAGS;
+	struct gmem_set *sets = compiled->pool + GMEM_POOL_FLAGS, always = { 0 };
 	unsigned int i;
 	__u32 class;
+	int k;
 
 	for (i = 0; i < policy->nr_rules; i++) {
 		const struct policy_rule *rule = &policy->rules[i];
 
-		if (rule_has(rule, POLICY_IF_flags))
-			compiled->head.by_flags |= rule->ops & condition_ops[POLICY_IF_flags];
+		if (!rule_has(rule, POLICY_IF_flags)) {
+			set_add(&always, i);
+			continue;
+		}
+		compiled->head.by_flags |= rule->ops & condition_ops[POLICY_IF_flags];
 		for (class = 0; class < GMEM_FLAGS_CLASS_MAX; class ++) {
 			if (matches_flags(policy, rule, class))
 				set_add(&sets[class], i);
 		}
+	}
+	/* Without such a rule the sets are not read. */
+	for (class = 0; compiled->head.by_flags && class < GMEM_FLAGS_CLASS_MAX; class ++) {
+		for (k = 0; k < GMEM_SET_WORDS; k++)
+			sets[class].w[k] |= always.w[k];
 	}
 }
 

@@ -270,8 +270,9 @@ static enum gmem_root root_of(unsigned int pid)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%u/root", pid);
-	if (stat(path, &own) || stat("/proc/1/root", &host) || own.st_dev != host.st_dev ||
-	    own.st_ino != host.st_ino)
+	/* Without rights over process 1 its root is taken to be gmemctl's. */
+	if (stat(path, &own) || (stat("/proc/1/root", &host) && stat("/", &host)) ||
+	    own.st_dev != host.st_dev || own.st_ino != host.st_ino)
 		return GMEM_ROOT_other;
 	return GMEM_ROOT_host;
 }

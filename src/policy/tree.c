@@ -239,6 +239,9 @@ static int check_bytes(const char *text, size_t len, struct diags *diags)
 	unsigned int c;
 
 	for (i = 0; i < len; i += bytes, place.column++) {
+		bytes = 1;
+		if (text[i] >= ' ' && text[i] < 0x7f && text[i] != '%')
+			continue;
 		c = utf8_character(text + i, len - i, &bytes);
 		if (!bytes) {
 			diag_error(diags, place, NULL, "no UTF-8: a byte of the value 0x%02x", c);
@@ -265,8 +268,8 @@ static int check_bytes(const char *text, size_t len, struct diags *diags)
 	return 0;
 }
 
-int tree_parse_yaml(const char *text, size_t len, struct arena *arena, struct tree **tree,
-		    struct diags *diags)
+int tree_parse(const char *text, size_t len, struct arena *arena, struct tree **tree,
+	       struct diags *diags)
 {
 	struct fy_diag_cfg diag_cfg = { .output_fn = swallow, .level = FYET_ERROR };
 	struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET };
@@ -296,13 +299,6 @@ out:
 	fy_parser_destroy(parser);
 	fy_diag_destroy(cfg.diag);
 	return ret;
-}
-
-int tree_parse(const char *text, size_t len, struct arena *arena, struct tree **tree,
-	       struct diags *diags)
-{
-	*tree = tree_parse_simple(text, len, arena);
-	return *tree ? 0 : tree_parse_yaml(text, len, arena, tree, diags);
 }
 
 const char *tree_kind_name(const struct tree *tree)

@@ -43,14 +43,6 @@ struct tree {
 int tree_parse(const char *text, size_t len, struct arena *arena, struct tree **tree,
 	       struct diags *diags);
 
-/*
- * The two ways to read it. By libfyaml: all of YAML, and all errors. The simple one: what policies
- * are written in, and NULL for all else, which is no error. Where both have a tree it is the same.
- */
-int tree_parse_yaml(const char *text, size_t len, struct arena *arena, struct tree **tree,
-		    struct diags *diags);
-struct tree *tree_parse_simple(const char *text, size_t len, struct arena *arena);
-
 /* What something is, for messages: "a list". */
 const char *tree_kind_name(const struct tree *tree);
 

@@ -14,7 +14,6 @@
 #include "../../src/policy/compile.h"
 #include "../../src/policy/value.h"
 #include "policy_random.h"
-#include "policy_trees.h"
 
 #define HEAD_TOP "version: 1\nname: t\nmode: audit\n"
 #define DEFAULT                                                                         \
@@ -514,76 +513,6 @@ static void test_values(void **state)
 	assert_string_equal(value_size_text(0, text), "0");
 }
 
-/* What the simple way reads (1), and what it must leave to libfyaml (0). */
-static void test_trees(void **state)
-{
-	static const struct {
-		const char *text;
-		int simple;
-	} cases[] = {
-		{ "a: b c # d\n", 1 },
-		{ "a: b", 1 },
-		{ "# a\n\n  # b\na: b # c\n\n# d\ne: f # g", 1 },
-		{ "a:\n- b\n- c\nd: e\n", 1 },
-		{ "a:\n  - b: c\n    d: [e, f]\n  - g\n  -\n    h: i\n", 1 },
-		{ "a: {b: c, # d\n  e: [f, g,],\n  }\nh: i\n", 1 },
-		{ "a: \"\"\nb: 'c d'\ne: \"f: g # h\"\n", 1 },
-		{ "a: <= 1GiB\nb: /c/d.e\n", 1 },
-		{ "a:\n  # b\n  c:\n    d: e\n  f: g\nh: i\n", 1 },
-		{ "a: b#c\n", 0 },
-		{ "a: [b#c]\n", 0 },
-		{ "a: [b,#c\n d]\n", 0 },
-		{ "a: 'it''s'\n", 0 },
-		{ "a: \"b\\n\"\n", 0 },
-		{ "a: b\n  c\n", 0 },
-		{ "a: [b\n  c]\n", 0 },
-		{ "a: {b: c,\nd: e}\n", 0 },
-		{ "a: [,]\n", 0 },
-		{ "a: {b: c: d}\n", 0 },
-		{ "a: b: c\n", 0 },
-		{ "a:b\n", 0 },
-		{ "a: - b\n", 0 },
-		{ "a:\n- - b\n", 0 },
-		{ "a: b\n...\n", 0 },
-		{ "---\na: b\n", 0 },
-		{ "%YAML 1.2\n---\na: b\n", 0 },
-		{ "a: 'b' c\n", 0 },
-		{ "'a': b\n", 0 },
-		{ "a: {'b': c}\n", 0 },
-		{ "a: b\n c: d\n", 0 },
-		{ "a:\n  b: c\n d: e\n", 0 },
-		{ "a: [b] c\n", 0 },
-		{ "a:\n- b\n  c\n", 0 },
-		{ "a: [\"\xc3\xa4\", b]\n", 0 },
-		{ "a: b # \xff\n", 0 },
-		{ "a: b\r\n", 0 },
-		{ "a:\tb\n", 0 },
-		{ "a: {b: }\n", 0 },
-		{ "a: {b}\n", 0 },
-		{ "a:\nb: c\n", 0 },
-		{ "a: &b c\n", 0 },
-		{ "a: !!str b\n", 0 },
-		{ "a: |\n  b\n", 0 },
-		{ "? a\n: b\n", 0 },
-		{ "- a\n", 0 },
-		{ "a", 0 },
-		{ "# a\n", 0 },
-	};
-	struct random random = { 1 };
-	static char text[RANDOM_TEXT];
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		if (compare_trees(cases[i].text, strlen(cases[i].text)) != cases[i].simple)
-			fail_msg("case %zu: %s", i, cases[i].text);
-	}
-	for (i = 0; i < 200; i++) {
-		random_policy(&random, text, 12);
-		assert_int_equal(compare_trees(text, strlen(text)), 1);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -591,7 +520,6 @@ int main(void)
 		cmocka_unit_test(test_required), cmocka_unit_test(test_guards),
 		cmocka_unit_test(test_limits),	 cmocka_unit_test(test_values),
 		cmocka_unit_test(test_default),	 cmocka_unit_test(test_file_name),
-		cmocka_unit_test(test_trees),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
