@@ -71,6 +71,71 @@ static void forget_frame(struct model_vm *vm)
 	vm->waste_instance = vm->waste_backing = GMEM_UNKNOWN;
 }
 
+static void add_errors(struct gmem_vm *to, const struct gmem_vm *from)
+{
+	const struct gmem_errno *e;
+	int op, i, at;
+
+	for (op = 0; op < GMEM_OP_MAX; op++) {
+		to->err_other[op] += from->err_other[op];
+		for (i = 0; i < GMEM_ERRNOS && from->err[op][i].err; i++) {
+			e = &from->err[op][i];
+			for (at = 0; at < GMEM_ERRNOS; at++) {
+				if (!to->err[op][at].err || to->err[op][at].err == e->err)
+					break;
+			}
+			if (at == GMEM_ERRNOS) {
+				to->err_other[op] += e->count;
+				continue;
+			}
+			to->err[op][at].err = e->err;
+			to->err[op][at].count += e->count;
+		}
+	}
+}
+
+static void add_latency(struct gmem_latency *to, const struct gmem_latency *from)
+{
+	int i;
+
+	for (i = 0; i < GMEM_HIST_SLOTS; i++)
+		to->hist[i] += from->hist[i];
+	if (from->max_ns > to->max_ns)
+		to->max_ns = from->max_ns;
+}
+
+static void add_up(struct model_vm *sum, const struct model_vm *vm)
+{
+	int i;
+
+	for (i = 0; i < GMEM_VM_MAX; i++)
+		sum->now.c[i] += vm->now.c[i];
+	for (i = 0; i < GMEM_INST_MAX; i++)
+		sum->inst[i] += vm->inst[i];
+	for (i = 0; i < GMEM_DIRECTIONS; i++)
+		add_latency(&sum->now.latency[i], &vm->now.latency[i]);
+	add_errors(&sum->now, &vm->now);
+	sum->adopted |= vm->adopted;
+}
+
+void model_host(const struct model *model, struct model_vm *sum)
+{
+	const struct model_vm *vm;
+	size_t i;
+	int c;
+
+	*sum = model->past;
+	sum->rated = model->interval_ns;
+	for (i = 0; i < model->nr_vms; i++) {
+		vm = model->vms[i];
+		add_up(sum, vm);
+		for (c = 0; c < GMEM_VM_MAX; c++)
+			sum->rate_vm[c] += vm->rate_vm[c];
+		for (c = 0; c < GMEM_INST_MAX; c++)
+			sum->rate_inst[c] += vm->rate_inst[c];
+	}
+}
+
 void model_begin(struct model *model, uint64_t now_ns, uint32_t looked)
 {
 	size_t i, kept = 0;
@@ -83,6 +148,7 @@ void model_begin(struct model *model, uint64_t now_ns, uint32_t looked)
 	model->frame++;
 	for (i = 0; i < model->nr_vms; i++) {
 		if (model->vms[i]->gone || model->vms[i]->absent >= MAX_ABSENT) {
+			add_up(&model->past, model->vms[i]);
 			free_vm(model->vms[i]);
 			continue;
 		}

@@ -90,6 +90,7 @@ struct model {
 	struct model_inst **index; /* instances in another order */
 	size_t room_index;
 	bool by_vm;		     /* the index is, and by id */
+	struct model_vm past;	     /* sum over VMs that are no longer in the table */
 	struct policy_counts policy; /* of the host */
 	__u64 lost[GMEM_LOST_MAX];
 	uint64_t missed;
@@ -113,6 +114,14 @@ int model_add_instance(struct model *model, const struct gmem_inst *inst, bool e
 /* What was added as living has ended after all, by its id. Nothing if there is no such entry. */
 void model_end_vm(struct model *model, uint64_t id);
 void model_end_instance(struct model *model, uint64_t id);
+
+/**
+ * model_host - what all VMs have done since gmemtop started, those that ended included
+ * @sum: the result, of which counters, errors, latencies and rates mean something
+ *
+ * Its counters never decrease.
+ */
+void model_host(const struct model *model, struct model_vm *sum);
 
 void model_set_lost(struct model *model, const __u64 *lost, uint64_t missed);
 

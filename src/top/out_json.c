@@ -284,6 +284,19 @@ static void put_vm(struct batch *batch, const struct features *f, struct model *
 	json_close(json, '}');
 }
 
+/* What the VMs that ended did is in it. */
+static void put_host(struct json *json, const struct features *f, const struct model *model)
+{
+	struct model_vm host;
+
+	model_host(model, &host);
+	json_open(json, "host", '{');
+	put_counters(json, f, &host);
+	put_errors(json, f, &host.now);
+	put_latency(json, f, &host.now);
+	json_close(json, '}');
+}
+
 int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct model *model,
 	     size_t nr)
 {
@@ -311,6 +324,7 @@ int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct
 	json_close(json, '}');
 	json_bool(json, "lower_bounds", model_lower_bounds(model));
 	policy_counts_json(&model->policy, json);
+	put_host(json, f, model);
 	json_open(json, "vms", '[');
 	for (i = 0; i < nr; i++)
 		put_vm(batch, f, model, batch->shown[i]);

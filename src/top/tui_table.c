@@ -217,12 +217,12 @@ void cell_format(const struct tui *tui, const struct column *column, const struc
 
 struct totals {
 	uint64_t vms, gone, instances, size, resident, private_pages, errors;
-	uint64_t rate_vm[GMEM_VM_MAX], rate_inst[GMEM_INST_MAX];
+	struct model_vm host; /* also of VMs that ended */
 	struct gmem_latency latency;
 	bool unknown; /* the private pages of a VM */
 };
 
-static void add_up(const struct tui *tui, struct totals *sum)
+static void sum_up(const struct tui *tui, struct totals *sum)
 {
 	const struct model_vm *vm;
 	size_t i;
@@ -242,18 +242,15 @@ static void add_up(const struct tui *tui, struct totals *sum)
 			sum->private_pages += vm->now.private_pages;
 		else if (!vm->gone && vm->now.id != GMEM_ID_OTHER)
 			sum->unknown = true;
-		for (c = 0; c < GMEM_VM_MAX; c++)
-			sum->rate_vm[c] += vm->rate_vm[c];
-		for (c = 0; c < GMEM_INST_MAX; c++)
-			sum->rate_inst[c] += vm->rate_inst[c];
-		for (c = 0; c < GMEM_OP_MAX; c++)
-			sum->errors += errors_of(&vm->now, c);
-		for (d = 0; d < GMEM_DIRECTIONS; d++) {
-			for (c = 0; c < GMEM_HIST_SLOTS; c++)
-				sum->latency.hist[c] += vm->now.latency[d].hist[c];
-			if (vm->now.latency[d].max_ns > sum->latency.max_ns)
-				sum->latency.max_ns = vm->now.latency[d].max_ns;
-		}
+	}
+	model_host(&tui->model, &sum->host);
+	for (c = 0; c < GMEM_OP_MAX; c++)
+		sum->errors += errors_of(&sum->host.now, c);
+	for (d = 0; d < GMEM_DIRECTIONS; d++) {
+		for (c = 0; c < GMEM_HIST_SLOTS; c++)
+			sum->latency.hist[c] += sum->host.now.latency[d].hist[c];
+		if (sum->host.now.latency[d].max_ns > sum->latency.max_ns)
+			sum->latency.max_ns = sum->host.now.latency[d].max_ns;
 	}
 }
 
@@ -358,7 +355,7 @@ static void draw_header(const struct tui *tui)
 	uint64_t p99;
 	int x;
 
-	add_up(tui, &sum);
+	sum_up(tui, &sum);
 	draw_title(tui);
 	x = field(tui, 1, 0, "VMs", true, sum.vms * 100, UNIT_COUNT);
 	if (sum.gone)
@@ -376,16 +373,16 @@ static void draw_header(const struct tui *tui)
 
 	p99 = latency_percentile(&sum.latency, 99);
 	x = field(tui, 2, 0, "to-private/s", rates && facts & FACT(convert),
-		  sum.rate_vm[GMEM_VM_to_private], UNIT_COUNT);
+		  sum.host.rate_vm[GMEM_VM_to_private], UNIT_COUNT);
 	x = field(tui, 2, x, "to-shared/s", rates && facts & FACT(convert),
-		  sum.rate_vm[GMEM_VM_to_shared], UNIT_COUNT);
+		  sum.host.rate_vm[GMEM_VM_to_shared], UNIT_COUNT);
 	x = field(tui, 2, x, "p99", p99 && facts & FACT(convert), p99 * 100, UNIT_NS);
 	x = field(tui, 2, x, "gfaults/s", rates && facts & FACT(guest_fault),
-		  sum.rate_inst[GMEM_INST_guest_faults], UNIT_COUNT);
+		  sum.host.rate_inst[GMEM_INST_guest_faults], UNIT_COUNT);
 	x = field(tui, 2, x, "hfaults/s", rates && facts & FACT(host_fault),
-		  sum.rate_inst[GMEM_INST_host_faults], UNIT_COUNT);
+		  sum.host.rate_inst[GMEM_INST_host_faults], UNIT_COUNT);
 	field(tui, 2, x, "refused/s", rates && facts & FACT(host_fault),
-	      sum.rate_inst[GMEM_INST_host_faults_refused], UNIT_COUNT);
+	      sum.host.rate_inst[GMEM_INST_host_faults_refused], UNIT_COUNT);
 	draw_losses(tui, 3);
 }
 

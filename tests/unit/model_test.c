@@ -57,6 +57,38 @@ static void test_rates(void **state)
 	model_free(&model);
 }
 
+/* What ended VMs did stays in the totals of the host, which never decrease. */
+static void test_host(void **state)
+{
+	struct gmem_vm first = vm(5, 100), second = vm(6, 10);
+	struct model model = { 0 };
+	struct model_vm host;
+	int frame;
+
+	(void)state;
+	first.err[GMEM_OP_bind][0].err = 17;
+	first.err[GMEM_OP_bind][0].count = 2;
+	first.latency[0].hist[3] = 100;
+	first.latency[0].max_ns = 15;
+	second.err[GMEM_OP_bind][0].err = 22;
+	second.err[GMEM_OP_bind][0].count = 1;
+	for (frame = 0; frame < 6; frame++) {
+		model_begin(&model, (uint64_t)(1 + frame) * S, 0);
+		if (frame < 3)
+			add_vm(&model, first, frame == 2);
+		second.c[GMEM_VM_to_private] = 10 + (uint64_t)frame;
+		add_vm(&model, second, false);
+		assert_int_equal(model_end(&model), 0);
+		model_host(&model, &host);
+		assert_int_equal(host.now.c[GMEM_VM_to_private], 110 + frame);
+		assert_int_equal(errors_of(&host.now, GMEM_OP_bind), 3);
+		assert_int_equal(host.now.latency[0].hist[3], 100);
+		assert_int_equal(host.now.latency[0].max_ns, 15);
+		assert_int_equal(host.rate_vm[GMEM_VM_to_private], frame ? 100 : 0);
+	}
+	model_free(&model);
+}
+
 /* An instance that is seen living and then ended in one frame counts once; what ended stays
  * counted. */
 static void test_end_of_instance(void **state)
@@ -199,10 +231,11 @@ static void test_duration(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rates),	  cmocka_unit_test(test_end_of_instance),
-		cmocka_unit_test(test_end_of_vm), cmocka_unit_test(test_absence),
-		cmocka_unit_test(test_order),	  cmocka_unit_test(test_percentiles),
-		cmocka_unit_test(test_errors),	  cmocka_unit_test(test_duration),
+		cmocka_unit_test(test_rates),		cmocka_unit_test(test_host),
+		cmocka_unit_test(test_end_of_instance), cmocka_unit_test(test_end_of_vm),
+		cmocka_unit_test(test_absence),		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_percentiles),	cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_duration),
 	};
 
 	return cmocka_run_group_tests_name("model", tests, NULL, NULL);

@@ -105,6 +105,7 @@ struct watcher {
 	FILE *out;
 	struct json_object *vms[4096];
 	size_t nr_vms, frames;
+	struct json_object *host;	/* what all VMs did, as of the last frame */
 	bool redundant;			/* it runs with --redundant */
 	uint64_t missed, missed_before; /* runs left out: in all, and when the case began */
 };
@@ -178,6 +179,8 @@ static bool watch(struct watcher *w)
 		else if (json_object_get_int64(count))
 			printf("  gmemtop lost %s: %s\n", reason, json_object_get_string(count));
 	}
+	json_object_put(w->host);
+	w->host = json_object_get(member(frame, "host"));
 	json_object_put(frame);
 	w->frames++;
 	return true;
@@ -210,6 +213,7 @@ static bool watcher_stop(struct watcher *w)
 	for (i = 0; i < w->nr_vms; i++)
 		json_object_put(w->vms[i]);
 	w->nr_vms = 0;
+	json_object_put(w->host);
 	return WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
@@ -294,6 +298,28 @@ static void compare_existing(struct verdict *v, const struct watcher *w, size_t 
 	}
 }
 
+/* All VMs of the case have ended: what they did is in the totals of the host. */
+static void compare_host(struct verdict *v, const struct watcher *w, struct json_object *list)
+{
+	size_t i, vm, nr = json_object_array_length(list);
+	struct json_object *value;
+	int64_t told;
+
+	for (i = 0; i < COUNT_OF(pairs); i++) {
+		value = member(member(w->host, "counters"), pairs[i].shown);
+		if (!value)
+			continue;
+		told = 0;
+		for (vm = 0; vm < nr; vm++)
+			told += number(member(json_object_array_get_idx(list, vm), "counts"),
+				       pairs[i].told);
+		v->compared++;
+		if (json_object_get_int64(value) != told && !v->missed)
+			differs(v, "host: %s should be %lld, gmemtop shows %lld", pairs[i].shown,
+				(long long)told, (long long)json_object_get_int64(value));
+	}
+}
+
 /* Every VM of the case, as one gmemtop showed it. Return: runs of programs that were left out. */
 static uint64_t compare_watcher(struct verdict *v, struct watcher *w, struct json_object *list,
 				bool middle)
@@ -375,6 +401,8 @@ out:
 	}
 	for (i = 0; i < nr; i++)
 		missed += compare_watcher(&v, &first[i], list, middle);
+	if (c->watch == TOGETHER)
+		compare_host(&v, &own, list);
 	if (c->watch != WHOLE && !watcher_stop(&own))
 		differs(&v, "gmemtop did not end well");
 	printf("%s %s: %zu VMs, %zu comparisons, %zu differ, %zu not offered in this lane, "
