@@ -47,6 +47,7 @@ struct gmem_census_file {
 	__u32 pid, tgid;
 	__u64 table; /* of the descriptor, that threads may share; 0: it is a mapping */
 	__u64 at;    /* the descriptor, or the address */
+	__u64 file;  /* the kernel's address: descriptors and mappings can share an open file */
 	char comm[16];
 };
 
@@ -72,7 +73,7 @@ struct gmem_census_dir {
 
 _Static_assert(sizeof(struct gmem_census_map) == 24, "map");
 _Static_assert(sizeof(struct gmem_census_prog) == 48, "program");
-_Static_assert(sizeof(struct gmem_census_file) == 48, "file");
+_Static_assert(sizeof(struct gmem_census_file) == 56, "file");
 _Static_assert(sizeof(struct gmem_census_dir) == 40 + 24 * GMEM_LOCK_MOUNTS, "directory");
 
 #endif /* GMEM_ABI_CENSUS_H */

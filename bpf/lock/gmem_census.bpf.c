@@ -113,6 +113,7 @@ int list_files(struct bpf_iter__task_file *ctx)
 
 	if (!file || !task || !look_at(file, &found))
 		return 0;
+	found.file = (__u64)file;
 	found.table = (__u64)task->files;
 	found.at = ctx->fd;
 	write_file(ctx->meta, task, &found);
@@ -133,6 +134,7 @@ int list_mappings(struct bpf_iter__task_vma *ctx)
 	file = vma->vm_file;
 	if (!file || !look_at(file, &found))
 		return 0;
+	found.file = (__u64)file;
 	found.at = vma->vm_start;
 	write_file(ctx->meta, task, &found);
 	return 0;

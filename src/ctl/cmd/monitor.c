@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "../../lib/log.h"
 #include "../ctl.h"
 #include "../denial_names.h"
+#include "../kernel/namespaces.h"
 #include "../kernel/probe.h"
 
 #define POLL_MS 100
@@ -367,7 +369,10 @@ int ctl_monitor(const struct ctl_options *opts)
 		return log_error(-ENOMEM, NULL, NULL, "monitor");
 	m->opts = opts;
 	m->dir = -1;
-	ret = read_op(opts->op, &m->op);
+	/* Under a lock this process may stay while a policy is loaded: it holds nothing of others. */
+	syscall(SYS_close_range, 3, ~0U, 0);
+	ret = namespaces_check("report denials");
+	ret = ret ?: read_op(opts->op, &m->op);
 	if (!ret)
 		ret = pins_open(&m->pins, opts->pins, false);
 	if (!ret)

@@ -153,15 +153,31 @@ static int list_files(struct gmem_census_bpf *skel, struct files *files)
 	return ret;
 }
 
-/* Each descriptor of this process is a file of its own: none has been duplicated. */
-static unsigned int own_files(const struct files *files, __u32 map)
+/* May this process hold them: this one, or under a lock the manager, as `gmemctl monitor` does? */
+static bool may_hold(const struct census_subject *subject, const struct gmem_census_file *file)
 {
-	unsigned int nr = 0;
-	size_t i;
+	if (file->tgid == (__u32)getpid())
+		return true;
+	return subject->is_manager && file->hold == GMEM_CENSUS_map &&
+	       subject->is_manager(file->tgid, subject->data);
+}
 
-	for (i = 0; i < files->nr; i++)
-		nr += files->list[i].hold == GMEM_CENSUS_map && files->list[i].id == map &&
-		      files->list[i].table && files->list[i].pid == (__u32)getpid();
+/* Open files of a map that may be held. Descriptors and mappings can share one. */
+static unsigned int explained_files(const struct files *files, const struct census_subject *subject,
+				    __u32 map)
+{
+	const struct gmem_census_file *file;
+	unsigned int nr = 0;
+	size_t i, j;
+
+	for (i = 0; i < files->nr; i++) {
+		file = &files->list[i];
+		if (file->hold != GMEM_CENSUS_map || file->id != map || !may_hold(subject, file))
+			continue;
+		for (j = 0; j < i && files->list[j].file != file->file; j++)
+			;
+		nr += j == i;
+	}
 	return nr;
 }
 
@@ -189,7 +205,7 @@ static int check_files(const struct files *files, const struct census_subject *s
 	for (i = 0; i < files->nr; i++) {
 		file = &files->list[i];
 		map = file->hold == GMEM_CENSUS_map ? map_of(subject, file->id) : NULL;
-		if (file->tgid == (__u32)getpid() || (file->hold == GMEM_CENSUS_map && !map) ||
+		if (may_hold(subject, file) || (file->hold == GMEM_CENSUS_map && !map) ||
 		    (file->hold == GMEM_CENSUS_program &&
 		     !is_among(file->id, subject->programs, subject->nr_programs)) ||
 		    was_before(files, i))
@@ -287,7 +303,7 @@ static int unexplained(struct gmem_census_bpf *skel, const struct files *files,
 		map = map_of(subject, seen->id);
 		if (!map)
 			continue;
-		known = map->pins + own_files(files, map->id);
+		known = map->pins + explained_files(files, subject, map->id);
 		if (seen->users <= known && seen->refs <= known + map->programs)
 			continue;
 		*which = map;

@@ -29,6 +29,12 @@ struct census_subject {
 	const __u32 *functions; /* BTF ids that no program may stand in for */
 	size_t nr_functions;
 	__u32 btf; /* id of the kernel's own BTF */
+	/*
+	 * Is a process the policy's manager, which may open all of it anyway? NULL: there is no
+	 * lock yet, and every holder is in its way.
+	 */
+	bool (*is_manager)(unsigned int pid, const void *data);
+	const void *data;
 };
 
 /* Load the programs that ask. Return: 0 or a negative errno that has been explained. */
@@ -56,8 +62,9 @@ int census_maps(struct gmem_census_bpf *skel, __u32 **ids, size_t *nr);
 /**
  * census_take - is anybody in the way of a lock?
  *
- * References are compared with what this process and the policy itself explain: so also those are
- * found that no process shows, as descriptors in flight. Each one found is explained.
+ * References are compared with what this process, the policy's manager and the policy itself
+ * explain: so also those are found that no process shows, as descriptors in flight. Each one found
+ * is explained.
  *
  * Return: 0, -EBUSY if there is one, or another negative errno that has been explained.
  */

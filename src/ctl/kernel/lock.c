@@ -189,13 +189,40 @@ static int check_namespace(void)
 			 "lock the policy");
 }
 
-int lock_check_self(const struct store *store, unsigned int slot)
+/**
+ * why_not_manager - compare a process with the manager of a slot's policy
+ * @why: how it differs; NULL: it is the manager
+ *
+ * Return: 0 or a negative errno.
+ */
+static int why_not_manager(const struct store *store, unsigned int slot, unsigned int pid,
+			   const char **why)
 {
 	struct in_force force = {
 		.loaded = true, .word = 1, .slot = slot, .pins = *store->pins, .store = *store
 	};
 	struct standing standing;
 	struct who_process *who;
+	int ret;
+
+	who = malloc(sizeof(*who));
+	if (!who)
+		return -ENOMEM;
+	force.cgroup_root = cgroup_root();
+	ret = who_of_process(pid, who);
+	ret = ret
+		      ?: in_force_resolve(&force, pid, who->who.uid,
+					  *who->cgroup ? who->cgroup : NULL, &standing);
+	if (force.cgroup_root >= 0)
+		close(force.cgroup_root);
+	free(who);
+	if (!ret)
+		*why = differs(&standing, store->heads[slot].manager - 1);
+	return ret;
+}
+
+int lock_check_self(const struct store *store, unsigned int slot)
+{
 	const char *why;
 	int ret;
 
@@ -205,24 +232,22 @@ int lock_check_self(const struct store *store, unsigned int slot)
 	ret = check_namespace();
 	if (ret)
 		return ret;
-	who = malloc(sizeof(*who));
-	if (!who)
-		return log_error(-ENOMEM, NULL, NULL, "look at this process");
-	force.cgroup_root = cgroup_root();
-	ret = who_of_process((unsigned int)getpid(), who);
-	ret = ret
-		      ?: in_force_resolve(&force, (unsigned int)getpid(), geteuid(),
-					  *who->cgroup ? who->cgroup : NULL, &standing);
-	if (force.cgroup_root >= 0)
-		close(force.cgroup_root);
-	free(who);
+	ret = why_not_manager(store, slot, (unsigned int)getpid(), &why);
 	if (ret)
 		return log_error(ret, NULL, NULL, "look at this process");
-	why = differs(&standing, store->heads[slot].manager - 1);
 	if (!why)
 		return 0;
 	return log_error(-EPERM, why, "do it as the policy's manager",
 			 "lock the policy: this process is not its manager");
+}
+
+/* For the census, see there. What the kernel lets in anyway, as `gmemctl monitor`, may stay in. */
+static bool is_manager_process(unsigned int pid, const void *data)
+{
+	const struct store *store = data;
+	const char *why;
+
+	return !why_not_manager(store, GMEM_ACTIVE_SLOT(store_active(store)), pid, &why) && !why;
 }
 
 /* The manager must get in again: there is no way back from a lock. */
@@ -314,6 +339,11 @@ int lock_hold(const struct store *store, const struct compiled *compiled,
 	ret = notes_take(&notes, skel, store->pins);
 	ret = ret ?: notes_take_manager(&notes, compiled, identities);
 	ret = ret ?: hold(store, &notes, held);
+	/* Since the lock came nobody but the manager could open anything. */
+	if (held) {
+		notes.subject.is_manager = is_manager_process;
+		notes.subject.data = store;
+	}
 	/*
 	 * From here on nobody else gets in: now for those who are there already. Under a lock that
 	 * was held too: who held it may have been killed before it got as far as that.

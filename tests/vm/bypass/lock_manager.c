@@ -4,9 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lock.h"
@@ -92,6 +96,69 @@ static int other_policy(void)
 	return ret;
 }
 
+/* --- F120: the manager watches while it loads --- */
+
+#define WATCHED BYPASS_DIR "/watched"
+
+static pid_t start_monitor(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		int fd = open(WATCHED, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+
+		dup2(fd, 1);
+		dup2(fd, 2);
+		execl(GMEMCTL, GMEMCTL, "monitor", "-o", "json", NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+/* Wait until it has written that. */
+static bool monitor_wrote(const char *text)
+{
+	char buf[8192];
+	ssize_t len;
+	int fd;
+
+	for (int i = 0; i < 100; i++) {
+		fd = open(WATCHED, O_RDONLY | O_CLOEXEC);
+		len = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+		if (fd >= 0)
+			close(fd);
+		buf[len > 0 ? len : 0] = '\0';
+		if (strstr(buf, text))
+			return true;
+		usleep(50000);
+	}
+	fprintf(stderr, "no %s: %s\n", text, buf);
+	return false;
+}
+
+static int watch_a_load(void)
+{
+	int ret = 0, status;
+	pid_t monitor;
+
+	if (lock_usual_policy("") || gmemctl("status"))
+		return failed("gmemctl: %s", gmemctl_output);
+	monitor = start_monitor();
+	if (!monitor_wrote("\"in_force\":true"))
+		ret = failed("the monitor does not begin");
+	if (!ret && gmemctl("load %s %s", lock_is_on() ? "--lock" : "", LOCK_POLICY))
+		ret = failed("gmemctl load: %s", gmemctl_output);
+	/* It goes on under the new policy: X is denied, and that is reported. */
+	if (!ret && lock_policy_is_off() != ENDED_NOTHING)
+		ret = failed("the policy does not deny");
+	if (!ret && !monitor_wrote("\"verdict\":\"denied\""))
+		ret = failed("the monitor does not report a denial after the load");
+	kill(monitor, SIGINT);
+	if (waitpid(monitor, &status, 0) != monitor || status)
+		ret = ret ?: failed("the monitor ended with %x", status);
+	return ret;
+}
+
 const struct bypass_case bypass_lock_manager[] = {
 	LOCK_CASE("138", "lock: the manager's file opened for writing", write_manager, LOCKED),
 	LOCK_CASE("138b", "lock: the manager's file truncated", truncate_manager, LOCKED),
@@ -101,5 +168,7 @@ const struct bypass_case bypass_lock_manager[] = {
 		  .denials = BYPASS_NONE,
 		  EVERYWHERE(POSSIBLE("Who starts the manager's executable is the manager, and may "
 				      "load another policy, which is locked too."))),
+	LOCK_CASE("F120", "lock: the manager's monitor goes on while the manager loads a policy",
+		  watch_a_load, EVERYWHERE(ALLOWED)),
 	{ 0 },
 };
