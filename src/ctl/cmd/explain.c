@@ -12,6 +12,7 @@
 #include "../../lib/log.h"
 #include "../ctl.h"
 #include "../kernel/in_force.h"
+#include "../kernel/namespaces.h"
 #include "../kernel/loader.h"
 #include "../../policy/eval.h"
 #include "../../policy/replay.h"
@@ -469,7 +470,8 @@ static int ask_kernel(const struct ctl_options *opts, const struct who_process *
 
 	if (!opts->pid || opts->policy)
 		return 0;
-	ret = in_force_open(&force, opts->pins);
+	ret = namespaces_check("explain what a process may do");
+	ret = ret ?: in_force_open(&force, opts->pins);
 	if (ret)
 		return ret;
 	ret = in_force_resolve(&force, (unsigned int)opts->pid, process->who.uid,

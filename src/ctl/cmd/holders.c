@@ -13,6 +13,7 @@
 #include "../ctl.h"
 #include "../kernel/holders.h"
 #include "../kernel/in_force.h"
+#include "../kernel/namespaces.h"
 #include "../../policy/compile.h"
 #include "../../policy/decide.h"
 #include "../../policy/request.h"
@@ -571,7 +572,8 @@ int ctl_holders(const struct ctl_options *opts)
 	struct held held;
 	int ret;
 
-	ret = in_force_open(&force, opts->pins);
+	ret = namespaces_check("list the holders");
+	ret = ret ?: in_force_open(&force, opts->pins);
 	if (ret)
 		return ret;
 	finder_open(&finder, NULL);

@@ -13,6 +13,7 @@
 #include "../interrupt.h"
 #include "loader.h"
 #include "lock.h"
+#include "namespaces.h"
 #include "../../policy/compile.h"
 
 #define ADVICE_UNMET                                                                                  \
@@ -331,7 +332,8 @@ int loader_load(const struct compiled *compiled, const struct load_options *opts
 	int ret;
 
 	memset(report, 0, sizeof(*report));
-	ret = pins_open(&pins, opts->dir, true);
+	ret = namespaces_check("load the policy");
+	ret = ret ?: pins_open(&pins, opts->dir, true);
 	if (ret)
 		return ret;
 	ret = load_locked(&pins, compiled, opts, report);
@@ -396,7 +398,8 @@ int loader_set_mode(const char *dir, bool enforce, enum proof *proof)
 	int ret;
 
 	*proof = PROOF_none;
-	ret = begin(&pins, &store, dir);
+	ret = namespaces_check("set the mode");
+	ret = ret ?: begin(&pins, &store, dir);
 	if (ret)
 		return ret;
 	ret = need_active(&store);
@@ -428,7 +431,8 @@ int loader_rollback(const char *dir, __u64 *generation, enum proof *proof)
 	__u64 before;
 	int ret, slot;
 
-	ret = begin(&pins, &store, dir);
+	ret = namespaces_check("roll back");
+	ret = ret ?: begin(&pins, &store, dir);
 	if (ret)
 		return ret;
 	slot = store_previous(&store);

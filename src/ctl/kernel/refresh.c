@@ -16,6 +16,7 @@
 #include "../interrupt.h"
 #include "loader.h"
 #include "lock.h"
+#include "namespaces.h"
 #include "refresh.h"
 #include "resolved.h"
 
@@ -504,7 +505,8 @@ int loader_refresh(const char *dir, bool forget, struct refresh_report *report)
 	int ret;
 
 	memset(report, 0, sizeof(*report));
-	ret = pins_open(&pins, dir, true);
+	ret = namespaces_check("refresh the policy");
+	ret = ret ?: pins_open(&pins, dir, true);
 	if (ret)
 		return ret;
 	ret = store_open(&store, &pins);
