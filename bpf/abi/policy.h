@@ -239,6 +239,8 @@ enum gmem_root {
 	GMEM_ROOT_other, /* a container's, a chroot's */
 };
 
+#define GMEM_SUBVOLUME_UNKNOWN (~0ULL) /* then the identity has kind 0 */
+
 struct gmem_identity {
 	__u32 slot;
 	__u16 kind;
@@ -248,7 +250,8 @@ struct gmem_identity {
 			__u64 ino;
 			__u32 dev; /* the kernel's dev_t: major << 20 | minor */
 			__u32 generation;
-			__u64 changed; /* where the file system has no generation: when */
+			__u64 changed;	 /* where the file system has no generation: when */
+			__u64 subvolume; /* of btrfs; elsewhere 0 */
 		};
 		struct {
 			__u32 algorithm;

@@ -31,12 +31,29 @@ struct file_system_type {
 	const char *name;
 };
 
+/* btrfs, as a rule a module: its types are known if it is there when a program is loaded. */
+struct btrfs_key {
+	unsigned long long objectid;
+} __attribute__((packed));
+
+struct btrfs_root {
+	struct btrfs_key root_key;
+};
+
+struct btrfs_inode {
+	struct btrfs_root *root;
+	struct inode vfs_inode;
+};
+
 struct super_block___identity {
 	struct user_namespace *s_user_ns;
 	struct file_system_type *s_type;
 };
 
 #pragma clang attribute pop
+
+#define BTRFS_SUPER_MAGIC    0x9123683eUL
+#define BCACHEFS_SUPER_MAGIC 0xca451a4eUL
 
 #define I_CTIME_QUERIED (1U << 31)
 #define NS_PER_S	1000000000ULL
@@ -57,11 +74,35 @@ static __always_inline __u64 changed_at(struct inode *inode)
 }
 
 /*
+ * Subvolumes of one file system have one device, and inode numbers of their own; a snapshot has the
+ * numbers and generations of what it is a snapshot of. Return: 0 where there are no subvolumes, or
+ * GMEM_SUBVOLUME_UNKNOWN: then device, number and generation do not identify a file.
+ */
+static __always_inline __u64 subvolume_of(struct inode *inode)
+{
+	unsigned long magic = BPF_CORE_READ(inode, i_sb, s_magic);
+	struct btrfs_inode *of;
+
+	if (magic == BCACHEFS_SUPER_MAGIC)
+		return GMEM_SUBVOLUME_UNKNOWN;
+	if (magic != BTRFS_SUPER_MAGIC)
+		return 0;
+	if (!bpf_core_type_exists(struct btrfs_inode))
+		return GMEM_SUBVOLUME_UNKNOWN;
+	of = (void *)inode - bpf_core_field_offset(struct btrfs_inode, vfs_inode);
+	return BPF_CORE_READ(of, root, root_key.objectid) ?: GMEM_SUBVOLUME_UNKNOWN;
+}
+
+/*
  * The generation tells apart the files that have had a number one after the other. Some file
  * systems (overlayfs, 9p, NFS) have none: there a file is another one as soon as it is changed.
+ * Where the subvolume is unknown the identity has no kind: it matches no subject.
  */
 static __always_inline void identify(struct gmem_identity *id, struct inode *inode)
 {
+	id->subvolume = subvolume_of(inode);
+	if (id->subvolume == GMEM_SUBVOLUME_UNKNOWN)
+		return;
 	id->kind = GMEM_BY_INODE;
 	id->ino = BPF_CORE_READ(inode, i_ino);
 	id->dev = BPF_CORE_READ(inode, i_sb, s_dev);

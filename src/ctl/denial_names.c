@@ -95,7 +95,8 @@ const struct policy *denial_policy(struct denial_names *names, const struct stor
 
 static bool same_file(const struct gmem_identity *a, const struct gmem_identity *b)
 {
-	return a->kind == b->kind && a->dev == b->dev && a->ino == b->ino;
+	return a->kind == b->kind && a->dev == b->dev && a->ino == b->ino &&
+	       (a->subvolume == b->subvolume || !a->subvolume || !b->subvolume);
 }
 
 /* The process may run it still: then the link says where it is. */

@@ -4,6 +4,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -18,6 +22,8 @@
 #include "holders.h"
 #include "pins.h"
 #include "../../policy/compile.h"
+
+#define KERNEL_MINOR_BITS 20 /* of its device numbers */
 
 #define TRIES 3 /* when memslots change while they are read */
 
@@ -121,6 +127,35 @@ static int name_fds(struct finder *finder, const int *fds, size_t nr,
 	return ret;
 }
 
+/*
+ * Is a device, an inode number and a generation one file? Where stat(2) names another device than
+ * that of the file system, numbers may belong to something that is not part of the identity.
+ */
+static int check_unique(const char *path, int fd, const struct gmem_identity *identity)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (identity->subvolume == GMEM_SUBVOLUME_UNKNOWN)
+		return log_error(-EOPNOTSUPP,
+				 "its file system has subvolumes, and the programs were loaded "
+				 "before the kernel's types of it were known",
+				 "load its module (btrfs), then gmemctl unload and load; or name "
+				 "the file by verity",
+				 "identify %s by its inode", path);
+	if (!identity->kind || identity->subvolume)
+		return 0;
+	if (fstat(fd, &st) || fstatfs(fd, &fs))
+		return log_error(-errno, NULL, NULL, "look at %s", path);
+	if (fs.f_type == OVERLAYFS_SUPER_MAGIC ||
+	    identity->dev == (major(st.st_dev) << KERNEL_MINOR_BITS | minor(st.st_dev)))
+		return 0;
+	return log_error(-EOPNOTSUPP,
+			 "its file system gives one inode number to more than one file",
+			 "put it on another file system, or name it by verity",
+			 "identify %s by its inode", path);
+}
+
 int find_identities(struct finder *finder, const struct compiled *compiled,
 		    struct gmem_identity *identities)
 {
@@ -156,8 +191,10 @@ int find_identities(struct finder *finder, const struct compiled *compiled,
 				  "ask the kernel for the executables");
 	}
 	while (i--) {
-		if (fds[i] >= 0)
-			close(fds[i]);
+		if (fds[i] < 0)
+			continue;
+		ret = ret ?: check_unique(compiled->exes[i].path, fds[i], &identities[i]);
+		close(fds[i]);
 	}
 	free(fds);
 	return ret;

@@ -127,7 +127,8 @@ static int each(struct reading *r, enum pinned_map map, size_t slot_at,
 static bool same_file(const struct gmem_identity *a, const struct gmem_identity *b)
 {
 	return a->kind == b->kind && a->ino == b->ino && a->dev == b->dev &&
-	       a->generation == b->generation && a->changed == b->changed;
+	       a->generation == b->generation && a->changed == b->changed &&
+	       a->subvolume == b->subvolume;
 }
 
 /* As the kernel names what the paths stand for now: stat(2) does not say that everywhere. */
