@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # lint.sh [text]: shellcheck on all shell, clang-format on all C of our own, headers that do not compile
-# alone, tests that nothing runs, and (with "text" only this) an SPDX line in every file, no path or
-# mirror of one machine in any.
+# alone, includes that a directory may not have, tests that nothing runs, and (with "text" only this) an SPDX
+# line in every file, no path or mirror of one machine in any.
 set -eu
+shopt -s extglob
 cd "$(dirname "$0")/.."
 bad=0
 
@@ -91,11 +92,40 @@ check_headers()
 	done
 }
 
+# What the files of a directory may include of this repository: bpf/README.md has the table. src/policy is a
+# library that needs no kernel: neither src/ctl nor libbpf.
+check_includes()
+{
+	local file dir include may
+
+	for file in "${files[@]}"; do
+		dir=${file%/*}
+		case $file in
+		bpf/abi/*) may='bpf/abi/*' ;;
+		bpf/kernel/*) may='bpf/abi/*|bpf/kernel/*' ;;
+		bpf/lock/*) may='bpf/abi/*|bpf/kernel/*|bpf/policy/*|bpf/lock/*' ;; # one object with policy/
+		bpf/*/*) may="bpf/abi/*|bpf/kernel/*|$dir/*" ;;
+		src/policy/*) may='src/policy/*|src/lib/*|bpf/abi/*|bpf/policy/match.h' ;;
+		*) continue ;;
+		esac
+		while read -r include; do
+			include=$(realpath -m --relative-to=. "$dir/$include")
+			# shellcheck disable=SC2254 # a pattern
+			case $include in
+			@($may)) ;;
+			*) fail "$file includes $include, which its directory may not" ;;
+			esac
+		done < <(sed -n 's/^#include "\(.*\)"/\1/p' "$file")
+		[[ $file != src/policy/* ]] || ! grep -n '^#include <bpf/' "$file" || fail "$file includes libbpf"
+	done
+}
+
 check_text
 if [ "${1:-}" != text ]; then
 	check_shell
 	check_c
 	check_headers
+	check_includes
 	tests/reached.sh || bad=1
 fi
 exit $bad

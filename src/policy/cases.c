@@ -13,6 +13,7 @@
 
 struct case_reader {
 	struct policy_cases *cases;
+	const struct who_lookup *lookup;
 	struct diags *diags;
 };
 
@@ -145,7 +146,7 @@ static int read_case(struct case_reader *reader, const struct tree *value, struc
 	if (ret || reader->diags->nr_errors != errors)
 		return ret;
 	if (request_parse(&text.request, &to->request, &error) ||
-	    who_parse(&text.who, &to->who, &error))
+	    who_parse(&text.who, reader->lookup, &to->who, &error))
 		diag_error(reader->diags, value->place, NULL, "%s \"%s\": %s", error.name,
 			   error.value, error.why);
 	return 0;
@@ -183,10 +184,10 @@ static const struct tree_key file_keys[] = {
 	{ "cases", read_cases, true },
 };
 
-int cases_parse(const char *text, size_t len, const char *file, struct policy_cases *cases,
-		struct diags *diags)
+int cases_parse(const char *text, size_t len, const char *file, const struct who_lookup *lookup,
+		struct policy_cases *cases, struct diags *diags)
 {
-	struct case_reader reader = { .cases = cases, .diags = diags };
+	struct case_reader reader = { .cases = cases, .lookup = lookup, .diags = diags };
 	struct tree *tree;
 	int ret;
 

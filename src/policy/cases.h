@@ -25,12 +25,13 @@ struct policy_cases {
 /**
  * cases_parse - read a file of cases
  * @text: borrowed until diags_free(), @len bytes; @file its name
+ * @lookup: for the users and executables of the cases, or NULL
  * @cases: to be given to cases_free(), also on error
  *
  * Return: 0, -EBADMSG if @diags has errors, -ENOMEM.
  */
-int cases_parse(const char *text, size_t len, const char *file, struct policy_cases *cases,
-		struct diags *diags);
+int cases_parse(const char *text, size_t len, const char *file, const struct who_lookup *lookup,
+		struct policy_cases *cases, struct diags *diags);
 void cases_free(struct policy_cases *cases);
 
 #endif /* GMEM_POLICY_CASES_H */

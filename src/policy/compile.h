@@ -80,35 +80,6 @@ int policy_check(const struct compiled *compiled, struct diags *diags);
 
 void compiled_free(struct compiled *compiled);
 
-/* A file, all the way: read, parsed, resolved, compiled, checked. */
-struct policy_file {
-	struct policy *policy;
-	struct compiled compiled;
-	struct diags diags;
-};
-
-/**
- * policy_open - read a policy file and compile it
- * @path: the file, "-" is standard input
- * @required: users, files and cgroups that are not here are errors
- * @file: to be given to policy_close(), also on error
- *
- * Prints nothing about the policy: that is in file->diags. What cannot be read is said.
- *
- * Return: 0, -EBADMSG if it is not a valid policy, or what reading failed with.
- */
-int policy_open(const char *path, bool required, struct policy_file *file);
-/* The same with a text that is in memory (the policy that is in force). */
-int policy_open_text(const char *text, size_t len, const char *name, bool required,
-		     struct policy_file *file);
-void policy_close(struct policy_file *file);
-
-/*
- * The text of a file, "-" is standard input: at most one byte more than a policy may have. @text is
- * to be freed. Return: 0 or a negative errno that has been explained.
- */
-int policy_read_text(const char *path, char **text, size_t *len);
-
 /* A set of rules or subjects. */
 static inline void set_add(struct gmem_set *set, unsigned int n)
 {

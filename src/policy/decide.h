@@ -9,7 +9,7 @@
 struct who {
 	const char *exe; /* path, or NULL; compared with those of files that are not here */
 	bool has_exe_identity, has_verity;
-	bool exe_untrusted_fs;			   /* then it has none, see policy_resolve.h */
+	bool exe_untrusted_fs; /* then it has none, see src/ctl/kernel/resolve.h */
 	struct gmem_identity exe_identity, verity; /* slot 0, root 0 */
 	enum gmem_root root;
 	bool has_uid;

@@ -63,9 +63,9 @@ struct policy_subject {
 	struct place cgroup_place;
 	bool used; /* a rule names it */
 
-	/* by policy_resolve() */
+	/* by policy_resolve(), src/ctl/kernel/resolve.h */
 	bool exe_known, cgroup_known;
-	bool exe_untrusted_fs;		   /* nobody is known by this file, see policy_resolve.h */
+	bool exe_untrusted_fs;		   /* no task is identified by this file */
 	struct gmem_identity exe_identity; /* slot 0 */
 	__u64 cgroup_id;
 };
@@ -124,20 +124,12 @@ static inline bool rule_has(const struct policy_rule *rule, enum policy_conditio
  * it can be looked at for more errors; or NULL
  * @diags: empty; all errors and warnings of the file
  *
- * Neither users nor files are looked up: policy_resolve() does.
+ * Neither users nor files are looked up: policy_resolve() of src/ctl/kernel/resolve.h does.
  *
  * Return: 0, -EBADMSG if @diags has errors, -ENOMEM.
  */
 int policy_parse(const char *text, size_t len, const char *file, struct policy **policy,
 		 struct diags *diags);
-
-/**
- * policy_resolve - look up the users, executables and cgroups that a policy names
- * @required: what is not there is an error; otherwise a warning, and no task will be it
- *
- * Return: 0, -EBADMSG if @diags has errors now, -ENOMEM.
- */
-int policy_resolve(struct policy *policy, bool required, struct diags *diags);
 
 void policy_free(struct policy *policy);
 

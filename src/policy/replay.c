@@ -8,7 +8,7 @@
 #include <json-c/json.h>
 
 #include "../lib/log.h"
-#include "../ctl/input.h"
+#include "../lib/input.h"
 #include "replay.h"
 #include "request.h"
 #include "value.h"
@@ -16,7 +16,8 @@
 #define BUCKETS 4096
 
 struct replay {
-	const struct policy_file *file;
+	const struct compiled *compiled;
+	const struct who_lookup *lookup;
 	const char *path;
 	struct events_report *report;
 	struct event_group *buckets[BUCKETS];
@@ -135,7 +136,7 @@ static bool read_request(json_object *record, int op, struct gmem_request *reque
 	return true;
 }
 
-static void read_who(json_object *record, struct who *who)
+static void read_who(json_object *record, const struct who_lookup *lookup, struct who *who)
 {
 	json_object *from = member(record, "who");
 	struct request_error error;
@@ -147,7 +148,7 @@ static void read_who(json_object *record, struct who *who)
 	text.cgroup = text_of(from, "cgroup");
 	if (text.cgroup && *text.cgroup != '/')
 		text.cgroup = NULL;
-	who_parse(&text, who, &error);
+	who_parse(&text, lookup, who, &error);
 	if (number_of(from, "uid", &uid)) {
 		who->has_uid = true;
 		who->uid = (__u32)uid;
@@ -211,9 +212,9 @@ static int decide(struct replay *replay, json_object *record, int op)
 		replay->report->unplaced++;
 		return 0;
 	}
-	read_who(record, &who);
+	read_who(record, replay->lookup, &who);
 	replay->report->events++;
-	decision = policy_decide(&replay->file->compiled, &who, &request);
+	decision = policy_decide(replay->compiled, &who, &request);
 	if (!decision.deny) {
 		replay->report->would += decision.audit_rule != GMEM_RULE_NONE &&
 					 decision.audit_deny;
@@ -293,7 +294,8 @@ static int read_records(struct replay *replay, FILE *in)
 	return ret;
 }
 
-int events_decide(const struct policy_file *file, const char *path, struct events_report *report)
+int events_decide(const struct compiled *compiled, const struct who_lookup *lookup,
+		  const char *path, struct events_report *report)
 {
 	struct replay *replay;
 	FILE *in;
@@ -308,7 +310,8 @@ int events_decide(const struct policy_file *file, const char *path, struct event
 		input_close(in);
 		return log_error(-ENOMEM, NULL, NULL, "read %s", path);
 	}
-	replay->file = file;
+	replay->compiled = compiled;
+	replay->lookup = lookup;
 	replay->path = path;
 	replay->report = report;
 	replay->last = &report->first;
@@ -374,7 +377,8 @@ static int read_question(json_object *record, struct event_question *question)
 	return read_request(record, op, &question->request) ? 0 : -EINVAL;
 }
 
-int event_question_read(const char *text, struct event_question *question)
+int event_question_read(const char *text, const struct who_lookup *lookup,
+			struct event_question *question)
 {
 	json_object *record;
 	int ret = -ENOENT;
@@ -398,7 +402,7 @@ int event_question_read(const char *text, struct event_question *question)
 			question->json = record;
 	}
 	if (!ret)
-		read_who(question->json, &question->who);
+		read_who(question->json, lookup, &question->who);
 	return ret;
 }
 

@@ -3,7 +3,7 @@
 #ifndef GMEM_POLICY_REPLAY_H
 #define GMEM_POLICY_REPLAY_H
 
-#include "decide.h"
+#include "request.h"
 
 /* Denials that are the same but for the time. */
 struct event_group {
@@ -27,12 +27,14 @@ struct events_report {
 
 /**
  * events_decide - decide recorded events
+ * @lookup: for the users and executables of the events, or NULL
  * @path: what `gmemtop events --json` wrote; "-" is standard input
  * @report: to be given to events_report_free(), also on error
  *
  * Return: 0 or a negative errno that has been explained.
  */
-int events_decide(const struct policy_file *file, const char *path, struct events_report *report);
+int events_decide(const struct compiled *compiled, const struct who_lookup *lookup,
+		  const char *path, struct events_report *report);
 void events_report_free(struct events_report *report);
 
 /* What an event asks: of `gmemctl monitor -o json`, or of `gmemtop events --json`. */
@@ -51,7 +53,8 @@ struct event_question {
  *
  * Return: 0, -ENOENT if there is none, -EINVAL if it cannot be understood.
  */
-int event_question_read(const char *text, struct event_question *question);
+int event_question_read(const char *text, const struct who_lookup *lookup,
+			struct event_question *question);
 void event_question_free(struct event_question *question);
 
 #endif /* GMEM_POLICY_REPLAY_H */

@@ -39,22 +39,21 @@ struct request_error {
 int request_parse(const struct request_text *text, struct gmem_request *request,
 		  struct request_error *error);
 
-/**
- * who_parse - read who asks
- * @who: borrows from @text
- *
- * Files and users that are here are looked up. Return: 0 or -EINVAL, with @error.
- */
-int who_parse(const struct who_text *text, struct who *who, struct request_error *error);
-
-/* A cgroup and a name of a process, read from /proc. */
-struct who_process {
-	char exe[4096], cgroup[4096], uid[16];
-	struct who who; /* points into this */
+/* How names are looked up on the host that a policy is decided for. */
+struct who_lookup {
+	int (*user)(const char *name, __u32 *uid);	/* Return: 0 or a negative errno. */
+	void (*exe)(const char *path, struct who *who); /* sets what is known of the file */
 };
 
-/* Who a process is; its fs-verity digest too. Return: 0, -ESRCH, or a negative errno. */
-int who_of_process(unsigned int pid, struct who_process *process);
+/**
+ * who_parse - read who asks
+ * @lookup: how to look up user and executable, or NULL: they are known by their names only
+ * @who: borrows from @text
+ *
+ * Return: 0 or -EINVAL, with @error.
+ */
+int who_parse(const struct who_text *text, const struct who_lookup *lookup, struct who *who,
+	      struct request_error *error);
 
 #define REQUEST_TEXT 160
 

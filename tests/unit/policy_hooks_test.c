@@ -10,6 +10,7 @@
 
 #include "../../src/ctl/kernel/probe.h"
 #include "../../src/policy/compile.h"
+#include "../../src/ctl/kernel/policy_file.h"
 
 #define ALL    (PROG_BIT(GMEM_PROG_MAX) - 1)
 #define SERIES (PROG(create) | PROG(bind) | PROG(convert) | PROG(fault))

@@ -13,6 +13,7 @@
 #include "../../src/ctl/kernel/lock.h"
 #include "../../src/policy/compile.h"
 #include "../../src/lib/log.h"
+#include "../../src/ctl/kernel/policy_file.h"
 
 #define HEAD                                                                            \
 	"version: 1\nname: t\nmode: enforce\n"                                          \

@@ -14,6 +14,7 @@
 #include "../../src/policy/compile.h"
 #include "../../src/policy/value.h"
 #include "policy_random.h"
+#include "../../src/ctl/kernel/policy_file.h"
 
 #define HEAD_TOP "version: 1\nname: t\nmode: audit\n"
 #define DEFAULT                                                                         \

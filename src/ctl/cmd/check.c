@@ -8,6 +8,7 @@
 #include "../../lib/log.h"
 #include "../ctl.h"
 #include "../../policy/compile.h"
+#include "../kernel/policy_file.h"
 
 static int print_json(const struct policy_file *file)
 {

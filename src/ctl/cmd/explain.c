@@ -19,6 +19,8 @@
 #include "../../policy/request.h"
 #include "../kernel/resolve.h"
 #include "../../policy/value.h"
+#include "../kernel/policy_file.h"
+#include "../kernel/who.h"
 
 #define TEXT 512
 
@@ -515,7 +517,7 @@ static int read_who(const struct ctl_options *opts, struct who_process *process,
 	int ret;
 
 	if (!opts->pid)
-		return who_parse(&text, &process->who, error);
+		return who_parse(&text, &who_of_host, &process->who, error);
 	if (opts->exe || opts->verity || opts->uid || opts->cgroup)
 		return log_error(-EINVAL, "it says all of that", NULL,
 				 "--pid with --exe, --verity, --uid or --cgroup");
@@ -541,7 +543,7 @@ static int read_event(const struct ctl_options *opts, struct event_question *que
 	if (*opts->file != '{')
 		ret = policy_read_text(opts->file, &text, &len);
 	if (!ret)
-		ret = event_question_read(text ? text : opts->file, question);
+		ret = event_question_read(text ? text : opts->file, &who_of_host, question);
 	else
 		return ret;
 	free(text);

@@ -18,6 +18,7 @@
 #include "../../policy/decide.h"
 #include "../../policy/request.h"
 #include "../../policy/value.h"
+#include "../kernel/who.h"
 
 #define TEXT	     4096
 #define DEV_MAJ(dev) ((dev) >> 20)

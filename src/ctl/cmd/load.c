@@ -13,6 +13,7 @@
 #include "../kernel/loader.h"
 #include "../../policy/compile.h"
 #include "../kernel/resolve.h"
+#include "../kernel/policy_file.h"
 
 /* A mode as it is written. Return: 1 enforce, 0 audit, -EINVAL. */
 static int parse_mode(const char *text)

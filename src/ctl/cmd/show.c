@@ -15,6 +15,7 @@
 #include "../../policy/compile.h"
 #include "../../policy/value.h"
 #include "../kernel/resolved.h"
+#include "../kernel/policy_file.h"
 
 #define NAME_IN_FORCE "in force" /* as the name of the file, in messages */
 

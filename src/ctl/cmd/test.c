@@ -12,6 +12,8 @@
 #include "../../lib/log.h"
 #include "../ctl.h"
 #include "../../policy/cases.h"
+#include "../kernel/policy_file.h"
+#include "../kernel/who.h"
 
 enum column {
 	COLUMN_CASE,
@@ -183,7 +185,7 @@ static int test_cases(const struct ctl_options *opts)
 	ret = policy_read_text(opts->file, &text, &len);
 	if (ret)
 		return ret;
-	ret = cases_parse(text, len, opts->file, &cases, &diags);
+	ret = cases_parse(text, len, opts->file, &who_of_host, &cases, &diags);
 	if (ret == -EBADMSG) {
 		diags_sort(&diags);
 		diags_report(&diags, opts->json);

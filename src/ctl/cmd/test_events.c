@@ -12,6 +12,8 @@
 #include "../../policy/decide.h"
 #include "../../policy/replay.h"
 #include "../../policy/value.h"
+#include "../kernel/policy_file.h"
+#include "../kernel/who.h"
 
 static unsigned int line_of(const struct policy *policy, const struct event_group *group)
 {
@@ -133,7 +135,7 @@ int ctl_test_events(const struct ctl_options *opts)
 		ret = GMEM_EXIT_POLICY;
 	}
 	if (!ret)
-		ret = events_decide(&file, opts->events, &report);
+		ret = events_decide(&file.compiled, &who_of_host, opts->events, &report);
 	if (!ret)
 		ret = opts->json ? print_json(file.policy, &report)
 				 : print_text(file.policy, &report);

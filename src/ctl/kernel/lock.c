@@ -19,6 +19,7 @@
 #include "../../policy/compile.h"
 #include "../../policy/request.h"
 #include "verify.h"
+#include "who.h"
 
 #define KERNEL_MINOR_BITS 20 /* of its device numbers */
 

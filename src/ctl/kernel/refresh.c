@@ -19,6 +19,7 @@
 #include "namespaces.h"
 #include "refresh.h"
 #include "resolved.h"
+#include "policy_file.h"
 
 const char *const refresh_names[REFRESH_MAX] = {
 #define X(name, text) [REFRESH_##name] = #name,

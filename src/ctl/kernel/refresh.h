@@ -9,6 +9,7 @@
 #include "../../policy/compile.h"
 #include "resolve.h"
 #include "verify.h"
+#include "policy_file.h"
 
 /* X(name, in words): what became of a subject's executable */
 #define REFRESH_STATES(X)                                      \

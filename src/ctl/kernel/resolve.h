@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "../../../bpf/abi/policy.h"
+#include "../../policy/model.h"
 
 /* The number of a user. Return: 0, -ENOENT, or what the lookup failed with. */
 int resolve_user(const char *name, __u32 *uid);
@@ -33,5 +34,13 @@ int resolve_exe(const char *path, struct gmem_identity *identity);
  * @id: of the mount
  */
 bool mount_is_untrusted(FILE *mountinfo, int id);
+
+/**
+ * policy_resolve - look up the users, executables and cgroups that a policy names
+ * @required: what is not there is an error; otherwise a warning, and no task will be it
+ *
+ * Return: 0, -EBADMSG if @diags has errors now, -ENOMEM.
+ */
+int policy_resolve(struct policy *policy, bool required, struct diags *diags);
 
 #endif /* GMEM_CTL_KERNEL_RESOLVE_H */

@@ -11,6 +11,7 @@
 #include "../../lib/cgroup.h"
 #include "find.h"
 #include "resolved.h"
+#include "policy_file.h"
 
 const char *const resolved_names[RESOLVED_MAX] = {
 #define X(name, text) [RESOLVED_##name] = #name,

@@ -6,6 +6,7 @@
 #include "../../policy/compile.h"
 #include "resolve.h"
 #include "store.h"
+#include "policy_file.h"
 
 /* X(name, in words): what a file's name stands for now */
 #define RESOLVED_STATES(X)                                         \

@@ -20,6 +20,7 @@
 #include "../../../src/ctl/kernel/store.h"
 #include "lock.h"
 #include "race.h"
+#include "../../../src/ctl/kernel/policy_file.h"
 
 /* --- who asks --- */
 

@@ -8,6 +8,7 @@
 
 #include "../../../src/policy/compile.h"
 #include "policies.h"
+#include "../../../src/ctl/kernel/policy_file.h"
 
 struct load_report policy_report;
 struct gmem_denial policy_events[256];

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "../lib/log.h"
 #include "input.h"
+#include "log.h"
 
 const char *input_name(const char *path)
 {

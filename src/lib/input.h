@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Files that the user names: policies, cases, events. */
-#ifndef GMEM_CTL_INPUT_H
-#define GMEM_CTL_INPUT_H
+#ifndef GMEM_INPUT_H
+#define GMEM_INPUT_H
 
 #include <stdio.h>
 
@@ -23,4 +23,4 @@ const char *input_name(const char *path);
 /* Reading failed with errno. Return: a negative errno that has been explained. */
 int input_failed(const char *path);
 
-#endif /* GMEM_CTL_INPUT_H */
+#endif /* GMEM_INPUT_H */

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../lib/log.h"
-#include "../ctl/input.h"
-#include "compile.h"
+#include "../../lib/log.h"
+#include "../../lib/input.h"
+#include "policy_file.h"
+#include "resolve.h"
 
 int policy_read_text(const char *path, char **text, size_t *len)
 {
