@@ -178,6 +178,7 @@ enum gmem_interval_dimension {
 /* The map of executables says with the class whether the file is one that was replaced since. */
 #define GMEM_CLASS(value) (0xffff & (value))
 #define GMEM_EXE_REPLACED (1U << 31)
+/* Class 0: no subject's executable any more. Processes that run it keep their guards. */
 
 enum gmem_class_dimension {
 #define X(name, ...) GMEM_CLASS_##name,
@@ -202,12 +203,15 @@ enum gmem_pool {
 	GMEM_POOL_MAX
 };
 
+/* With the guard trace: processes of one subject in different cgroups are kept apart too. */
+#define GMEM_TRACE_BY_CGROUP (1U << 31)
+
 struct gmem_head {
 	__u64 generation; /* 0: being filled, or empty */
 	__u32 nr_rules, nr_subjects;
 	__u32 default_deny;    /* operations that are denied where no rule matches: bits */
 	__u32 has_audit;       /* operations that rules in audit mode name: bits */
-	__u32 guards;	       /* that are up: bits of enum gmem_guard */
+	__u32 guards;	       /* that are up: bits of enum gmem_guard, and GMEM_TRACE_BY_CGROUP */
 	__u32 manager;	       /* subject that alone may change it under lock, plus 1; 0: none */
 	__u32 by_flags;	       /* operations for which a rule names flags: bits */
 	__u32 by[GMEM_BY_MAX]; /* operations for which this dimension matters: bits */
@@ -294,8 +298,9 @@ struct gmem_request {
 /* Rules have numbers from 0 in the order of the file; the default of operation o is: */
 #define GMEM_RULE_DEFAULT(o) (GMEM_MAX_RULES + (o))
 #define GMEM_RULE_BROKEN     (GMEM_MAX_RULES + GMEM_DO_MAX) /* map entry missing, policy replaced */
-#define GMEM_RULE_UNKNOWN    (GMEM_RULE_BROKEN + 1) /* the instance is older than the policy */
-#define GMEM_RULE_MAX	     (GMEM_RULE_UNKNOWN + 1)
+#define GMEM_RULE_UNKNOWN    (GMEM_RULE_BROKEN + 1)  /* the instance is older than the policy */
+#define GMEM_RULE_NO_MEMORY  (GMEM_RULE_UNKNOWN + 1) /* for the tag or the cache of who asks */
+#define GMEM_RULE_MAX	     (GMEM_RULE_NO_MEMORY + 1)
 #define GMEM_RULE_NONE	     (~0U)
 
 struct gmem_decision {

@@ -112,6 +112,9 @@ struct gmem_slot {
 struct gmem_journal {
 	__u64 events;
 	__u64 lost; /* the ring buffer was full */
+	/* There was no memory for a process's tag or a task's decision cache. */
+	__u64 no_memory;
+	__u64 forks_refused; /* of these, forks of guarded processes, which failed */
 };
 
 /* What outlives each policy. */
@@ -159,6 +162,8 @@ struct gmem_tag {
 
 /* It was traced when it began, or when a policy first named it: every operation is denied. */
 #define GMEM_TAG_TRACED 1
+/* A policy named its executable when it used guest_memfd: it is guarded until it executes another. */
+#define GMEM_TAG_GUARDED 2
 
 /*
  * What the policy in force decided for a task, and the memory to decide. A task gets it with its

@@ -112,11 +112,13 @@ struct mm_struct___policy;
 
 struct task_struct___policy {
 	int pid;
+	int tgid;
 	unsigned int flags;
 	struct mm_struct___policy *mm;
 	struct cred *cred;
 	struct cred *real_cred;
 	struct css_set *cgroups;
+	struct task_struct___policy *group_leader;
 	unsigned int ptrace; /* somebody traces it */
 	struct nsproxy___policy *nsproxy;
 	struct fs_struct___root *fs;
@@ -147,6 +149,7 @@ struct bpf_iter__task {
 
 #define KVM_CREATE_GUEST_MEMFD 0xc040aed4
 #define CLONE_THREAD	       0x00010000
+#define PF_IO_WORKER	       0x00000010
 #define PF_KTHREAD	       0x00200000
 #define LSM_UNSAFE_SHARE       1
 #define LSM_UNSAFE_PTRACE      2

@@ -61,7 +61,7 @@ static __noinline bool is_manager(__u64 word)
 	head = word ? bpf_map_lookup_elem(&heads, &slot) : NULL;
 	tag = identity_of(task);
 	work = bpf_task_storage_get(&others, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!head || !tag || !work || is_meddled_with(task) ||
+	if (!head || !tag || !work || is_meddled_with(task) || has_other_user(task) ||
 	    !is_kept(GMEM_LOCKED_file, tag->exe.ino, tag->exe.dev))
 		return false;
 	manager = head->manager - 1;
@@ -72,6 +72,19 @@ static __noinline bool is_manager(__u64 word)
 		return false;
 	/* Replaced meanwhile: then it was another policy's subject. */
 	return *(volatile __u64 *)&head->generation == GMEM_ACTIVE_GENERATION(word);
+}
+
+static __noinline __u32 class_of_key(const struct gmem_identity *identity, __u32 slot)
+{
+	struct gmem_identity key;
+	const __u32 *class;
+
+	if (!identity || !identity->kind)
+		return 0;
+	key = *identity;
+	key.slot = slot;
+	class = bpf_map_lookup_elem(&exes, &key);
+	return class ? GMEM_CLASS(*class) : 0;
 }
 
 /* Does a task run the executable of the manager, whoever it is otherwise? */

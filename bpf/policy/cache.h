@@ -43,7 +43,7 @@ GMEM_APART int gmem_remember(struct gmem_cached *cached, const struct gmem_head 
 	if (!cached || !head || !r || !d)
 		return 0;
 	cached->kind = GMEM_KIND_MAX;
-	if (d->rule == GMEM_RULE_BROKEN)
+	if (d->rule == GMEM_RULE_BROKEN || d->rule == GMEM_RULE_NO_MEMORY)
 		return 0;
 #define X(name, ...) \
 	gmem_interval_of(head, r->op, GMEM_BY_##name, r->name, &cached->by[GMEM_BY_##name]);

@@ -238,6 +238,48 @@ static __always_inline int account(const struct gmem_decision *d, __u64 word,
 }
 
 /*
+ * Does a task act as another user than it is? Credentials that are registered with an io_uring, and
+ * the like, take the place of its own for a request; no decision is made by them. A worker of
+ * io_uring can be older than a change of its process's user, and is compared with that.
+ */
+static __noinline bool has_other_user(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task;
+	__u32 uid = BPF_CORE_READ(t, real_cred, euid.val);
+
+	if (BPF_CORE_READ(t, cred, euid.val) != uid)
+		return true;
+	return BPF_CORE_READ(t, flags) & PF_IO_WORKER &&
+	       BPF_CORE_READ(t, group_leader, real_cred, euid.val) != uid;
+}
+
+static __always_inline bool is_io_worker(struct task_struct *task)
+{
+	return ((struct task_struct___policy *)task)->flags & PF_IO_WORKER;
+}
+
+/* Why it is not known who asks: which rule decides then. */
+static __noinline __u32 why_unknown(struct task_struct *task, bool other)
+{
+	struct gmem_tag *tag = tag_of(task);
+
+	if (BPF_CORE_READ((struct task_struct___policy *)task, flags) & PF_KTHREAD)
+		return GMEM_RULE_BROKEN;
+	if (!tag)
+		return GMEM_RULE_NO_MEMORY;
+	if (tag->flags & GMEM_TAG_TRACED || has_other_user(task))
+		return GMEM_RULE_BROKEN;
+	return other || cache_of(task, 0) ? GMEM_RULE_BROKEN : GMEM_RULE_NO_MEMORY;
+}
+
+/* Who used an instance as a named executable stays guarded, whatever policy comes. */
+static __always_inline void keep_guarded(struct gmem_tag *tag, __u32 slot)
+{
+	if (!(tag->flags & GMEM_TAG_GUARDED) && is_guarded(tag, slot))
+		__sync_fetch_and_or(&tag->flags, GMEM_TAG_GUARDED);
+}
+
+/*
  * The rules for the current task and its decisions under this policy; both are found again if the
  * policy, its mode, the task's user or its cgroup changed.
  *
@@ -253,14 +295,17 @@ static __noinline struct gmem_decision_cache *own_cache(struct task_struct *task
 	struct gmem_decision_cache *cache;
 	__u32 uid = euid_of(task, false);
 
-	if (!tag || !how || !head)
+	if (!tag || !how || !head || has_other_user(task))
 		return NULL;
 	cache = cache_of(task, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!cache)
+	if (!cache) {
+		count_no_memory();
 		return NULL;
+	}
 	if (cache->word == word && cache->cgroup == cgroup && cache->uid == uid)
 		return cache;
 	cache->word = 0;
+	keep_guarded(tag, GMEM_ACTIVE_SLOT(word));
 	if (resolve(tag, &cache->work, GMEM_ACTIVE_SLOT(word), uid, cgroup_at(task)))
 		return NULL;
 	GMEM_UNROLL
@@ -282,6 +327,8 @@ static __noinline struct gmem_set *rules_of_other(struct task_struct *task, __u3
 	tag = identity_of(task);
 	work = bpf_task_storage_get(&others, bpf_get_current_task_btf(), NULL,
 				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (is_io_worker(task) && has_other_user(task))
+		return NULL;
 	if (!tag || !work || resolve(tag, work, slot, euid_of(task, true), cgroup_at(task)))
 		return NULL;
 	return &work->mine;
@@ -314,7 +361,8 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 
 	if (op >= GMEM_DO_MAX)
 		return;
-	if (task && q->other && !q->nobody) {
+	/* Workers have no cache: what they ask for, they ask for others. */
+	if (task && !q->nobody && (q->other || is_io_worker(task))) {
 		mine = rules_of_other(task, slot);
 	} else if (task && !q->nobody) {
 		cache = own_cache(task, word, how, head);
@@ -338,7 +386,7 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 	/* Who asks is not known: what denies everybody denies, and what allows does not. */
 	if (!known && !d->deny) {
 		d->deny = 1;
-		d->rule = GMEM_RULE_BROKEN;
+		d->rule = task && !q->nobody ? why_unknown(task, q->other) : GMEM_RULE_BROKEN;
 	}
 }
 
@@ -419,6 +467,14 @@ out:
 	return account(&d, word, task, q);
 }
 
+/* Its credentials are its own: not those of another user, see has_other_user(). */
+static __always_inline bool has_own_credentials(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task;
+
+	return t->cred == t->real_cred;
+}
+
 /* Was it decided before, for the same task as the same, and with nothing to tell? */
 static __always_inline bool decided_before(const struct gmem_decision_cache *cache,
 					   const struct gmem_cached *cached,
@@ -451,7 +507,7 @@ static __always_inline int evaluate(struct question *q)
 	cache = word ? cache_of(task, 0) : NULL;
 	if (cache && cache->word == word && cache->plain >> op & 1) {
 		cached = &cache->cached[op];
-		if (decided_before(cache, cached, task, q)) {
+		if (has_own_credentials(task) && decided_before(cache, cached, task, q)) {
 			count(&rule_hits, GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX + cached->rule,
 			      GMEM_VERDICT_allowed);
 			count(&op_hits, op, GMEM_VERDICT_allowed);

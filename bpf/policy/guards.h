@@ -3,13 +3,16 @@
  * Guards: what keeps others from acting as a task that the policy names. Included by
  * gmem_policy.bpf.c only.
  *
- * A task is guarded when its executable, or the digest of that, is in the policy in force. Unlike
- * operations on guest_memfd these are everybody's paths: a guard that cannot find out allows.
+ * A process is guarded when its executable, or the digest of that, is in the policy in force, and
+ * until it ends or executes another program if it used guest_memfd as such. Every thread of it is:
+ * the process is asked, see bpf/policy/tag.h. These hooks are called for all processes of the host:
+ * where a process has no tag they allow.
  */
 #ifndef GMEM_POLICY_GUARDS_H
 #define GMEM_POLICY_GUARDS_H
 
 #include "evaluate.h"
+#include "tag.h"
 
 #include <asm-generic/errno-base.h>
 
@@ -31,38 +34,27 @@ static __always_inline __u64 guard_up(__u32 guard)
 	return head && head->guards >> guard & 1 ? word : 0;
 }
 
-static __noinline __u32 class_of_key(const struct gmem_identity *identity, __u32 slot)
+static __always_inline bool is_guarded_task(struct task_struct *task, __u64 word)
 {
-	struct gmem_identity key;
-	const __u32 *class;
-
-	if (!identity || !identity->kind)
-		return 0;
-	key = *identity;
-	key.slot = slot;
-	class = bpf_map_lookup_elem(&exes, &key);
-	return class ? GMEM_CLASS(*class) : 0;
+	return is_guarded(tag_of(task), GMEM_ACTIVE_SLOT(word));
 }
 
-/**
- * guarded_as - what a task is in the policy
- * @tag: its tag, or NULL
- *
- * Return: the class of its executable, above that in 32 bits the class of its digest; 0: the policy
- * names neither, and it is not guarded.
- */
-static __noinline __u64 guarded_as(const struct gmem_tag *tag, __u64 word)
+/* Is the memory of a task that of another process, which is guarded? (vfork, CLONE_VM) */
+static __noinline bool has_guarded_memory(struct task_struct *task, __u64 word)
 {
-	__u32 slot = GMEM_ACTIVE_SLOT(word);
+	struct task_struct___policy *t = (void *)task;
+	int pid = BPF_CORE_READ(t, mm, owner, tgid);
+	struct task_struct *owner;
+	bool guarded;
 
-	if (!tag)
-		return 0;
-	return class_of_key(&tag->exe, slot) | (__u64)class_of_key(&tag->verity, slot) << 32;
-}
-
-static __always_inline __u64 task_guarded_as(struct task_struct *task, __u64 word)
-{
-	return guarded_as(tag_of(task), word);
+	if (!has_task_from_pid || !pid || pid == task->tgid)
+		return false;
+	owner = bpf_task_from_pid(pid);
+	if (!owner)
+		return false;
+	guarded = is_guarded_task(owner, word);
+	bpf_task_release(owner);
+	return guarded;
 }
 
 /**
@@ -95,20 +87,58 @@ static __noinline int guard_account(__u32 guard, __u64 word, struct task_struct 
 
 /* --- trace: who controls a guarded task is as good as it --- */
 
-/* One of the same executable could do what it wants done itself. */
-static __always_inline bool same_class(__u64 a, __u64 b)
+/* The cgroup of a task's process: its threads can be in cgroups below. */
+static __always_inline __u64 cgroup_of_process(struct task_struct *task)
 {
-	return ((__u32)a && (__u32)a == (__u32)b) || (a >> 32 && a >> 32 == b >> 32);
+	struct task_struct___policy *t = (void *)task;
+
+	return BPF_CORE_READ(t, group_leader, cgroups, dfl_cgrp, kn, id);
+}
+
+/*
+ * Could a task do by itself what it wants a guarded one to do? It can if it is all the subjects
+ * that the guarded one is, and one of these at least names their executable: it is not enough to be
+ * of the same executable, which other users start, too. In doubt it could not.
+ */
+static __noinline bool is_as_good(struct task_struct *by, struct task_struct *guarded, __u64 word)
+{
+	struct task_struct___policy *of = (void *)guarded;
+	const struct gmem_set *without_exe;
+	struct gmem_tag *tag = identity_of(guarded), *own = identity_of(by);
+	__u32 slot = GMEM_ACTIVE_SLOT(word);
+	const struct gmem_head *head;
+	struct gmem_set subjects;
+	struct gmem_work *work;
+	__u64 more = 0, named = 0;
+
+	head = bpf_map_lookup_elem(&heads, &slot);
+	without_exe = class_set(slot, GMEM_CLASS_exe, 0);
+	work = bpf_task_storage_get(&others, bpf_get_current_task_btf(), NULL,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!tag || !own || !head || !without_exe || !work || has_other_user(by) ||
+	    find_subjects(tag, work, slot, BPF_CORE_READ(of, real_cred, euid.val),
+			  cgroup_at(guarded)))
+		return false;
+	subjects = work->subjects;
+	if (find_subjects(own, work, slot, euid_of(by, true), cgroup_at(by)))
+		return false;
+	GMEM_ROLLED
+	for (int k = 0; k < GMEM_SET_WORDS; k++) {
+		more |= subjects.w[k] & ~work->subjects.w[k];
+		named |= subjects.w[k] & ~without_exe->w[k];
+	}
+	if (more || !named)
+		return false;
+	return !(head->guards & GMEM_TRACE_BY_CGROUP) ||
+	       cgroup_of_process(by) == cgroup_of_process(guarded);
 }
 
 static __always_inline int guard_control(struct task_struct *guarded, struct task_struct *by)
 {
-	__u64 word = guard_up(GMEM_GUARD_trace), class;
+	__u64 word = guard_up(GMEM_GUARD_trace);
 
-	if (!word)
-		return 0;
-	class = task_guarded_as(guarded, word);
-	if (!class || same_class(class, task_guarded_as(by, word)))
+	if (!word || (!is_guarded_task(guarded, word) && !has_guarded_memory(guarded, word)) ||
+	    is_as_good(by, guarded, word))
 		return 0;
 	return guard_account(GMEM_GUARD_trace, word, bpf_get_current_task_btf(), guarded->tgid,
 			     false)
@@ -140,7 +170,7 @@ static __always_inline bool guard_preload(const struct gmem_tag *tag)
 	__u64 word = guard_up(GMEM_GUARD_preload);
 	bool enforces = GMEM_ACTIVE_ENFORCES(word);
 
-	if (!word || !guarded_as(tag, word))
+	if (!word || !is_guarded(tag, GMEM_ACTIVE_SLOT(word)))
 		return false;
 	count(&guard_hits, GMEM_GUARD_preload,
 	      enforces ? GMEM_VERDICT_allowed : GMEM_VERDICT_would_deny);
@@ -155,7 +185,7 @@ int BPF_PROG(guard_sqpoll)
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 word = guard_up(GMEM_GUARD_sqpoll);
 
-	if (!word || !task_guarded_as(task, word))
+	if (!word || !is_guarded_task(task, word))
 		return 0;
 	return guard_account(GMEM_GUARD_sqpoll, word, task, 0, false);
 }

@@ -197,8 +197,10 @@ int BPF_PROG(tag_exec, struct linux_binprm *bprm)
 	bpf_task_storage_delete(&caches, task);
 	/* The other threads have ended: this task is the leader of its process. */
 	tag = bpf_task_storage_get(&tags, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!tag)
+	if (!tag) {
+		count_no_memory();
 		return 0;
+	}
 	__builtin_memset(tag, 0, sizeof(*tag));
 	if (bprm->unsafe & LSM_UNSAFE_PTRACE) {
 		tag->flags = GMEM_TAG_TRACED;
@@ -217,9 +219,25 @@ int BPF_PROG(tag_exec, struct linux_binprm *bprm)
 	return 0;
 }
 
+/* No tag for the child of this process: is the fork to fail? */
+static __noinline bool must_be_tagged(const struct gmem_tag *tag)
+{
+	__u32 zero = 0;
+	__u64 *active_word = bpf_map_lookup_elem(&active, &zero), word;
+	struct gmem_journal *log;
+
+	word = active_word ? *(volatile __u64 *)active_word : 0;
+	log = bpf_map_lookup_elem(&journal, &zero);
+	if (!log || !GMEM_ACTIVE_ENFORCES(word) || !is_guarded(tag, GMEM_ACTIVE_SLOT(word)))
+		return false;
+	__sync_fetch_and_add(&log->forks_refused, 1);
+	return true;
+}
+
 /*
  * A new process is what its parent is; a thread needs no tag of its own. The new task has no pid
- * yet: only the task itself is a key.
+ * yet: only the task itself is a key. Without memory a guarded process has no child: nothing would
+ * guard it, and it has its parent's mappings. Other children have no tag, and are denied everything.
  */
 SEC("?lsm.s/task_alloc")
 int BPF_PROG(tag_fork, struct task_struct *task, unsigned long clone_flags)
@@ -231,10 +249,10 @@ int BPF_PROG(tag_fork, struct task_struct *task, unsigned long clone_flags)
 	bpf_rcu_read_lock();
 	tag = tag_of(bpf_get_current_task_btf());
 	bpf_rcu_read_unlock();
-	/* Without memory the new process has no tag. */
-	if (tag)
-		bpf_task_storage_get(&tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	return 0;
+	if (!tag || bpf_task_storage_get(&tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE))
+		return 0;
+	count_no_memory();
+	return must_be_tagged(tag) ? -ENOMEM : 0;
 }
 
 /*

@@ -22,6 +22,35 @@ static __always_inline struct gmem_tag *identity_of(struct task_struct *task)
 	return tag && !(tag->flags & GMEM_TAG_TRACED) ? tag : NULL;
 }
 
+static __always_inline void count_no_memory(void)
+{
+	struct gmem_journal *log;
+	__u32 zero = 0;
+
+	log = bpf_map_lookup_elem(&journal, &zero);
+	if (log)
+		__sync_fetch_and_add(&log->no_memory, 1);
+}
+
+/* Does the policy in a slot name it, or did it before `refresh --forget`? */
+static __noinline bool is_named(const struct gmem_identity *identity, __u32 slot)
+{
+	struct gmem_identity key;
+
+	if (!identity || !identity->kind)
+		return false;
+	key = *identity;
+	key.slot = slot;
+	return bpf_map_lookup_elem(&exes, &key);
+}
+
+/* Is the process guarded? Also without the identity that decisions are made by. */
+static __noinline bool is_guarded(const struct gmem_tag *tag, __u32 slot)
+{
+	return tag && (tag->flags & GMEM_TAG_GUARDED || is_named(&tag->exe, slot) ||
+		       is_named(&tag->verity, slot));
+}
+
 static __always_inline struct gmem_decision_cache *cache_of(struct task_struct *task, __u64 flags)
 {
 	return bpf_task_storage_get(&caches, task, NULL, flags);

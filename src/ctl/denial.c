@@ -61,6 +61,8 @@ struct denial_reason denial_reason(const struct denial *denial)
 		reason.cause = DENIAL_BY_broken;
 	} else if (reason.rule == GMEM_RULE_UNKNOWN) {
 		reason.cause = DENIAL_BY_unknown;
+	} else if (reason.rule == GMEM_RULE_NO_MEMORY) {
+		reason.cause = DENIAL_BY_no_memory;
 	} else if (reason.rule >= GMEM_MAX_RULES) {
 		reason.cause = DENIAL_BY_default;
 		if (policy && event->request.op < GMEM_DO_MAX)
@@ -101,6 +103,9 @@ char *denial_why(const struct denial *denial, char text[DENIAL_WHY])
 		break;
 	case DENIAL_BY_unknown:
 		snprintf(text, DENIAL_WHY, "nothing: the instance is older than the policy");
+		break;
+	case DENIAL_BY_no_memory:
+		snprintf(text, DENIAL_WHY, "no memory for a tag: the process could not be identified");
 		break;
 	case DENIAL_BY_broken:
 		snprintf(text, DENIAL_WHY, "nothing: %s",

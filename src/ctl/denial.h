@@ -28,6 +28,7 @@ struct denial {
 	X(default)       \
 	X(broken)        \
 	X(unknown)       \
+	X(no_memory)     \
 	X(guard)
 
 enum denial_cause {

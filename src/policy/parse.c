@@ -418,9 +418,12 @@ static int read_guard(void *context, const struct tree *value, void *into)
 		return 0;
 	if (!strcmp(value->text, "allow"))
 		policy->guards &= ~(1U << guard);
+	else if (guard == GMEM_GUARD_trace && !strcmp(value->text, "cgroup"))
+		policy->guards |= GMEM_TRACE_BY_CGROUP;
 	else if (strcmp(value->text, "deny"))
 		diag_error(reader->diags, value->place, NULL,
-			   "a guard must be deny or allow, not \"%s\"", value->text);
+			   "the guard %s must be deny%s or allow, not \"%s\"", value->key->text,
+			   guard == GMEM_GUARD_trace ? ", cgroup" : "", value->text);
 	return 0;
 }
 

@@ -211,6 +211,11 @@ static void print_text(const struct loader_status *status)
 		printf("before it: policy %s (gmemctl rollback)\n", status->previous_name);
 	printf("events: %llu, of these lost: %llu\n", (unsigned long long)status->journal.events,
 	       (unsigned long long)status->journal.lost);
+	if (status->journal.no_memory)
+		printf("no memory for a tag: %llu times; forks of guarded processes that failed for "
+		       "it: %llu\n",
+		       (unsigned long long)status->journal.no_memory,
+		       (unsigned long long)status->journal.forks_refused);
 	print_operations(&status->plan, status->ops);
 	putchar('\n');
 	print_guards(&status->plan, status->guards);
@@ -239,6 +244,8 @@ static int print_json(const struct loader_status *status)
 	json_str(&json, "previous", status->previous >= 0 ? status->previous_name : NULL);
 	json_u64(&json, "events", status->journal.events);
 	json_u64(&json, "events_lost", status->journal.lost);
+	json_u64(&json, "no_memory", status->journal.no_memory);
+	json_u64(&json, "forks_refused", status->journal.forks_refused);
 	json_elsewhere(&json, &status->elsewhere);
 	if (status->loaded) {
 		json_operations(&json, &status->plan, status->ops);

@@ -11,6 +11,7 @@
 
 #include "../../lib/log.h"
 #include "programs.h"
+#include "root_cgroup.h"
 #include "gmem_policy.skel.h"
 #include "../interrupt.h"
 
@@ -66,9 +67,12 @@ static int reuse_maps(struct gmem_policy_bpf *skel, const struct pins *pins)
 	return ret;
 }
 
-/* Open and load. @pins: where there are maps already, or NULL. */
+/*
+ * Open and load. @pins: where there are maps already, or NULL; @existing: also the program that tags
+ * processes that are there
+ */
 static int load(struct gmem_policy_bpf **skel, const struct pins *pins, const struct hooks *hooks,
-		uint64_t programs)
+		uint64_t programs, bool existing)
 {
 	unsigned int i;
 	int ret = 0;
@@ -83,7 +87,7 @@ static int load(struct gmem_policy_bpf **skel, const struct pins *pins, const st
 		ret = bpf_program__set_autoload(program_of(*skel, (enum gmem_policy_program)i),
 						programs >> i & 1);
 	if (!ret)
-		ret = bpf_program__set_autoload((*skel)->progs.tag_existing, !pins);
+		ret = bpf_program__set_autoload((*skel)->progs.tag_existing, existing);
 	if (!ret && pins)
 		ret = reuse_maps(*skel, pins);
 	ret = ret ?: gmem_policy_bpf__load(*skel);
@@ -104,7 +108,7 @@ static int find_refused(struct hooks *hooks, uint64_t programs, int reason)
 	int ret;
 
 	/* Where not even those load, it is not for a hook. */
-	ret = is_shortage(reason) ? reason : load(&skel, NULL, hooks, PROGS_TAG);
+	ret = is_shortage(reason) ? reason : load(&skel, NULL, hooks, PROGS_TAG, true);
 	if (ret)
 		return refused(reason, "load the programs into the kernel");
 	gmem_policy_bpf__destroy(skel);
@@ -114,7 +118,7 @@ static int find_refused(struct hooks *hooks, uint64_t programs, int reason)
 		ret = interrupted("load the policy");
 		if (ret)
 			return ret;
-		ret = load(&skel, NULL, hooks, PROG_BIT(i));
+		ret = load(&skel, NULL, hooks, PROG_BIT(i), true);
 		if (!ret) {
 			gmem_policy_bpf__destroy(skel);
 			continue;
@@ -200,6 +204,45 @@ static int tag_tasks(struct gmem_policy_bpf *skel, unsigned int *tagged)
 	return n < 0 ? n : 0;
 }
 
+struct new_maps {
+	const struct hooks *hooks;
+	const struct pins *pins;
+};
+
+/* In a child, see root_cgroup_run(). */
+static int make_maps(void *data)
+{
+	const struct new_maps *new = data;
+	struct gmem_policy_bpf *skel;
+	int ret;
+
+	ret = load(&skel, NULL, new->hooks, 0, false);
+	if (ret)
+		return ret;
+	ret = pin_maps(skel, new->pins);
+	gmem_policy_bpf__destroy(skel);
+	return ret;
+}
+
+/* The maps, pinned in a draft, and the programs. */
+static int load_first(struct gmem_policy_bpf **skel, const struct pins *pins, struct pins *draft,
+		      const struct hooks *hooks, uint64_t programs)
+{
+	struct new_maps new = { hooks, draft };
+	int ret;
+
+	ret = pins_begin(draft, pins);
+	if (ret) {
+		log_error(ret, NULL, NULL, "pin under %s", draft->dir);
+		return ret;
+	}
+	ret = root_cgroup_run(make_maps, &new);
+	ret = ret ?: load(skel, draft, hooks, programs, true);
+	if (ret)
+		pins_discard(draft);
+	return ret;
+}
+
 int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run,
 		 unsigned int *tagged)
 {
@@ -207,20 +250,21 @@ int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs
 	struct pins draft;
 	int ret;
 
-	ret = load(&skel, NULL, hooks, programs);
+	if (dry_run)
+		ret = load(&skel, NULL, hooks, programs, true);
+	else
+		ret = load_first(&skel, pins, &draft, hooks, programs);
 	if (ret == -EPERM || (ret && !is_privileged()))
 		return refused(ret, "load the programs into the kernel");
 	if (ret)
 		return find_refused(hooks, programs, ret);
-	ret = interrupted("load the policy");
-	if (ret || dry_run)
+	if (dry_run) {
+		ret = interrupted("load the policy");
 		goto out;
-	ret = pins_begin(&draft, pins);
-	ret = ret ?: pin_maps(skel, &draft);
-	if (ret) {
-		log_error(ret, NULL, NULL, "pin under %s", draft.dir);
-		goto discard;
 	}
+	ret = interrupted("load the policy");
+	if (ret)
+		goto discard;
 	ret = attach(skel, &draft, programs);
 	ret = ret ?: tag_tasks(skel, tagged);
 	if (ret) {
@@ -250,7 +294,7 @@ int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs,
 	programs &= ~pins_programs(pins);
 	if (!programs)
 		return 0;
-	ret = load(&skel, pins, hooks, programs);
+	ret = load(&skel, pins, hooks, programs, false);
 	if (ret == -EPERM || (ret && !is_privileged()))
 		return refused(ret, "load more programs into the kernel");
 	if (ret)

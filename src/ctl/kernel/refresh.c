@@ -37,8 +37,9 @@ const char *const refresh_texts[REFRESH_MAX] = {
 struct entry {
 	struct gmem_identity identity; /* slot 0 */
 	struct gmem_set subjects;
-	__u32 class;  /* 0: not known yet */
-	bool current; /* a path of the policy stands for it */
+	__u32 class;	/* 0: not known yet */
+	bool current;	/* a path of the policy stands for it */
+	bool forgotten; /* no subject's any more: processes that run it stay guarded */
 };
 
 struct entries {
@@ -117,6 +118,7 @@ static int read_entries(struct refresh *r)
 		entry->class = GMEM_CLASS(value);
 		entry->subjects = *class_set_of(r, entry->class);
 		entry->current = !(value & GMEM_EXE_REPLACED);
+		entry->forgotten = !entry->class;
 	}
 	return 0;
 }
@@ -143,12 +145,12 @@ static int keep_entries(struct refresh *r, bool forget)
 	for (i = 0; i < r->before.nr; i++) {
 		const struct entry *old = &r->before.list[i];
 
-		if (forget && old->identity.kind == GMEM_BY_INODE)
-			continue;
 		entry = add(&r->now, &old->identity);
 		if (!entry)
 			return -ENOMEM;
-		entry->subjects = old->subjects;
+		entry->forgotten = old->forgotten ||
+				   (forget && old->identity.kind == GMEM_BY_INODE);
+		entry->subjects = entry->forgotten ? *class_set_of(r, 0) : old->subjects;
 		entry->current = old->identity.kind != GMEM_BY_INODE;
 	}
 	return 0;
@@ -185,6 +187,7 @@ static int add_entry(struct refresh *r, struct gmem_identity identity, enum gmem
 	}
 	set_add(&entry->subjects, subject);
 	entry->current = true;
+	entry->forgotten = false;
 	return 0;
 }
 
@@ -230,7 +233,7 @@ static bool is_as_before(const struct refresh *r)
 	for (i = 0; i < r->now.nr; i++) {
 		now = &r->now.list[i];
 		old = find(&r->before, &now->identity);
-		if (!old || old->current != now->current ||
+		if (!old || old->current != now->current || old->forgotten != now->forgotten ||
 		    memcmp(&old->subjects, &now->subjects, sizeof(now->subjects)))
 			return false;
 	}
@@ -250,6 +253,8 @@ static int give_classes(struct refresh *r)
 	}
 	for (i = 0; i < r->now.nr; i++) {
 		entry = &r->now.list[i];
+		if (entry->forgotten)
+			continue;
 		for (class = 1; class <= last && !entry->class; class += 1) {
 			if (!memcmp(class_set_of(r, class), &entry->subjects,
 				    sizeof(entry->subjects)))
@@ -405,9 +410,13 @@ static void report_after(struct refresh *r)
 				!r->now.list[k].current && policy->subjects[i].exe &&
 				set_has(&r->now.list[k].subjects, (unsigned int)i);
 	}
-	for (k = 0; k < r->before.nr; k++)
-		r->report->forgotten += r->before.list[k].identity.root == GMEM_ROOT_host &&
-					!find(&r->now, &r->before.list[k].identity);
+	for (k = 0; k < r->before.nr; k++) {
+		const struct entry *old = &r->before.list[k];
+		const struct entry *now = find(&r->now, &old->identity);
+
+		r->report->forgotten += old->identity.root == GMEM_ROOT_host && !old->forgotten &&
+					(!now || now->forgotten);
+	}
 }
 
 /* The policy in force as it was written, and what its names stand for now. */

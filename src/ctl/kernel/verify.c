@@ -99,9 +99,12 @@ __attribute__((noreturn)) static void child(int go, const struct audit_rule *aud
  */
 static int prepare(const struct store *store, int pidfd, unsigned int denials)
 {
+	static const struct gmem_tag nobody = { .flags = GMEM_TAG_TRACED };
 	struct gmem_proof proof = { .left = denials };
 
-	if (bpf_map_delete_elem(store->fd[MAP_tags], &pidfd) && errno != ENOENT)
+	/* Without memory it has no tag, which is no identity either. */
+	if (bpf_map_update_elem(store->fd[MAP_tags], &pidfd, &nobody, BPF_ANY) &&
+	    bpf_map_delete_elem(store->fd[MAP_tags], &pidfd) && errno != ENOENT)
 		return -errno;
 	if (!denials)
 		return 0;

@@ -173,6 +173,7 @@ struct bypass_case {
 	X(identity_roots) \
 	X(supervised)     \
 	X(guards)         \
+	X(tags)           \
 	X(perf)           \
 	X(harmless)       \
 	X(limits)         \

@@ -17,6 +17,8 @@
 
 #include "puppet.h"
 
+#define CGROUP_1 "/sys/fs/cgroup/bypass-vm-1"
+#define CGROUP_2 "/sys/fs/cgroup/bypass-vm-2"
 #define TRACE	GMEM_DO_GUARD(GMEM_GUARD_trace)
 #define PRELOAD GMEM_DO_GUARD(GMEM_GUARD_preload)
 #define SQPOLL	GMEM_DO_GUARD(GMEM_GUARD_sqpoll)
@@ -271,6 +273,49 @@ static int x_preloads_b(void)
 	return ret;
 }
 
+/* --- 196, 197: one of the same executable, and another subject or another VM --- */
+
+#define A_AS_OTHER                                                      \
+	"subjects: { a: { exe: " BYPASS_DIR "/a, uid: [1002] } }\n"      \
+	"rules: [ { name: a, allow: all, subjects: [a] } ]\n"
+
+/* Root, by the same executable, which is no subject, reads one that is. */
+static int same_executable_other_user(void)
+{
+	int pair[2], ret, ret2;
+	pid_t pid, pid2;
+
+	if (socket_pair(pair))
+		return ENDED_BROKEN;
+	pid = player_start_as(OTHER_USER, WHO_a, puppet_without, pair[0]);
+	pid2 = player_start(WHO_a, read_memory, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+	ret2 = player_wait(pid2);
+	ret = player_wait(pid);
+	return ret ?: ret2;
+}
+
+static int make_cgroups(void)
+{
+	return shell("mkdir -p " CGROUP_1 " " CGROUP_2);
+}
+
+static int hold_in_1(int peer)
+{
+	return enter_cgroup(CGROUP_1) ? broken(CGROUP_1) : puppet_without(peer);
+}
+
+static int read_from_1(int peer)
+{
+	return enter_cgroup(CGROUP_1) ? broken(CGROUP_1) : read_memory(peer);
+}
+
+static int read_from_2(int peer)
+{
+	return enter_cgroup(CGROUP_2) ? broken(CGROUP_2) : read_memory(peer);
+}
+
 const struct bypass_case bypass_guards[] = {
 	{ .id = "13",
 	  .path = "pidfd_getfd of an instance, from who may",
@@ -334,6 +379,32 @@ const struct bypass_case bypass_guards[] = {
 	  .denials = BYPASS_NONE,
 	  .attempt = audit_a,
 	  EVERYWHERE(STOPPED(ENDED_NOTHING)) },
+	{ .id = "196",
+	  .path = "one of the same executable that is not the subject reads one that is",
+	  .op = TRACE,
+	  .policy = A_AS_OTHER,
+	  .attempt = same_executable_other_user,
+	  EVERYWHERE(STOPPED(EPERM)) },
+	{ .id = "197",
+	  .path = "guards: { trace: cgroup }: a VMM reads one of another cgroup",
+	  .op = TRACE,
+	  .head = "guards: { trace: cgroup }\n",
+	  .prepare = make_cgroups,
+	  PLAYERS(a, hold_in_1, a, read_from_2),
+	  EVERYWHERE(STOPPED(EPERM)) },
+	{ .id = "F102",
+	  .path = "guards: { trace: cgroup }: a VMM reads one of its own cgroup",
+	  .op = BYPASS_NO_OP,
+	  .head = "guards: { trace: cgroup }\n",
+	  .prepare = make_cgroups,
+	  PLAYERS(a, hold_in_1, a, read_from_1),
+	  EVERYWHERE(ALLOWED) },
+	{ .id = "F103",
+	  .path = "a VMM reads one of another cgroup, where the policy does not ask for it",
+	  .op = BYPASS_NO_OP,
+	  .prepare = make_cgroups,
+	  PLAYERS(a, hold_in_1, a, read_from_2),
+	  EVERYWHERE(ALLOWED) },
 	{ .id = "F50",
 	  .path = "debugging of who is in no policy",
 	  .op = BYPASS_NO_OP,

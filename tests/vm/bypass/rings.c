@@ -183,6 +183,96 @@ static int read_by_ring(int peer)
 	"With the guard sqpoll on allow, who shares such a ring with a process works as that " \
 	"process."
 
+/* --- 195: credentials of before, registered with the ring --- */
+
+/* A child gives up its user, and has the ring act with the one that its parent registered. */
+static int punch_as_before(__u8 flags, bool worker_first)
+{
+	struct io_uring_sqe sqe;
+	struct vmm v;
+	struct ring r;
+	int ret = vmm_make(&v, PLAIN), id;
+	pid_t pid;
+
+	if (ret)
+		return ret;
+	if (ring_open(&r, 0))
+		return broken("io_uring");
+	id = (int)syscall(SYS_io_uring_register, r.fd, IORING_REGISTER_PERSONALITY, NULL, 0);
+	if (id < 0)
+		return broken("IORING_REGISTER_PERSONALITY");
+	pid = fork();
+	if (pid)
+		return player_wait(pid);
+	sqe = ring_punch(v.fd, false);
+	sqe.flags |= flags;
+	if (worker_first && ring_do(&r, &sqe))
+		_exit(broken("the first request"));
+	if (setresuid(OTHER_USER, OTHER_USER, OTHER_USER))
+		_exit(broken("setresuid"));
+	sqe.personality = (__u16)id;
+	_exit(-ring_do(&r, &sqe));
+}
+
+static int personality_at_once(int peer)
+{
+	(void)peer;
+	return punch_as_before(0, false);
+}
+
+static int personality_by_worker(int peer)
+{
+	(void)peer;
+	return punch_as_before(IOSQE_ASYNC, false);
+}
+
+static int personality_by_old_worker(int peer)
+{
+	(void)peer;
+	return punch_as_before(IOSQE_ASYNC, true);
+}
+
+/* The other way round: registered when it was not allowed yet. */
+static int personality_of_less(int peer)
+{
+	struct io_uring_sqe sqe;
+	struct vmm v;
+	struct ring r;
+	int ret = vmm_make(&v, PLAIN), id;
+
+	(void)peer;
+	if (ret)
+		return ret;
+	if (ring_open(&r, 0) || demote())
+		return broken("io_uring");
+	id = (int)syscall(SYS_io_uring_register, r.fd, IORING_REGISTER_PERSONALITY, NULL, 0);
+	if (id < 0 || seteuid(0))
+		return broken("IORING_REGISTER_PERSONALITY");
+	sqe = ring_punch(v.fd, false);
+	sqe.personality = (__u16)id;
+	return -ring_do(&r, &sqe);
+}
+
+/* Requests of workers whose user is the one that submits. */
+static int own_worker(int peer)
+{
+	struct io_uring_sqe sqe;
+	struct vmm v;
+	struct ring r;
+	int ret = vmm_make(&v, PLAIN);
+
+	(void)peer;
+	if (ret)
+		return ret;
+	if (ring_open(&r, 0))
+		return broken("io_uring");
+	sqe = ring_punch(v.fd, false);
+	sqe.flags |= IOSQE_ASYNC;
+	return -ring_do(&r, &sqe);
+}
+
+#define A_IS_ROOT .policy = A_AS_ROOT
+
 const struct bypass_case bypass_rings[] = {
 	{ .id = "17",
 	  .path = "io_uring: a fixed file of A's ring, X submits a hole",
@@ -215,5 +305,35 @@ const struct bypass_case bypass_rings[] = {
 	  .op = BYPASS_NO_OP,
 	  PLAYER(a, read_by_ring),
 	  EVERYWHERE(REFUSED(EINVAL)) },
+	{ .id = "195",
+	  .path = "io_uring: a demoted child acts with registered credentials",
+	  .op = GMEM_DO_punch,
+	  A_IS_ROOT,
+	  PLAYER(a, personality_at_once),
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "195b",
+	  .path = "the same, by a worker",
+	  .op = GMEM_DO_punch,
+	  A_IS_ROOT,
+	  PLAYER(a, personality_by_worker),
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "195c",
+	  .path = "the same, by a worker from before it was demoted",
+	  .op = GMEM_DO_punch,
+	  A_IS_ROOT,
+	  PLAYER(a, personality_by_old_worker),
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "195d",
+	  .path = "io_uring: A acts with credentials of a user that may not",
+	  .op = GMEM_DO_punch,
+	  A_IS_ROOT,
+	  PLAYER(a, personality_of_less),
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "F104",
+	  .path = "io_uring: A punches by a worker",
+	  .op = BYPASS_NO_OP,
+	  A_IS_ROOT,
+	  PLAYER(a, own_worker),
+	  EVERYWHERE(ALLOWED) },
 	{ 0 },
 };
