@@ -40,6 +40,13 @@ static const struct opt check_opts[] = {
 	  "breaks ordinary VMs", AT(strict_ioctl), OPT_FLAG, 0 }
 /* clang-format on */
 
+#define TRUST_RUNNING                                                                  \
+	{                                                                              \
+		"trust-running", NULL,                                                 \
+			"accept processes that began before the guards were enforced", \
+			AT(trust_running), OPT_FLAG, 0                                 \
+	}
+
 static const struct opt load_opts[] = {
 	{ "FILE", NULL, "", AT(file), OPT_OPERAND, 0 },
 	{ "mode", "MODE", "enforce or audit, instead of what the policy says", AT(mode), OPT_STRING,
@@ -51,6 +58,7 @@ static const struct opt load_opts[] = {
 	  AT(accept_default_change), OPT_FLAG, 0 },
 	{ "lock", NULL, "until the next boot, only the policy's manager may change anything of it",
 	  AT(lock), OPT_FLAG, 0 },
+	TRUST_RUNNING,
 	STRICT_IOCTL,
 	PINS,
 	COMMON,
@@ -58,6 +66,7 @@ static const struct opt load_opts[] = {
 
 static const struct opt mode_opts[] = {
 	{ "MODE", NULL, "", AT(file), OPT_OPERAND, 0 },
+	TRUST_RUNNING,
 	PINS,
 	COMMON,
 };
@@ -67,8 +76,15 @@ static const struct opt pins_opts[] = {
 	COMMON,
 };
 
+static const struct opt rollback_opts[] = {
+	TRUST_RUNNING,
+	PINS,
+	COMMON,
+};
+
 static const struct opt refresh_opts[] = {
 	{ "forget", NULL, "files that were replaced count no more", AT(forget), OPT_FLAG, 0 },
+	TRUST_RUNNING,
 	PINS,
 	COMMON,
 };
@@ -155,7 +171,7 @@ static const struct command commands[] = {
 	  ctl_refresh },
 	{ "set-mode", "enforce|audit", "change the mode of what is in force", mode_opts,
 	  ctl_set_mode },
-	{ "rollback", "", "put the policy before in force again", pins_opts, ctl_rollback },
+	{ "rollback", "", "put the policy before in force again", rollback_opts, ctl_rollback },
 	{ "unload", "", "take everything away: all is allowed", pins_opts, ctl_unload },
 	{ "probe", "", "what can this kernel enforce?", probe_opts, ctl_probe },
 	{ 0 },

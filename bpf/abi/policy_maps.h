@@ -12,7 +12,7 @@
 #include "lock.h"
 #include "policy.h"
 
-#define GMEM_LAYOUT 9 /* counted up with each change of a map or of what an entry means */
+#define GMEM_LAYOUT 10 /* counted up with each change of a map or of what an entry means */
 
 /* X(name): the pinned maps */
 #define GMEM_POLICY_MAPS(X) \
@@ -157,8 +157,15 @@ struct gmem_tag {
 	struct gmem_identity exe;    /* its executable; slot 0 */
 	struct gmem_identity verity; /* the same by fs-verity digest; kind 0: no digest */
 	__u32 flags;		     /* GMEM_TAG_* */
-	__u32 pad;
+	__u32 enforced;		     /* see GMEM_GUARDS_BY_POLICY */
 };
+
+/*
+ * The guards of a policy, as bits; in a tag: those that were enforced on the process since it
+ * began, without an interruption that anybody used, or that `gmemctl --trust-running` takes for
+ * enforced. An enforcing policy accepts an executable only with all guards that it has.
+ */
+#define GMEM_GUARDS_BY_POLICY ((1U << GMEM_GUARD_lock) - 1)
 
 /* It was traced when it began, or when a policy first named it: every operation is denied. */
 #define GMEM_TAG_TRACED 1

@@ -67,7 +67,7 @@ static __noinline bool is_manager(__u64 word)
 	manager = head->manager - 1;
 	if (manager >= GMEM_MAX_SUBJECTS)
 		return false;
-	if (find_subjects(tag, work, slot, euid_of(task, false), cgroup_at(task)) ||
+	if (find_subjects(tag, work, word, euid_of(task, false), cgroup_at(task)) ||
 	    !(work->subjects.w[manager / 64 & (GMEM_SET_WORDS - 1)] >> manager % 64 & 1))
 		return false;
 	/* Replaced meanwhile: then it was another policy's subject. */

@@ -306,7 +306,7 @@ static __noinline struct gmem_decision_cache *own_cache(struct task_struct *task
 		return cache;
 	cache->word = 0;
 	keep_guarded(tag, GMEM_ACTIVE_SLOT(word));
-	if (resolve(tag, &cache->work, GMEM_ACTIVE_SLOT(word), uid, cgroup_at(task)))
+	if (resolve(tag, &cache->work, word, uid, cgroup_at(task)))
 		return NULL;
 	GMEM_UNROLL
 	for (int i = 0; i < GMEM_DO_MAX; i++)
@@ -319,7 +319,7 @@ static __noinline struct gmem_decision_cache *own_cache(struct task_struct *task
 }
 
 /* The rules for another task, whose cache must not be written from here. */
-static __noinline struct gmem_set *rules_of_other(struct task_struct *task, __u32 slot)
+static __noinline struct gmem_set *rules_of_other(struct task_struct *task, __u64 word)
 {
 	struct gmem_work *work;
 	struct gmem_tag *tag;
@@ -329,7 +329,7 @@ static __noinline struct gmem_set *rules_of_other(struct task_struct *task, __u3
 				    BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (is_io_worker(task) && has_other_user(task))
 		return NULL;
-	if (!tag || !work || resolve(tag, work, slot, euid_of(task, true), cgroup_at(task)))
+	if (!tag || !work || resolve(tag, work, word, euid_of(task, true), cgroup_at(task)))
 		return NULL;
 	return &work->mine;
 }
@@ -363,7 +363,7 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 		return;
 	/* Workers have no cache: what they ask for, they ask for others. */
 	if (task && !q->nobody && (q->other || is_io_worker(task))) {
-		mine = rules_of_other(task, slot);
+		mine = rules_of_other(task, word);
 	} else if (task && !q->nobody) {
 		cache = own_cache(task, word, how, head);
 		if (cache) {

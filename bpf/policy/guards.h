@@ -39,22 +39,48 @@ static __always_inline bool is_guarded_task(struct task_struct *task, __u64 word
 	return is_guarded(tag_of(task), GMEM_ACTIVE_SLOT(word));
 }
 
-/* Is the memory of a task that of another process, which is guarded? (vfork, CLONE_VM) */
-static __noinline bool has_guarded_memory(struct task_struct *task, __u64 word)
+/* The process, if it is another, whose memory a task shares (vfork, CLONE_VM); to be released. */
+static __always_inline struct task_struct *owner_of_memory(struct task_struct *task)
 {
 	struct task_struct___policy *t = (void *)task;
 	int pid = BPF_CORE_READ(t, mm, owner, tgid);
-	struct task_struct *owner;
+
+	return has_task_from_pid && pid && pid != task->tgid ? bpf_task_from_pid(pid) : NULL;
+}
+
+static __noinline bool has_guarded_memory(struct task_struct *task, __u64 word)
+{
+	struct task_struct *owner = owner_of_memory(task);
 	bool guarded;
 
-	if (!has_task_from_pid || !pid || pid == task->tgid)
-		return false;
-	owner = bpf_task_from_pid(pid);
 	if (!owner)
 		return false;
 	guarded = is_guarded_task(owner, word);
 	bpf_task_release(owner);
 	return guarded;
+}
+
+static __always_inline void lose_guard(struct gmem_tag *tag, __u32 guard)
+{
+	if (tag && tag->enforced >> guard & 1)
+		__sync_fetch_and_and(&tag->enforced, ~(1U << guard));
+}
+
+/*
+ * What a guard keeps off has happened to a process: in audit mode, under a policy without the guard
+ * or that does not name it. No enforcing policy that has the guard accepts its executable.
+ */
+static __noinline int was_not_enforced(struct task_struct *task, __u32 guard)
+{
+	struct task_struct *owner;
+
+	lose_guard(tag_of(task), guard);
+	owner = owner_of_memory(task);
+	if (!owner)
+		return 0;
+	lose_guard(tag_of(owner), guard);
+	bpf_task_release(owner);
+	return 0;
 }
 
 /**
@@ -116,11 +142,11 @@ static __noinline bool is_as_good(struct task_struct *by, struct task_struct *gu
 	work = bpf_task_storage_get(&others, bpf_get_current_task_btf(), NULL,
 				    BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!tag || !own || !head || !without_exe || !work || has_other_user(by) ||
-	    find_subjects(tag, work, slot, BPF_CORE_READ(of, real_cred, euid.val),
+	    find_subjects(tag, work, word, BPF_CORE_READ(of, real_cred, euid.val),
 			  cgroup_at(guarded)))
 		return false;
 	subjects = work->subjects;
-	if (find_subjects(own, work, slot, euid_of(by, true), cgroup_at(by)))
+	if (find_subjects(own, work, word, euid_of(by, true), cgroup_at(by)))
 		return false;
 	GMEM_ROLLED
 	for (int k = 0; k < GMEM_SET_WORDS; k++) {
@@ -137,13 +163,13 @@ static __always_inline int guard_control(struct task_struct *guarded, struct tas
 {
 	__u64 word = guard_up(GMEM_GUARD_trace);
 
-	if (!word || (!is_guarded_task(guarded, word) && !has_guarded_memory(guarded, word)) ||
-	    is_as_good(by, guarded, word))
+	if (word && is_as_good(by, guarded, word))
 		return 0;
-	return guard_account(GMEM_GUARD_trace, word, bpf_get_current_task_btf(), guarded->tgid,
-			     false)
-		       ? -EPERM
-		       : 0;
+	if (word && (is_guarded_task(guarded, word) || has_guarded_memory(guarded, word)) &&
+	    guard_account(GMEM_GUARD_trace, word, bpf_get_current_task_btf(), guarded->tgid, false))
+		return -EPERM;
+	was_not_enforced(guarded, GMEM_GUARD_trace);
+	return 0;
 }
 
 /* What only reads (/proc/PID/fd, maps, perf) is not control: monitoring goes on. */
@@ -164,17 +190,29 @@ int BPF_PROG(guard_traceme, struct task_struct *parent)
 
 /* --- preload: what a guarded program loads is not up to who starts it --- */
 
-/* At exec, with the new tag: is it to be a secure one? In audit mode that would be a change. */
-static __always_inline bool guard_preload(const struct gmem_tag *tag)
+/*
+ * At exec, with the new tag: the guards that are enforced on the process from now on, as bits. With
+ * that of preload it has to begin as a secure one; in audit mode that would be a change.
+ */
+static __always_inline __u32 guards_at_exec(const struct gmem_tag *tag)
 {
-	__u64 word = guard_up(GMEM_GUARD_preload);
-	bool enforces = GMEM_ACTIVE_ENFORCES(word);
+	const struct gmem_head *head;
+	__u32 zero = 0, slot, guards;
+	__u64 *active_word, word;
+	bool enforces;
 
-	if (!word || !is_guarded(tag, GMEM_ACTIVE_SLOT(word)))
-		return false;
-	count(&guard_hits, GMEM_GUARD_preload,
-	      enforces ? GMEM_VERDICT_allowed : GMEM_VERDICT_would_deny);
-	return enforces;
+	active_word = bpf_map_lookup_elem(&active, &zero);
+	word = active_word ? *(volatile __u64 *)active_word : 0;
+	slot = GMEM_ACTIVE_SLOT(word);
+	head = word ? bpf_map_lookup_elem(&heads, &slot) : NULL;
+	if (!head || !is_guarded(tag, slot))
+		return 0;
+	guards = head->guards & GMEM_GUARDS_BY_POLICY;
+	enforces = GMEM_ACTIVE_ENFORCES(word);
+	if (guards >> GMEM_GUARD_preload & 1)
+		count(&guard_hits, GMEM_GUARD_preload,
+		      enforces ? GMEM_VERDICT_allowed : GMEM_VERDICT_would_deny);
+	return enforces ? guards : 0;
 }
 
 /* --- sqpoll: whoever shares such a ring has its maker's thread do what it asks for --- */
@@ -185,9 +223,11 @@ int BPF_PROG(guard_sqpoll)
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 word = guard_up(GMEM_GUARD_sqpoll);
 
-	if (!word || !is_guarded_task(task, word))
-		return 0;
-	return guard_account(GMEM_GUARD_sqpoll, word, task, 0, false);
+	if (word && is_guarded_task(task, word) &&
+	    guard_account(GMEM_GUARD_sqpoll, word, task, 0, false))
+		return -EACCES;
+	was_not_enforced(task, GMEM_GUARD_sqpoll);
+	return 0;
 }
 
 #endif /* GMEM_POLICY_GUARDS_H */

@@ -214,7 +214,8 @@ int BPF_PROG(tag_exec, struct linux_binprm *bprm)
 	if (!has_host_root(task))
 		tag->exe.root = tag->verity.root = GMEM_ROOT_other;
 	/* As early as the loader and libraries look at it, and after the file is certain. */
-	if (guard_preload(tag))
+	tag->enforced = guards_at_exec(tag);
+	if (tag->enforced >> GMEM_GUARD_preload & 1)
 		bpf_bprm_opts_set(bprm, BPF_F_BPRM_SECUREEXEC);
 	return 0;
 }

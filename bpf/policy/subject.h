@@ -137,26 +137,46 @@ static __always_inline const struct gmem_set *class_set(__u32 slot, __u32 dimens
  * That is why the cgroup, which it could not be given the type of, comes as a number.
  */
 
+/*
+ * Does the executable of a process count? What was loaded into it while a guard was not enforced
+ * acts as the executable, too. In audit mode it counts, since nothing is denied.
+ */
+static __always_inline bool executable_counts(const struct gmem_tag *tag, __u64 word)
+{
+	__u32 slot = GMEM_ACTIVE_SLOT(word);
+	const struct gmem_head *head;
+
+	if (!GMEM_ACTIVE_ENFORCES(word))
+		return true;
+	head = bpf_map_lookup_elem(&heads, &slot);
+	return head && !(head->guards & GMEM_GUARDS_BY_POLICY & ~tag->enforced);
+}
+
 /**
  * find_subjects - which subjects a task is: into work->subjects; into work->mine the rules for any
  * @tag: of the task's process
+ * @word: of the map `active`
  * @uid: its effective user
  * @from: the address of its cgroup, see cgroup_at()
  *
  * Return: 0, -1: something is missing.
  */
-__noinline int find_subjects(const struct gmem_tag *tag, struct gmem_work *work, __u32 slot,
+__noinline int find_subjects(const struct gmem_tag *tag, struct gmem_work *work, __u64 word,
 			     __u32 uid, __u64 from)
 {
 	const struct gmem_set *exe, *verity, *mine, *cgroup, *any;
-	__u32 class = 0;
+	__u32 slot = GMEM_ACTIVE_SLOT(word), class = 0, exe_class = 0, verity_class = 0;
 
 	if (!tag || !work || class_of_cgroup(slot, (struct cgroup *)from, &class))
 		return -1;
 	cgroup = class_set(slot, GMEM_CLASS_cgroup, class);
 	mine = class_set(slot, GMEM_CLASS_uid, class_of_uid(slot, uid));
-	exe = class_set(slot, GMEM_CLASS_exe, class_of_exe(work, slot, &tag->exe));
-	verity = class_set(slot, GMEM_CLASS_exe, class_of_exe(work, slot, &tag->verity));
+	if (executable_counts(tag, word)) {
+		exe_class = class_of_exe(work, slot, &tag->exe);
+		verity_class = class_of_exe(work, slot, &tag->verity);
+	}
+	exe = class_set(slot, GMEM_CLASS_exe, exe_class);
+	verity = class_set(slot, GMEM_CLASS_exe, verity_class);
 	any = gmem_set(pool_of(slot), GMEM_POOL_ANY);
 	if (!exe || !verity || !mine || !cgroup || !any)
 		return -1;
@@ -173,12 +193,12 @@ __noinline int find_subjects(const struct gmem_tag *tag, struct gmem_work *work,
  *
  * The rest as find_subjects().
  */
-__noinline int resolve(const struct gmem_tag *tag, struct gmem_work *work, __u32 slot, __u32 uid,
+__noinline int resolve(const struct gmem_tag *tag, struct gmem_work *work, __u64 word, __u32 uid,
 		       __u64 from)
 {
-	struct collect c = { .slot = slot, .work = work };
+	struct collect c = { .slot = GMEM_ACTIVE_SLOT(word), .work = work };
 
-	if (!work || find_subjects(tag, work, slot, uid, from))
+	if (!work || find_subjects(tag, work, word, uid, from))
 		return -1;
 	bpf_loop(GMEM_MAX_SUBJECTS + GMEM_SET_WORDS, collect_rules, &c, 0);
 	return c.broken ? -1 : 0;

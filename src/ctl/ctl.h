@@ -19,6 +19,7 @@ struct ctl_options {
 	/* what is in force: load and the like */
 	const char *pins, *mode;
 	bool dry_run, strict_ioctl, adopt, accept_default_change, lock;
+	bool trust_running;
 	bool source;
 	bool forget;
 

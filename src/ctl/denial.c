@@ -105,7 +105,8 @@ char *denial_why(const struct denial *denial, char text[DENIAL_WHY])
 		snprintf(text, DENIAL_WHY, "nothing: the instance is older than the policy");
 		break;
 	case DENIAL_BY_no_memory:
-		snprintf(text, DENIAL_WHY, "no memory for a tag: the process could not be identified");
+		snprintf(text, DENIAL_WHY,
+			 "no memory for a tag: the process could not be identified");
 		break;
 	case DENIAL_BY_broken:
 		snprintf(text, DENIAL_WHY, "nothing: %s",

@@ -91,6 +91,8 @@ static void test_why(void **state)
 	expect(&e, policy, "the default of receive (p:6)");
 	e = event(GMEM_DO_mmap, GMEM_RULE_UNKNOWN, GMEM_VERDICT_denied);
 	expect(&e, policy, "nothing: the instance is older than the policy");
+	e = event(GMEM_DO_mmap, GMEM_RULE_NO_MEMORY, GMEM_VERDICT_denied);
+	expect(&e, policy, "no memory for a tag: the process could not be identified");
 	e = event(GMEM_DO_mmap, GMEM_RULE_BROKEN, GMEM_VERDICT_denied);
 	expect(&e, policy, "nothing: the policy was replaced meanwhile, or an entry is missing");
 	e.exe_known = 0;

@@ -196,6 +196,8 @@ static void test_guards(void **state)
 	assert_int_equal(plan.guards_unmet, 1 << GMEM_GUARD_sqpoll);
 	assert_int_equal(plan.guards_written, 0);
 	assert_non_null(strstr(plan.guard_why[GMEM_GUARD_sqpoll], "uring_sqpoll"));
+	plan = plan_for(&hooks, OPEN "guards: { trace: cgroup }\n" NO_RULES, false);
+	assert_int_equal(plan.guards, POLICY_GUARDS_ALL | GMEM_TRACE_BY_CGROUP);
 	plan = plan_for(&hooks, OPEN "guards: { sqpoll: deny }\n" NO_RULES, false);
 	assert_int_equal(plan.guards_unmet & plan.guards_written, 1 << GMEM_GUARD_sqpoll);
 	plan = plan_for(&hooks, OPEN "guards: { sqpoll: allow }\n" NO_RULES, false);

@@ -76,7 +76,8 @@ static const struct {
 	{ HEAD_TOP "default: denied\n", "4:10: a default must be allow or deny, not \"denied\"" },
 	/* guards */
 	{ HEAD "guards: deny\n", "5:9: guards must be a map, this is a word" },
-	{ HEAD "guards: { trace: no }\n", "5:18: the guard trace must be deny, cgroup or allow, not \"no\"" },
+	{ HEAD "guards: { trace: no }\n",
+	  "5:18: the guard trace must be deny, cgroup or allow, not \"no\"" },
 	{ HEAD "guards: { trace: [deny] }\n", "a guard must be a word, this is a list" },
 	{ HEAD "guards: { trce: deny }\n",
 	  "5:11: guards has no key \"trce\"; did you mean \"trace\"?" },

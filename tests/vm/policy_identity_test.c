@@ -163,7 +163,7 @@ static void test_traced_in_audit(void)
 	actors_load(false, "guards: { trace: allow }\n");
 	CHECK(!ptrace(PTRACE_SEIZE, target.pid, NULL, NULL), "seize");
 	actors_load(false, "");
-	CHECK(!loader_set_mode(NULL, true, &proof), "enforce");
+	CHECK(!loader_set_mode(NULL, true, true, &proof), "enforce");
 	CHECK(target_end(&target) == EACCES, "traced when it was enforced");
 	policy_unload();
 }

@@ -269,11 +269,11 @@ static void test_manager(void)
 	CHECK(status.locked && !strcmp(status.manager, "me"), "%d %s", status.locked,
 	      status.manager);
 	before = status.word;
-	CHECK(loader_rollback(NULL, &generation, &(enum proof){ 0 }) == -EPERM,
+	CHECK(loader_rollback(NULL, true, &generation, &(enum proof){ 0 }) == -EPERM,
 	      "to what has no manager");
 	CHECK(loader_unload(NULL) == -EPERM, "unload");
-	CHECK(loader_set_mode(NULL, false, &proof) == -EPERM, "audit");
-	CHECK(loader_set_mode(NULL, true, &proof) == 0, "enforce");
+	CHECK(loader_set_mode(NULL, false, true, &proof) == -EPERM, "audit");
+	CHECK(loader_set_mode(NULL, true, true, &proof) == 0, "enforce");
 	text = locked_policy("", "");
 	CHECK(policy_load(text, true, 0) == -EPERM, "without a lock");
 	CHECK(policy_load(text, false, POLICY_LOCK) == -EPERM, "in audit mode");
@@ -287,7 +287,8 @@ static void test_manager(void)
 	CHECK(status.locked && status.word == before, "changed");
 	ret = lock_with("", ", uid: 0", true);
 	CHECK(!ret && policy_report.locked, "again: %d", ret);
-	CHECK(!loader_rollback(NULL, &generation, &(enum proof){ 0 }), "to what has this manager");
+	CHECK(!loader_rollback(NULL, true, &generation, &(enum proof){ 0 }),
+	      "to what has this manager");
 	policy_status(&status);
 	CHECK(status.locked && GMEM_ACTIVE_GENERATION(status.word) == generation, "rolled back");
 }

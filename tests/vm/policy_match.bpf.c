@@ -34,7 +34,7 @@ int match(void *ctx)
 	if (!tag || !head)
 		return 0;
 	uid = BPF_CORE_READ((struct task_struct___policy *)task, cred, euid.val);
-	if (resolve(tag, &work, at, uid, cgroup_at(task)))
+	if (resolve(tag, &work, GMEM_ACTIVE(0, at, false), uid, cgroup_at(task)))
 		return 0;
 	decide(head, &work.mine);
 	answered = 1;

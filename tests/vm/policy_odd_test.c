@@ -259,18 +259,18 @@ static int load_allow(void)
 
 static int roll_back(void)
 {
-	return loader_rollback(NULL, &(__u64){ 0 }, &(enum proof){ 0 });
+	return loader_rollback(NULL, true, &(__u64){ 0 }, &(enum proof){ 0 });
 }
 
 static int set_audit(void)
 {
-	return loader_set_mode(NULL, false, &(enum proof){ 0 });
+	return loader_set_mode(NULL, false, true, &(enum proof){ 0 });
 }
 
 static int refresh(void)
 {
 	struct refresh_report report;
-	int ret = loader_refresh(NULL, false, &report);
+	int ret = loader_refresh(NULL, false, true, &report);
 
 	refresh_report_free(&report);
 	return ret;

@@ -119,7 +119,7 @@ static struct refresh_report report;
 static int refresh(bool forget)
 {
 	refresh_report_free(&report);
-	return loader_refresh(NULL, forget, &report);
+	return loader_refresh(NULL, forget, true, &report);
 }
 
 /* Return: 0, another number: it could not. */
@@ -179,7 +179,7 @@ static void test_upgrade(void)
 	CHECK(run(VMM) == 0, "a new one is not");
 	CHECK(!refresh(true) && !report.changed, "forget again");
 	/* The mode is kept. */
-	CHECK(!loader_set_mode(NULL, false, &proof), "audit");
+	CHECK(!loader_set_mode(NULL, false, true, &proof), "audit");
 	install(VMM);
 	CHECK(!refresh(false) && report.changed && !report.enforce, "in audit mode");
 	policy_status(&status);
@@ -199,7 +199,7 @@ static void test_rollback(void)
 	old = begin(VMM);
 	install(VMM);
 	CHECK(!refresh(true) && report.changed && run(VMM) == 0, "refresh");
-	CHECK(!loader_rollback(NULL, &back, &(enum proof){ 0 }) && run(VMM) == EACCES,
+	CHECK(!loader_rollback(NULL, true, &back, &(enum proof){ 0 }) && run(VMM) == EACCES,
 	      "rolled back");
 	CHECK(end(&old) == 0, "the old one");
 	policy_unload();

@@ -194,7 +194,7 @@ static void test_missing(void)
 		CHECK(policy_load(text, true, 0) == -EOPNOTSUPP, "%s", operation_names[op]);
 		CHECK(strstr(plan.why[op], "hook"), "%s: %s", operation_names[op], plan.why[op]);
 		CHECK(policy_load(text, false, 0) == 0, "%s in audit mode", operation_names[op]);
-		CHECK(loader_set_mode(NULL, true, &(enum proof){ 0 }) == -EOPNOTSUPP,
+		CHECK(loader_set_mode(NULL, true, true, &(enum proof){ 0 }) == -EOPNOTSUPP,
 		      "%s: enforced later", operation_names[op]);
 		free(text);
 	}
@@ -445,20 +445,20 @@ static void test_life(void)
 	CHECK(policy_report.proof == PROOF_denied, "%s", proof_names[policy_report.proof]);
 	CHECK(policy_report.tagged > 0, "no task tagged");
 	CHECK(request_as(0, REQUEST_create) == EACCES, "enforced");
-	CHECK(!loader_set_mode(NULL, false, &proof) && proof == PROOF_audit, "%d", proof);
+	CHECK(!loader_set_mode(NULL, false, true, &proof) && proof == PROOF_audit, "%d", proof);
 	CHECK(!request_as(0, REQUEST_create), "in audit mode");
-	CHECK(!loader_set_mode(NULL, true, &proof) && proof == PROOF_denied, "%d", proof);
+	CHECK(!loader_set_mode(NULL, true, true, &proof) && proof == PROOF_denied, "%d", proof);
 	CHECK(policy_load(allow, true, POLICY_SAME_DEFAULT) == -EBADMSG, "another default");
 	CHECK(request_as(0, REQUEST_create) == EACCES, "the old one is in force");
 	CHECK(!policy_load(allow, true, POLICY_DRY_RUN), "dry run");
 	CHECK(request_as(0, REQUEST_create) == EACCES, "the old one is in force");
 	CHECK(!policy_load(allow, true, 0), "replace");
 	CHECK(!request_as(0, REQUEST_create), "the new one");
-	CHECK(!loader_rollback(NULL, &generation, &(enum proof){ 0 }) && generation == 3, "%llu",
-	      generation);
+	CHECK(!loader_rollback(NULL, true, &generation, &(enum proof){ 0 }) && generation == 3,
+	      "%llu", generation);
 	CHECK(request_as(0, REQUEST_create) == EACCES, "rolled back");
-	CHECK(!loader_rollback(NULL, &generation, &(enum proof){ 0 }) && generation == 4, "%llu",
-	      generation);
+	CHECK(!loader_rollback(NULL, true, &generation, &(enum proof){ 0 }) && generation == 4,
+	      "%llu", generation);
 	CHECK(!request_as(0, REQUEST_create), "and forward");
 	policy_unload();
 	policy_status(&status);

@@ -290,7 +290,7 @@ static void test_replaced(void)
 	load("second");
 	expect_policy(&monitor, true, "enforce");
 	expect_denial(&monitor, "second");
-	loader_set_mode(NULL, false, &proof);
+	loader_set_mode(NULL, false, true, &proof);
 	expect_policy(&monitor, true, "audit");
 	policy_unload();
 	expect_policy(&monitor, false, "null");

@@ -171,6 +171,7 @@ int ctl_load(const struct ctl_options *opts)
 		.adopt = opts->adopt,
 		.accept_default_change = opts->accept_default_change,
 		.lock = opts->lock,
+		.trust_running = opts->trust_running,
 	};
 	struct load_report report = { 0 };
 	struct policy_file file;
@@ -233,7 +234,7 @@ int ctl_set_mode(const struct ctl_options *opts)
 	if (mode < 0)
 		return mode;
 	interrupts_hold();
-	ret = loader_set_mode(opts->pins, mode, &proof);
+	ret = loader_set_mode(opts->pins, mode, opts->trust_running, &proof);
 	if (ret)
 		return ret;
 	snprintf(text, sizeof(text), "mode %s, %s", mode_name(mode), proof_texts[proof]);
@@ -248,7 +249,7 @@ int ctl_rollback(const struct ctl_options *opts)
 	int ret;
 
 	interrupts_hold();
-	ret = loader_rollback(opts->pins, &generation, &proof);
+	ret = loader_rollback(opts->pins, opts->trust_running, &generation, &proof);
 	if (ret)
 		return ret;
 	snprintf(text, sizeof(text), "the policy before is in force again, %s (generation %llu)",

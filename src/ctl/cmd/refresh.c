@@ -119,7 +119,7 @@ int ctl_refresh(const struct ctl_options *opts)
 	int ret;
 
 	interrupts_hold();
-	ret = loader_refresh(opts->pins, opts->forget, &report);
+	ret = loader_refresh(opts->pins, opts->forget, opts->trust_running, &report);
 	if (!ret && opts->json)
 		ret = print_json(&report);
 	else if (!ret)

@@ -134,10 +134,14 @@ static void find_rules(const struct in_force *force, const struct gmem_tag *tag,
 {
 	struct gmem_uid_key key = { .slot = force->slot, .uid = uid };
 	const struct gmem_set *exe, *verity, *uids, *cgroups, *rules;
+	/* As executable_counts() in bpf/policy/subject.h. */
+	bool counts =
+		!GMEM_ACTIVE_ENFORCES(store_active(&force->store)) ||
+		!(force->store.heads[force->slot].guards & GMEM_GUARDS_BY_POLICY & ~tag->enforced);
 	int i, k;
 
-	exe = class_set(force, GMEM_CLASS_exe, class_of_exe(force, &tag->exe));
-	verity = class_set(force, GMEM_CLASS_exe, class_of_exe(force, &tag->verity));
+	exe = class_set(force, GMEM_CLASS_exe, counts ? class_of_exe(force, &tag->exe) : 0);
+	verity = class_set(force, GMEM_CLASS_exe, counts ? class_of_exe(force, &tag->verity) : 0);
 	uids = class_set(force, GMEM_CLASS_uid, class_in(force, MAP_uids, &key));
 	cgroups = class_set(force, GMEM_CLASS_cgroup, class_of_cgroup(force, cgroup));
 	standing->by[GMEM_CLASS_uid] = *uids;

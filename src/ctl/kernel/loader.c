@@ -14,6 +14,7 @@
 #include "loader.h"
 #include "lock.h"
 #include "namespaces.h"
+#include "running.h"
 #include "../../policy/compile.h"
 
 #define ADVICE_UNMET                                                                                  \
@@ -226,16 +227,21 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 	 * afterwards. */
 	if (!ret && any_older(opened))
 		__atomic_store_n(&store->slots[slot].older, 1, __ATOMIC_SEQ_CST);
+	/* This process, older than the guards as it may be, is who decides here. */
+	if (!ret && opts->enforce)
+		ret = running_trust(store, slot, false, NULL);
 	if (!ret && opts->lock)
 		ret = lock_check_self(store, slot);
 	ret = ret ?: interrupted("load the policy");
+	if (!ret && opts->enforce && opts->trust_running)
+		ret = running_trust(store, slot, true, NULL);
 	if (ret) {
 		store_drop(store, slot);
 		return ret;
 	}
 	store_activate(store, slot, generation, opts->enforce);
 	report->enforce = opts->enforce;
-	ret = prove(store, &report->proof);
+	ret = prove(store, opts->trust_running, &report->proof);
 	report->generation = GMEM_ACTIVE_GENERATION(store_active(store));
 	if (ret) {
 		store_put_back(store, before);
@@ -389,7 +395,7 @@ static int check_enforceable(const struct store *store, unsigned int slot)
 			 subject_of_event((uint32_t)__builtin_ctz(unmet)));
 }
 
-int loader_set_mode(const char *dir, bool enforce, enum proof *proof)
+int loader_set_mode(const char *dir, bool enforce, bool trust_running, enum proof *proof)
 {
 	struct store store;
 	struct pins pins;
@@ -409,12 +415,14 @@ int loader_set_mode(const char *dir, bool enforce, enum proof *proof)
 	if (!ret && enforce)
 		ret = check_enforceable(&store, slot);
 	ret = ret ?: interrupted("set the mode");
+	if (!ret && enforce)
+		ret = running_trust(&store, slot, trust_running, NULL);
 	if (ret)
 		goto out;
 	before = GMEM_ACTIVE_ENFORCES(store_active(&store));
 	store.slots[slot].enforce = enforce;
 	store_set_mode(&store, enforce);
-	ret = prove(&store, proof);
+	ret = prove(&store, trust_running, proof);
 	if (ret) {
 		store.slots[slot].enforce = before;
 		store_set_mode(&store, before);
@@ -424,7 +432,7 @@ out:
 	return ret;
 }
 
-int loader_rollback(const char *dir, __u64 *generation, enum proof *proof)
+int loader_rollback(const char *dir, bool trust_running, __u64 *generation, enum proof *proof)
 {
 	struct store store;
 	struct pins pins;
@@ -446,11 +454,13 @@ int loader_rollback(const char *dir, __u64 *generation, enum proof *proof)
 			ret = lock_check_self(&store, (unsigned int)slot);
 	}
 	ret = ret ?: interrupted("roll back");
+	if (!ret && store.slots[slot].enforce)
+		ret = running_trust(&store, (unsigned int)slot, trust_running, NULL);
 	if (!ret) {
 		before = store_active(&store);
 		*generation = store_next_generation(&store);
 		store_activate(&store, (unsigned int)slot, *generation, store.slots[slot].enforce);
-		ret = prove(&store, proof);
+		ret = prove(&store, trust_running, proof);
 		*generation = GMEM_ACTIVE_GENERATION(store_active(&store));
 		if (ret)
 			store_put_back(&store, before);

@@ -24,7 +24,8 @@ struct load_options {
 	bool strict;	 /* --strict-ioctl */
 	bool adopt;	 /* instances that there are already are known */
 	bool accept_default_change;
-	bool lock; /* from then on its manager alone may change it */
+	bool lock;	    /* from then on its manager alone may change it */
+	bool trust_running; /* processes that began before the guards were enforced */
 };
 
 struct load_report {
@@ -109,8 +110,8 @@ int loader_show(const char *dir, struct loader_shown *shown);
 void loader_shown_free(struct loader_shown *shown);
 
 /* All three return 0 or a negative errno that has been explained. */
-int loader_set_mode(const char *dir, bool enforce, enum proof *proof);
-int loader_rollback(const char *dir, __u64 *generation, enum proof *proof);
+int loader_set_mode(const char *dir, bool enforce, bool trust_running, enum proof *proof);
+int loader_rollback(const char *dir, bool trust_running, __u64 *generation, enum proof *proof);
 int loader_unload(const char *dir);
 
 /**

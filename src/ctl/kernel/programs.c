@@ -68,8 +68,8 @@ static int reuse_maps(struct gmem_policy_bpf *skel, const struct pins *pins)
 }
 
 /*
- * Open and load. @pins: where there are maps already, or NULL; @existing: also the program that tags
- * processes that are there
+ * Open and load. @pins: where there are maps already, or NULL; @existing: also the program that
+ * tags processes that are there
  */
 static int load(struct gmem_policy_bpf **skel, const struct pins *pins, const struct hooks *hooks,
 		uint64_t programs, bool existing)
@@ -224,45 +224,37 @@ static int make_maps(void *data)
 	return ret;
 }
 
-/* The maps, pinned in a draft, and the programs. */
-static int load_first(struct gmem_policy_bpf **skel, const struct pins *pins, struct pins *draft,
-		      const struct hooks *hooks, uint64_t programs)
-{
-	struct new_maps new = { hooks, draft };
-	int ret;
-
-	ret = pins_begin(draft, pins);
-	if (ret) {
-		log_error(ret, NULL, NULL, "pin under %s", draft->dir);
-		return ret;
-	}
-	ret = root_cgroup_run(make_maps, &new);
-	ret = ret ?: load(skel, draft, hooks, programs, true);
-	if (ret)
-		pins_discard(draft);
-	return ret;
-}
-
 int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run,
 		 unsigned int *tagged)
 {
 	struct gmem_policy_bpf *skel;
 	struct pins draft;
+	struct new_maps new = { hooks, &draft };
 	int ret;
 
-	if (dry_run)
-		ret = load(&skel, NULL, hooks, programs, true);
-	else
-		ret = load_first(&skel, pins, &draft, hooks, programs);
+	if (!dry_run) {
+		if (!is_privileged())
+			return refused(-EPERM, "load the programs into the kernel");
+		ret = pins_begin(&draft, pins);
+		if (ret) {
+			log_error(ret, NULL, NULL, "pin under %s", draft.dir);
+			pins_discard(&draft);
+			return ret;
+		}
+		ret = root_cgroup_run(make_maps, &new);
+	} else {
+		ret = 0;
+	}
+	ret = ret ?: load(&skel, dry_run ? NULL : &draft, hooks, programs, true);
+	if (ret && !dry_run)
+		pins_discard(&draft);
 	if (ret == -EPERM || (ret && !is_privileged()))
 		return refused(ret, "load the programs into the kernel");
 	if (ret)
 		return find_refused(hooks, programs, ret);
-	if (dry_run) {
-		ret = interrupted("load the policy");
-		goto out;
-	}
 	ret = interrupted("load the policy");
+	if (dry_run)
+		goto out;
 	if (ret)
 		goto discard;
 	ret = attach(skel, &draft, programs);

@@ -20,6 +20,7 @@
 #include "refresh.h"
 #include "resolved.h"
 #include "policy_file.h"
+#include "running.h"
 
 const char *const refresh_names[REFRESH_MAX] = {
 #define X(name, text) [REFRESH_##name] = #name,
@@ -451,18 +452,20 @@ static int read_policy(struct refresh *r)
 	return 0;
 }
 
-static int activate(struct refresh *r, bool locked)
+static int activate(struct refresh *r, bool locked, bool trust_running)
 {
 	struct refresh_report *report = r->report;
 	__u64 before = store_active(r->store);
 	int ret;
 
 	ret = interrupted("refresh the policy");
+	if (!ret && report->enforce)
+		ret = running_trust(r->store, r->to, trust_running, NULL);
 	if (ret)
 		return ret;
 	report->generation = store_next_generation(r->store);
 	store_activate(r->store, r->to, report->generation, report->enforce);
-	ret = prove(r->store, &report->proof);
+	ret = prove(r->store, trust_running, &report->proof);
 	report->generation = GMEM_ACTIVE_GENERATION(store_active(r->store));
 	if (ret) {
 		store_put_back(r->store, before);
@@ -472,7 +475,8 @@ static int activate(struct refresh *r, bool locked)
 	return locked ? lock_hold(r->store, &report->file.compiled, r->identities) : 0;
 }
 
-static int refresh(struct store *store, bool forget, struct refresh_report *report)
+static int refresh(struct store *store, bool forget, bool trust_running,
+		   struct refresh_report *report)
 {
 	struct refresh r = { .store = store, .report = report };
 	__u64 word = store_active(store);
@@ -500,7 +504,7 @@ static int refresh(struct store *store, bool forget, struct refresh_report *repo
 	report_after(&r);
 	report->changed = !is_as_before(&r);
 	if (report->changed)
-		ret = fill(&r) ?: activate(&r, locked);
+		ret = fill(&r) ?: activate(&r, locked, trust_running);
 out:
 	free(r.before.list);
 	free(r.now.list);
@@ -508,7 +512,7 @@ out:
 	return ret;
 }
 
-int loader_refresh(const char *dir, bool forget, struct refresh_report *report)
+int loader_refresh(const char *dir, bool forget, bool trust_running, struct refresh_report *report)
 {
 	struct store store;
 	struct pins pins;
@@ -521,7 +525,7 @@ int loader_refresh(const char *dir, bool forget, struct refresh_report *report)
 		return ret;
 	ret = store_open(&store, &pins);
 	if (!ret) {
-		ret = refresh(&store, forget, report);
+		ret = refresh(&store, forget, trust_running, report);
 		store_close(&store);
 	}
 	pins_close(&pins);

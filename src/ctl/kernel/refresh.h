@@ -50,6 +50,7 @@ struct refresh_report {
 /**
  * loader_refresh - resolve the executables of the policy in force again
  * @forget: files that were replaced count no more
+ * @trust_running: see running_trust()
  * @report: to be given to refresh_report_free(), also on error
  *
  * Neither rules nor users nor cgroups change. What changes is put in force as by a load; where
@@ -57,7 +58,7 @@ struct refresh_report {
  *
  * Return: 0 or a negative errno that has been explained: -ENOENT where no policy is in force.
  */
-int loader_refresh(const char *dir, bool forget, struct refresh_report *report);
+int loader_refresh(const char *dir, bool forget, bool trust_running, struct refresh_report *report);
 void refresh_report_free(struct refresh_report *report);
 
 #endif /* GMEM_CTL_KERNEL_REFRESH_H */

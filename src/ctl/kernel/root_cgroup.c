@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <mntent.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -82,20 +84,25 @@ static int enter_root(void)
 
 int root_cgroup_run(int (*fn)(void *data), void *data)
 {
+	pid_t pid, self = getpid();
 	int status = 0, ret;
-	pid_t pid;
 
 	fflush(NULL);
 	pid = fork();
 	if (pid < 0)
-		return -errno;
+		/* EAGAIN would mean that the kernel refused a program, see programs.c. */
+		return errno == EAGAIN ? -ENOMEM : -errno;
 	if (!pid) {
+		/* It leaves nothing behind that its parent would have removed. */
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != self)
+			_exit(EINTR);
 		ret = enter_root();
 		if (ret && !access("/proc/self/cgroup", F_OK))
-			log_note("identities of processes are charged to the memory cgroup of this "
-				 "process, since the root cgroup cannot be entered (%s): where that "
-				 "is full, processes get none, and are denied everything",
-				 strerror(-ret));
+			log_note(
+				"identities of processes are charged to the memory cgroup of this "
+				"process, since the root cgroup cannot be entered (%s): where that "
+				"is full, processes get none, and are denied everything",
+				strerror(-ret));
 		_exit(-fn(data));
 	}
 	while (waitpid(pid, &status, 0) < 0) {

@@ -21,6 +21,7 @@
 
 #include "../../lib/log.h"
 #include "store.h"
+#include "running.h"
 #include "traced.h"
 #include "verify.h"
 
@@ -301,9 +302,27 @@ int verify(const struct store *store)
 	return enforce ? PROOF_denied : PROOF_audit;
 }
 
-int prove(struct store *store, enum proof *proof)
+/* Processes that began before the policy enforced its guards. */
+static int check_running(struct store *store, bool trust)
 {
-	int ret = traced_forget(store) ?: verify(store);
+	__u64 word = store_active(store);
+	unsigned int changed;
+	int ret;
+
+	if (!GMEM_ACTIVE_ENFORCES(word))
+		return 0;
+	if (!trust)
+		return running_report(store);
+	ret = running_trust(store, GMEM_ACTIVE_SLOT(word), true, &changed);
+	/* What was decided for these meanwhile is void. */
+	if (changed)
+		store_activate(store, GMEM_ACTIVE_SLOT(word), store_next_generation(store), true);
+	return ret;
+}
+
+int prove(struct store *store, bool trust_running, enum proof *proof)
+{
+	int ret = traced_forget(store) ?: check_running(store, trust_running) ?: verify(store);
 
 	if (ret < 0)
 		return ret;

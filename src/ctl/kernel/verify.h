@@ -39,13 +39,14 @@ int verify(const struct store *store);
 
 /**
  * prove - let go of who is traced, and see that what is in force now denies
+ * @trust_running: see running_trust(); else processes that the kernel does not accept are reported
  * @proof: the result of verify()
  *
  * The generation may be a new one afterwards, see traced_forget().
  *
  * Return: 0, -EPROTO: it does not deny, or another negative errno; each has been explained.
  */
-int prove(struct store *store, enum proof *proof);
+int prove(struct store *store, bool trust_running, enum proof *proof);
 
 /**
  * verify_lock - see that a lock keeps a stranger out

@@ -174,6 +174,7 @@ struct bypass_case {
 	X(supervised)     \
 	X(guards)         \
 	X(tags)           \
+	X(roll_out)       \
 	X(perf)           \
 	X(harmless)       \
 	X(limits)         \

@@ -19,9 +19,9 @@
 
 #define CGROUP_1 "/sys/fs/cgroup/bypass-vm-1"
 #define CGROUP_2 "/sys/fs/cgroup/bypass-vm-2"
-#define TRACE	GMEM_DO_GUARD(GMEM_GUARD_trace)
-#define PRELOAD GMEM_DO_GUARD(GMEM_GUARD_preload)
-#define SQPOLL	GMEM_DO_GUARD(GMEM_GUARD_sqpoll)
+#define TRACE	 GMEM_DO_GUARD(GMEM_GUARD_trace)
+#define PRELOAD	 GMEM_DO_GUARD(GMEM_GUARD_preload)
+#define SQPOLL	 GMEM_DO_GUARD(GMEM_GUARD_sqpoll)
 
 /* --- 13, 28, 29: into a process that is there --- */
 
@@ -275,8 +275,8 @@ static int x_preloads_b(void)
 
 /* --- 196, 197: one of the same executable, and another subject or another VM --- */
 
-#define A_AS_OTHER                                                      \
-	"subjects: { a: { exe: " BYPASS_DIR "/a, uid: [1002] } }\n"      \
+#define A_AS_OTHER                                                  \
+	"subjects: { a: { exe: " BYPASS_DIR "/a, uid: [1002] } }\n" \
 	"rules: [ { name: a, allow: all, subjects: [a] } ]\n"
 
 /* Root, by the same executable, which is no subject, reads one that is. */

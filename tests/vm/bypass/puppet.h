@@ -43,6 +43,7 @@ int puppet_getfd(const struct puppet *p, uint64_t fd);
 
 #define EVIL	   BYPASS_DIR "/evil.so"
 #define EVIL_TAME  BYPASS_DIR "/tame"  /* where this is it does nothing */
+#define EVIL_WAITS BYPASS_DIR "/waits" /* see there */
 #define EVIL_OPENS BYPASS_DIR "/opens" /* where this is it opens a map of the policy */
 
 /* Put it there; of the program itself, not of players. Return: 0 or ENDED_BROKEN. */

@@ -212,11 +212,10 @@ static int read_forgotten(const struct bypass_case *c)
 		return ENDED_BROKEN;
 	a = player_start(WHO_a, puppet_hold, pair[0]);
 	close(pair[0]);
-	if (puppet_meet(pair[1], &p) ||
-	    shell("cp %s %s.new && mv %s.new %s", who_paths[WHO_a], who_paths[WHO_a],
-		  who_paths[WHO_a], who_paths[WHO_a]))
+	if (puppet_meet(pair[1], &p) || shell("cp %s %s.new && mv %s.new %s", who_paths[WHO_a],
+					      who_paths[WHO_a], who_paths[WHO_a], who_paths[WHO_a]))
 		return ENDED_BROKEN;
-	if (!bypass_run.falsify && loader_refresh(NULL, true, &report))
+	if (!bypass_run.falsify && loader_refresh(NULL, true, true, &report))
 		return broken("refresh");
 	drop_events();
 	counts_read(&before);

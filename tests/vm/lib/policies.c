@@ -45,6 +45,7 @@ int policy_load(const char *text, bool enforce, unsigned int flags)
 		.adopt = flags & POLICY_ADOPT,
 		.accept_default_change = !(flags & POLICY_SAME_DEFAULT),
 		.lock = flags & POLICY_LOCK,
+		.trust_running = !(flags & POLICY_NO_TRUST),
 	};
 	struct policy_file file;
 	int ret;

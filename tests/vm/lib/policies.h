@@ -13,6 +13,7 @@
 #define POLICY_DRY_RUN	    4
 #define POLICY_SAME_DEFAULT 8 /* refuse it if the defaults change */
 #define POLICY_LOCK	    16
+#define POLICY_NO_TRUST	    32 /* processes that run are not trusted, as gmemctl has it */
 
 /* What the last load said. */
 extern struct load_report policy_report;

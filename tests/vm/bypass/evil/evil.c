@@ -3,7 +3,8 @@
  * Foreign code in somebody else's program: a library and a loader (PT_INTERP) in one, with nothing
  * that it needs itself. Wherever it gets to run it creates an instance and ends the process: with 0
  * or with the errno. Where TAME is, with 0 and nothing else; where OPENS is, it opens the policy's
- * map instead.
+ * map instead. Where WAITS is, it says that it is there by removing that, and does all this when it
+ * is told to, by WAITS being there again.
  */
 #include <asm/unistd.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #define BROKEN 207 /* ENDED_BROKEN of bypass.h */
 #define TAME   "/tmp/bypass/tame"
 #define OPENS  "/tmp/bypass/opens"
+#define WAITS  "/tmp/bypass/waits"
 #define PIN    "/sys/fs/bpf/gmem/maps/active"
 
 static long call(long number, long a, long b, long c, long d)
@@ -40,6 +42,10 @@ static void act(void)
 
 	if (!call(__NR_access, (long)TAME, 0, 0, 0))
 		call(__NR_exit_group, 0, 0, 0, 0);
+	if (!call(__NR_unlink, (long)WAITS, 0, 0, 0)) {
+		while (call(__NR_access, (long)WAITS, 0, 0, 0))
+			call(__NR_sched_yield, 0, 0, 0, 0);
+	}
 	if (!call(__NR_access, (long)OPENS, 0, 0, 0)) {
 		/* The beginning of union bpf_attr, as BPF_OBJ_GET wants it. */
 		struct {
