@@ -125,6 +125,47 @@ static int own_map(const struct pins *pins, __u32 *id)
 	return ret;
 }
 
+/* The ids of the directory's links. Return: how many. */
+static size_t own_links(const struct pins *pins, __u32 ids[GMEM_PROG_MAX])
+{
+	struct bpf_link_info info;
+	size_t nr = 0;
+	unsigned int i;
+	__u32 len;
+	int fd;
+
+	for (i = 0; i < GMEM_PROG_MAX; i++) {
+		fd = pins_link(pins, (enum gmem_policy_program)i);
+		if (fd < 0)
+			continue;
+		len = sizeof(info);
+		memset(&info, 0, sizeof(info));
+		if (!bpf_obj_get_info_by_fd(fd, &info, &len))
+			ids[nr++] = info.id;
+		close(fd);
+	}
+	return nr;
+}
+
+/*
+ * Are there no links in this kernel but the directory's? Then there is no policy elsewhere, and the
+ * program that lists policies, which takes more than all the rest of a load, is not needed. Others'
+ * links are not opened to see what they are: a lock would refuse that, and count it as a denial.
+ */
+static bool only_own(const struct pins *pins)
+{
+	__u32 own[GMEM_PROG_MAX], id = 0;
+	size_t nr = own_links(pins, own), i;
+
+	while (!bpf_link_get_next_id(id, &id)) {
+		for (i = 0; i < nr && own[i] != id; i++)
+			;
+		if (i == nr)
+			return false;
+	}
+	return errno == ENOENT;
+}
+
 static void remove_own(struct attached *attached, __u32 own)
 {
 	struct attached_policy *policy = policy_of(attached, own);
@@ -147,6 +188,8 @@ int attached_elsewhere(const struct pins *pins, struct attached *attached)
 	if (ret)
 		return log_error(ret, NULL, NULL, "open %s/maps/%s", pins->dir,
 				 map_names[MAP_active]);
+	if (only_own(pins))
+		return 0;
 	ret = open_reader(&skel);
 	if (ret)
 		return ret;

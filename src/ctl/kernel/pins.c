@@ -218,6 +218,16 @@ int pins_source(const struct pins *pins, unsigned int slot)
 	return fd < 0 ? -errno : fd;
 }
 
+int pins_link(const struct pins *pins, enum gmem_policy_program program)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	path_in(path, pins, "links", program_names[program]);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
 uint64_t pins_programs(const struct pins *pins)
 {
 	char path[PATH_MAX];

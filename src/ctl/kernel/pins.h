@@ -52,6 +52,9 @@ int pins_source(const struct pins *pins, unsigned int slot);
 /* The pinned program that names files, the same way. */
 int pins_finder(const struct pins *pins);
 
+/* The link of a program that is pinned, the same way. */
+int pins_link(const struct pins *pins, enum gmem_policy_program program);
+
 /* Which programs are pinned: bits of enum gmem_policy_program. */
 uint64_t pins_programs(const struct pins *pins);
 
