@@ -139,7 +139,7 @@ static int inherited(void)
 	return dump_core(WHO_x, widen_and_become, just_kill);
 }
 
-#define DUMPED "On kernels without the patches a core dump can hold pages of a mapping."
+#define DUMPED "On kernels without the patches a core dump can contain pages of a mapping."
 
 const struct bypass_case bypass_dumps[] = {
 	{ .id = "46",

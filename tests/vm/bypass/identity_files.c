@@ -372,8 +372,8 @@ const struct bypass_case bypass_identity_files[] = {
 	{ .id = "162",
 	  .path = "the same, with its generation (EXT4_IOC_SETVERSION)",
 	  .whole = generation_again_on_ext4,
-	  EVERYWHERE(POSSIBLE("On ext2, and on ext4 without metadata_csum, who owns a file says "
-			      "what generation it has.")) },
+	  EVERYWHERE(POSSIBLE("On ext2, and on ext4 without metadata_csum, the owner of a file "
+			      "can choose its generation.")) },
 	{ .id = "86",
 	  .path = "another file with the number of the removed one: overlayfs",
 	  .whole = number_again_on_overlay,

@@ -139,7 +139,8 @@ const struct bypass_case bypass_limits[] = {
 	  .policy = GROUP_POLICY,
 	  .prepare = group_ready,
 	  PLAYER(x, make_in_group),
-	  EVERYWHERE(POSSIBLE("Who may write to the cgroup's cgroup.procs is who may.")) },
+	  EVERYWHERE(POSSIBLE(
+		  "Any process that can write to the cgroup's cgroup.procs can join the subject.")) },
 	{ .id = "140b",
 	  .path = "a cgroup made again under the name of one that may",
 	  .policy = GROUP_POLICY,
@@ -150,8 +151,8 @@ const struct bypass_case bypass_limits[] = {
 	  .op = BYPASS_NO_OP,
 	  PLAYER(a, see_direct),
 	  LANES(ABSENT, ABSENT,
-		POSSIBLE("the pages of a guest stay in the host's direct map: a policy is for the "
-			 "programs of the host, not for its kernel."),
+		POSSIBLE("the pages of a guest stay in the host's direct map: a policy "
+			 "controls the host's programs, not its kernel."),
 		ABSENT) },
 	{ .id = "F70",
 	  .path = "a cgroup below the one that may",

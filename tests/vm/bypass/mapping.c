@@ -405,13 +405,14 @@ static int soft_offline(int peer)
 /* Rule for X, which may make instances of its own. */
 #define X_READS "  - { name: x-reads, allow: [mmap], subjects: [x], when: { prot: [read] } }\n"
 
-#define OLD_MAPPINGS                                                                             \
-	"A mapping that is there stays: neither a new policy nor another user or cgroup of the " \
-	"process takes it away."
+#define OLD_MAPPINGS                                                                         \
+	"An existing mapping stays: neither a new policy nor another user or cgroup of the " \
+	"process removes it."
 #define POISONED \
-	"Root may say of a page that it maps that its memory is broken (MADV_HWPOISON): it is gone."
-#define PINNED \
-	"What was taken out of a mapping (vmsplice, O_DIRECT, buffers of io_uring) outlives it."
+	"Root can report a page that it maps as broken memory (MADV_HWPOISON); its contents are lost."
+#define PINNED                                                                                       \
+	"References to pages that were taken from a mapping (vmsplice, O_DIRECT, io_uring buffers) " \
+	"outlive it."
 
 const struct bypass_case bypass_mapping[] = {
 	{ .id = "10",

@@ -114,7 +114,7 @@ static int trapped(void)
 	return play_two_as(OTHER_USER, WHO_a, compute, WHO_x, trap);
 }
 
-#define SEEN "By perf, who may look at a process sees its stack and registers."
+#define SEEN "A process that can profile another one with perf sees its stack and registers."
 
 const struct bypass_case bypass_perf[] = {
 	{ .id = "144",

@@ -179,9 +179,9 @@ static int read_by_ring(int peer)
 	return ring_do(&r, &sqe) >= 0 ? 0 : -ret;
 }
 
-#define SHARED_SQPOLL                                                                          \
-	"With the guard sqpoll on allow, who shares such a ring with a process works as that " \
-	"process."
+#define SHARED_SQPOLL                                                                               \
+	"If the guard sqpoll is allow, any process that shares such a ring with a process acts as " \
+	"that process."
 
 /* --- 195: credentials of before, registered with the ring --- */
 
