@@ -60,7 +60,7 @@ test_cases()
 {
 	printf 'policy: x\ncases:\n  - { name: a, op: mmap, expect: allow }\n  - { name: b, op: creat, expect: yes }\n' >"$dir/cases"
 	status 2 "$gmemctl" test "$dir/cases"
-	says err 'cases:3:5: error: prot "": it is needed for mmap'
+	says err 'cases:3:5: error: prot "": it is required for mmap'
 	says err 'cases:4:35: error: expect must be allow or deny, not "yes"'
 	printf 'cases: [ { name: a, op: create, expect: deny } ]\n' >"$dir/cases"
 	status 2 "$gmemctl" test "$dir/cases"
@@ -68,7 +68,7 @@ test_cases()
 	# Cut off at the limit it would be a valid file of one case.
 	head -c 1048576 /dev/zero | tr '\0' '\n' >>"$dir/cases"
 	status 2 "$gmemctl" test --policy contrib/policies/cloud-host.yaml "$dir/cases"
-	says err 'cases have 1048576 bytes at most'
+	says err 'a file of cases has 1048576 bytes at most'
 }
 
 test_check()
@@ -132,7 +132,7 @@ test_explain()
 	fi
 	status 2 "$gmemctl" explain --policy "$policy" --op creat
 	status 2 "$gmemctl" explain --policy "$policy" --op create --range 0-1
-	says err 'it means nothing for create'
+	says err 'it does not apply to create'
 	status 2 "$gmemctl" explain --policy "$policy" --op mmap
 	status 2 "$gmemctl" explain --policy "$policy" --op create --pid $$ --uid 0
 	status 1 "$gmemctl" explain --policy "$policy" --op create --pid 4294967295
@@ -232,7 +232,7 @@ test_input()
 	status 3 "$gmemctl" check "$dir/large"
 	says err 'a policy has 1048576 bytes at most'
 	status 2 "$gmemctl" test --policy "$policy" "$dir/large"
-	says err 'cases have 1048576 bytes at most'
+	says err 'a file of cases has 1048576 bytes at most'
 	cat "$policy" >"$dir/fifo" &
 	status 0 "$gmemctl" check "$dir/fifo"
 	status 0 env -i "$gmemctl" check "$policy"

@@ -167,8 +167,8 @@ static int read_cases(void *context, const struct tree *value, void *into)
 	if (!tree_is(value, TREE_LIST, "cases", reader->diags))
 		return 0;
 	if (!value->nr || value->nr > MAX_CASES) {
-		diag_error(reader->diags, value->key->place, NULL, "1 to %d cases, not %zu",
-			   MAX_CASES, value->nr);
+		diag_error(reader->diags, value->key->place, NULL,
+			   "a file of cases has 1 to %d cases, not %zu", MAX_CASES, value->nr);
 		return 0;
 	}
 	cases->cases = arena_alloc(cases->arena, value->nr * sizeof(*cases->cases));
@@ -199,8 +199,8 @@ int cases_parse(const char *text, size_t len, const char *file, const struct who
 	if (!cases->arena)
 		return -ENOMEM;
 	if (len > GMEM_MAX_SOURCE) {
-		diag_error(diags, (struct place){ 0 }, "make it two", "cases have %d bytes at most",
-			   GMEM_MAX_SOURCE);
+		diag_error(diags, (struct place){ 0 }, "split it",
+			   "a file of cases has %d bytes at most", GMEM_MAX_SOURCE);
 		return -EBADMSG;
 	}
 	ret = tree_parse(text, len, cases->arena, &tree, diags);

@@ -197,9 +197,10 @@ static void check_rule(struct checker *checker, unsigned int n)
 			   "rule \"%s\" never matches: its conditions exclude each other",
 			   rule->name);
 	else
-		diag_error(checker->diags, rule->place, "move it up, or remove it",
-			   "rule \"%s\" never decides: rules before it do, as \"%s\" in line %u",
-			   rule->name, policy->rules[by].name, policy->rules[by].place.line);
+		diag_error(
+			checker->diags, rule->place, "move it up, or remove it",
+			"rule \"%s\" never decides: earlier rules match all its requests, as \"%s\" in line %u",
+			rule->name, policy->rules[by].name, policy->rules[by].place.line);
 }
 
 static void check_rules(struct checker *checker)
@@ -246,7 +247,7 @@ static void check_guards(const struct policy *policy, struct diags *diags)
 		if (policy->subjects[i].exe || policy->subjects[i].has_verity)
 			return;
 	}
-	diag_warning(diags, policy->guards_place, "they are for tasks that have exe or verity",
+	diag_warning(diags, policy->guards_place, "guards protect subjects with exe or verity",
 		     "guards have no effect: no subject names an executable");
 }
 

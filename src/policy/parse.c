@@ -52,7 +52,7 @@ int read_words(struct reader *reader, const struct tree *value, const char *what
 		if (!tree_is(word, TREE_SCALAR, what, reader->diags))
 			continue;
 		if (seen.slots && !name_map_add(&seen, word->text, 0))
-			diag_error(reader->diags, word->place, NULL, "\"%s\" is there twice",
+			diag_error(reader->diags, word->place, NULL, "\"%s\" is listed twice",
 				   word->text);
 		else
 			ret = each(reader, word, into);
@@ -250,21 +250,21 @@ static int read_subject(struct reader *reader, const struct tree *value)
 	if (ret)
 		return ret;
 	if (subject->exe && subject->has_verity)
-		diag_error(reader->diags, value->place, "the digest alone says it better",
+		diag_error(reader->diags, value->place, "verity alone is stricter",
 			   "exe and verity: a subject has one of them");
 	if (subject->root_place.line && !subject->exe && !subject->has_verity)
 		diag_error(reader->diags, subject->root_place, NULL,
 			   "root belongs to exe or verity, and the subject has neither");
 	if (value->kind == TREE_MAP && !value->nr)
 		diag_error(reader->diags, value->place, "write `subjects: any` in the rule",
-			   "a subject that names nothing is everybody");
+			   "a subject without keys would match every task");
 	if (name && name_map_add(&reader->subjects, name, (unsigned int)policy->nr_subjects)) {
 		reader->subject_names[policy->nr_subjects++] = name;
 		return 0;
 	}
 	if (name)
 		diag_error(reader->diags, value->key->place, NULL,
-			   "subject \"%s\" is there twice, first in line %u", name,
+			   "subject \"%s\" is defined twice, first in line %u", name,
 			   policy->subjects[name_map_find(&reader->subjects, name)].place.line);
 	memset(subject, 0, sizeof(*subject));
 	return 0;

@@ -35,8 +35,8 @@ static int read_comparison(struct reader *reader, const struct tree *word, void 
 	int ret = value_comparison(word->text, &rule->size_min, &rule->size_max);
 
 	if (ret == -EDOM)
-		diag_error(reader->diags, word->place, NULL, "no size is \"%s\"%s", word->text,
-			   first ? "" : " and what stands before it");
+		diag_error(reader->diags, word->place, NULL, "no size satisfies \"%s\"%s",
+			   word->text, first ? "" : " and the comparisons before it");
 	else if (ret == -ERANGE)
 		diag_error(reader->diags, word->place, NULL, "\"%s\" is too large", word->text);
 	else if (ret)
@@ -178,7 +178,7 @@ static int read_rule_name(void *context, const struct tree *value, void *into)
 		return 0;
 	if (!name_map_add(&reader->rules, name, (unsigned int)(rule - reader->policy->rules)))
 		diag_error(reader->diags, value->place, NULL,
-			   "rule \"%s\" is there twice, first in line %u", name,
+			   "rule \"%s\" is defined twice, first in line %u", name,
 			   reader->policy->rules[name_map_find(&reader->rules, name)].place.line);
 	rule->name = name;
 	return 0;
@@ -329,15 +329,14 @@ static void check_conditions(const struct rule_reader *in)
 		value = in->conditions[i];
 		if (value && rule->ops && !(rule->ops & condition_ops[i]))
 			diag_error(diags, value->key->place, NULL,
-				   "%s means nothing for any operation of this rule",
-				   value->key->text);
+				   "%s applies to no operation of this rule", value->key->text);
 	}
 	value = in->conditions[POLICY_IF_flags];
 	if (value && !rule->flags_exact)
 		check_flags(in, value);
 	value = in->conditions[POLICY_IF_prot];
 	if (value && rule->deny && is_empty(value))
-		diag_error(diags, value->place, "name what must not be asked for",
+		diag_error(diags, value->place, "name what must not be requested",
 			   "a rule that denies an empty prot never matches");
 }
 

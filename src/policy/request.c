@@ -131,9 +131,9 @@ int request_parse(const struct request_text *text, struct gmem_request *request,
 		value = *(const char *const *)((const char *)text + attributes[i].offset);
 		name = value_name(VALUE_CONDITION, (unsigned int)i);
 		if (value && !(condition_ops[i] >> op & 1))
-			return wrong(error, name, value, "it means nothing for %s", text->op);
+			return wrong(error, name, value, "it does not apply to %s", text->op);
 		if (!value && i == POLICY_IF_prot && condition_ops[i] >> op & 1)
-			return wrong(error, name, "", "it is needed for %s", text->op);
+			return wrong(error, name, "", "it is required for %s", text->op);
 		ret = value ? attributes[i].parse(value, request, error) : 0;
 		if (ret)
 			return ret;

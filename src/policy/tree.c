@@ -93,7 +93,7 @@ static int add_scalar(struct builder *builder, struct fy_event *event)
 	if (!tree->text)
 		return -ENOMEM;
 	if (len && memchr(text, '\0', len)) {
-		diag_error(builder->diags, tree->place, NULL, "a text with a NUL in it");
+		diag_error(builder->diags, tree->place, NULL, "a word contains a NUL byte");
 		return -EBADMSG;
 	}
 	if (awaits_key(builder))
@@ -190,10 +190,10 @@ static void take_errors(struct fy_diag *diag, struct diags *diags)
 		}
 		diag_error(diags, place,
 			   strstr(error->msg, "plain scalar") ? "put it in quotes" : NULL,
-			   "no YAML: %s", error->msg);
+			   "not valid YAML: %s", error->msg);
 	}
 	if (!diags->nr_errors)
-		diag_error(diags, (struct place){ 0 }, NULL, "no YAML");
+		diag_error(diags, (struct place){ 0 }, NULL, "not valid YAML");
 }
 
 static void swallow(struct fy_diag *diag, void *user, const char *buf, size_t len)
@@ -244,7 +244,7 @@ static int check_bytes(const char *text, size_t len, struct diags *diags)
 			continue;
 		c = utf8_character(text + i, len - i, &bytes);
 		if (!bytes) {
-			diag_error(diags, place, NULL, "no UTF-8: a byte of the value 0x%02x", c);
+			diag_error(diags, place, NULL, "not UTF-8: byte 0x%02x", c);
 			return -EBADMSG;
 		}
 		if (!i && c == 0xfeff) {
@@ -253,7 +253,7 @@ static int check_bytes(const char *text, size_t len, struct diags *diags)
 			return -EBADMSG;
 		}
 		if (!is_text(c)) {
-			diag_error(diags, place, NULL, "no text: the character U+%04X", c);
+			diag_error(diags, place, NULL, "the character U+%04X is not allowed", c);
 			return -EBADMSG;
 		}
 		if (c == '%' && place.column == 1) {
@@ -361,7 +361,7 @@ int tree_read_map(const struct tree *tree, const char *what, const struct tree_k
 			unknown_key(value, what, keys, nr, diags);
 		else if (found[i])
 			diag_error(diags, value->key->place, NULL,
-				   "\"%s\" is there twice, first in line %u", keys[i].name,
+				   "\"%s\" is defined twice, first in line %u", keys[i].name,
 				   found[i]->key->place.line);
 		else
 			found[i] = value;

@@ -566,7 +566,8 @@ static int read_options(const struct ctl_options *opts, struct gmem_request *req
 	if (!ret)
 		ret = read_who(opts, process, &error);
 	if (error.name)
-		log_error(ret, error.why, NULL, "--%s %s", error.name, error.value);
+		log_error(ret, error.why, NULL, "--%s%s%s", error.name, *error.value ? " " : "",
+			  error.value);
 	return ret;
 }
 
