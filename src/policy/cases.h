@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Cases that test a policy: who asks for what, and what is expected. gmem-policy(5) has the form. */
+/* Cases that test a policy: requests with the expected decisions. gmem-policy(5) has the format. */
 #ifndef GMEM_POLICY_CASES_H
 #define GMEM_POLICY_CASES_H
 

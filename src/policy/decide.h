@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Decisions without a kernel, by the kernel's matcher: who asks, and what the policy says. */
+/* Decisions without a kernel, by the kernel's matcher. */
 #ifndef GMEM_POLICY_DECIDE_H
 #define GMEM_POLICY_DECIDE_H
 
 #include "compile.h"
 
-/* Who asks. What is not given is what no subject names. All texts are borrowed. */
+/* The requesting task. A member that is not set matches no key of a subject. Texts are borrowed. */
 struct who {
-	const char *exe; /* path, or NULL; compared with those of files that are not here */
+	const char *exe; /* path or NULL; compared with files that do not exist on this host */
 	bool has_exe_identity, has_verity;
-	bool exe_untrusted_fs; /* then it has none, see src/ctl/kernel/resolve.h */
+	bool exe_untrusted_fs;			   /* no identity, see src/ctl/kernel/resolve.h */
 	struct gmem_identity exe_identity, verity; /* slot 0, root 0 */
 	enum gmem_root root;
 	bool has_uid;
 	__u32 uid;
-	const char *user;   /* as it was written, or NULL; compared with those that are not here */
+	const char *user;   /* as written or NULL; compared with users that do not exist here */
 	const char *cgroup; /* path below the root of cgroup2, or NULL */
 };
 
-/* The rules for what somebody is. */
+/* The rules that apply to a task. */
 void policy_rules_for(const struct compiled *compiled, const struct who *who,
 		      struct gmem_set *mine);
 
-/* What the kernel would decide. Files, users and cgroups that are not here go by their names. */
+/* The kernel's decision. Files, users and cgroups that do not exist here are compared by name. */
 struct gmem_decision policy_decide(const struct compiled *compiled, const struct who *who,
 				   const struct gmem_request *request);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What is wrong with a policy file: collected while it is read, so that one run tells all of it,
- * and printed with the line and a mark below it.
+ * Errors and warnings of a policy file. They are collected while the file is read, so that one run
+ * reports all of them, and printed with the line and a mark below it.
  */
 #ifndef GMEM_POLICY_DIAG_H
 #define GMEM_POLICY_DIAG_H
@@ -12,7 +12,7 @@
 
 struct json;
 
-/* Where something stands in a file: line and column from 1 (0: nowhere), and how wide it is. */
+/* A position in a file: line and column from 1 (0: no position), and the width in columns. */
 struct place {
 	unsigned int line, column, width;
 };
@@ -29,7 +29,7 @@ struct diag {
 	char *hint; /* what to do, or NULL */
 };
 
-/* More than this is counted but not kept. */
+/* Further ones are counted but not stored. */
 #define DIAGS_KEPT 200
 
 struct diags {
@@ -41,7 +41,7 @@ struct diags {
 };
 
 /**
- * diag_add - note an error or a warning
+ * diag_add - add an error or a warning
  * @hint: what the user can do, or NULL; it is copied
  */
 void diag_add(struct diags *diags, enum severity severity, struct place place, const char *hint,

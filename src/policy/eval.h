@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Decisions in the plainest way: rule by rule, condition by condition, from the policy as it was
- * written. It tells why; what is decided, the kernel's matcher says (policy_decide.h). Tests hold
- * one against the other.
+ * The reference implementation: evaluates a policy rule by rule and condition by condition, as it
+ * is written, and explains each step. Decisions are made by the kernel's matcher (decide.h); tests
+ * compare the two.
  */
 #ifndef GMEM_POLICY_EVAL_H
 #define GMEM_POLICY_EVAL_H
@@ -10,9 +10,9 @@
 #include "decide.h"
 #include "model.h"
 
-/* What became of a condition. */
+/* The result of a condition. */
 enum eval_result {
-	EVAL_ABSENT, /* not given, or not looked at for this operation */
+	EVAL_ABSENT, /* not set, or does not apply to the operation */
 	EVAL_TRUE,
 	EVAL_FALSE,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A policy as it was written: subjects and rules, in the order of the file, with the places where
- * they stand. gmem-policy(5) describes the language.
+ * A policy as written: subjects and rules in the order of the file, with their positions.
+ * gmem-policy(5) describes the language.
  */
 #ifndef GMEM_POLICY_MODEL_H
 #define GMEM_POLICY_MODEL_H
@@ -17,10 +17,10 @@
 #define OP_BIT(name) (1U << GMEM_DO_##name)
 #define OPS_ALL	     ((1U << GMEM_DO_MAX) - 1)
 
-/* The guards that a policy switches. */
+/* The guards that a policy can switch. */
 #define POLICY_GUARDS_ALL ((1U << GMEM_GUARD_lock) - 1)
 
-/* X(name, operations for which it means something, what it looks at); with '-' for '_' in files */
+/* X(name, operations that it applies to, value that it tests); files write '-' for '_' */
 #define POLICY_CONDITIONS(X)                                                   \
 	X(size, OPS_ALL & ~OP_BIT(convert), "size of the instance")            \
 	X(flags, OPS_ALL & ~OP_BIT(convert), "creation flags of the instance") \
@@ -37,17 +37,17 @@ enum policy_condition {
 		POLICY_IF_MAX
 };
 
-/* For each condition, the operations for which it means something. */
+/* For each condition, the operations that it applies to. */
 extern const __u32 condition_ops[POLICY_IF_MAX];
 
 struct policy_uid {
-	const char *name; /* as it is written: a name or a number */
+	const char *name; /* as written: a name or a number */
 	__u32 uid;
-	bool known; /* the name has a number here */
+	bool known; /* the user exists on this host */
 	struct place place;
 };
 
-/* Who: all of what is given must hold. */
+/* A task is the subject if all keys that are set match. */
 struct policy_subject {
 	const char *name;
 	struct place place;
@@ -57,7 +57,7 @@ struct policy_subject {
 	struct gmem_identity verity; /* slot 0 */
 	bool any_root;		     /* exe and verity hold whatever the task's root directory is */
 	struct place root_place;
-	struct policy_uid *uids; /* one of them, if there are any */
+	struct policy_uid *uids; /* the task's user is one of them; none: any user */
 	size_t nr_uids;
 	const char *cgroup; /* path below the root of cgroup2, begins with '/', or NULL */
 	struct place cgroup_place;
@@ -91,7 +91,7 @@ struct policy_rule {
 
 struct policy {
 	const char *file;   /* its name, as it was given */
-	char *shown_file;   /* the same without what a terminal would execute */
+	char *shown_file;   /* the same without control characters */
 	const char *source; /* its text */
 	size_t source_len;
 	unsigned int version; /* of the language: 1 or 2 */
@@ -99,11 +99,12 @@ struct policy {
 	bool enforce;
 	__u32 default_deny; /* bits of enum gmem_operation */
 	struct place default_places[GMEM_DO_MAX];
-	__u32 guards;	      /* that are up: bits of enum gmem_guard */
-	__u32 guards_written; /* of all, what the file says itself: up or not */
+	__u32 guards;	      /* that are enforced: bits of enum gmem_guard */
+	__u32 guards_written; /* that the file names, enforced or not: bits */
 	struct place guards_place;
-	__u32 known_flags; /* of instances: those that have a name, and those that a rule names */
-	__u32 manager;	   /* subject that may change it under lock, plus 1; 0: none */
+	__u32 known_flags; /* flags of instances that have a name or that a rule lists */
+	__u32 manager;	   /* index of the subject that can change a locked policy, plus 1; 0: no
+			      manager */
 	struct policy_subject *subjects;
 	size_t nr_subjects;
 	struct policy_rule *rules;
@@ -120,11 +121,11 @@ static inline bool rule_has(const struct policy_rule *rule, enum policy_conditio
  * policy_parse - read a policy
  * @text: its text, @len bytes; copied
  * @file: the name of the file, for messages; copied
- * @policy: what was read, to be given to policy_free(), on error too: what is valid of it, so that
- * it can be looked at for more errors; or NULL
- * @diags: empty; all errors and warnings of the file
+ * @policy: the result, to be passed to policy_free(), on error too; then it contains the valid
+ * parts, so that more errors can be found in them. NULL if there is no memory
+ * @diags: must be empty; receives all errors and warnings of the file
  *
- * Neither users nor files are looked up: policy_resolve() of src/ctl/kernel/resolve.h does.
+ * Users and files are not looked up; policy_resolve() in src/ctl/kernel/resolve.h does that.
  *
  * Return: 0, -EBADMSG if @diags has errors, -ENOMEM.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the parts of the parser share. */
+/* Shared by the parts of the parser. */
 #ifndef GMEM_POLICY_READER_H
 #define GMEM_POLICY_READER_H
 
@@ -16,16 +16,16 @@ struct reader {
 	const char **subject_names; /* for "did you mean" */
 };
 
-/* The number of the subject that a word names, or -1: noted as an error. */
+/* The index of the subject that a word names, or -1 after an error was added. */
 int read_subject_name(struct reader *reader, const struct tree *word);
 
-/* A name as policies, subjects and rules have. Notes an error and returns NULL if it is none. */
+/* The name of a policy, subject or rule. Adds an error and returns NULL if it is not valid. */
 const char *read_name(struct reader *reader, const struct tree *value, const char *what);
 
 /*
- * Walk over a list, or a single word as if it were a list of one; empty ones and repeated words
- * are errors unless @may_be_empty.
- * @each: is given the words; 0 or -ENOMEM
+ * Walk over a list, or over a single word as a list of one. A repeated word is an error, and an
+ * empty list unless @may_be_empty.
+ * @each: is called with each word; returns 0 or -ENOMEM
  */
 int read_words(struct reader *reader, const struct tree *value, const char *what, bool may_be_empty,
 	       int (*each)(struct reader *, const struct tree *, void *), void *into);
@@ -34,7 +34,7 @@ int read_words(struct reader *reader, const struct tree *value, const char *what
 int read_bits(struct reader *reader, const struct tree *value, enum value_kind kind,
 	      const char *what, bool may_be_empty, __u32 *bits);
 
-/* One rule; the subjects have been read. Return: 0 or -ENOMEM. */
+/* Read one rule, after the subjects. Return: 0 or -ENOMEM. */
 int read_rule(struct reader *reader, const struct tree *value, struct policy_rule *rule);
 
 #endif /* GMEM_POLICY_READER_H */

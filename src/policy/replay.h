@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a policy would have denied of what gmemtop recorded. */
+/* What a policy would have denied of the events that gmemtop recorded. */
 #ifndef GMEM_POLICY_REPLAY_H
 #define GMEM_POLICY_REPLAY_H
 
 #include "request.h"
 
-/* Denials that are the same but for the time. */
+/* Denials that differ only in time. */
 struct event_group {
 	struct event_group *next_in_bucket, *next;
 	__u32 op, rule;
@@ -15,13 +15,13 @@ struct event_group {
 };
 
 struct events_report {
-	struct event_group *first; /* in the order in which they happened first */
+	struct event_group *first; /* in order of first occurrence */
 	__u64 events;		   /* that the policy decides */
 	__u64 denied;		   /* of those */
 	__u64 would;		   /* denied by rules in audit mode only */
-	__u64 skipped;		   /* events of which a policy says nothing */
+	__u64 skipped;		   /* events of other kinds */
 	__u64 lost;		   /* that gmemtop could not record */
-	__u64 unplaced;		   /* events that lack what a decision needs */
+	__u64 unplaced;		   /* events without a value that the decision needs */
 	__u32 absent;		   /* operations that were not recorded: bits */
 };
 
@@ -29,7 +29,7 @@ struct events_report {
  * events_decide - decide recorded events
  * @lookup: for the users and executables of the events, or NULL
  * @path: what `gmemtop events --json` wrote; "-" is standard input
- * @report: to be given to events_report_free(), also on error
+ * @report: to be passed to events_report_free(), also on error
  *
  * Return: 0 or a negative errno that has been explained.
  */
@@ -37,21 +37,21 @@ int events_decide(const struct compiled *compiled, const struct who_lookup *look
 		  const char *path, struct events_report *report);
 void events_report_free(struct events_report *report);
 
-/* What an event asks: of `gmemctl monitor -o json`, or of `gmemtop events --json`. */
+/* The request in an event of `gmemctl monitor -o json` or `gmemtop events --json`. */
 struct event_question {
-	struct gmem_request request; /* means nothing where it was a guard */
+	struct gmem_request request; /* not set for a guard */
 	struct who who;
-	/* What became of it, as `gmemctl monitor` writes it; NULL: it does not say. */
+	/* The decision as `gmemctl monitor` writes it; NULL: not in the event. */
 	const char *guard, *verdict, *why;
 	__u64 generation;
 	void *json; /* owns the texts */
 };
 
 /**
- * event_question_read - the first event of a text that a policy decides, or its guards
- * @question: to be given to event_question_free()
+ * event_question_read - read the first event in a text that a policy or a guard decides
+ * @question: to be passed to event_question_free()
  *
- * Return: 0, -ENOENT if there is none, -EINVAL if it cannot be understood.
+ * Return: 0, -ENOENT if there is no such event, -EINVAL if the text is not valid.
  */
 int event_question_read(const char *text, const struct who_lookup *lookup,
 			struct event_question *question);

@@ -60,7 +60,7 @@ int value_integer(const char *text, __u64 *number);
 /* The number of a user: decimal, at most 4294967294. Return: 0, -EINVAL, -ERANGE. */
 int value_uid(const char *text, __u32 *uid);
 
-/* A size: a number, decimal or with 0x, and B, KiB, MiB, GiB or TiB. Return: 0, -EINVAL, -ERANGE. */
+/* A size: a number with B, KiB, MiB, GiB, TiB or no unit. Return: 0, -EINVAL, -ERANGE. */
 int value_size(const char *text, __u64 *bytes);
 
 /*
