@@ -72,11 +72,31 @@ if rule["would_deny"] < int(sys.argv[3]) or rule["denied"]:
 END
 }
 
+# An executable that others can write is reported by load and by status.
+writable()
+{
+	load $policies/"$1"
+	! grep "can be replaced" "$tmp/out" || bad=1
+	build/gmemctl status >"$tmp/status"
+	! grep "can be replaced" "$tmp/status" || bad=1
+	chown 1000 $vmm
+	load $policies/"$1"
+	build/gmemctl status >>"$tmp/out"
+	checks=$((checks + 1))
+	if [ "$(grep -c "exe $vmm can be replaced by others than root: the file $vmm belongs to user 1000" "$tmp/out")" != 2 ]; then
+		echo "an executable that others can write is not reported twice:"
+		cat "$tmp/out"
+		bad=1
+	fi
+	chown 0 $vmm
+}
+
 patched()
 {
 	can "no policy" 64055 /machine.slice $vmm -e "$life"
 	can "no policy" 1000 /user.slice $workload -t default -f mmap,init-shared -e "$view"
 
+	writable cloud-host.yaml
 	load $policies/cloud-host.yaml
 	can "cloud host" 64055 /machine.slice $vmm -e "$life"
 	can "cloud host: no view" 64055 /machine.slice $vmm -e 'create; mmap expect=EACCES'
@@ -135,6 +155,7 @@ stock()
 	mappable=
 	! as 1000 /user.slice $workload -t default -f mmap,init-shared -e "$map" || mappable=yes
 
+	writable cloud-host-stock.yaml
 	load $policies/cloud-host-stock.yaml
 	can "cloud host" 64055 /machine.slice $vmm -t default -e "$own"
 	denied_to_others "cloud host"

@@ -9,7 +9,9 @@
 #include "../../lib/json.h"
 #include "../../lib/log.h"
 #include "../ctl.h"
+#include "../kernel/in_force.h"
 #include "../kernel/loader.h"
+#include "../kernel/writable.h"
 
 static const char *mode_in_force(__u64 word)
 {
@@ -174,7 +176,37 @@ static void json_elsewhere(struct json *json, const struct attached *elsewhere)
 	json_close(json, ']');
 }
 
-static void print_text(const struct loader_status *status)
+static int print_writable(const char *exe, const char *why, void *data)
+{
+	(void)data;
+	printf("exe %s can be replaced by others than root: %s; " WRITABLE_ADVICE "\n", exe, why);
+	return 0;
+}
+
+static int json_writable(const char *exe, const char *why, void *data)
+{
+	struct json *json = data;
+
+	json_open(json, NULL, '{');
+	json_str(json, "exe", exe);
+	json_str(json, "why", why);
+	json_close(json, '}');
+	return 0;
+}
+
+/* What others can write of the executables that the policy in force names. */
+static void report_writable(const struct ctl_options *opts, struct json *json)
+{
+	struct in_force force;
+
+	if (in_force_open(&force, opts->pins))
+		return;
+	if (force.policy)
+		exes_writable(force.policy, json ? json_writable : print_writable, json);
+	in_force_close(&force);
+}
+
+static void print_text(const struct loader_status *status, const struct ctl_options *opts)
 {
 	time_t loaded = (time_t)status->how.loaded_s;
 	char when[64];
@@ -207,6 +239,8 @@ static void print_text(const struct loader_status *status)
 		printf("not locked (its manager would be the subject %s)\n", status->manager);
 	else
 		puts("not locked: root may change it");
+	if (status->word)
+		report_writable(opts, NULL);
 	if (status->previous >= 0)
 		printf("before it: policy %s (gmemctl rollback)\n", status->previous_name);
 	printf("events: %llu, of these lost: %llu\n", (unsigned long long)status->journal.events,
@@ -221,7 +255,7 @@ static void print_text(const struct loader_status *status)
 	print_guards(&status->plan, status->guards);
 }
 
-static int print_json(const struct loader_status *status)
+static int print_json(const struct loader_status *status, const struct ctl_options *opts)
 {
 	bool active = status->loaded && status->word;
 	struct json json = { 0 };
@@ -247,6 +281,10 @@ static int print_json(const struct loader_status *status)
 	json_u64(&json, "no_memory", status->journal.no_memory);
 	json_u64(&json, "forks_refused", status->journal.forks_refused);
 	json_elsewhere(&json, &status->elsewhere);
+	json_open(&json, "writable_executables", '[');
+	if (active)
+		report_writable(opts, &json);
+	json_close(&json, ']');
 	if (status->loaded) {
 		json_operations(&json, &status->plan, status->ops);
 		json_guards(&json, &status->plan, status->guards);
@@ -266,9 +304,9 @@ int ctl_status(const struct ctl_options *opts)
 	if (ret)
 		return ret;
 	if (opts->json)
-		ret = print_json(&status);
+		ret = print_json(&status, opts);
 	else
-		print_text(&status);
+		print_text(&status, opts);
 	loader_status_free(&status);
 	return ret;
 }

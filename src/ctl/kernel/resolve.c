@@ -19,6 +19,7 @@
 #include "../../lib/closest.h"
 #include "../../policy/model.h"
 #include "resolve.h"
+#include "writable.h"
 #include "../../policy/tree.h"
 
 #ifndef FUSE_SUPER_MAGIC
@@ -231,6 +232,7 @@ static void resolve_subject_exe(struct resolver *resolver, struct policy_subject
 {
 	struct policy_subject *subjects = resolver->policy->subjects;
 	int first = name_map_find(&resolver->exes, subject->exe), ret;
+	char why[WRITABLE_WHY];
 
 	if (first >= 0) {
 		subject->exe_known = subjects[first].exe_known;
@@ -254,6 +256,9 @@ static void resolve_subject_exe(struct resolver *resolver, struct policy_subject
 	else if (is_script(subject->exe))
 		diag_warning(resolver->diags, subject->exe_place, "name its interpreter",
 			     "exe %s is a script: it never runs itself", subject->exe);
+	else if (exe_writable(subject->exe, why))
+		diag_warning(resolver->diags, subject->exe_place, WRITABLE_ADVICE,
+			     "exe %s can be replaced by others than root: %s", subject->exe, why);
 }
 
 static void resolve_subject_cgroup(struct resolver *resolver, struct policy_subject *subject)
