@@ -18,7 +18,7 @@ struct ctl_options {
 
 	/* what is in force: load and the like */
 	const char *pins, *mode;
-	bool dry_run, strict_ioctl, adopt, accept_default_change, lock;
+	bool dry_run, strict_ioctl, adopt, deny_existing, accept_default_change, lock;
 	bool trust_running;
 	bool source;
 	bool forget;

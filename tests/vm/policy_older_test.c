@@ -59,6 +59,63 @@ static void test_older(void)
 	policy_unload();
 }
 
+/* Is anything of a policy left? */
+static bool is_loaded(void)
+{
+	struct loader_status status;
+
+	policy_status(&status);
+	return status.loaded || status.elsewhere.nr;
+}
+
+/* A policy that begins to be enforced must not break what runs, unless that is asked for. */
+static void test_stop(void)
+{
+	char *allows = policy_text(0, NO_RULES);
+	char *denies = policy_text(1U << GMEM_DO_create, NO_RULES);
+	int kvm = kvm_open(), vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM), old = create(vm);
+	struct existing existing;
+
+	CHECK(policy_load(allows, true, POLICY_STOP) == -EOPNOTSUPP, "load");
+	CHECK(policy_report.existing.nr == 1 && policy_report.existing.instances == 1 &&
+		      policy_report.existing.list[0].place.tgid == (__u32)getpid() &&
+		      policy_report.existing.list[0].adoptable,
+	      "%zu processes, %zu instances", policy_report.existing.nr,
+	      policy_report.existing.instances);
+	CHECK(!is_loaded() && !punch(old), "something has changed");
+	CHECK(policy_load(allows, true, POLICY_STOP | POLICY_DRY_RUN) == -EOPNOTSUPP, "dry run");
+	/* Taken in only where the policy allows their creation. */
+	CHECK(policy_load(denies, true, POLICY_STOP | POLICY_ADOPT) == -EOPNOTSUPP &&
+		      !policy_report.existing.list[0].adoptable &&
+		      !strcmp(policy_report.existing.list[0].rule, "default"),
+	      "adopt");
+	CHECK(!is_loaded() && !punch(old), "something has changed");
+	CHECK(!policy_load(denies, true, POLICY_ADOPT) && policy_report.older == 1, "%u older",
+	      policy_report.older);
+	CHECK(punch(old) == EACCES, "adopted though its creation is denied");
+	/* It is denied already: to enforce another policy breaks nothing. */
+	CHECK(!policy_load(allows, true, POLICY_STOP) && punch(old) == EACCES, "another policy");
+	CHECK(!policy_load(allows, true, POLICY_STOP | POLICY_ADOPT) && !punch(old), "adopted");
+	policy_unload();
+	/* In audit mode nothing breaks. To enforce it then does. */
+	CHECK(!policy_load(allows, false, POLICY_STOP), "audit");
+	CHECK(policy_load(allows, true, POLICY_STOP) == -EOPNOTSUPP && !punch(old), "then enforce");
+	CHECK(existing_check(NULL, false, &existing) == -EOPNOTSUPP && existing.nr == 1,
+	      "set-mode enforce");
+	existing_free(&existing);
+	CHECK(!existing_check(NULL, true, &existing) && existing.nr == 1, "--deny-existing");
+	existing_free(&existing);
+	CHECK(!policy_load(allows, true, POLICY_STOP | POLICY_ADOPT) && !punch(old), "adopt then");
+	policy_unload();
+	CHECK(!policy_load(allows, true, POLICY_STOP | POLICY_ADOPT) && !punch(old), "adopt first");
+	close(old);
+	close(vm);
+	close(kvm);
+	free(allows);
+	free(denies);
+	policy_unload();
+}
+
 /* Send it, and keep none. */
 static void send_away(int socket, int fd)
 {
@@ -200,6 +257,7 @@ static void test_meanwhile(void)
 
 static const struct test_case cases[] = {
 	{ "older", test_older },
+	{ "stop", test_stop },
 	{ "in-flight", test_in_flight },
 	{ "meanwhile", test_meanwhile },
 };

@@ -31,21 +31,25 @@ static const char *mode_name(bool enforce)
 	return enforce ? "enforce" : "audit";
 }
 
-static void json_found(struct json *json, const struct load_report *report)
+static void json_existing(struct json *json, const struct load_report *report)
 {
 	size_t i;
 
-	json_open(json, "older_instances", '[');
-	for (i = 0; i < report->found.nr; i++) {
-		const struct gmem_found *found = &report->found.list[i];
+	json_open(json, "existing", '[');
+	for (i = 0; i < report->existing.nr; i++) {
+		const struct existing_process *process = &report->existing.list[i];
 
 		json_open(json, NULL, '{');
-		json_u64(json, "ino", found->ino);
-		json_u64(json, "dev", found->dev);
-		json_u64(json, "size_bytes", found->size);
-		json_u64(json, "pid", found->tgid);
-		json_str(json, "comm", found->comm);
-		json_str(json, "held_by", held_by_names[found->how]);
+		json_u64(json, "ino", process->place.ino);
+		json_u64(json, "dev", process->place.dev);
+		json_u64(json, "size_bytes", process->place.size);
+		json_u64(json, "pid", process->place.tgid);
+		json_str(json, "comm", process->place.comm);
+		json_str(json, "vm", *process->vm ? process->vm : NULL);
+		json_str(json, "held_by", held_by_names[process->place.how]);
+		json_str(json, "subjects", *process->subjects ? process->subjects : NULL);
+		json_bool(json, "may_create", process->adoptable);
+		json_str(json, "by", process->rule);
 		json_close(json, '}');
 	}
 	json_close(json, ']');
@@ -117,7 +121,7 @@ static int print_load_json(const struct policy_file *file, const struct load_rep
 	json_close(&json, '}');
 	json_u64(&json, "tagged_tasks", report->tagged);
 	json_u64(&json, "denied_instances", report->older);
-	json_found(&json, report);
+	json_existing(&json, report);
 	json_untrusted_fs(&json, file->policy);
 	json_close(&json, '}');
 	ret = json_flush_line(&json, stdout);
@@ -125,21 +129,35 @@ static int print_load_json(const struct policy_file *file, const struct load_rep
 	return ret;
 }
 
-static void print_found(const struct load_report *report, bool adopted)
+/* One line for each process and instance. */
+static void print_existing(const struct ctl_options *opts, const struct existing *existing)
 {
 	size_t i;
 
-	if (!report->found.nr || adopted)
+	if (!existing->nr)
 		return;
-	fprintf(stderr, "gmemctl: these instances are older than the policy: all that is asked "
-			"for them is denied. --adopt takes them in.\n");
-	for (i = 0; i < report->found.nr; i++) {
-		const struct gmem_found *found = &report->found.list[i];
+	fprintf(stderr,
+		"gmemctl: these instances existed before the policy. Everything is denied for them "
+		"(bind, mmap, fault, convert, punch, receive)%s:\n",
+		opts->adopt ? ", unless they are adopted"
+			    : "; --adopt takes in those that the policy allows");
+	for (i = 0; i < existing->nr; i++) {
+		const struct existing_process *process = &existing->list[i];
 
-		fprintf(stderr, "  inode %llu, %llu bytes, %s of ", (unsigned long long)found->ino,
-			(unsigned long long)found->size, held_by_names[found->how]);
-		utf8_print(found->comm, strnlen(found->comm, sizeof(found->comm)), stderr);
-		fprintf(stderr, "[%u]\n", found->tgid);
+		fputs("  VM ", stderr);
+		utf8_print(*process->vm ? process->vm : "without a name",
+			   strlen(*process->vm ? process->vm : "without a name"), stderr);
+		fputs(", process ", stderr);
+		utf8_print(process->place.comm,
+			   strnlen(process->place.comm, sizeof(process->place.comm)), stderr);
+		fprintf(stderr, "[%u], %s%s: inode %llu, %llu bytes, held by %s; %s (%s)\n",
+			process->place.tgid, *process->subjects ? "subject " : "no subject",
+			process->subjects, (unsigned long long)process->place.ino,
+			(unsigned long long)process->place.size, held_by_names[process->place.how],
+			!process->adoptable ? "not adoptable: the policy denies its creation"
+			: opts->adopt	    ? "adopted"
+					    : "adoptable",
+			process->rule);
 	}
 }
 
@@ -148,7 +166,6 @@ static int print_load(const struct ctl_options *opts, const struct policy_file *
 {
 	if (opts->json)
 		return print_load_json(file, report, opts->dry_run);
-	print_found(report, opts->adopt);
 	if (opts->dry_run)
 		printf("policy %s can be loaded here\n", file->policy->name);
 	else
@@ -169,6 +186,7 @@ int ctl_load(const struct ctl_options *opts)
 		.dry_run = opts->dry_run,
 		.strict = opts->strict_ioctl,
 		.adopt = opts->adopt,
+		.deny_existing = opts->deny_existing,
 		.accept_default_change = opts->accept_default_change,
 		.lock = opts->lock,
 		.trust_running = opts->trust_running,
@@ -191,9 +209,13 @@ int ctl_load(const struct ctl_options *opts)
 		load.enforce = mode < 0 ? file.compiled.enforce : mode;
 		interrupts_hold();
 		ret = loader_load(&file.compiled, &load, &report);
+		if (!opts->json)
+			print_existing(opts, &report.existing);
 		report_untrusted_fs(&file, &report, opts->json);
 		if (!ret)
 			ret = print_load(opts, &file, &report);
+		else if (opts->json && report.existing.nr)
+			print_load(opts, &file, &report);
 		load_report_free(&report);
 	}
 	policy_close(&file);
@@ -226,6 +248,7 @@ static int print_done(const struct ctl_options *opts, const char *text, const ch
 
 int ctl_set_mode(const struct ctl_options *opts)
 {
+	struct existing existing;
 	enum proof proof;
 	char text[160];
 	int ret, mode;
@@ -233,6 +256,14 @@ int ctl_set_mode(const struct ctl_options *opts)
 	mode = parse_mode(opts->file);
 	if (mode < 0)
 		return mode;
+	if (mode) {
+		ret = existing_check(opts->pins, opts->deny_existing, &existing);
+		if (!opts->json)
+			print_existing(opts, &existing);
+		existing_free(&existing);
+		if (ret)
+			return ret;
+	}
 	interrupts_hold();
 	ret = loader_set_mode(opts->pins, mode, opts->trust_running, &proof);
 	if (ret)
@@ -243,11 +274,19 @@ int ctl_set_mode(const struct ctl_options *opts)
 
 int ctl_rollback(const struct ctl_options *opts)
 {
+	struct existing existing;
 	__u64 generation;
 	enum proof proof;
 	char text[160];
 	int ret;
 
+	/* Whatever mode the policy before has: it may be enforced. */
+	ret = existing_check(opts->pins, opts->deny_existing, &existing);
+	if (!opts->json)
+		print_existing(opts, &existing);
+	existing_free(&existing);
+	if (ret)
+		return ret;
 	interrupts_hold();
 	ret = loader_rollback(opts->pins, opts->trust_running, &generation, &proof);
 	if (ret)

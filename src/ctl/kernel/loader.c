@@ -7,6 +7,7 @@
 
 #include <bpf/bpf.h>
 
+#include "../../lib/cgroup.h"
 #include "../../lib/log.h"
 #include "attached.h"
 #include "programs.h"
@@ -129,8 +130,8 @@ static int check_before(const struct pins *pins, const struct compiled *compiled
 	return ret;
 }
 
-/* From then on nothing is asked for these but what the rules say. */
-static int adopt(const struct store *store)
+/* What was noted as older, by instances or by all. */
+static int forget_older(const struct store *store)
 {
 	struct gmem_older_key key;
 	unsigned int slot;
@@ -139,6 +140,23 @@ static int adopt(const struct store *store)
 		store->slots[slot].older = 0;
 	while (!bpf_map_get_next_key(store->fd[MAP_older], NULL, &key)) {
 		if (bpf_map_delete_elem(store->fd[MAP_older], &key) && errno != ENOENT)
+			return log_error(-errno, NULL, NULL, "forget instances that are gone");
+	}
+	return 0;
+}
+
+/* From then on nothing is asked for these but what the rules say. */
+static int adopt(const struct store *store, const struct found_list *found,
+		 const struct existing *existing)
+{
+	size_t i;
+
+	for (i = 0; i < found->nr; i++) {
+		struct gmem_older_key key = { .ino = found->list[i].ino,
+					      .dev = found->list[i].dev };
+
+		if (existing_is_adoptable(existing, &found->list[i]) &&
+		    bpf_map_delete_elem(store->fd[MAP_older], &key) && errno != ENOENT)
 			return log_error(-errno, NULL, NULL, "adopt the instances that there are");
 	}
 	return 0;
@@ -161,7 +179,6 @@ static int note_older(const struct store *store, struct load_report *report)
 			continue;
 		key.ino = found->ino;
 		key.dev = found->dev;
-		report->older++;
 		if (bpf_map_update_elem(store->fd[MAP_older], &key, &one, BPF_ANY))
 			return log_error(-errno, errno == E2BIG ? "there are too many" : NULL,
 					 "load it with --adopt",
@@ -170,16 +187,56 @@ static int note_older(const struct store *store, struct load_report *report)
 	return 0;
 }
 
-/* Those that were noted before can be gone; who is not will be found. */
-static int take_stock(struct finder *finder, const struct store *store, bool take_in,
-		      struct load_report *report)
+/* Does a policy begin to be enforced that was not before? Then VMs that run could break. */
+static bool begins_to_enforce(const struct load_options *opts, const struct gmem_slot *before)
 {
+	return opts->enforce && !before->enforce;
+}
+
+/* Before anything changes: by what /proc shows of the processes. */
+static int check_existing(struct finder *finder, const struct pins *pins, bool any,
+			  const struct compiled *compiled, const struct load_options *opts,
+			  const struct gmem_slot *before, struct load_report *report)
+{
+	struct store store;
+	int ret = 0;
+
+	if (any) {
+		ret = store_open(&store, pins);
+		if (ret)
+			return ret;
+	}
+	ret = existing_find(finder, any ? &store : NULL, any, &report->found);
+	if (any)
+		store_close(&store);
+	ret = ret ?: existing_list(compiled, &report->found, NULL, &report->existing);
+	if (!ret && begins_to_enforce(opts, before))
+		ret = existing_allow(&report->existing, opts->adopt, opts->deny_existing);
+	return ret;
+}
+
+/* The same with the policy in its slot: by what the kernel knows of the processes. */
+static int settle_existing(struct finder *finder, const struct store *store, unsigned int slot,
+			   bool any, const struct compiled *compiled,
+			   const struct load_options *opts, struct load_report *report)
+{
+	struct in_force force = {
+		.loaded = true, .word = 1, .slot = slot, .pins = *store->pins, .store = *store
+	};
 	int ret;
 
-	ret = adopt(store);
-	ret = ret ?: find_instances(finder, &report->found);
-	if (!ret && !take_in)
-		ret = note_older(store, report);
+	ret = existing_find(finder, store, any, &report->found);
+	if (ret)
+		return ret;
+	existing_free(&report->existing);
+	force.cgroup_root = cgroup_root();
+	ret = existing_list(compiled, &report->found, &force, &report->existing);
+	if (force.cgroup_root >= 0)
+		close(force.cgroup_root);
+	if (!ret && opts->adopt)
+		ret = adopt(store, &report->found, &report->existing);
+	report->older = (unsigned int)(report->existing.instances -
+				       (opts->adopt ? report->existing.adoptable : 0));
 	return ret;
 }
 
@@ -204,6 +261,7 @@ __u32 loader_looks_at(const struct policy *policy, enum policy_condition conditi
 
 static int put_in_force(const struct store *opened, const struct compiled *compiled,
 			const struct gmem_identity *identities, const struct load_options *opts,
+			struct finder *finder, const struct gmem_slot *was,
 			struct load_report *report)
 {
 	struct store *store = (struct store *)opened;
@@ -223,6 +281,10 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 
 	hooks_remember(&report->hooks, &how);
 	ret = store_fill(store, slot, generation, compiled, identities, &how);
+	if (!ret && (!before || opts->adopt || begins_to_enforce(opts, was)))
+		ret = settle_existing(finder, store, slot, before, compiled, opts, report);
+	if (!ret && begins_to_enforce(opts, was))
+		ret = existing_allow(&report->existing, opts->adopt, opts->deny_existing);
 	/* In this order, see note_early() in bpf/policy/evaluate.h: who notes one sets this
 	 * afterwards. */
 	if (!ret && any_older(opened))
@@ -301,9 +363,9 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	finder_open(&finder, report->first ? NULL : pins);
 	ret = find_identities(&finder, compiled, identities);
 	ret = ret ?: note_untrusted_fs(compiled, identities, report);
+	if (!ret && (!any || opts->adopt || begins_to_enforce(opts, &before)))
+		ret = check_existing(&finder, pins, any, compiled, opts, &before, report);
 	ret = ret ?: attach_programs(pins, compiled, opts, report);
-	if (!ret && opts->dry_run && (!any || opts->adopt))
-		ret = find_instances(&finder, &report->found);
 	if (ret || opts->dry_run)
 		goto out;
 	ret = finder_keep(&finder, pins);
@@ -316,11 +378,13 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	if (report->first)
 		ret = attached_refuse(pins);
 	/* A first load that was killed has attached the programs, and no policy has decided yet. */
-	if (!ret && (!any || opts->adopt))
-		ret = take_stock(&finder, &store, opts->adopt, report);
-	ret = ret ?: put_in_force(&store, compiled, identities, opts, report);
-	if (!ret && opts->adopt)
-		ret = adopt(&store);
+	if (!ret && !any)
+		ret = forget_older(&store);
+	if (!ret && !any)
+		ret = existing_find(&finder, &store, false, &report->found);
+	if (!ret && !any)
+		ret = note_older(&store, report);
+	ret = ret ?: put_in_force(&store, compiled, identities, opts, &finder, &before, report);
 	/* Of a first load that failed nothing stays. */
 	if (ret && !store_active(&store) && pins_remove(pins))
 		log_note("gmemctl unload takes away what is left in %s", pins->dir);
@@ -350,6 +414,7 @@ int loader_load(const struct compiled *compiled, const struct load_options *opts
 void load_report_free(struct load_report *report)
 {
 	found_free(&report->found);
+	existing_free(&report->existing);
 	free(report->made_up);
 	report->made_up = NULL;
 }

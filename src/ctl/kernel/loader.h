@@ -9,6 +9,7 @@
 #define GMEM_CTL_KERNEL_LOADER_H
 
 #include "attached.h"
+#include "existing.h"
 #include "find.h"
 #include "probe.h"
 #include "../../policy/model.h"
@@ -18,11 +19,12 @@
 struct compiled;
 
 struct load_options {
-	const char *dir; /* of the pins, NULL: PINS_DEFAULT */
-	bool enforce;	 /* the mode, which the caller took from the policy or from --mode */
-	bool dry_run;	 /* everything but to put it in force */
-	bool strict;	 /* --strict-ioctl */
-	bool adopt;	 /* instances that there are already are known */
+	const char *dir;    /* of the pins, NULL: PINS_DEFAULT */
+	bool enforce;	    /* the mode, which the caller took from the policy or from --mode */
+	bool dry_run;	    /* everything but to put it in force */
+	bool strict;	    /* --strict-ioctl */
+	bool adopt;	    /* existing instances that the policy allows belong to it */
+	bool deny_existing; /* the others do not keep the policy from being enforced */
 	bool accept_default_change;
 	bool lock;	    /* from then on its manager alone may change it */
 	bool trust_running; /* processes that began before the guards were enforced */
@@ -31,9 +33,10 @@ struct load_options {
 struct load_report {
 	struct hooks hooks;
 	struct plan plan;
-	struct found_list found; /* instances that are older than the programs */
-	bool first;		 /* the programs were attached now */
-	__u64 generation;	 /* 0: dry run */
+	struct found_list found;  /* instances that existed before the policy */
+	struct existing existing; /* the processes that hold these */
+	bool first;		  /* the programs were attached now */
+	__u64 generation;	  /* 0: dry run */
 	bool enforce;
 	enum proof proof;
 	bool locked;

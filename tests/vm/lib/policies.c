@@ -43,6 +43,7 @@ int policy_load(const char *text, bool enforce, unsigned int flags)
 		.dry_run = flags & POLICY_DRY_RUN,
 		.strict = flags & POLICY_STRICT,
 		.adopt = flags & POLICY_ADOPT,
+		.deny_existing = !(flags & POLICY_STOP),
 		.accept_default_change = !(flags & POLICY_SAME_DEFAULT),
 		.lock = flags & POLICY_LOCK,
 		.trust_running = !(flags & POLICY_NO_TRUST),

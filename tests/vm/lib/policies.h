@@ -14,6 +14,7 @@
 #define POLICY_SAME_DEFAULT 8 /* refuse it if the defaults change */
 #define POLICY_LOCK	    16
 #define POLICY_NO_TRUST	    32 /* processes that run are not trusted, as gmemctl has it */
+#define POLICY_STOP	    64 /* where instances exist that would be denied */
 
 /* What the last load said. */
 extern struct load_report policy_report;
