@@ -46,6 +46,11 @@ static const struct opt check_opts[] = {
 			"accept processes that began before the guards were enforced", \
 			AT(trust_running), OPT_FLAG, 0                                 \
 	}
+/* clang-format off */
+#define DENY_EXISTING \
+	{ "deny-existing", NULL, "deny everything for other existing instances", \
+	  AT(deny_existing), OPT_FLAG, 0 }
+/* clang-format on */
 
 static const struct opt load_opts[] = {
 	{ "FILE", NULL, "", AT(file), OPT_OPERAND, 0 },
@@ -54,8 +59,7 @@ static const struct opt load_opts[] = {
 	{ "dry-run", NULL, "everything but to put it in force", AT(dry_run), OPT_FLAG, 'n' },
 	{ "adopt", NULL, "take in existing instances that the policy allows", AT(adopt), OPT_FLAG,
 	  0 },
-	{ "deny-existing", NULL, "deny everything for other existing instances", AT(deny_existing),
-	  OPT_FLAG, 0 },
+	DENY_EXISTING,
 	{ "accept-default-change", NULL, "the defaults may be others than before",
 	  AT(accept_default_change), OPT_FLAG, 0 },
 	{ "lock", NULL, "until the next boot, only the policy's manager may change anything of it",
@@ -69,6 +73,7 @@ static const struct opt load_opts[] = {
 static const struct opt mode_opts[] = {
 	{ "MODE", NULL, "", AT(file), OPT_OPERAND, 0 },
 	TRUST_RUNNING,
+	DENY_EXISTING,
 	PINS,
 	COMMON,
 };
@@ -80,6 +85,14 @@ static const struct opt pins_opts[] = {
 
 static const struct opt rollback_opts[] = {
 	TRUST_RUNNING,
+	DENY_EXISTING,
+	PINS,
+	COMMON,
+};
+
+static const struct opt status_opts[] = {
+	{ "check", NULL, "a summary, also of a locked policy; exit status 0: enforcing, 1: not",
+	  AT(check), OPT_FLAG, 0 },
 	PINS,
 	COMMON,
 };
@@ -163,7 +176,7 @@ static const struct command commands[] = {
 	{ "explain", "EVENT | --op OPERATION", "which rule decides, and why not those before it",
 	  explain_opts, ctl_explain },
 	{ "load", "FILE", "put a policy in force, wholly or not at all", load_opts, ctl_load },
-	{ "status", "", "is a policy enforced, and what does this kernel guarantee?", pins_opts,
+	{ "status", "", "is a policy enforced, and what does this kernel guarantee?", status_opts,
 	  ctl_status },
 	{ "show", "", "the policy in force, and how often each rule decided", show_opts, ctl_show },
 	{ "monitor", "", "denials as they happen", monitor_opts, ctl_monitor },

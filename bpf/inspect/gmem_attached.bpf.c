@@ -67,7 +67,7 @@ struct bpf_iter__bpf_link {
  */
 struct reading {
 	struct gmem_attached found;
-	struct bpf_map___attached *active, *heads, *slots, *journal;
+	struct bpf_map___attached *active, *heads, *slots, *journal, *locked;
 	struct bpf_map___attached **used;
 	__u32 nr_used;
 };
@@ -111,6 +111,8 @@ static long note_map(__u32 i, struct reading **at)
 		reading->slots = map;
 	else if (is_called(map, "journal") && is_array_of(map, sizeof(struct gmem_journal), 1))
 		reading->journal = map;
+	else if (is_called(map, "locked") && is_array_of(map, sizeof(struct gmem_lock), 1))
+		reading->locked = map;
 	return 0;
 }
 
@@ -133,6 +135,9 @@ static __always_inline void read_policy(struct reading *reading)
 	if (reading->journal)
 		bpf_probe_read_kernel(&found->journal, sizeof(found->journal),
 				      entry_of(reading->journal, 0, sizeof(found->journal)));
+	if (reading->locked)
+		bpf_probe_read_kernel(&found->locked, sizeof(found->locked),
+				      entry_of(reading->locked, 0, sizeof(struct gmem_lock)));
 	slot = GMEM_ACTIVE_SLOT(found->word);
 	/* Another version has other maps: then its policy has no name here. */
 	if (!found->word || !reading->heads || !reading->slots)

@@ -20,7 +20,7 @@ struct ctl_options {
 	const char *pins, *mode;
 	bool dry_run, strict_ioctl, adopt, deny_existing, accept_default_change, lock;
 	bool trust_running;
-	bool source;
+	bool source, check;
 	bool forget;
 
 	uint64_t count; /* monitor: end after so many, 0: never */

@@ -102,14 +102,16 @@ char *denial_why(const struct denial *denial, char text[DENIAL_WHY])
 			 denial->policy ? denial->policy->name : place);
 		break;
 	case DENIAL_BY_unknown:
-		snprintf(text, DENIAL_WHY, "nothing: the instance is older than the policy");
+		snprintf(
+			text, DENIAL_WHY,
+			"no rule: the instance existed before the policy was loaded (see load --adopt)");
 		break;
 	case DENIAL_BY_no_memory:
 		snprintf(text, DENIAL_WHY,
 			 "no memory for a tag: the process could not be identified");
 		break;
 	case DENIAL_BY_broken:
-		snprintf(text, DENIAL_WHY, "nothing: %s",
+		snprintf(text, DENIAL_WHY, "no rule: %s",
 			 denial->event->exe_known
 				 ? "the policy was replaced meanwhile, or an entry is missing"
 				 : "the task has no identity");

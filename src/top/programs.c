@@ -12,7 +12,7 @@
 #include "../lib/log.h"
 #include "programs.h"
 
-#define SETCAP "be root, or: setcap cap_sys_admin,cap_bpf,cap_perfmon+ep gmemtop"
+#define SETCAP "be root"
 
 /* More than one object has. */
 #define MAX_PROGRAMS 64

@@ -90,13 +90,14 @@ static void test_why(void **state)
 	e = event(GMEM_DO_receive, GMEM_RULE_DEFAULT(GMEM_DO_receive), GMEM_VERDICT_denied);
 	expect(&e, policy, "the default of receive (p:6)");
 	e = event(GMEM_DO_mmap, GMEM_RULE_UNKNOWN, GMEM_VERDICT_denied);
-	expect(&e, policy, "nothing: the instance is older than the policy");
+	expect(&e, policy,
+	       "no rule: the instance existed before the policy was loaded (see load --adopt)");
 	e = event(GMEM_DO_mmap, GMEM_RULE_NO_MEMORY, GMEM_VERDICT_denied);
 	expect(&e, policy, "no memory for a tag: the process could not be identified");
 	e = event(GMEM_DO_mmap, GMEM_RULE_BROKEN, GMEM_VERDICT_denied);
-	expect(&e, policy, "nothing: the policy was replaced meanwhile, or an entry is missing");
+	expect(&e, policy, "no rule: the policy was replaced meanwhile, or an entry is missing");
 	e.exe_known = 0;
-	expect(&e, policy, "nothing: the task has no identity");
+	expect(&e, policy, "no rule: the task has no identity");
 }
 
 /* A rule in audit mode decided only where what really decides allowed it. */

@@ -160,7 +160,7 @@ static void test_refused(struct verdict *v)
 		{ "-p x", 0, 2, "not a whole number" },
 		{ "--nothing", 0, 2, "there is no such option" },
 		{ "--json -e convrt", 0, 2, "{\"error\":{\"what\":\"event 'convrt'\"" },
-		{ "-n 1", NOBODY, 5, "setcap cap_sys_admin,cap_bpf,cap_perfmon+ep" },
+		{ "-n 1", NOBODY, 5, "be root" },
 	};
 	char errors[1024];
 	size_t i;

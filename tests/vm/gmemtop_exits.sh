@@ -85,7 +85,7 @@ expect 1 "^{\"error\":{\"what\":\"write to standard output\"" bash -c '"$0" --js
 
 # --- not permitted: 5, with what would help
 
-expect 5 "setcap cap_sys_admin,cap_bpf,cap_perfmon+ep" setpriv --reuid 65534 --clear-groups "$top" --once
+expect 5 "be root" setpriv --reuid 65534 --clear-groups "$top" --once
 
 # --- the kernel cannot do it: 4, with what is missing
 

@@ -282,7 +282,7 @@ static void check_older(int instance)
 
 	CHECK(is(found, "known_to_policy", "false") &&
 		      !strcmp(decision(holder_of(found, getpid()), "mmap"),
-			      "denied by (instance older than the policy)"),
+			      "denied by (instance from before the policy)"),
 	      "%s", json_object_to_json_string(all));
 	json_object_put(all);
 }

@@ -213,10 +213,33 @@ static void test_namespaces(void)
 		CHECK_ROWS(time_rows);
 }
 
+/* For monitoring: the exit status says it, and audit mode is not called enforced. */
+static void test_check(void)
+{
+	static const struct row rows[] = {
+		{ "gmemctl status --check", 1, NULL, "NOT ENFORCING" },
+		{ "gmemctl load first.yaml && gmemctl status --check", 0, NULL,
+		  "policy first, generation 1, enforcing" },
+		{ "gmemctl status --check --pins /sys/fs/bpf/none -o json", 0, NULL,
+		  "\"enforcing\":true,\"silenced\":false,\"policies\":[{\"policy\":\"first\"," },
+		{ "gmemctl status -o json", 0, NULL,
+		  "\"guarantee\":\"enforced\",\"enforced\":true" },
+		{ "gmemctl set-mode audit && gmemctl status --check", 1, NULL, "in audit mode" },
+		{ "gmemctl status", 0, NULL, "would be enforced" },
+		{ "gmemctl status -o json", 0, NULL,
+		  "\"guarantee\":\"enforced\",\"enforced\":false" },
+		{ "gmemctl unload && gmemctl status --check -o json", 1, NULL, "\"policies\":[]" },
+		{ "gmemctl check first.yaml", 0, NULL, "0 subjects, 0 rules, 0 warnings" },
+		{ "gmemctl check one.yaml", 0, NULL, "1 subject, 1 rule, 0 warnings" },
+	};
+
+	CHECK_ROWS(rows);
+}
+
 static const struct test_case cases[] = {
 	{ "elsewhere", test_elsewhere },   { "held", test_held },
 	{ "proof", test_proof },	   { "another-denies", test_another_denies },
-	{ "namespaces", test_namespaces },
+	{ "namespaces", test_namespaces }, { "check", test_check },
 };
 
 int main(int argc, char **argv)
@@ -226,6 +249,9 @@ int main(int argc, char **argv)
 	commands_begin(DIR);
 	write_file("first.yaml", POLICY_HEAD("first", "allow") "rules: []\n");
 	write_file("second.yaml", POLICY_HEAD("second", "allow") "rules: []\n");
+	write_file("one.yaml", POLICY_HEAD("one", "allow") "subjects: { s: { uid: [0] } }\n"
+							   "rules: [ { name: r, allow: [create], "
+							   "subjects: [s] } ]\n");
 	CHECK(!command(UNLOAD), "%s", said.err);
 	return run_cases("report", cases, sizeof(cases) / sizeof(cases[0]), argv + 1);
 }

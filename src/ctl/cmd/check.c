@@ -31,18 +31,30 @@ static int print_json(const struct policy_file *file)
 	return ret;
 }
 
+/* A number of things, with an s where there is not one of them. */
+static const char *counted(char text[48], size_t nr, const char *what)
+{
+	snprintf(text, 48, "%zu %s%s", nr, what, nr == 1 ? "" : "s");
+	return text;
+}
+
 static void print_text(const struct policy_file *file)
 {
+	char a[48], b[48], c[48];
+
 	const struct policy *policy = file->policy;
 
 	diags_print(&file->diags, stderr);
 	if (file->diags.nr_errors)
-		fprintf(stderr, "%s: invalid: %zu errors, %zu warnings\n", policy->shown_file,
-			file->diags.nr_errors, file->diags.nr_warnings);
+		fprintf(stderr, "%s: invalid: %s, %s\n", policy->shown_file,
+			counted(a, file->diags.nr_errors, "error"),
+			counted(b, file->diags.nr_warnings, "warning"));
 	else
-		printf("%s: valid: policy %s, %s, %zu subjects, %zu rules, %zu warnings\n",
-		       policy->shown_file, policy->name, policy->enforce ? "enforce" : "audit",
-		       policy->nr_subjects, policy->nr_rules, file->diags.nr_warnings);
+		printf("%s: valid: policy %s, %s, %s, %s, %s\n", policy->shown_file, policy->name,
+		       policy->enforce ? "enforce" : "audit",
+		       counted(a, policy->nr_subjects, "subject"),
+		       counted(b, policy->nr_rules, "rule"),
+		       counted(c, file->diags.nr_warnings, "warning"));
 }
 
 int ctl_check(const struct ctl_options *opts)
@@ -51,7 +63,7 @@ int ctl_check(const struct ctl_options *opts)
 	int ret, printed = 0;
 
 	if (!opts->file)
-		return log_error(-EINVAL, "it wants a file", "see --help", "check");
+		return log_error(-EINVAL, "a file is missing", "see --help", "check");
 	ret = policy_open(opts->file, false, &file);
 	if (file.policy && (!ret || ret == -EBADMSG)) {
 		if (opts->json)

@@ -131,7 +131,7 @@ static const char *decider(const struct view *view, __u32 rule, unsigned int op,
 
 	*line = 0;
 	if (rule == GMEM_RULE_UNKNOWN)
-		return "(instance older than the policy)";
+		return "(instance from before the policy)";
 	if (rule == GMEM_RULE_BROKEN)
 		return "(no identity)";
 	if (rule >= GMEM_MAX_RULES) {

@@ -92,7 +92,7 @@ static bool make_row(const struct policy *policy, const struct loader_shown *sho
 		return true;
 	}
 	snprintf(row->name, sizeof(row->name), "%s",
-		 number == GMEM_RULE_UNKNOWN	 ? "(instance older than the policy)"
+		 number == GMEM_RULE_UNKNOWN	 ? "(instance from before the policy)"
 		 : number == GMEM_RULE_NO_MEMORY ? "(no memory for a tag)"
 						 : "(no identity, or in doubt)");
 	return true;

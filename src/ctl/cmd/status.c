@@ -6,6 +6,7 @@
 
 #include <libsmartcols/libsmartcols.h>
 
+#include "../../lib/exits.h"
 #include "../../lib/json.h"
 #include "../../lib/log.h"
 #include "../ctl.h"
@@ -20,8 +21,16 @@ static const char *mode_in_force(__u64 word)
 	return GMEM_ACTIVE_ENFORCES(word) ? "enforce" : "audit";
 }
 
+/* Is each request decided by a policy, as far as the hook knows it? */
+static bool is_decided(enum guarantee guarantee)
+{
+	return guarantee == GUARANTEE_enforced || guarantee == GUARANTEE_limited ||
+	       guarantee == GUARANTEE_command;
+}
+
+/* @enforced: a policy decides, and not in audit mode */
 static void json_operations(struct json *json, const struct plan *plan,
-			    const struct gmem_hits *hits)
+			    const struct gmem_hits *hits, bool enforced)
 {
 	static const char *const names[] = {
 #define X(name, text) #name,
@@ -34,6 +43,8 @@ static void json_operations(struct json *json, const struct plan *plan,
 	for (op = 0; op < GMEM_DO_MAX; op++) {
 		json_open(json, operation_names[op], '{');
 		json_str(json, "guarantee", guarantee_names[plan->guarantee[op]]);
+		if (hits)
+			json_bool(json, "enforced", enforced && is_decided(plan->guarantee[op]));
 		if (plan->way[op] >= 0)
 			json_str(json, "hook",
 				 program_hooks[__builtin_ctz(ways[plan->way[op]].programs)]);
@@ -47,14 +58,22 @@ static void json_operations(struct json *json, const struct plan *plan,
 	json_close(json, '}');
 }
 
-static void print_operations(const struct plan *plan, const struct gmem_hits *hits)
+/* What is not enforced now would be by a policy, or in the other mode. */
+static const char *guarantee_text(enum guarantee guarantee, bool enforced, char text[64])
+{
+	snprintf(text, 64, "%s%s", is_decided(guarantee) && !enforced ? "would be " : "",
+		 guarantee_texts[guarantee]);
+	return text;
+}
+
+static void print_operations(const struct plan *plan, const struct gmem_hits *hits, bool enforced)
 {
 	static const char *const heads[] = { "OPERATION", "GUARANTEE",	"HOOK", "ALLOWED",
 					     "DENIED",	  "WOULD DENY", "WHY" };
 	struct libscols_table *table = scols_new_table();
 	struct libscols_line *line;
 	unsigned int op, i, v;
-	char buf[32];
+	char buf[32], guarantee[64];
 
 	for (i = 0; table && i < sizeof(heads) / sizeof(heads[0]); i++) {
 		if (hits || i < 3 || i > 5)
@@ -64,7 +83,8 @@ static void print_operations(const struct plan *plan, const struct gmem_hits *hi
 	for (op = 0; table && op < GMEM_DO_MAX; op++) {
 		line = scols_table_new_line(table, NULL);
 		scols_line_set_data(line, 0, operation_names[op]);
-		scols_line_set_data(line, 1, guarantee_texts[plan->guarantee[op]]);
+		scols_line_set_data(line, 1,
+				    guarantee_text(plan->guarantee[op], enforced, guarantee));
 		scols_line_set_data(
 			line, 2,
 			plan->way[op] < 0
@@ -146,6 +166,13 @@ static void print_guards(const struct plan *plan, const struct gmem_hits *hits)
 static unsigned long long lock_denied(const struct loader_status *status)
 {
 	return status->guards[GMEM_GUARD_lock].n[GMEM_VERDICT_denied];
+}
+
+/* Does the policy of this directory deny what it says? */
+static bool is_enforcing(const struct loader_status *status)
+{
+	return status->loaded && status->word && GMEM_ACTIVE_ENFORCES(status->word) &&
+	       !status->silenced;
 }
 
 static void print_elsewhere(const struct attached *elsewhere)
@@ -250,7 +277,7 @@ static void print_text(const struct loader_status *status, const struct ctl_opti
 		       "it: %llu\n",
 		       (unsigned long long)status->journal.no_memory,
 		       (unsigned long long)status->journal.forks_refused);
-	print_operations(&status->plan, status->ops);
+	print_operations(&status->plan, status->ops, is_enforcing(status));
 	putchar('\n');
 	print_guards(&status->plan, status->guards);
 }
@@ -263,8 +290,7 @@ static int print_json(const struct loader_status *status, const struct ctl_optio
 
 	json_open(&json, NULL, '{');
 	json_bool(&json, "loaded", status->loaded);
-	json_bool(&json, "enforcing",
-		  active && GMEM_ACTIVE_ENFORCES(status->word) && !status->silenced);
+	json_bool(&json, "enforcing", is_enforcing(status));
 	json_str(&json, "mode", mode_in_force(active ? status->word : 0));
 	json_str(&json, "policy", active ? status->name : NULL);
 	json_bool(&json, "locked", status->locked);
@@ -286,7 +312,7 @@ static int print_json(const struct loader_status *status, const struct ctl_optio
 		report_writable(opts, &json);
 	json_close(&json, ']');
 	if (status->loaded) {
-		json_operations(&json, &status->plan, status->ops);
+		json_operations(&json, &status->plan, status->ops, is_enforcing(status));
 		json_guards(&json, &status->plan, status->guards);
 	}
 	json_close(&json, '}');
@@ -295,10 +321,66 @@ static int print_json(const struct loader_status *status, const struct ctl_optio
 	return ret;
 }
 
+static void json_attached(struct json *json, const struct gmem_attached *policy)
+{
+	json_open(json, NULL, '{');
+	json_str(json, "policy", *policy->policy ? policy->policy : NULL);
+	json_str(json, "mode", mode_in_force(policy->word));
+	json_u64(json, "generation", GMEM_ACTIVE_GENERATION(policy->word));
+	json_bool(json, "locked", policy->locked);
+	json_u64(json, "loaded_seconds", policy->how.loaded_s);
+	json_u64(json, "events", policy->journal.events);
+	json_u64(json, "events_lost", policy->journal.lost);
+	json_close(json, '}');
+}
+
+/* Everything that is attached, wherever it is pinned. No map is opened: it is no denial. */
+static int check_attached(const struct ctl_options *opts)
+{
+	char text[ATTACHED_TEXT];
+	struct attached attached;
+	struct json json = { 0 };
+	bool enforcing = false, silenced = loader_is_silenced();
+	size_t i;
+	int ret;
+
+	ret = attached_read(&attached);
+	if (ret)
+		return ret;
+	for (i = 0; i < attached.nr; i++)
+		enforcing |= attached.list[i].first.word &&
+			     GMEM_ACTIVE_ENFORCES(attached.list[i].first.word) && !silenced;
+	json_open(&json, NULL, '{');
+	json_bool(&json, "enforcing", enforcing);
+	json_bool(&json, "silenced", silenced);
+	json_open(&json, "policies", '[');
+	if (!opts->json)
+		printf("%s\n", enforcing ? "enforcing" : "NOT ENFORCING");
+	for (i = 0; i < attached.nr; i++) {
+		const struct gmem_attached *policy = &attached.list[i].first;
+
+		json_attached(&json, policy);
+		if (!opts->json)
+			printf("%s%s, %llu events\n", attached_text(&attached.list[i], text),
+			       policy->locked ? ", locked" : "",
+			       (unsigned long long)policy->journal.events);
+	}
+	json_close(&json, ']');
+	json_close(&json, '}');
+	if (opts->json)
+		ret = json_flush_line(&json, stdout);
+	json_free(&json);
+	attached_free(&attached);
+	return ret ?: enforcing ? GMEM_EXIT_OK : GMEM_EXIT_FAILURE;
+}
+
 int ctl_status(const struct ctl_options *opts)
 {
 	struct loader_status status;
 	int ret;
+
+	if (opts->check)
+		return check_attached(opts);
 
 	ret = loader_status(opts->pins, &status);
 	if (ret)
@@ -326,7 +408,7 @@ int ctl_probe(const struct ctl_options *opts)
 		if (!hooks.lsm_known)
 			log_note(
 				"whether bpf is among the LSMs cannot be read: is securityfs mounted?");
-		print_operations(&plan, NULL);
+		print_operations(&plan, NULL, true);
 		putchar('\n');
 		print_guards(&plan, NULL);
 		return 0;
@@ -339,7 +421,7 @@ int ctl_probe(const struct ctl_options *opts)
 	json_bool(&json, "kvm", hooks.kvm);
 	json_bool(&json, "kvm_types", hooks.knows_kvm);
 	json_bool(&json, "fs_verity", hooks.has_verity);
-	json_operations(&json, &plan, NULL);
+	json_operations(&json, &plan, NULL, false);
 	json_guards(&json, &plan, NULL);
 	json_close(&json, '}');
 	ret = json_flush_line(&json, stdout);

@@ -47,6 +47,7 @@ static int read_all(struct gmem_attached_bpf *skel, struct attached *attached)
 	struct attached_policy *policy;
 	char *out = NULL;
 	size_t len = 0;
+	__u32 locked;
 	int ret;
 
 	ret = iterate(bpf_program__fd(skel->progs.list_attached), 0, &out, &len);
@@ -63,9 +64,14 @@ static int read_all(struct gmem_attached_bpf *skel, struct attached *attached)
 			policy = &attached->list[attached->nr++];
 			policy->first = *found;
 		}
+		/* Only programs of a lock use its map. */
+		policy->first.locked |= found->locked;
 		/* Not each program uses the maps that have the rest. */
-		if (!*policy->first.policy)
+		if (!*policy->first.policy) {
+			locked = policy->first.locked;
 			policy->first = *found;
+			policy->first.locked |= locked;
+		}
 		policy->nr_programs++;
 	}
 	free(out);

@@ -32,7 +32,7 @@ static void read_status(const struct store *store, struct loader_status *status)
 }
 
 /* Without it the kernel calls no programs on its functions. */
-static bool is_silenced(void)
+bool loader_is_silenced(void)
 {
 	FILE *file = fopen("/proc/sys/kernel/ftrace_enabled", "re");
 	int c = file ? fgetc(file) : EOF;
@@ -85,7 +85,7 @@ int loader_status(const char *dir, struct loader_status *status)
 		return ret;
 	status->loaded = true;
 	status->programs = pins_programs(&pins);
-	status->silenced = is_silenced();
+	status->silenced = loader_is_silenced();
 	read_status(&store, status);
 	locked = lock_is_held(&store);
 	if (locked < 0) {

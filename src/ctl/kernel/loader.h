@@ -90,6 +90,9 @@ struct loader_status {
 int loader_status(const char *dir, struct loader_status *status);
 void loader_status_free(struct loader_status *status);
 
+/* Is kernel.ftrace_enabled 0, so that the kernel calls no programs? */
+bool loader_is_silenced(void);
+
 /*
  * The policies that are attached and not of this directory; to be given to attached_free(). Return:
  * 0 or a negative errno that has been explained.

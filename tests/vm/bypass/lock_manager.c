@@ -159,6 +159,20 @@ static int watch_a_load(void)
 	return ret;
 }
 
+/* --- F121: root that is not the manager asks whether the policy is enforced --- */
+
+#define MONITORING BYPASS_DIR "/monitoring"
+
+static int summary_for_others(void)
+{
+	int status;
+
+	if (gmemctl("probe") || system("cp " GMEMCTL " " MONITORING))
+		return broken("cp " GMEMCTL);
+	status = system(MONITORING " status --check >/dev/null");
+	return status ? failed("gmemctl status --check: %x", status) : 0;
+}
+
 const struct bypass_case bypass_lock_manager[] = {
 	LOCK_CASE("138", "lock: the manager's file opened for writing", write_manager, LOCKED),
 	LOCK_CASE("138b", "lock: the manager's file truncated", truncate_manager, LOCKED),
@@ -170,5 +184,7 @@ const struct bypass_case bypass_lock_manager[] = {
 				      "load another policy, which is locked too."))),
 	LOCK_CASE("F120", "lock: the manager's monitor goes on while the manager loads a policy",
 		  watch_a_load, EVERYWHERE(ALLOWED)),
+	LOCK_CASE("F121", "lock: gmemctl status --check by others than the manager",
+		  summary_for_others, .denials = BYPASS_NONE, EVERYWHERE(ALLOWED)),
 	{ 0 },
 };
