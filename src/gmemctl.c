@@ -8,6 +8,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/interrupt.h"
+#include "lib/closest.h"
 #include "lib/exits.h"
 #include "lib/log.h"
 #include "lib/opts.h"
@@ -179,15 +180,15 @@ static const struct command commands[] = {
 	{ "status", "", "is a policy enforced, and what does this kernel guarantee?", status_opts,
 	  ctl_status },
 	{ "show", "", "the policy in force, and how often each rule decided", show_opts, ctl_show },
-	{ "monitor", "", "denials as they happen", monitor_opts, ctl_monitor },
-	{ "holders", "", "who holds which instance, and could read guest memory now", pins_opts,
-	  ctl_holders },
+	{ "monitor", "", "print denials as they happen", monitor_opts, ctl_monitor },
+	{ "holders", "", "list the processes that hold instances, and could read guest memory now",
+	  pins_opts, ctl_holders },
 	{ "refresh", "", "look executables up again, after an upgrade replaced them", refresh_opts,
 	  ctl_refresh },
 	{ "set-mode", "enforce|audit", "change the mode of what is in force", mode_opts,
 	  ctl_set_mode },
-	{ "rollback", "", "put the policy before in force again", rollback_opts, ctl_rollback },
-	{ "unload", "", "take everything away: all is allowed", pins_opts, ctl_unload },
+	{ "rollback", "", "put the previous policy in force again", rollback_opts, ctl_rollback },
+	{ "unload", "", "remove the policy: everything is allowed", pins_opts, ctl_unload },
 	{ "probe", "", "what can this kernel enforce?", probe_opts, ctl_probe },
 	{ 0 },
 };
@@ -212,6 +213,21 @@ static const struct command *find(const char *name)
 			return command;
 	}
 	return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+	const char *names[sizeof(commands) / sizeof(commands[0])], *near;
+	char hint[160] = "gmemctl --help lists them";
+	size_t nr;
+
+	for (nr = 0; commands[nr].name; nr++)
+		names[nr] = commands[nr].name;
+	near = closest_name(name, names, nr);
+	if (near)
+		snprintf(hint, sizeof(hint), "did you mean %s?", near);
+	log_error(-EINVAL, "there is no such command", hint, "'%s'", name);
+	return GMEM_EXIT_USAGE;
 }
 
 /* Errors in the options themselves are JSON already. */
@@ -258,11 +274,8 @@ static int run(int argc, char **argv)
 		return GMEM_EXIT_OK;
 	}
 	command = find(argv[1]);
-	if (!command) {
-		log_error(-EINVAL, "there is no such command", "gmemctl --help lists them", "'%s'",
-			  argv[1]);
-		return GMEM_EXIT_USAGE;
-	}
+	if (!command)
+		return unknown_command(argv[1]);
 	if (parse(command, &opts, argc - 1, argv + 1))
 		return GMEM_EXIT_USAGE;
 	if (opts.help) {
@@ -283,8 +296,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	ret = run(argc, argv);
 	interrupts_end(ret);
-	/* No error without a word, as where there is no memory; of the output's own output_end()
-	 * tells. */
+	/* Every failure is explained, also where memory was missing. output_end() reports failures
+	 * of the output. */
 	if (ret < 0 && !log_has_said() && !ferror(stdout))
 		log_error(ret, NULL, NULL, "%s", argv[1]);
 	return output_end(ret);

@@ -58,6 +58,8 @@ test_examples()
 
 test_cases()
 {
+	status 2 "$gmemctl" staus
+	says err "'staus': there is no such command; did you mean status?"
 	printf 'policy: x\ncases:\n  - { name: a, op: mmap, expect: allow }\n  - { name: b, op: creat, expect: yes }\n' >"$dir/cases"
 	status 2 "$gmemctl" test "$dir/cases"
 	says err 'cases:3:5: error: prot "": it is required for mmap'

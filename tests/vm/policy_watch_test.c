@@ -444,9 +444,34 @@ static void test_gmemtop(void)
 }
 
 /* In this order programs are loaded twice: that takes seconds. */
+/* As text, denials that repeat are one line and their number. */
+static void test_folded(void)
+{
+	unsigned long lines = 0, repeats = 0, n;
+	struct child monitor;
+	char line[1024];
+
+	load("may-not");
+	monitor = RUN("monitor");
+	CHECK(fgets(line, sizeof(line), monitor.out) && strstr(line, "in force"), "%s", line);
+	ask(BAD, 50, EACCES);
+	sleep_ms(500);
+	kill(monitor.pid, SIGINT);
+	while (fgets(line, sizeof(line), monitor.out)) {
+		lines += strstr(line, "may-not") != NULL;
+		if (sscanf(line, "the last line repeated %lu time", &n) == 1)
+			repeats += n;
+	}
+	CHECK(lines >= 1 && lines + repeats == 50, "%lu lines and %lu repeats", lines, repeats);
+	CHECK(lines < 10, "%lu lines", lines);
+	CHECK(!finish(&monitor, 0), "its end");
+}
+
 static const struct test_case cases[] = {
-	{ "show", test_show }, { "gmemtop", test_gmemtop },	  { "exact", test_exact },
-	{ "lost", test_lost }, { "one-reader", test_one_reader }, { "replaced", test_replaced },
+	{ "show", test_show },	       { "gmemtop", test_gmemtop },
+	{ "exact", test_exact },       { "lost", test_lost },
+	{ "folded", test_folded },     { "one-reader", test_one_reader },
+	{ "replaced", test_replaced },
 };
 
 int main(int argc __attribute__((unused)), char **argv)

@@ -41,8 +41,10 @@ struct monitor {
 	__u64 shown, came, lost; /* lost: as told by gaps that are over */
 	__u64 before;		 /* numbers that were given at the last look */
 	long long looked_ns;
-	bool entered; /* before */
-	bool gone;    /* the programs are not in force any more */
+	struct gmem_denial last; /* that was printed as text */
+	__u64 repeats;		 /* of it since, which were not printed */
+	bool entered;		 /* before */
+	bool gone;		 /* the programs are not in force any more */
 };
 
 static volatile sig_atomic_t ended;
@@ -117,6 +119,29 @@ static bool wanted(const struct monitor *m, const struct gmem_denial *event)
 	return !m->opts->pid || event->tgid == m->opts->pid || event->pid == m->opts->pid;
 }
 
+/* Text folds what repeats; JSON has every event. */
+static bool is_repeated(const struct monitor *m, const struct gmem_denial *e)
+{
+	const struct gmem_denial *last = &m->last;
+
+	return !m->opts->json && e->time_ns && last->time_ns && e->tgid == last->tgid &&
+	       e->uid == last->uid && e->cgroup == last->cgroup &&
+	       e->generation == last->generation && e->verdict == last->verdict &&
+	       e->rule == last->rule && e->audit_rule == last->audit_rule &&
+	       e->request.op == last->request.op &&
+	       (e->request.op == GMEM_DO_create || e->ino == last->ino) &&
+	       !memcmp(&e->exe, &last->exe, sizeof(e->exe));
+}
+
+static int print_repeats(struct monitor *m)
+{
+	if (!m->repeats)
+		return 0;
+	printf("the last line repeated %llu %s\n", m->repeats, m->repeats == 1 ? "time" : "times");
+	m->repeats = 0;
+	return flush(m);
+}
+
 static int take(void *data, void *event, size_t size)
 {
 	const struct gmem_denial *e = event;
@@ -129,12 +154,22 @@ static int take(void *data, void *event, size_t size)
 	gaps_take(&m->gaps, e->sequence);
 	if (!wanted(m, e))
 		return 0;
+	if (is_repeated(m, e)) {
+		m->repeats++;
+		ret = 0;
+		goto shown;
+	}
+	ret = print_repeats(m);
+	if (ret)
+		return ret;
+	m->last = *e;
 	denial = denial_named(m->names, &m->store, e);
 	if (m->opts->json)
 		denial_json(&denial, &m->json);
 	else
 		denial_print(&denial, stdout);
 	ret = flush(m);
+shown:
 	if (!ret && ++m->shown == m->opts->count)
 		ret = -ECANCELED;
 	return ret;
@@ -219,7 +254,8 @@ static int look(struct monitor *m)
 	int ret;
 
 	if (now_ns() - m->looked_ns >= LOOK_NS) {
-		ret = tell_lost(m, gaps_look(&m->gaps, m->before));
+		ret = print_repeats(m);
+		ret = ret ?: tell_lost(m, gaps_look(&m->gaps, m->before));
 		if (ret)
 			return ret;
 		m->before = __atomic_load_n(&m->store.journal->events, __ATOMIC_ACQUIRE);
@@ -293,6 +329,10 @@ static int wait_for_policy(struct monitor *m)
 
 static int tell_summary(struct monitor *m)
 {
+	int ret = print_repeats(m);
+
+	if (ret)
+		return ret;
 	if (m->opts->json) {
 		json_open(&m->json, NULL, '{');
 		json_open(&m->json, "summary", '{');
