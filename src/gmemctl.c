@@ -72,11 +72,7 @@ static const struct opt load_opts[] = {
 };
 
 static const struct opt mode_opts[] = {
-	{ "MODE", NULL, "", AT(file), OPT_OPERAND, 0 },
-	TRUST_RUNNING,
-	DENY_EXISTING,
-	PINS,
-	COMMON,
+	{ "MODE", NULL, "", AT(file), OPT_OPERAND, 0 }, TRUST_RUNNING, DENY_EXISTING, PINS, COMMON,
 };
 
 static const struct opt pins_opts[] = {

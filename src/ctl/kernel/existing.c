@@ -110,12 +110,24 @@ static struct gmem_decision ask_proc(const struct compiled *compiled, const stru
 	return policy_decide(compiled, &who->who, request);
 }
 
+/* A process that holds many instances is read once. @before: the line before, or NULL */
 static void describe(const struct compiled *compiled, const struct in_force *kernel,
-		     struct who_process *who, struct existing_process *process)
+		     struct who_process *who, const struct existing_process *before,
+		     struct existing_process *process)
 {
 	struct gmem_decision decision = { .deny = 1, .rule = GMEM_RULE_BROKEN };
-	struct gmem_request request = creation_of(&process->place);
+	struct gmem_request request = creation_of(&process->place), last;
 
+	if (before && before->place.tgid == process->place.tgid) {
+		last = creation_of(&before->place);
+		if (!memcmp(&last, &request, sizeof(last))) {
+			memcpy(process->vm, before->vm, sizeof(process->vm));
+			memcpy(process->subjects, before->subjects, sizeof(process->subjects));
+			memcpy(process->rule, before->rule, sizeof(process->rule));
+			process->adoptable = before->adoptable;
+			return;
+		}
+	}
 	vm_name_of(process->place.tgid, process->vm, sizeof(process->vm));
 	if (!who_of_process(process->place.tgid, who))
 		decision = kernel ? ask_kernel(compiled, kernel, who, &request, process)
@@ -130,19 +142,23 @@ static bool same_instance(const struct gmem_found *a, const struct gmem_found *b
 	return a->ino == b->ino && a->dev == b->dev;
 }
 
-bool existing_is_adoptable(const struct existing *existing, const struct gmem_found *place)
+/* An instance is adoptable if all its processes are. */
+static void sum_up(struct existing *existing)
 {
-	bool any = false;
-	size_t i;
+	size_t i, j, next;
+	bool whole;
 
-	for (i = 0; i < existing->nr; i++) {
-		if (!same_instance(&existing->list[i].place, place))
-			continue;
-		if (!existing->list[i].adoptable)
-			return false;
-		any = true;
+	for (i = 0; i < existing->nr; i = next) {
+		whole = true;
+		for (next = i; next < existing->nr &&
+			       same_instance(&existing->list[i].place, &existing->list[next].place);
+		     next++)
+			whole = whole && existing->list[next].adoptable;
+		for (j = i; j < next; j++)
+			existing->list[j].whole = whole;
+		existing->instances++;
+		existing->adoptable += whole;
 	}
-	return any;
 }
 
 int existing_list(const struct compiled *compiled, const struct found_list *found,
@@ -171,15 +187,10 @@ int existing_list(const struct compiled *compiled, const struct found_list *foun
 			continue;
 		process = &existing->list[existing->nr++];
 		process->place = *place;
-		describe(compiled, kernel, who, process);
-		existing->instances += !before || !same_instance(before, place);
+		describe(compiled, kernel, who, existing->nr > 1 ? process - 1 : NULL, process);
 	}
 	free(who);
-	for (i = 0; i < existing->nr; i++) {
-		if (!i || !same_instance(&existing->list[i - 1].place, &existing->list[i].place))
-			existing->adoptable +=
-				existing_is_adoptable(existing, &existing->list[i].place);
-	}
+	sum_up(existing);
 	return 0;
 }
 

@@ -20,6 +20,7 @@ struct existing_process {
 	char subjects[EXISTING_NAMES]; /* what the process is in the policy, "": no subject */
 	bool adoptable; /* the policy allows the process to create such an instance */
 	char rule[128]; /* that decided that */
+	bool whole;	/* all processes that hold the instance are allowed that */
 };
 
 struct existing {
@@ -49,9 +50,6 @@ int existing_find(struct finder *finder, const struct store *store, bool any,
 int existing_list(const struct compiled *compiled, const struct found_list *found,
 		  const struct in_force *kernel, struct existing *existing);
 void existing_free(struct existing *existing);
-
-/* May all processes that hold an instance create one like it? */
-bool existing_is_adoptable(const struct existing *existing, const struct gmem_found *place);
 
 /**
  * existing_allow - may a policy be enforced, with the instances that there are?

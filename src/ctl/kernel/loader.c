@@ -146,17 +146,16 @@ static int forget_older(const struct store *store)
 }
 
 /* From then on nothing is asked for these but what the rules say. */
-static int adopt(const struct store *store, const struct found_list *found,
-		 const struct existing *existing)
+static int adopt(const struct store *store, const struct existing *existing)
 {
+	struct gmem_older_key key = { 0 };
 	size_t i;
 
-	for (i = 0; i < found->nr; i++) {
-		struct gmem_older_key key = { .ino = found->list[i].ino,
-					      .dev = found->list[i].dev };
-
-		if (existing_is_adoptable(existing, &found->list[i]) &&
-		    bpf_map_delete_elem(store->fd[MAP_older], &key) && errno != ENOENT)
+	for (i = 0; i < existing->nr; i++) {
+		key.ino = existing->list[i].place.ino;
+		key.dev = existing->list[i].place.dev;
+		if (existing->list[i].whole && bpf_map_delete_elem(store->fd[MAP_older], &key) &&
+		    errno != ENOENT)
 			return log_error(-errno, NULL, NULL, "adopt the instances that there are");
 	}
 	return 0;
@@ -234,7 +233,7 @@ static int settle_existing(struct finder *finder, const struct store *store, uns
 	if (force.cgroup_root >= 0)
 		close(force.cgroup_root);
 	if (!ret && opts->adopt)
-		ret = adopt(store, &report->found, &report->existing);
+		ret = adopt(store, &report->existing);
 	report->older = (unsigned int)(report->existing.instances -
 				       (opts->adopt ? report->existing.adoptable : 0));
 	return ret;
