@@ -242,7 +242,7 @@ static __always_inline int account(const struct gmem_decision *d, __u64 word,
  * the like, take the place of its own for a request; no decision is made by them. A worker of
  * io_uring can be older than a change of its process's user, and is compared with that.
  */
-static __noinline bool has_other_user(struct task_struct *task)
+static __noinline bool differs_in_user(struct task_struct *task)
 {
 	struct task_struct___policy *t = (void *)task;
 	__u32 uid = BPF_CORE_READ(t, real_cred, euid.val);
@@ -256,6 +256,19 @@ static __noinline bool has_other_user(struct task_struct *task)
 static __always_inline bool is_io_worker(struct task_struct *task)
 {
 	return ((struct task_struct___policy *)task)->flags & PF_IO_WORKER;
+}
+
+/* Its credentials are its own. */
+static __always_inline bool has_own_credentials(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task;
+
+	return t->cred == t->real_cred;
+}
+
+static __always_inline bool has_other_user(struct task_struct *task)
+{
+	return (!has_own_credentials(task) || is_io_worker(task)) && differs_in_user(task);
 }
 
 /* Why it is not known who asks: which rule decides then. */
@@ -465,14 +478,6 @@ static __noinline int evaluate_request(struct task_struct *task, struct question
 		d = gmem_broken();
 out:
 	return account(&d, word, task, q);
-}
-
-/* Its credentials are its own: not those of another user, see has_other_user(). */
-static __always_inline bool has_own_credentials(struct task_struct *task)
-{
-	struct task_struct___policy *t = (void *)task;
-
-	return t->cred == t->real_cred;
 }
 
 /* Was it decided before, for the same task as the same, and with nothing to tell? */

@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -204,61 +205,38 @@ static int tag_tasks(struct gmem_policy_bpf *skel, unsigned int *tagged)
 	return n < 0 ? n : 0;
 }
 
-struct new_maps {
-	const struct hooks *hooks;
+/* What a child does for attach_first(), in memory that both have. */
+struct first {
 	const struct pins *pins;
+	struct hooks hooks;
+	uint64_t programs;
+	bool dry_run;
+	unsigned int tagged;
 };
 
-/* In a child, see root_cgroup_run(). */
-static int make_maps(void *data)
+static int attach_in_child(void *data)
 {
-	const struct new_maps *new = data;
-	struct gmem_policy_bpf *skel;
-	int ret;
-
-	ret = load(&skel, NULL, new->hooks, 0, false);
-	if (ret)
-		return ret;
-	ret = pin_maps(skel, new->pins);
-	gmem_policy_bpf__destroy(skel);
-	return ret;
-}
-
-int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run,
-		 unsigned int *tagged)
-{
+	struct first *first = data;
 	struct gmem_policy_bpf *skel;
 	struct pins draft;
-	struct new_maps new = { hooks, &draft };
 	int ret;
 
-	if (!dry_run) {
-		if (!is_privileged())
-			return refused(-EPERM, "load the programs into the kernel");
-		ret = pins_begin(&draft, pins);
-		if (ret) {
-			log_error(ret, NULL, NULL, "pin under %s", draft.dir);
-			pins_discard(&draft);
-			return ret;
-		}
-		ret = root_cgroup_run(make_maps, &new);
-	} else {
-		ret = 0;
-	}
-	ret = ret ?: load(&skel, dry_run ? NULL : &draft, hooks, programs, true);
-	if (ret && !dry_run)
-		pins_discard(&draft);
+	ret = load(&skel, NULL, &first->hooks, first->programs, true);
 	if (ret == -EPERM || (ret && !is_privileged()))
 		return refused(ret, "load the programs into the kernel");
 	if (ret)
-		return find_refused(hooks, programs, ret);
+		return find_refused(&first->hooks, first->programs, ret);
 	ret = interrupted("load the policy");
-	if (dry_run)
+	if (ret || first->dry_run)
 		goto out;
-	if (ret)
+	ret = pins_begin(&draft, first->pins);
+	ret = ret ?: pin_maps(skel, &draft);
+	if (ret) {
+		log_error(ret, NULL, NULL, "pin under %s", draft.dir);
 		goto discard;
-	ret = attach(skel, &draft, programs);
-	ret = ret ?: tag_tasks(skel, tagged);
+	}
+	ret = attach(skel, &draft, first->programs);
+	ret = ret ?: tag_tasks(skel, &first->tagged);
 	if (ret) {
 		ret = refused(ret, "attach the programs");
 		goto discard;
@@ -266,15 +244,35 @@ int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs
 	ret = interrupted("load the policy");
 	if (ret)
 		goto discard;
-	ret = pins_publish(&draft, pins);
+	ret = pins_publish(&draft, first->pins);
 	if (!ret)
 		goto out;
 	log_error(ret, NULL, ret == -ENOTEMPTY || ret == -EEXIST ? ADVICE_FOREIGN : NULL,
-		  "rename %s to %s", draft.dir, pins->dir);
+		  "rename %s to %s", draft.dir, first->pins->dir);
 discard:
 	pins_discard(&draft);
 out:
 	gmem_policy_bpf__destroy(skel);
+	return ret;
+}
+
+int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run,
+		 unsigned int *tagged)
+{
+	struct first *first;
+	int ret;
+
+	first = mmap(NULL, sizeof(*first), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
+	if (first == MAP_FAILED)
+		return log_error(-errno, NULL, NULL, "load the programs into the kernel");
+	*first = (struct first){
+		.pins = pins, .hooks = *hooks, .programs = programs, .dry_run = dry_run
+	};
+	ret = root_cgroup_run(attach_in_child, first, dry_run);
+	*hooks = first->hooks;
+	*tagged = first->tagged;
+	munmap(first, sizeof(*first));
 	return ret;
 }
 

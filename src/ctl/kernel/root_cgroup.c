@@ -82,7 +82,7 @@ static int enter_root(void)
 	return ret;
 }
 
-int root_cgroup_run(int (*fn)(void *data), void *data)
+int root_cgroup_run(int (*fn)(void *data), void *data, bool quiet)
 {
 	pid_t pid, self = getpid();
 	int status = 0, ret;
@@ -91,13 +91,14 @@ int root_cgroup_run(int (*fn)(void *data), void *data)
 	pid = fork();
 	if (pid < 0)
 		/* EAGAIN would mean that the kernel refused a program, see programs.c. */
-		return errno == EAGAIN ? -ENOMEM : -errno;
+		return log_error(errno == EAGAIN ? -ENOMEM : -errno, strerror(errno), NULL,
+				 "start a child that makes the maps of the policy");
 	if (!pid) {
 		/* It leaves nothing behind that its parent would have removed. */
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != self)
 			_exit(EINTR);
 		ret = enter_root();
-		if (ret && !access("/proc/self/cgroup", F_OK))
+		if (ret && !quiet && !access("/proc/self/cgroup", F_OK))
 			log_note(
 				"identities of processes are charged to the memory cgroup of this "
 				"process, since the root cgroup cannot be entered (%s): where that "
@@ -107,7 +108,9 @@ int root_cgroup_run(int (*fn)(void *data), void *data)
 	}
 	while (waitpid(pid, &status, 0) < 0) {
 		if (errno != EINTR)
-			return -errno;
+			return log_error(-errno, NULL, NULL, "wait for a child");
 	}
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+	if (WIFEXITED(status))
+		return -WEXITSTATUS(status);
+	return log_error(-EIO, NULL, NULL, "make the maps of the policy in a child");
 }
