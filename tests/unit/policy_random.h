@@ -216,7 +216,8 @@ static inline void random_policy(struct random *random, char *text, unsigned int
 	      random_below(random, 2) ? "enforce" : "audit");
 	for (i = 0; i < nr; i++)
 		WRITE(&w, " %s: %s,", ops[i], random_below(random, 2) ? "allow" : "deny");
-	WRITE(&w, " }\nsubjects:%s\n", subjects ? "" : " {}");
+	/* Real requests read the memory of a task of another user: with the guard that is denied. */
+	WRITE(&w, " }\nguards: { trace: allow }\nsubjects:%s\n", subjects ? "" : " {}");
 	for (i = 0; i < subjects; i++)
 		write_subject(&w, i);
 	rules = random_below(random, max_rules + 1);

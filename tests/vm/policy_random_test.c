@@ -199,6 +199,8 @@ static void become(struct who *who)
 	static struct gmem_tag tag;
 
 	memset(&tag, 0, sizeof(tag));
+	/* As if it had begun under the policy. */
+	tag.enforced = GMEM_GUARDS_BY_POLICY;
 	who->exe = NULL;
 	if (who->has_exe_identity)
 		tag.exe = who->exe_identity;
