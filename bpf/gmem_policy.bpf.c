@@ -51,13 +51,20 @@ static __always_inline bool is_kvm_gmem(const unsigned char *name)
 	       !bpf_probe_read_kernel(&end, 3, name + 8) && end == NAME_M_END;
 }
 
+/* Kernels with the type have a file system of its own for instances. */
+static __always_inline bool is_gmem_on_anon(struct file *file)
+{
+	return !bpf_core_type_exists(struct gmem_inode) &&
+	       is_kvm_gmem(file->f_path.dentry->d_name.name);
+}
+
 static __always_inline bool is_gmem(struct file *file)
 {
 	unsigned long magic = file->f_inode->i_sb->s_magic;
 
 	if (magic == GUEST_MEMFD_MAGIC)
 		return true;
-	return magic == ANON_INODE_FS_MAGIC && is_kvm_gmem(file->f_path.dentry->d_name.name);
+	return magic == ANON_INODE_FS_MAGIC && is_gmem_on_anon(file);
 }
 
 static __always_inline bool is_kvm_vm(struct file *file)
@@ -70,12 +77,14 @@ static __always_inline bool is_kvm_vm(struct file *file)
 static __always_inline void ask_about(struct question *q, struct file *file)
 {
 	q->file = file;
+	q->inode = file->f_inode;
 	q->r.flags = GMEM_FLAGS_unknown;
 	q->r.type = GMEM_TYPE_unknown;
 }
 
 static __always_inline void ask_about_new(struct question *q, struct inode *inode)
 {
+	q->inode = inode;
 	q->ino = inode->i_ino;
 	q->dev = inode->i_sb->s_dev;
 	q->r.type = GMEM_TYPE_unknown;
@@ -127,6 +136,9 @@ int BPF_PROG(convert, struct file *file, __u64 start, __u64 size, __u64 attribut
 	q.r.type = GMEM_TYPE_unknown;
 	q.file = file;
 	q.vm = 1;
+	if (bpf_core_field_exists(((struct gmem_inode___later *)0)->attributes) &&
+	    file->f_inode->i_sb->s_magic == GUEST_MEMFD_MAGIC)
+		q.inode = file->f_inode;
 	return evaluate(&q);
 }
 
@@ -153,7 +165,8 @@ int BPF_PROG(fault, struct vm_area_struct *vma, unsigned long pgoff, unsigned in
 		return evaluate(&q);
 	q.other = 1;
 	owner = NULL;
-	pid = BPF_CORE_READ(mm, owner, pid);
+	/* Without CONFIG_MEMCG it is unknown, and the fault is denied. */
+	pid = bpf_core_field_exists(mm->owner) ? BPF_CORE_READ(mm, owner, pid) : 0;
 	if (has_task_from_pid && pid)
 		owner = bpf_task_from_pid(pid);
 	q.nobody = !owner || BPF_CORE_READ((struct task_struct___policy *)owner, mm) != mm;
@@ -257,15 +270,63 @@ int BPF_PROG(receive_binder, const struct cred *from, const struct cred *to, str
 	return evaluate_request(bpf_get_current_task_btf(), &q);
 }
 
+/* --- ioctls --- */
+
 /*
- * For which type of VM the task is creating an instance: the hooks of creation do not say. Not
- * known afterwards means: the policy must not allow it by its type.
+ * Numbers that the kernel answers for any file before it asks the file's own handler, and which
+ * only concern the descriptor or what stat(2) reports as well. FIONREAD can reach the handler,
+ * which has always refused it.
  */
-static __always_inline int note_type(struct file *file, unsigned int cmd)
+static __always_inline bool is_generic_ioctl(unsigned int cmd)
+{
+	switch (cmd) {
+	case FIOCLEX:
+	case FIONCLEX:
+	case FIONBIO:
+	case FIOASYNC:
+	case FIOQSIZE:
+	case FIGETBSZ:
+	case FIONREAD: return true;
+	}
+	return false;
+}
+
+/*
+ * An ioctl on an instance. Linux 7.3 has none. In later kernels one of them converts, and it is
+ * open to whoever holds the descriptor; what it asks for is in the caller's memory and can change
+ * after a look at it. That needs a rule that allows conversions without conditions; a default does
+ * not allow it, since a policy for a kernel without conversions leaves their default open. No
+ * policy allows other numbers: what they do is not known.
+ *
+ * Denied: the file's handler is not called.
+ */
+static __always_inline int evaluate_instance_ioctl(struct file *file, unsigned int cmd)
+{
+	struct question q = { .r = { .op = GMEM_DO_convert,
+				     .direction = GMEM_DIR_other,
+				     .start = ~0ULL,
+				     .end = ~0ULL },
+			      .by_rule = 1 };
+
+	if (is_generic_ioctl(cmd))
+		return 0;
+	ask_about(&q, file);
+	if (cmd != KVM_SET_MEMORY_ATTRIBUTES2) {
+		q.unknown = 1;
+		q.r.start = cmd;
+	}
+	return evaluate_request(bpf_get_current_task_btf(), &q);
+}
+
+/*
+ * For which type of VM the task is creating an instance: the hooks of creation do not say. If the
+ * type is unknown afterwards, no rule allows the creation by its type.
+ */
+static __always_inline int note_type(struct file *file)
 {
 	struct gmem_decision_cache *cache;
 
-	if (cmd != KVM_CREATE_GUEST_MEMFD || !knows_kvm || !is_kvm_vm(file))
+	if (!knows_kvm)
 		return 0;
 	cache = cache_of(bpf_get_current_task_btf(), BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (cache)
@@ -273,26 +334,15 @@ static __always_inline int note_type(struct file *file, unsigned int cmd)
 	return 0;
 }
 
-SEC("?lsm/file_ioctl")
-int BPF_PROG(type, struct file *file, unsigned int cmd, unsigned long arg)
-{
-	return note_type(file, cmd);
-}
-
-SEC("?lsm/file_ioctl_compat")
-int BPF_PROG(type_compat, struct file *file, unsigned int cmd, unsigned long arg)
-{
-	return note_type(file, cmd);
-}
-
 /*
  * --strict-ioctl: binding and conversion by the number of the ioctl alone, since what it asks for
  * is in the caller's memory and can change after a look at it. This also hits VMs that have no
  * guest_memfd, and the end of a binding. Policies that were loaded without it do not notice.
  */
-static __always_inline int evaluate_ioctl(struct file *file, unsigned int cmd)
+static __always_inline int evaluate_vm_ioctl(struct file *file, __u32 op)
 {
-	struct question q = { .r = { .flags = GMEM_FLAGS_unknown,
+	struct question q = { .r = { .op = op,
+				     .flags = GMEM_FLAGS_unknown,
 				     .type = GMEM_TYPE_unknown,
 				     .direction = GMEM_DIR_other,
 				     .size = ~0ULL,
@@ -302,27 +352,54 @@ static __always_inline int evaluate_ioctl(struct file *file, unsigned int cmd)
 				     .offset_end = ~0ULL },
 			      .strict = 1 };
 
-	if (cmd == KVM_SET_USER_MEMORY_REGION2)
-		q.r.op = GMEM_DO_bind;
-	else if (cmd == KVM_SET_MEMORY_ATTRIBUTES)
-		q.r.op = GMEM_DO_convert;
-	else
-		return 0;
-	if (!is_kvm_vm(file))
-		return 0;
 	q.file = file;
 	q.vm = 1;
 	return evaluate_request(bpf_get_current_task_btf(), &q);
 }
 
+/* Of every ioctl of the host: read the magic number once. */
+static __always_inline int evaluate_ioctl(struct file *file, unsigned int cmd)
+{
+	unsigned long magic = file->f_inode->i_sb->s_magic;
+
+	if (magic == GUEST_MEMFD_MAGIC || (magic == ANON_INODE_FS_MAGIC && is_gmem_on_anon(file)))
+		return evaluate_instance_ioctl(file, cmd);
+	return 0;
+}
+
 SEC("?lsm/file_ioctl")
-int BPF_PROG(strict, struct file *file, unsigned int cmd, unsigned long arg)
+int BPF_PROG(ioctl, struct file *file, unsigned int cmd, unsigned long arg)
 {
 	return evaluate_ioctl(file, cmd);
 }
 
 SEC("?lsm/file_ioctl_compat")
-int BPF_PROG(strict_compat, struct file *file, unsigned int cmd, unsigned long arg)
+int BPF_PROG(ioctl_compat, struct file *file, unsigned int cmd, unsigned long arg)
 {
 	return evaluate_ioctl(file, cmd);
+}
+
+/* Attached for policies that need it only: a rule looks at the type of VMs, or --strict-ioctl. */
+static __always_inline int look_at_vm_ioctl(struct file *file, unsigned int cmd)
+{
+	switch (cmd) {
+	case KVM_CREATE_GUEST_MEMFD: return is_kvm_vm(file) ? note_type(file) : 0;
+	case KVM_SET_USER_MEMORY_REGION2:
+		return is_kvm_vm(file) ? evaluate_vm_ioctl(file, GMEM_DO_bind) : 0;
+	case KVM_SET_MEMORY_ATTRIBUTES:
+		return is_kvm_vm(file) ? evaluate_vm_ioctl(file, GMEM_DO_convert) : 0;
+	}
+	return 0;
+}
+
+SEC("?lsm/file_ioctl")
+int BPF_PROG(vm_ioctl, struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return look_at_vm_ioctl(file, cmd);
+}
+
+SEC("?lsm/file_ioctl_compat")
+int BPF_PROG(vm_ioctl_compat, struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return look_at_vm_ioctl(file, cmd);
 }

@@ -36,6 +36,7 @@ struct gmem_found {
 	__u64 ino;
 	__u64 size;
 	__u64 flags; /* of the instance, GMEM_UNKNOWN: the kernel's types are not known */
+	__u64 inode; /* of the instance: the address, which names its label */
 	__u64 kvm;   /* its VM, 0: not known */
 	__u64 mm;    /* that made the VM */
 	__u64 table; /* where the place is: threads may have one of their own */

@@ -224,8 +224,9 @@ struct gmem_head {
 #define GMEM_ACTIVE(generation, slot, enforce) \
 	((__u64)(generation) << 8 | (__u64)(slot) << 1 | !!(enforce))
 #define GMEM_ACTIVE_GENERATION(word) ((word) >> 8)
-#define GMEM_ACTIVE_SLOT(word)	     ((__u32)((word) >> 1 & 0x7f) % GMEM_SLOTS)
-#define GMEM_ACTIVE_ENFORCES(word)   (1 & (word))
+/* Not by a division, which is most of what it costs to look at this word. */
+#define GMEM_ACTIVE_SLOT(word)	   ((__u32)((word) >> 1 & 3))
+#define GMEM_ACTIVE_ENFORCES(word) (1 & (word))
 
 /* Keys of the hashes that give a class (1 and up) to what a subject names. */
 #define GMEM_DIGEST_SIZE 64
@@ -300,8 +301,10 @@ struct gmem_request {
 #define GMEM_RULE_BROKEN     (GMEM_MAX_RULES + GMEM_DO_MAX) /* map entry missing, policy replaced */
 #define GMEM_RULE_UNKNOWN    (GMEM_RULE_BROKEN + 1)  /* the instance is older than the policy */
 #define GMEM_RULE_NO_MEMORY  (GMEM_RULE_UNKNOWN + 1) /* for the tag or the cache of who asks */
-#define GMEM_RULE_MAX	     (GMEM_RULE_NO_MEMORY + 1)
-#define GMEM_RULE_NONE	     (~0U)
+/* An ioctl on an instance: its number is unknown, or no rule but a default allows it. */
+#define GMEM_RULE_IOCTL (GMEM_RULE_NO_MEMORY + 1)
+#define GMEM_RULE_MAX	(GMEM_RULE_IOCTL + 1)
+#define GMEM_RULE_NONE	(~0U)
 
 struct gmem_decision {
 	__u32 deny;
@@ -347,6 +350,7 @@ struct gmem_denial {
 	char comm[16];
 };
 
+_Static_assert(GMEM_SLOTS <= 4, "a slot has two bits in the word");
 _Static_assert(sizeof(struct gmem_set) == 128, "set");
 _Static_assert(sizeof(struct gmem_identity) == 80, "identity");
 _Static_assert(sizeof(struct gmem_request) == 64, "request");

@@ -12,7 +12,7 @@
 #include "lock.h"
 #include "policy.h"
 
-#define GMEM_LAYOUT 10 /* counted up with each change of a map or of what an entry means */
+#define GMEM_LAYOUT 11 /* counted up with each change of a map or of what an entry means */
 
 /* X(name): the pinned maps */
 #define GMEM_POLICY_MAPS(X) \
@@ -29,7 +29,8 @@
 	X(denials)          \
 	X(journal)          \
 	X(loads)            \
-	X(older)            \
+	X(labels)           \
+	X(more_labels)      \
 	X(tags)             \
 	X(caches)           \
 	X(others)           \
@@ -76,10 +77,10 @@
 	X(punch, "lsm/file_permission", "file_permission")                         \
 	X(receive, "lsm/file_receive", "file_receive")                             \
 	X(receive_binder, "lsm/binder_transfer_file", "binder_transfer_file")      \
-	X(type, "lsm/file_ioctl", "file_ioctl")                                    \
-	X(type_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")               \
-	X(strict, "lsm/file_ioctl", "file_ioctl")                                  \
-	X(strict_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")             \
+	X(ioctl, "lsm/file_ioctl", "file_ioctl")                                   \
+	X(ioctl_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")              \
+	X(vm_ioctl, "lsm/file_ioctl", "file_ioctl")                                \
+	X(vm_ioctl_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")           \
 	X(guard_attach, "lsm/ptrace_access_check", "ptrace_access_check")          \
 	X(guard_traceme, "lsm/ptrace_traceme", "ptrace_traceme")                   \
 	X(guard_sqpoll, "lsm/uring_sqpoll", "uring_sqpoll")                        \
@@ -95,17 +96,17 @@ enum gmem_policy_program {
 /* How a slot was loaded. */
 struct gmem_slot {
 	__u64 loaded_s; /* CLOCK_REALTIME, seconds */
-	__u32 strict;	/* file_ioctl decides by command: --strict-ioctl */
-	__u32 uid;	/* who loaded it */
-	__u32 layout;	/* GMEM_LAYOUT */
+	__u32 strict; /* operations that --strict-ioctl decides, by the number of the ioctl: bits */
+	__u32 uid;    /* who loaded it */
+	__u32 layout; /* GMEM_LAYOUT */
 	__u32 source_size;
 	__u32 enforce;	/* the mode when it was last in force */
 	__u32 unmet;	/* what it wants and this kernel cannot: bits, also GMEM_DO_GUARD() */
 	__u32 by_flags; /* operations for which a rule looks at the instance's flags: bits */
 	__u32 by_type;	/* the same for the type of the VM */
-	__u32 older;	/* there are instances that are older than the policy */
-	__u32 kernel;	/* what else was found in the kernel: bits, see src/ctl/kernel/probe.c */
-	__u64 present;	/* programs whose hook the kernel has: bits; 0: was not asked */
+	__u32 pad;
+	__u32 kernel;  /* what else was found in the kernel: bits, see src/ctl/kernel/probe.c */
+	__u64 present; /* programs whose hook the kernel has: bits; 0: was not asked */
 };
 
 /* The event log: what went into it, and what was lost. */
@@ -124,7 +125,13 @@ struct gmem_loads {
 	 * to generations, also to one whose load failed.
 	 */
 	__u64 generation;
+	__u32 knows; /* GMEM_KNOWS_*: what the kernel had when the attached programs were loaded */
+	__u32 pad;
 };
+
+#define GMEM_KNOWS_KVM		 1
+#define GMEM_KNOWS_VERITY	 2
+#define GMEM_KNOWS_TASK_FROM_PID 4
 
 struct gmem_span {
 	__u64 first, last;
@@ -184,6 +191,7 @@ struct gmem_decision_cache {
 	__u32 vm_type; /* enum gmem_vm_type plus 1 of the VM that gets an instance; 0: unknown */
 	__u32 plain;   /* operations that are decided by their kind alone, which is known: bits */
 	__u32 pad;
+	__u64 instance; /* that has a label: the address of its inode; 0: none was seen */
 	struct gmem_cached cached[GMEM_DO_MAX];
 	struct gmem_work work;
 };
@@ -198,20 +206,18 @@ struct gmem_proof {
 	__u32 left;	  /* so many more are recorded here; from then on all are denials */
 };
 
-/* An instance that was there before the policy, and is not known to belong to it. */
-struct gmem_older_key {
-	__u64 ino;
-	__u32 dev;
-	__u32 pad;
+/* Of an instance that was created under a policy or adopted, see bpf/policy/labels.h. */
+struct gmem_label {
+	__u32 denied; /* it was created in audit mode, by whom the policy denies that */
 };
 
-#define GMEM_MAX_OLDER 65536
-#define GMEM_MAX_UIDS  4096 /* different users in a policy */
+#define GMEM_MAX_LABELS 16384 /* beyond, labels are more expensive */
+#define GMEM_MAX_UIDS	4096  /* different users in a policy */
 
 _Static_assert(sizeof(struct gmem_slot) == 56, "slot");
 _Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 8, "tag");
 _Static_assert(sizeof(struct gmem_decision_cache) ==
-		       32 + sizeof(struct gmem_cached) * GMEM_DO_MAX + sizeof(struct gmem_work),
+		       40 + sizeof(struct gmem_cached) * GMEM_DO_MAX + sizeof(struct gmem_work),
 	       "decision cache");
 _Static_assert(GMEM_RULE_MAX < GMEM_CACHED_NONE, "rules are remembered in 15 bits");
 

@@ -83,6 +83,7 @@ static __always_inline void describe(struct gmem_found *found, struct file *file
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 
 	found->ino = BPF_CORE_READ(inode, i_ino);
+	found->inode = (__u64)inode;
 	found->dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	found->size = BPF_CORE_READ(inode, i_size);
 	found->flags = GMEM_UNKNOWN;

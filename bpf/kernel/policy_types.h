@@ -135,6 +135,11 @@ struct vm_area_struct___policy {
 	struct mm_struct___policy *vm_mm;
 };
 
+/* With in-place conversion the attributes belong to the instance. */
+struct gmem_inode___later {
+	void *attributes;
+};
+
 struct linux_binprm {
 	unsigned int unsafe;
 	struct file *file;
@@ -147,14 +152,25 @@ struct bpf_iter__task {
 
 #pragma clang attribute pop
 
-#define KVM_CREATE_GUEST_MEMFD 0xc040aed4
-#define CLONE_THREAD	       0x00010000
-#define PF_IO_WORKER	       0x00000010
-#define PF_KTHREAD	       0x00200000
-#define LSM_UNSAFE_SHARE       1
-#define LSM_UNSAFE_PTRACE      2
-#define SECCOMP_RET_ERRNO      0x00050000 /* and the errno */
-#define BPF_CLASS_OF_CODE      0x07
-#define PTRACE_MODE_ATTACH     0x02
+#define KVM_CREATE_GUEST_MEMFD	   0xc040aed4
+#define KVM_SET_MEMORY_ATTRIBUTES2 0xc080aed2 /* of later kernels, on an instance */
+
+/* Of asm-generic/ioctls.h and linux/fs.h. */
+#define FIONREAD 0x541b
+#define FIONBIO	 0x5421
+#define FIONCLEX 0x5450
+#define FIOCLEX	 0x5451
+#define FIOASYNC 0x5452
+#define FIOQSIZE 0x5460
+#define FIGETBSZ 0x00000002
+
+#define CLONE_THREAD	   0x00010000
+#define PF_IO_WORKER	   0x00000010
+#define PF_KTHREAD	   0x00200000
+#define LSM_UNSAFE_SHARE   1
+#define LSM_UNSAFE_PTRACE  2
+#define SECCOMP_RET_ERRNO  0x00050000 /* and the errno */
+#define BPF_CLASS_OF_CODE  0x07
+#define PTRACE_MODE_ATTACH 0x02
 
 #endif /* GMEM_KERNEL_POLICY_TYPES_H */

@@ -10,6 +10,7 @@
 #define GMEM_POLICY_EVALUATE_H
 
 #include "../kernel/kvm.h"
+#include "labels.h"
 #include "subject.h"
 #include "tag.h"
 
@@ -18,18 +19,53 @@
 /* The compiler does not make two places of the one where it is called, see ask_rules(). */
 #define ONE_PLACE __attribute__((noduplicate))
 
+/*
+ * Orders all memory accesses before it against all after it, on every architecture: an atomic
+ * operation that returns a value does. BPF has no barrier that older kernels and compilers know,
+ * and barrier() only stops the compiler.
+ */
+static __always_inline void full_barrier(void)
+{
+	__u64 here = 0, value = 0;
+
+	/* Opaque, so that the compiler can neither leave it out nor use the form without a value. */
+	GMEM_OPAQUE(value);
+	value = __sync_fetch_and_add(&here, value);
+	GMEM_OPAQUE(value);
+}
+
+/*
+ * Was everything that was read of a slot of the policy that @word of the map `active` means?
+ *
+ * A slot is read as under a sequence counter, which is the generation in its head. The writer
+ * (src/ctl/kernel/store.c) stores generation 0, issues a full barrier, fills the slot, and stores
+ * the new generation with release semantics; then it stores `active`. A reader loads `active`, and
+ * everything else by addresses that follow from its value, which arm64 orders as well. What it
+ * loaded is of the old policy if the generation, loaded last, is the old one: a value of the new
+ * policy was stored after the 0, so that a load of the generation that comes after it, which the
+ * barrier here makes sure of, finds the 0 or something newer. Generations are never given twice.
+ */
+static __always_inline bool is_still_in(const struct gmem_head *head, __u64 word)
+{
+	full_barrier();
+	return *(volatile __u64 *)&head->generation == GMEM_ACTIVE_GENERATION(word);
+}
+
 /* A request and what else the decision needs. */
 struct question {
 	struct gmem_request r;
 	__u64 ino; /* of the instance, 0: none */
 	__u32 dev;
-	__u8 strict; /* asked by the number of an ioctl alone */
-	__u8 other;  /* the task is not the current one: its memory is touched by another */
-	__u8 nobody; /* it could not be found out who asks */
-	__u8 vm;     /* the file is a VM; in later kernels it can be an instance */
-	__u8 fresh;  /* the instance is being made */
+	__u8 strict;  /* asked by the number of an ioctl alone */
+	__u8 by_rule; /* only a rule allows it, no default */
+	__u8 unknown; /* nothing allows it */
+	__u8 other;   /* the task is not the current one: its memory is touched by another */
+	__u8 nobody;  /* it could not be found out who asks */
+	__u8 vm;      /* the file is a VM; in later kernels it can be an instance */
+	__u8 fresh;   /* the instance is being made */
 	/* The instance, or NULL: its flags and the type of its VM are read if a rule wants them. */
 	struct file *file;
+	struct inode *inode; /* of the instance; NULL: the request is about a VM */
 };
 
 static __always_inline __u32 type_of_vm(struct kvm *kvm)
@@ -109,18 +145,6 @@ __noinline int read_type(struct question *q)
 	else
 		q->r.type = type_of_vm(kvm_of(file));
 	return 0;
-}
-
-static __always_inline int is_older(const struct question *q)
-{
-	struct gmem_older_key key = { .ino = q->ino, .dev = q->dev };
-
-	/* A new instance can have the number of one that is no more. */
-	if (q->fresh) {
-		bpf_map_delete_elem(&older, &key);
-		return 0;
-	}
-	return bpf_map_lookup_elem(&older, &key) ? 1 : 0;
 }
 
 static __always_inline void count(void *map, __u32 index, __u32 verdict)
@@ -318,6 +342,7 @@ static __noinline struct gmem_decision_cache *own_cache(struct task_struct *task
 	if (cache->word == word && cache->cgroup == cgroup && cache->uid == uid)
 		return cache;
 	cache->word = 0;
+	cache->instance = 0;
 	keep_guarded(tag, GMEM_ACTIVE_SLOT(word));
 	if (resolve(tag, &cache->work, word, uid, cgroup_at(task)))
 		return NULL;
@@ -326,7 +351,7 @@ static __noinline struct gmem_decision_cache *own_cache(struct task_struct *task
 		cache->cached[i].kind = GMEM_KIND_MAX;
 	cache->uid = uid;
 	cache->cgroup = cgroup;
-	cache->plain = how->older ? 0 : ~(how->by_flags | how->by_type | gmem_by_intervals(head));
+	cache->plain = ~(how->by_flags | how->by_type | gmem_by_intervals(head));
 	cache->word = word;
 	return cache;
 }
@@ -403,34 +428,6 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 	}
 }
 
-/*
- * An instance that is made while the programs are there and no policy is: the first one is being
- * loaded. It is as old as those that were there before, unless the policy has come meanwhile: then
- * that decides. Who loads looks whether any are noted after filling a slot and before putting it in
- * force: either it sees this note, or its slot is marked here, or the policy is cached.
- *
- * Return: the word of `active` after that.
- */
-static __noinline __u64 note_early(__u64 ino, __u32 dev)
-{
-	struct gmem_older_key key = { .ino = ino, .dev = dev };
-	__u64 *active_word;
-	__u32 one = 1, slot;
-	struct gmem_slot *how;
-
-	bpf_map_update_elem(&older, &key, &one, BPF_ANY);
-	for (slot = 0; slot < GMEM_SLOTS; slot++) {
-		__u32 at = slot;
-
-		how = bpf_map_lookup_elem(&slots, &at);
-		if (how)
-			__sync_lock_test_and_set(&how->older, 1);
-	}
-	slot = 0;
-	active_word = bpf_map_lookup_elem(&active, &slot);
-	return active_word ? *(volatile __u64 *)active_word : 0;
-}
-
 /**
  * evaluate_request - may this be done?
  * @task: who asks
@@ -444,22 +441,29 @@ static __noinline int evaluate_request(struct task_struct *task, struct question
 	const struct gmem_slot *how;
 	__u32 zero = 0, slot;
 	__u64 *active_word, word;
+	struct inode *inode;
+	bool labelled;
 
 	active_word = bpf_map_lookup_elem(&active, &zero);
 	/* The map has this entry: this is for the verifier. */
 	if (!active_word || !q)
 		return 0;
 	word = *(volatile __u64 *)active_word;
-	if (!word && q->fresh)
-		word = note_early(q->ino, q->dev);
-	if (!word)
+	if (!word) {
+		if (q->fresh)
+			forget_label(q->inode);
 		return 0;
+	}
+	/* The verifier forgets what this is when @q is passed to the functions that are not static.
+	 */
+	inode = q->inode;
+	labelled = q->fresh || is_labelled(inode, word, NULL);
 	slot = GMEM_ACTIVE_SLOT(word);
 	how = bpf_map_lookup_elem(&slots, &slot);
 	head = bpf_map_lookup_elem(&heads, &slot);
 	if (!how || !head)
 		goto out;
-	if (q->strict && !how->strict)
+	if (q->strict && !(how->strict >> (q->r.op & 31) & 1))
 		return 0;
 	read_instance(q);
 	if (*(volatile __u64 *)&head->generation != GMEM_ACTIVE_GENERATION(word))
@@ -468,13 +472,20 @@ static __noinline int evaluate_request(struct task_struct *task, struct question
 		read_flags(q);
 	if (how->by_type >> (q->r.op & 31) & 1)
 		read_type(q);
-	if (how->older && is_older(q))
+	if (!labelled)
 		d.rule = GMEM_RULE_UNKNOWN;
+	else if (q->unknown)
+		d.rule = GMEM_RULE_IOCTL;
 	else
 		ask_rules(head, how, task, word, q, &d);
+	if (q->by_rule && !d.deny && d.rule >= GMEM_MAX_RULES) {
+		d.deny = 1;
+		d.rule = GMEM_RULE_IOCTL;
+	}
 	/* Replaced meanwhile, and its slot filled again: then it decided nothing. */
-	barrier();
-	if (*(volatile __u64 *)&head->generation != GMEM_ACTIVE_GENERATION(word))
+	if (!is_still_in(head, word))
+		d = gmem_broken();
+	if (q->fresh && !(d.deny && GMEM_ACTIVE_ENFORCES(word)) && !add_label(inode, d.deny))
 		d = gmem_broken();
 out:
 	return account(&d, word, task, q);
@@ -485,9 +496,12 @@ static __always_inline bool decided_before(const struct gmem_decision_cache *cac
 					   const struct gmem_cached *cached,
 					   struct task_struct *task, const struct question *q)
 {
+	/* As bpf_get_current_cgroup_id(), without a call. */
+	struct task_struct___policy *t = (void *)task;
+
 	return cached->kind == gmem_sort(&q->r) && !(cached->rule & GMEM_CACHED_DENY) &&
 	       cached->audit_rule == GMEM_CACHED_NONE && cache->uid == euid_of(task, false) &&
-	       cache->cgroup == bpf_get_current_cgroup_id();
+	       cache->cgroup == t->cgroups->dfl_cgrp->kn->id;
 }
 
 /*
@@ -512,7 +526,8 @@ static __always_inline int evaluate(struct question *q)
 	cache = word ? cache_of(task, 0) : NULL;
 	if (cache && cache->word == word && cache->plain >> op & 1) {
 		cached = &cache->cached[op];
-		if (has_own_credentials(task) && decided_before(cache, cached, task, q)) {
+		if (has_own_credentials(task) && decided_before(cache, cached, task, q) &&
+		    (q->fresh ? add_label(q->inode, false) : is_labelled(q->inode, word, cache))) {
 			count(&rule_hits, GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX + cached->rule,
 			      GMEM_VERDICT_allowed);
 			count(&op_hits, op, GMEM_VERDICT_allowed);

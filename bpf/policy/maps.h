@@ -35,6 +35,19 @@ extern void bpf_rcu_read_unlock(void) __ksym;
 		__type(value, value_type);            \
 	} name SEC(".maps")
 
+/*
+ * No program writes to these, and the verifier sees to it. Arrays that gmemctl maps into its memory
+ * cannot have the flag.
+ */
+#define READ_ONLY_HASH(name, entries, key_type, value_type)               \
+	struct {                                                          \
+		__uint(type, BPF_MAP_TYPE_HASH);                          \
+		__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_RDONLY_PROG); \
+		__uint(max_entries, entries);                             \
+		__type(key, key_type);                                    \
+		__type(value, value_type);                                \
+	} name SEC(".maps")
+
 #define HITS_MAP(name, entries)                          \
 	struct {                                         \
 		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); \
@@ -57,10 +70,11 @@ ARRAY_MAP(heads, GMEM_SLOTS, struct gmem_head);
 ARRAY_MAP(pool, GMEM_SLOTS *GMEM_POOL_MAX, struct gmem_set);
 ARRAY_MAP(journal, 1, struct gmem_journal);
 ARRAY_MAP(loads, 1, struct gmem_loads);
-HASH_MAP(exes, GMEM_SLOTS * 2 * GMEM_MAX_SUBJECTS, struct gmem_identity, __u32);
-HASH_MAP(uids, GMEM_SLOTS *GMEM_MAX_UIDS, struct gmem_uid_key, __u32);
-HASH_MAP(cgroups, GMEM_SLOTS *GMEM_MAX_SUBJECTS, struct gmem_cgroup_key, __u32);
-HASH_MAP(older, GMEM_MAX_OLDER, struct gmem_older_key, __u32);
+READ_ONLY_HASH(exes, GMEM_SLOTS * 2 * GMEM_MAX_SUBJECTS, struct gmem_identity, __u32);
+READ_ONLY_HASH(uids, GMEM_SLOTS *GMEM_MAX_UIDS, struct gmem_uid_key, __u32);
+READ_ONLY_HASH(cgroups, GMEM_SLOTS *GMEM_MAX_SUBJECTS, struct gmem_cgroup_key, __u32);
+HASH_MAP(labels, GMEM_MAX_LABELS, __u64, struct gmem_label);
+STORAGE_MAP(more_labels, INODE_STORAGE, struct gmem_label);
 HITS_MAP(rule_hits, GMEM_SLOTS *GMEM_RULE_MAX);
 HITS_MAP(op_hits, GMEM_DO_MAX);
 HITS_MAP(guard_hits, GMEM_GUARD_MAX);

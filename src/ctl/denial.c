@@ -63,6 +63,8 @@ struct denial_reason denial_reason(const struct denial *denial)
 		reason.cause = DENIAL_BY_unknown;
 	} else if (reason.rule == GMEM_RULE_NO_MEMORY) {
 		reason.cause = DENIAL_BY_no_memory;
+	} else if (reason.rule == GMEM_RULE_IOCTL) {
+		reason.cause = DENIAL_BY_ioctl;
 	} else if (reason.rule >= GMEM_MAX_RULES) {
 		reason.cause = DENIAL_BY_default;
 		if (policy && event->request.op < GMEM_DO_MAX)
@@ -109,6 +111,14 @@ char *denial_why(const struct denial *denial, char text[DENIAL_WHY])
 	case DENIAL_BY_no_memory:
 		snprintf(text, DENIAL_WHY,
 			 "no memory for a tag: the process could not be identified");
+		break;
+	case DENIAL_BY_ioctl:
+		if (denial->event->request.start == POLICY_VALUE_UNKNOWN)
+			snprintf(text, DENIAL_WHY,
+				 "nothing: a conversion by an ioctl on the instance needs a rule");
+		else
+			snprintf(text, DENIAL_WHY, "nothing: no policy allows the ioctl 0x%llx",
+				 (unsigned long long)denial->event->request.start);
 		break;
 	case DENIAL_BY_broken:
 		snprintf(text, DENIAL_WHY, "no rule: %s",

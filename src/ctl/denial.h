@@ -29,6 +29,7 @@ struct denial {
 	X(broken)        \
 	X(unknown)       \
 	X(no_memory)     \
+	X(ioctl)         \
 	X(guard)
 
 enum denial_cause {

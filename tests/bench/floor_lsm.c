@@ -30,10 +30,8 @@ static const char *const hooks[GMEM_PROG_MAX] = {
 static bool in_policy(unsigned int program, bool locked)
 {
 	switch (program) {
-	/* These replace hooks that a kernel lacks. */
-	case GMEM_PROG_create_anon:
-	case GMEM_PROG_strict:
-	case GMEM_PROG_strict_compat: return false;
+	/* It replaces a hook that a kernel lacks. */
+	case GMEM_PROG_create_anon: return false;
 #define X(name, ...) case GMEM_PROG_##name:
 		GMEM_LOCK_PROGRAMS(X)
 #undef X

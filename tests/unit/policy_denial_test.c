@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "../../src/ctl/denial.h"
+#include "../../src/policy/compile.h"
 #include "../../src/lib/json.h"
 
 static const char text[] =
@@ -94,6 +95,11 @@ static void test_why(void **state)
 	       "no rule: the instance existed before the policy was loaded (see load --adopt)");
 	e = event(GMEM_DO_mmap, GMEM_RULE_NO_MEMORY, GMEM_VERDICT_denied);
 	expect(&e, policy, "no memory for a tag: the process could not be identified");
+	e = event(GMEM_DO_convert, GMEM_RULE_IOCTL, GMEM_VERDICT_denied);
+	e.request.start = 0x5401;
+	expect(&e, policy, "nothing: no policy allows the ioctl 0x5401");
+	e.request.start = POLICY_VALUE_UNKNOWN;
+	expect(&e, policy, "nothing: a conversion by an ioctl on the instance needs a rule");
 	e = event(GMEM_DO_mmap, GMEM_RULE_BROKEN, GMEM_VERDICT_denied);
 	expect(&e, policy, "no rule: the policy was replaced meanwhile, or an entry is missing");
 	e.exe_known = 0;

@@ -52,8 +52,7 @@ static void test_patched(void **state)
 	assert_int_equal(plan.unmet, 0);
 	for (int op = 0; op < GMEM_DO_MAX; op++)
 		assert_int_equal(plan.guarantee[op], GUARANTEE_enforced);
-	assert_false(plan.programs &
-		     (PROG(create_anon) | PROG(strict) | PROG(strict_compat) | PROG(type)));
+	assert_false(plan.programs & PROG(create_anon));
 	assert_int_equal(plan.programs & PROGS_TAG, PROGS_TAG);
 }
 
@@ -103,7 +102,7 @@ static void test_strict(void **state)
 	(void)state;
 	assert_int_equal(plan.unmet, 1U << GMEM_DO_fault);
 	assert_int_equal(plan.guarantee[GMEM_DO_bind], GUARANTEE_command);
-	assert_true(plan.programs & PROG(strict) && plan.programs & PROG(strict_compat));
+	assert_true(plan.programs & PROG(vm_ioctl) && plan.programs & PROG(vm_ioctl_compat));
 	/* The number of an ioctl says nothing about what it asks for. */
 	plan = plan_for(&vanilla,
 			OPEN "rules: [ { name: no, deny: [convert], subjects: any, "
@@ -112,7 +111,7 @@ static void test_strict(void **state)
 	assert_int_equal(plan.unmet, 1U << GMEM_DO_convert);
 	/* Where there are hooks it changes nothing. */
 	plan = plan_for(&patched, CLOSED NO_RULES, true);
-	assert_false(plan.programs & PROG(strict));
+	assert_int_equal(plan.guarantee[GMEM_DO_bind], GUARANTEE_enforced);
 }
 
 static void test_conditions(void **state)
@@ -137,13 +136,13 @@ static void test_conditions(void **state)
 	assert_non_null(strstr(plan.why[GMEM_DO_create], "guest_memfd_create"));
 	plan = plan_for(&patched, type, false);
 	assert_int_equal(plan.unmet, 0);
-	assert_true(plan.programs & PROG(type) && plan.programs & PROG(type_compat));
+	assert_true(plan.programs & PROG(vm_ioctl) && plan.programs & PROG(vm_ioctl_compat));
 	no_types.knows_kvm = false;
 	plan = plan_for(&no_types, type, false);
 	assert_int_equal(plan.unmet, 1U << GMEM_DO_create);
 	/* By the words of the language. */
 	assert_non_null(strstr(plan.why[GMEM_DO_create], "a rule looks at vm-type, "));
-	no_types.present &= ~PROG(type);
+	no_types.present &= ~PROG(vm_ioctl);
 	plan = plan_for(&no_types, type, false);
 	assert_non_null(strstr(plan.why[GMEM_DO_create], "a rule looks at vm-type, "));
 	plan = plan_for(&vanilla, to_bind, true);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Instances that are older than the first policy: held, under way in sockets, or made while it is
- * loaded. Everything is denied of them until they are adopted. Runs as root in any lane.
+ * loaded. Everything is denied for them until they are adopted, which needs a descriptor or a
+ * mapping. Runs as root in any lane.
  *
  *   policy_older_test [CASE...]
  */
@@ -44,12 +45,12 @@ static void test_older(void)
 	old = create(vm);
 	CHECK(!policy_load(text, true, 0), "load");
 	CHECK(policy_report.found.nr == 1, "%zu found", policy_report.found.nr);
-	CHECK(policy_report.older == 1, "%u older", policy_report.older);
+	CHECK(policy_report.unlabelled == 1, "%u older", policy_report.unlabelled);
 	fd = create(vm);
 	CHECK(!punch(fd), "a new one");
 	CHECK(punch(old) == EACCES, "an old one");
 	CHECK(!policy_load(text, true, POLICY_ADOPT), "adopt");
-	CHECK(!policy_report.older, "%u older", policy_report.older);
+	CHECK(!policy_report.unlabelled, "%u older", policy_report.unlabelled);
 	CHECK(!punch(old), "adopted");
 	close(fd);
 	close(old);
@@ -161,18 +162,20 @@ static void test_in_flight(void)
 		send_away(pair[0], create(vm));
 	send_away(from, create(vm));
 	CHECK(!policy_load(text, true, 0), "load");
-	CHECK(policy_report.older == 4, "%u older", policy_report.older);
+	CHECK(policy_report.unlabelled == 4, "%u older", policy_report.unlabelled);
 	CHECK(receive_from(pair[1]) < 0, "received from a socket");
 	fd = accept(listener, NULL, NULL);
 	CHECK(receive_from(fd) < 0, "received from a new connection");
 	close(fd);
+	/* No process has a descriptor by which they could be adopted. */
 	CHECK(!policy_load(text, true, POLICY_ADOPT), "adopt");
-	fd = receive_from(pair[1]);
-	CHECK(fd >= 0 && !punch(fd), "adopted");
-	close(fd);
-	/* The one that is still there is an old one no more either, nor is a new one. */
+	CHECK(policy_report.unlabelled == 2, "%u unlabelled", policy_report.unlabelled);
+	CHECK(receive_from(pair[1]) < 0, "adopted");
 	send_away(pair[0], create(vm));
-	CHECK(receive_from(pair[1]) >= 0 && receive_from(pair[1]) >= 0, "a new one");
+	CHECK(receive_from(pair[1]) < 0, "the last of the old ones");
+	fd = receive_from(pair[1]);
+	CHECK(fd >= 0 && !punch(fd), "a new one");
+	close(fd);
 	close(from);
 	close(listener);
 	close(pair[0]);
@@ -203,17 +206,22 @@ static void *create_meanwhile(void *unused)
 }
 
 /* As after a first load that was killed: programs, and nothing in force. */
-static void leave_programs(const char *text)
+static void deactivate(void)
 {
 	struct store store;
 	struct pins pins;
 
-	CHECK(!policy_load(text, true, 0), "load");
 	if (pins_open(&pins, NULL, true) || store_open(&store, &pins))
 		give_up("opening what is loaded");
 	store_deactivate(&store);
 	store_close(&store);
 	pins_close(&pins);
+}
+
+static void leave_programs(const char *text)
+{
+	CHECK(!policy_load(text, true, 0), "load");
+	deactivate();
 }
 
 /* Instances that are made while the first policy comes: it has decided of one, or it is older. */
@@ -255,11 +263,46 @@ static void test_meanwhile(void)
 	policy_unload();
 }
 
+#define REUSED 512
+
+/*
+ * Labels are entries by address, which outlive their instances: one without a label that is created
+ * at such an address, while no policy is in force, must not get what another one has left.
+ */
+static void test_address(void)
+{
+	char *text = policy_text(0, NO_RULES);
+	int kvm = kvm_open(), vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM), fds[REUSED], i;
+	unsigned int usable = 0;
+
+	CHECK(!policy_load(text, true, 0), "load");
+	for (i = 0; i < REUSED; i++)
+		fds[i] = create(vm);
+	for (i = 0; i < REUSED; i++)
+		close(fds[i]);
+	deactivate();
+	/* Inodes are freed after a grace period. */
+	sleep(1);
+	for (i = 0; i < REUSED; i++)
+		fds[i] = create(vm);
+	CHECK(!policy_load(text, true, 0), "load again");
+	for (i = 0; i < REUSED; i++) {
+		usable += !punch(fds[i]);
+		close(fds[i]);
+	}
+	CHECK(!usable, "%u of %d can be used", usable, REUSED);
+	close(vm);
+	close(kvm);
+	free(text);
+	policy_unload();
+}
+
 static const struct test_case cases[] = {
 	{ "older", test_older },
 	{ "stop", test_stop },
 	{ "in-flight", test_in_flight },
 	{ "meanwhile", test_meanwhile },
+	{ "address", test_address },
 };
 
 int main(int argc, char **argv)

@@ -537,7 +537,7 @@ static int show(const struct held *held, const struct found_holders *found,
 		view.instance = &held->instances[i];
 		view.known = -ENOENT;
 		if (force->word)
-			view.known = in_force_knows(force, view.instance->dev, view.instance->ino);
+			view.known = in_force_knows(force, view.instance);
 		json_instance(&json, &view);
 		for (j = 0; j < view.instance->nr; j++) {
 			view.holder = &view.instance->holders[j];

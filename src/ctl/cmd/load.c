@@ -120,7 +120,7 @@ static int print_load_json(const struct policy_file *file, const struct load_rep
 		json_str(&json, operation_names[op], guarantee_names[report->plan.guarantee[op]]);
 	json_close(&json, '}');
 	json_u64(&json, "tagged_tasks", report->tagged);
-	json_u64(&json, "denied_instances", report->older);
+	json_u64(&json, "denied_instances", report->unlabelled);
 	json_existing(&json, report);
 	json_untrusted_fs(&json, file->policy);
 	json_close(&json, '}');

@@ -94,6 +94,7 @@ static bool make_row(const struct policy *policy, const struct loader_shown *sho
 	snprintf(row->name, sizeof(row->name), "%s",
 		 number == GMEM_RULE_UNKNOWN	 ? "(instance from before the policy)"
 		 : number == GMEM_RULE_NO_MEMORY ? "(no memory for a tag)"
+		 : number == GMEM_RULE_IOCTL	 ? "(ioctl on an instance)"
 						 : "(no identity, or in doubt)");
 	return true;
 }

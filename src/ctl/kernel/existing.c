@@ -12,20 +12,34 @@
 #include "../../policy/compile.h"
 #include "../../policy/eval.h"
 #include "existing.h"
+#include "labels.h"
 #include "who.h"
 
-/* Leave those that belong to the policy in force out of a list. */
-static void keep_older(const struct store *store, struct found_list *found)
+/* The first place that is about another instance than place @i. */
+static size_t next_instance(const struct found_list *found, size_t i)
 {
-	size_t i, nr = 0;
-	__u32 one;
+	const struct gmem_found *first = &found->list[i];
 
-	for (i = 0; i < found->nr; i++) {
-		struct gmem_older_key key = { .ino = found->list[i].ino,
-					      .dev = found->list[i].dev };
+	while (i < found->nr && found->list[i].ino == first->ino &&
+	       found->list[i].dev == first->dev)
+		i++;
+	return i;
+}
 
-		if (!bpf_map_lookup_elem(store->fd[MAP_older], &key, &one))
-			found->list[nr++] = found->list[i];
+/* Leave those that belong to the policy out of a list that is sorted by instance. */
+static void keep_unlabelled(const struct store *store, struct found_list *found)
+{
+	size_t i, j, next, nr = 0;
+	int ret;
+
+	for (i = 0; i < found->nr; i = next) {
+		next = next_instance(found, i);
+		ret = -ENOENT;
+		/* Not every place can be opened to look at the instance. */
+		for (j = i; j < next && ret < 0; j++)
+			ret = label_read(store, &found->list[j], true);
+		for (j = i; j < next && ret <= 0; j++)
+			found->list[nr++] = found->list[j];
 	}
 	found->nr = nr;
 }
@@ -38,7 +52,7 @@ int existing_find(struct finder *finder, const struct store *store, bool any,
 	found_free(found);
 	ret = find_instances(finder, found);
 	if (!ret && any)
-		keep_older(store, found);
+		keep_unlabelled(store, found);
 	return ret;
 }
 

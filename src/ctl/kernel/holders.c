@@ -38,6 +38,7 @@ static struct gmem_found as_binding(const struct gmem_found *vm, const struct gm
 
 	place.how = GMEM_HELD_BY_binding;
 	place.ino = binding->ino;
+	place.inode = binding->inode;
 	place.dev = binding->dev;
 	place.flags = binding->flags;
 	place.at = binding->gfn * PAGE;

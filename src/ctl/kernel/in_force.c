@@ -12,6 +12,7 @@
 
 #include "../../lib/cgroup.h"
 #include "in_force.h"
+#include "labels.h"
 
 static const struct gmem_set *gmem_set(const void *pool, __u32 index)
 {
@@ -189,14 +190,17 @@ int in_force_resolve(const struct in_force *force, unsigned int pid, __u32 uid, 
 	return ret;
 }
 
-int in_force_knows(const struct in_force *force, __u32 dev, __u64 ino)
+int in_force_knows(const struct in_force *force, const struct held_instance *instance)
 {
-	struct gmem_older_key key = { .ino = ino, .dev = dev };
-	__u32 one;
+	bool enforce = GMEM_ACTIVE_ENFORCES(force->word);
+	int ret = -ENOENT;
+	size_t i, j;
 
-	if (!bpf_map_lookup_elem(force->store.fd[MAP_older], &key, &one))
-		return 0;
-	return errno == ENOENT ? 1 : -errno;
+	for (i = 0; i < instance->nr && ret < 0; i++) {
+		for (j = 0; j < instance->holders[i].nr && ret < 0; j++)
+			ret = label_read(&force->store, &instance->holders[i].places[j], enforce);
+	}
+	return ret;
 }
 
 struct gmem_decision in_force_decide(const struct in_force *force, const struct standing *standing,

@@ -7,6 +7,7 @@
 #define GMEM_CTL_KERNEL_IN_FORCE_H
 
 #include "../../policy/model.h"
+#include "holders.h"
 #include "store.h"
 
 struct in_force {
@@ -51,10 +52,10 @@ int in_force_resolve(const struct in_force *force, unsigned int pid, __u32 uid, 
 /**
  * in_force_knows - was an instance created under the policy, or adopted?
  *
- * Return: 1, 0: it is older and everything is denied of it, or a negative errno: that cannot be
- * told.
+ * Return: 1, 0: it was not, and everything is denied for it, or a negative errno: that cannot be
+ * found out, as for an instance that is held by sockets alone.
  */
-int in_force_knows(const struct in_force *force, __u32 dev, __u64 ino);
+int in_force_knows(const struct in_force *force, const struct held_instance *instance);
 
 /* What the kernel would decide. @known: as of in_force_knows() */
 struct gmem_decision in_force_decide(const struct in_force *force, const struct standing *standing,

@@ -8,6 +8,7 @@
 #include <bpf/libbpf.h>
 
 #include "../../lib/log.h"
+#include "programs.h"
 #include "loader.h"
 #include "lock.h"
 
@@ -68,6 +69,7 @@ int loader_status(const char *dir, struct loader_status *status)
 {
 	struct store store;
 	struct pins pins;
+	__u32 knows;
 	int ret, locked;
 
 	memset(status, 0, sizeof(*status));
@@ -93,6 +95,7 @@ int loader_status(const char *dir, struct loader_status *status)
 		return locked;
 	}
 	status->locked = locked;
+	knows = store.loads->knows;
 	name_manager(&store, status);
 	ret = store_hits(&store, MAP_op_hits, 0, GMEM_DO_MAX, status->ops);
 	ret = ret ?: store_hits(&store, MAP_guard_hits, 0, GMEM_GUARD_MAX, status->guards);
@@ -105,7 +108,10 @@ int loader_status(const char *dir, struct loader_status *status)
 	ret = hooks_probe(&status->hooks);
 	if (ret)
 		return ret;
-	/* What is not attached guarantees nothing, whatever the kernel could. */
+	/* What is not attached guarantees nothing, whatever the kernel could; nor does what the
+	 * attached programs do not know.
+	 */
+	programs_limit(&status->hooks, knows);
 	status->hooks.refused = status->hooks.present & ~status->programs;
 	hooks_plan(&status->hooks, NULL, status->how.strict, &status->plan);
 	status->plan.guards = status->head.guards;

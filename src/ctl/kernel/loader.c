@@ -12,6 +12,7 @@
 #include "attached.h"
 #include "programs.h"
 #include "../interrupt.h"
+#include "labels.h"
 #include "loader.h"
 #include "lock.h"
 #include "namespaces.h"
@@ -79,7 +80,7 @@ static int attach_programs(const struct pins *pins, const struct compiled *compi
 					   opts->dry_run, &report->tagged);
 		else
 			ret = attach_more(pins, &report->hooks, report->plan.programs,
-					  opts->dry_run);
+					  report->replaced, opts->dry_run);
 		if (ret != -EAGAIN)
 			return ret;
 	}
@@ -112,7 +113,8 @@ static int check_defaults(const struct store *store, const struct compiled *comp
  * What is in force before: may it be replaced, and is there anything at all? @how: it was loaded
  */
 static int check_before(const struct pins *pins, const struct compiled *compiled,
-			const struct load_options *opts, bool *any, struct gmem_slot *how)
+			const struct load_options *opts, bool *any, struct gmem_slot *how,
+			__u32 *knows, bool *locked)
 {
 	struct store store;
 	int ret = 0;
@@ -123,65 +125,30 @@ static int check_before(const struct pins *pins, const struct compiled *compiled
 	*any = store_active(&store);
 	if (*any)
 		*how = store.slots[GMEM_ACTIVE_SLOT(store_active(&store))];
-	ret = lock_allows(&store, compiled, opts->lock, opts->enforce);
+	*knows = store.loads->knows;
+	ret = lock_is_held(&store);
+	*locked = ret > 0;
+	if (ret >= 0)
+		ret = lock_allows(&store, compiled, opts->lock, opts->enforce);
 	if (!ret && !opts->accept_default_change)
 		ret = check_defaults(&store, compiled);
 	store_close(&store);
 	return ret;
 }
 
-/* What was noted as older, by instances or by all. */
-static int forget_older(const struct store *store)
-{
-	struct gmem_older_key key;
-	unsigned int slot;
-
-	for (slot = 0; slot < GMEM_SLOTS; slot++)
-		store->slots[slot].older = 0;
-	while (!bpf_map_get_next_key(store->fd[MAP_older], NULL, &key)) {
-		if (bpf_map_delete_elem(store->fd[MAP_older], &key) && errno != ENOENT)
-			return log_error(-errno, NULL, NULL, "forget instances that are gone");
-	}
-	return 0;
-}
-
-/* From then on nothing is asked for these but what the rules say. */
+/* From then on these belong to the policy. */
 static int adopt(const struct store *store, const struct existing *existing)
 {
-	struct gmem_older_key key = { 0 };
 	size_t i;
+	int ret;
 
 	for (i = 0; i < existing->nr; i++) {
-		key.ino = existing->list[i].place.ino;
-		key.dev = existing->list[i].place.dev;
-		if (existing->list[i].whole && bpf_map_delete_elem(store->fd[MAP_older], &key) &&
-		    errno != ENOENT)
-			return log_error(-errno, NULL, NULL, "adopt the instances that there are");
-	}
-	return 0;
-}
-
-/*
- * What is there before the first policy is not known to belong to it. What is made from now on
- * until that is in force, the programs note themselves.
- */
-static int note_older(const struct store *store, struct load_report *report)
-{
-	struct gmem_older_key key = { 0 };
-	__u32 one = 1;
-	size_t i;
-
-	for (i = 0; i < report->found.nr; i++) {
-		const struct gmem_found *found = &report->found.list[i];
-
-		if (key.ino == found->ino && key.dev == found->dev)
+		if (!existing->list[i].whole)
 			continue;
-		key.ino = found->ino;
-		key.dev = found->dev;
-		if (bpf_map_update_elem(store->fd[MAP_older], &key, &one, BPF_ANY))
-			return log_error(-errno, errno == E2BIG ? "there are too many" : NULL,
-					 "load it with --adopt",
-					 "note the instances that there are");
+		/* Another line can be about the same instance, and it can have been closed. */
+		ret = label_adopt(store, &existing->list[i].place);
+		if (ret == -ENOMEM || ret == -EACCES || ret == -EPERM)
+			return ret;
 	}
 	return 0;
 }
@@ -234,16 +201,9 @@ static int settle_existing(struct finder *finder, const struct store *store, uns
 		close(force.cgroup_root);
 	if (!ret && opts->adopt)
 		ret = adopt(store, &report->existing);
-	report->older = (unsigned int)(report->existing.instances -
-				       (opts->adopt ? report->existing.adoptable : 0));
+	report->unlabelled = (unsigned int)(report->existing.instances -
+					    (opts->adopt ? report->existing.adoptable : 0));
 	return ret;
-}
-
-static bool any_older(const struct store *store)
-{
-	struct gmem_older_key key;
-
-	return !bpf_map_get_next_key(store->fd[MAP_older], NULL, &key);
 }
 
 __u32 loader_looks_at(const struct policy *policy, enum policy_condition condition)
@@ -258,15 +218,26 @@ __u32 loader_looks_at(const struct policy *policy, enum policy_condition conditi
 	return ops;
 }
 
-static int put_in_force(const struct store *opened, const struct compiled *compiled,
+static __u32 decided_by_number(const struct plan *plan)
+{
+	__u32 ops = 0;
+	unsigned int op;
+
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		if (plan->guarantee[op] == GUARANTEE_command)
+			ops |= 1U << op;
+	}
+	return ops;
+}
+
+static int put_in_force(struct store *store, const struct compiled *compiled,
 			const struct gmem_identity *identities, const struct load_options *opts,
 			struct finder *finder, const struct gmem_slot *was,
 			struct load_report *report)
 {
-	struct store *store = (struct store *)opened;
 	struct gmem_slot how = {
 		.loaded_s = (__u64)time(NULL),
-		.strict = opts->strict,
+		.strict = decided_by_number(&report->plan),
 		.uid = getuid(),
 		.enforce = opts->enforce,
 		.unmet = report->plan.unmet |
@@ -284,10 +255,6 @@ static int put_in_force(const struct store *opened, const struct compiled *compi
 		ret = settle_existing(finder, store, slot, before, compiled, opts, report);
 	if (!ret && begins_to_enforce(opts, was))
 		ret = existing_allow(&report->existing, opts->adopt, opts->deny_existing);
-	/* In this order, see note_early() in bpf/policy/evaluate.h: who notes one sets this
-	 * afterwards. */
-	if (!ret && any_older(opened))
-		__atomic_store_n(&store->slots[slot].older, 1, __ATOMIC_SEQ_CST);
 	/* This process, older than the guards as it may be, is who decides here. */
 	if (!ret && opts->enforce)
 		ret = running_trust(store, slot, false, NULL);
@@ -338,7 +305,8 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	struct gmem_identity *identities = NULL;
 	struct gmem_slot before = { 0 };
 	struct finder finder;
-	bool any = false;
+	bool any = false, locked = false;
+	__u32 knows = 0;
 	struct store store;
 	int ret;
 
@@ -351,11 +319,16 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	if (report->first)
 		ret = lock_allows(NULL, compiled, opts->lock, opts->enforce);
 	else
-		ret = check_before(pins, compiled, opts, &any, &before);
+		ret = check_before(pins, compiled, opts, &any, &before, &knows, &locked);
 	ret = ret ?: attached_refuse(pins);
 	ret = ret ?: hooks_recall(&report->hooks, &before);
 	if (ret)
 		return ret;
+	/* Under a lock programs stay as they are, and the plan is made for what they know. */
+	if (!report->first && locked)
+		programs_limit(&report->hooks, knows);
+	else
+		report->replaced = !report->first && programs_know(&report->hooks) & ~knows;
 	identities = calloc(compiled->nr_exes + 1, sizeof(*identities));
 	if (!identities)
 		return log_error(-ENOMEM, NULL, NULL, "load the policy");
@@ -377,12 +350,6 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	if (report->first)
 		ret = attached_refuse(pins);
 	/* A first load that was killed has attached the programs, and no policy has decided yet. */
-	if (!ret && !any)
-		ret = forget_older(&store);
-	if (!ret && !any)
-		ret = existing_find(&finder, &store, false, &report->found);
-	if (!ret && !any)
-		ret = note_older(&store, report);
 	ret = ret ?: put_in_force(&store, compiled, identities, opts, &finder, &before, report);
 	/* Of a first load that failed nothing stays. */
 	if (ret && !store_active(&store) && pins_remove(pins))

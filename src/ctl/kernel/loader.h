@@ -36,12 +36,13 @@ struct load_report {
 	struct found_list found;  /* instances that existed before the policy */
 	struct existing existing; /* the processes that hold these */
 	bool first;		  /* the programs were attached now */
+	bool replaced;		  /* and instead of others that knew less of the kernel */
 	__u64 generation;	  /* 0: dry run */
 	bool enforce;
 	enum proof proof;
 	bool locked;
-	unsigned int tagged;  /* tasks that were there already */
-	unsigned int older;   /* instances of which all is denied */
+	unsigned int tagged;	 /* tasks that were there already */
+	unsigned int unlabelled; /* instances for which everything is denied */
 	const char **made_up; /* paths of the policy that only the kernel knows to be of a made up
 			       * file, see policy_resolve.h */
 	size_t nr_untrusted_fs;

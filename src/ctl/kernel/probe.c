@@ -30,8 +30,8 @@
 #define IF(name) (1U << POLICY_IF_##name)
 /* What can be read from an instance, where KVM's types are known. */
 #define OF_INSTANCE (IF(size) | IF(flags) | IF(vm_type))
-#define TYPES	    (PROG(type) | PROG(type_compat))
-#define STRICT	    (PROG(strict) | PROG(strict_compat))
+#define IOCTLS	    (PROG(ioctl) | PROG(ioctl_compat))
+#define VM_IOCTLS   (PROG(vm_ioctl) | PROG(vm_ioctl_compat))
 
 /* clang-format off */
 
@@ -40,11 +40,11 @@ const struct way ways[] = {
 	{ GMEM_DO_create, GUARANTEE_enforced, PROG(create), IF(size) | IF(flags) | IF(vm_type) },
 	{ GMEM_DO_create, GUARANTEE_limited, PROG(create_anon), IF(vm_type) },
 	{ GMEM_DO_bind, GUARANTEE_enforced, PROG(bind), OF_INSTANCE | IF(range) | IF(offset) },
-	{ GMEM_DO_bind, GUARANTEE_command, STRICT, IF(vm_type) },
+	{ GMEM_DO_bind, GUARANTEE_command, VM_IOCTLS, IF(vm_type) },
 	{ GMEM_DO_mmap, GUARANTEE_enforced, PROG(map_file) | PROG(mprotect), OF_INSTANCE | IF(prot) },
 	{ GMEM_DO_fault, GUARANTEE_enforced, PROG(fault), OF_INSTANCE | IF(prot) },
 	{ GMEM_DO_convert, GUARANTEE_enforced, PROG(convert), IF(direction) | IF(range) | IF(vm_type) },
-	{ GMEM_DO_convert, GUARANTEE_command, STRICT, IF(vm_type) },
+	{ GMEM_DO_convert, GUARANTEE_command, VM_IOCTLS, IF(vm_type) },
 	{ GMEM_DO_punch, GUARANTEE_enforced, PROG(punch), OF_INSTANCE },
 	{ GMEM_DO_receive, GUARANTEE_enforced, PROG(receive) | PROG(receive_binder), OF_INSTANCE },
 };
@@ -305,6 +305,8 @@ static void plan_operation(const struct hooks *hooks, const struct policy *polic
 	unsigned int i;
 
 	wanted(policy, op, &restricted, &conds);
+	/* Without a label from its creation an instance belongs to no policy. */
+	restricted |= policy && op == GMEM_DO_create;
 	plan->way[op] = -1;
 	plan->guarantee[op] = GUARANTEE_impossible;
 	if (hooks->no_mmap && (op == GMEM_DO_mmap || op == GMEM_DO_fault)) {
@@ -335,8 +337,8 @@ static void plan_operation(const struct hooks *hooks, const struct policy *polic
 	}
 	way = &ways[plan->way[op]];
 	if (op == GMEM_DO_create && conds & IF(vm_type)) {
-		plan->programs |= TYPES;
-		if (!carries(hooks, TYPES)) {
+		plan->programs |= VM_IOCTLS;
+		if (!carries(hooks, VM_IOCTLS)) {
 			snprintf(why, sizeof(plan->why[op]),
 				 "a rule looks at %s, which needs the hook file_ioctl",
 				 value_name(VALUE_CONDITION, POLICY_IF_vm_type));
@@ -358,6 +360,18 @@ static void plan_operation(const struct hooks *hooks, const struct policy *polic
 		plan->unmet |= 1U << op;
 	} else if (way->guarantee != GUARANTEE_enforced) {
 		snprintf(why, sizeof(plan->why[op]), "%s", missing);
+	}
+}
+
+/* Ioctls on instances are decided for every policy, see bpf/gmem_policy.bpf.c. */
+static void plan_ioctls(const struct hooks *hooks, const struct policy *policy, struct plan *plan)
+{
+	if (carries(hooks, IOCTLS)) {
+		plan->programs |= IOCTLS;
+	} else if (policy) {
+		say_missing(hooks, IOCTLS, plan->why[GMEM_DO_convert],
+			    sizeof(plan->why[GMEM_DO_convert]));
+		plan->unmet |= 1U << GMEM_DO_convert;
 	}
 }
 
@@ -389,5 +403,6 @@ void hooks_plan(const struct hooks *hooks, const struct policy *policy, bool str
 	plan->programs = PROGS_TAG;
 	for (op = 0; op < GMEM_DO_MAX; op++)
 		plan_operation(hooks, policy, strict, plan, op);
+	plan_ioctls(hooks, policy, plan);
 	plan_guards(hooks, policy, plan);
 }

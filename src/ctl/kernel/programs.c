@@ -68,6 +68,32 @@ static int reuse_maps(struct gmem_policy_bpf *skel, const struct pins *pins)
 	return ret;
 }
 
+__u32 programs_know(const struct hooks *hooks)
+{
+	return (hooks->knows_kvm ? GMEM_KNOWS_KVM : 0) |
+	       (hooks->has_verity ? GMEM_KNOWS_VERITY : 0) |
+	       (hooks->has_task_from_pid ? GMEM_KNOWS_TASK_FROM_PID : 0);
+}
+
+void programs_limit(struct hooks *hooks, __u32 knows)
+{
+	hooks->knows_kvm &= !!(knows & GMEM_KNOWS_KVM);
+	hooks->has_verity &= !!(knows & GMEM_KNOWS_VERITY);
+	hooks->has_task_from_pid &= !!(knows & GMEM_KNOWS_TASK_FROM_PID);
+}
+
+static int note_known(const struct gmem_policy_bpf *skel, const struct hooks *hooks)
+{
+	int fd = bpf_map__fd(skel->maps.loads);
+	struct gmem_loads loads;
+	__u32 zero = 0;
+
+	if (bpf_map_lookup_elem(fd, &zero, &loads))
+		return -errno;
+	loads.knows = programs_know(hooks);
+	return bpf_map_update_elem(fd, &zero, &loads, BPF_ANY) ? -errno : 0;
+}
+
 /*
  * Open and load. @pins: where there are maps already, or NULL; @existing: also the program that
  * tags processes that are there
@@ -236,6 +262,7 @@ static int attach_in_child(void *data)
 		goto discard;
 	}
 	ret = attach(skel, &draft, first->programs);
+	ret = ret ?: note_known(skel, &first->hooks);
 	ret = ret ?: tag_tasks(skel, &first->tagged);
 	if (ret) {
 		ret = refused(ret, "attach the programs");
@@ -276,12 +303,14 @@ int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs
 	return ret;
 }
 
-int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run)
+int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool replace,
+		bool dry_run)
 {
+	uint64_t attached = pins_programs(pins);
 	struct gmem_policy_bpf *skel;
 	int ret;
 
-	programs &= ~pins_programs(pins);
+	programs = replace ? programs | attached : programs & ~attached;
 	if (!programs)
 		return 0;
 	ret = load(&skel, pins, hooks, programs, false);
@@ -292,6 +321,8 @@ int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs,
 	ret = interrupted("load the policy");
 	if (!ret && !dry_run) {
 		ret = attach(skel, pins, programs);
+		if (!ret && replace)
+			ret = note_known(skel, hooks);
 		if (ret)
 			ret = refused(ret, "attach more programs");
 	}

@@ -18,7 +18,18 @@
 int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run,
 		 unsigned int *tagged);
 
-/* Attach programs to the maps that there are. Returns as above. */
-int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run);
+/**
+ * attach_more - attach programs to the maps that there are
+ * @replace: those that are attached too, since they were loaded when the kernel had less: the new
+ * one is attached before the old one goes, and for that moment both decide
+ *
+ * Returns as above.
+ */
+int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool replace,
+		bool dry_run);
+
+/* What programs that are loaded now know of the kernel: GMEM_KNOWS_*, and back again. */
+__u32 programs_know(const struct hooks *hooks);
+void programs_limit(struct hooks *hooks, __u32 knows);
 
 #endif /* GMEM_CTL_KERNEL_PROGRAMS_H */

@@ -425,6 +425,8 @@ int store_empty(struct store *store, unsigned int slot)
 	int ret;
 
 	set_generation(store, slot, 0);
+	/* Nothing of the next policy is visible before that: see is_still_in() in evaluate.h. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	ret = clear_slot(store, slot);
 	return ret ?: zero_hits(store, slot);
 }

@@ -159,12 +159,14 @@ struct bypass_case {
 	X(mapping)        \
 	X(dumps)          \
 	X(descriptors)    \
+	X(requests)       \
 	X(binder)         \
 	X(rings)          \
 	X(faults)         \
 	X(races)          \
 	X(races_loads)    \
 	X(first_load)     \
+	X(unlabelled)     \
 	X(permitted)      \
 	X(plain)          \
 	X(identity)       \
@@ -318,6 +320,9 @@ void vmm_close(struct vmm *v);
 int vmm_bind(struct vmm *v);
 /* Make and bind one, become another user, and end the binding. Return: 0, the errno, as these. */
 int vmm_unbind_demoted(struct vmm *v);
+
+/* ioctl by `int 0x80`; @arg lies below 4 GiB. Return: as the kernel: a negative errno. */
+int ioctl32(int fd, unsigned int cmd, void *arg);
 
 /* The whole of an instance; NULL: errno says why. */
 char *map_instance(int fd, int prot);

@@ -59,8 +59,7 @@ static void on_no_entry(int sig)
 	siglongjmp(no_entry, 1);
 }
 
-/* ioctl by `int 0x80`; @arg lies below 4 GiB. Return: as the kernel: a negative errno. */
-static int ioctl32(int fd, unsigned int cmd, void *arg)
+int ioctl32(int fd, unsigned int cmd, void *arg)
 {
 	struct sigaction act = { .sa_handler = on_no_entry };
 	long ret = IA32_ioctl;
@@ -413,8 +412,8 @@ static int older(const struct bypass_case *c)
 	ret = ret ?: hear(pair[0], &number);
 	ret = ret ?: stage_load_flags(text, true, 0) ? ENDED_BROKEN : 0;
 	free(text);
-	if (!bypass_run.falsify && policy_report.older != 1)
-		ret = failed("%u instances are older, 1 is", policy_report.older);
+	if (!bypass_run.falsify && policy_report.unlabelled != 1)
+		ret = failed("%u instances are older, 1 is", policy_report.unlabelled);
 	drop_events();
 	counts_read(&before);
 	ret = ret ?: tell(pair[0], 0) ?: player_wait(pid);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -56,6 +57,7 @@ static bool is_rename(unsigned long long number)
 static int at_entry(pid_t loader, int peer, bool *failed_fork)
 {
 	struct user_regs_struct regs;
+	struct loader_status status;
 	struct counts counts;
 	int answer, ret;
 
@@ -64,6 +66,9 @@ static int at_entry(pid_t loader, int peer, bool *failed_fork)
 	if (*failed_fork)
 		return is_rename(regs.orig_rax);
 	if (!is_fork(regs.orig_rax))
+		return 0;
+	policy_status(&status);
+	if (!status.word)
 		return 0;
 	/* The policy is in force, and its proof is about to begin. */
 	ret = ask(peer, &answer);
@@ -101,10 +106,12 @@ static int fail_to_load(const char *text, int peer)
 		if (!ret && ptrace(PTRACE_SYSCALL, loader, NULL, NULL))
 			ret = broken("PTRACE_SYSCALL");
 	}
-	if (ret != 1)
-		return ret ?: failed("the loader ended with %#x", (unsigned int)status);
+	if (!ret)
+		return failed("the loader ended with %#x", (unsigned int)status);
+	/* It has a copy of the socket, too. */
 	kill(loader, SIGKILL);
-	return waitpid(loader, &status, 0) == loader ? 0 : broken("waitpid");
+	waitpid(loader, &status, 0);
+	return ret == 1 ? 0 : ret;
 }
 
 #define X_MAY                                          \
@@ -143,11 +150,56 @@ static int after_failed_load(const struct bypass_case *c)
 	return answer;
 }
 
+/* --- F114: the policy comes before KVM --- */
+
+#define ANY_MAY "rules: []\n"
+#define BY_FLAGS                                        \
+	"subjects: { a: { exe: " BYPASS_DIR "/a } }\n"  \
+	"rules:\n"                                      \
+	"  - { name: a, allow: [mmap], subjects: [a], " \
+	"when: { flags: [mmap, init-shared] } }\n"      \
+	"  - { name: others, allow: [create, bind, punch, receive], subjects: any }\n"
+
+static int map_new(int peer)
+{
+	struct vmm v;
+	int ret;
+
+	(void)peer;
+	return vmm_map(&v, PROT_READ, &ret) ? 0 : ret;
+}
+
+/* What reads KVM's objects was loaded when their types were unknown. */
+static int policy_before_kvm(const struct bypass_case *c)
+{
+	char *any = policy_text(0, ANY_MAY), *flags = policy_text(1U << GMEM_DO_mmap, BY_FLAGS);
+	int ret;
+
+	(void)c;
+	stage_unload();
+	if (system("rmmod kvm_amd && rmmod kvm && rm -f /dev/kvm"))
+		return failed("KVM could not be unloaded");
+	ret = stage_load_flags(any, true, 0);
+	if (system("modprobe kvm-amd && chmod 666 /dev/kvm"))
+		return failed("KVM could not be loaded");
+	ret = ret ?: stage_load_flags(flags, true, 0);
+	free(any);
+	free(flags);
+	if (ret)
+		return failed("load");
+	ret = play(WHO_a, map_new);
+	stage_unload();
+	bypass_is(ret == ENDED_ABSENT ? BYPASS_absent : ret ? BYPASS_stopped : BYPASS_allowed);
+	return ret;
+}
+
 const struct bypass_case bypass_first_load[] = {
 	{ .id = "210",
 	  .path = "X creates as a policy allowed whose load failed, under the next policy",
 	  .op = GMEM_DO_create,
 	  .whole = after_failed_load,
 	  EVERYWHERE(STOPPED(EACCES)) },
+	{ FINE("F114", "A maps by a rule about flags, where the first policy came before KVM",
+	       .whole = policy_before_kvm, WITH_MMAP(ALLOWED)) },
 	{ 0 },
 };
