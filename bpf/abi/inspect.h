@@ -16,6 +16,13 @@ struct gmem_file_name {
 	struct gmem_identity identity;
 };
 
+/* The memory of a process, or a descriptor of it (/proc/PID/mem), which writes to it. */
+struct gmem_memory {
+	__u64 mm;   /* an address of the kernel, only to be compared */
+	__u32 tgid; /* the process that has the memory, or the descriptor */
+	__u32 held; /* by a descriptor */
+};
+
 /* X(name, what it is): ways to hold an instance, or a VM */
 #define GMEM_HOLDS(X)                                                   \
 	X(fd, "a file descriptor of the instance")                      \

@@ -20,6 +20,8 @@ char LICENSE[] SEC("license") = "GPL";
 /* This kernel's types of KVM are known. */
 const volatile bool knows_kvm;
 
+#define PROC_SUPER_MAGIC 0x9fa0
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct kvm_vcpu {
@@ -167,5 +169,45 @@ int find_mappings(struct bpf_iter__task_vma *ctx)
 	describe_task(&found, task, GMEM_HELD_BY_mapping);
 	describe(&found, file, (__u64)task->mm);
 	bpf_seq_write(ctx->meta->seq, &found, sizeof(found));
+	return 0;
+}
+
+/*
+ * Descriptors of the memory of processes (/proc/PID/mem, /proc/PID/task/TID/mem), and the processes
+ * that have the memory. Descriptors that are in a message or in a ring are not found.
+ */
+SEC("iter/task_file")
+int find_mem_fds(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct gmem_memory memory = {};
+	struct file *file = ctx->file;
+	char name[8] = "";
+
+	if (!file || !task || BPF_CORE_READ(file, f_inode, i_sb, s_magic) != PROC_SUPER_MAGIC)
+		return 0;
+	bpf_probe_read_kernel_str(name, sizeof(name),
+				  BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	if (bpf_strncmp(name, sizeof(name), "mem"))
+		return 0;
+	memory.mm = (__u64)file->private_data;
+	memory.tgid = task->tgid;
+	memory.held = 1;
+	bpf_seq_write(ctx->meta->seq, &memory, sizeof(memory));
+	return 0;
+}
+
+SEC("iter/task")
+int list_memory(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct gmem_memory memory = {};
+
+	if (!task || task->pid != task->tgid)
+		return 0;
+	memory.mm = (__u64)task->mm;
+	memory.tgid = task->tgid;
+	if (memory.mm)
+		bpf_seq_write(ctx->meta->seq, &memory, sizeof(memory));
 	return 0;
 }

@@ -13,7 +13,10 @@
 
 #include <bpf/bpf.h>
 
+#include "../../../bpf/abi/inspect.h"
 #include "../../lib/log.h"
+#include "gmem_inspect.skel.h"
+#include "iterate.h"
 #include "processes.h"
 #include "traced.h"
 
@@ -22,6 +25,10 @@ struct search {
 	unsigned int slot;
 	struct gmem_tag *tag; /* memory for one */
 	unsigned int forgot;  /* processes */
+	/* Asked of the kernel once, when the first guarded process is met. */
+	bool asked;
+	struct gmem_memory *memory, *held; /* processes, descriptors */
+	size_t nr_memory, nr_held;
 	int ret;	      /* what ended it, explained */
 };
 
@@ -79,8 +86,15 @@ static int tracer_of(unsigned int pid, unsigned int tid, unsigned int *tracer)
 struct threads {
 	struct search *search;
 	unsigned int pid;
-	unsigned int tracer; /* the process that traces one of them */
+	unsigned int tracer; /* the process that traces one of them, or has their memory open */
+	bool by_descriptor;  /* it does not trace, but has /proc/PID/mem open */
 };
+
+/* What the other process does, for messages. */
+static const char *how(const struct threads *threads)
+{
+	return threads->by_descriptor ? "is open, as /proc/PID/mem, in" : "is traced by";
+}
 
 static int find_tracer(unsigned int tid, void *data)
 {
@@ -88,6 +102,56 @@ static int find_tracer(unsigned int tid, void *data)
 	int ret = tracer_of(threads->pid, tid, &threads->tracer);
 
 	return ret ? ret : threads->tracer != 0;
+}
+
+/* Which process has which memory, and which descriptors of memory there are. */
+static int ask_for_memory(struct search *search)
+{
+	struct gmem_inspect_bpf *skel = gmem_inspect_bpf__open();
+	struct bpf_program *program;
+	size_t len = 0, len_held = 0;
+	int ret;
+
+	if (!skel)
+		return -errno;
+	bpf_object__for_each_program(program, skel->obj)
+		bpf_program__set_autoload(program, false);
+	bpf_program__set_autoload(skel->progs.list_memory, true);
+	bpf_program__set_autoload(skel->progs.find_mem_fds, true);
+	ret = gmem_inspect_bpf__load(skel);
+	ret = ret ?: iterate(bpf_program__fd(skel->progs.find_mem_fds), 0, (char **)&search->held,
+			     &len_held);
+	ret = ret ?: iterate(bpf_program__fd(skel->progs.list_memory), 0, (char **)&search->memory,
+			     &len);
+	gmem_inspect_bpf__destroy(skel);
+	search->nr_held = len_held / sizeof(*search->held);
+	search->nr_memory = len / sizeof(*search->memory);
+	search->asked = !ret;
+	return ret;
+}
+
+/* Does another process have a descriptor of this one's memory? As find_tracer(). */
+static int find_mem_fd(struct threads *threads)
+{
+	struct search *search = threads->search;
+	int ret = search->asked ? 0 : ask_for_memory(search);
+	__u64 mm = 0;
+	size_t i;
+
+	if (ret)
+		return ret;
+	for (i = 0; i < search->nr_memory; i++) {
+		if (search->memory[i].tgid == threads->pid)
+			mm = search->memory[i].mm;
+	}
+	for (i = 0; mm && i < search->nr_held; i++) {
+		if (search->held[i].mm != mm || search->held[i].tgid == threads->pid)
+			continue;
+		threads->tracer = search->held[i].tgid;
+		threads->by_descriptor = true;
+		return 1;
+	}
+	return 0;
 }
 
 static int forget(struct threads *threads, bool enforces)
@@ -98,9 +162,8 @@ static int forget(struct threads *threads, bool enforces)
 
 	process_comm(threads->pid, comm);
 	if (!enforces) {
-		log_note("process %u (%s) is traced by process %u: enforced, it would lose its "
-			 "identity",
-			 threads->pid, comm, threads->tracer);
+		log_note("process %u (%s) %s process %u: enforced, it would lose its identity",
+			 threads->pid, comm, how(threads), threads->tracer);
 		return 0;
 	}
 	/* The process loses its identity and keeps its guards. */
@@ -110,12 +173,12 @@ static int forget(struct threads *threads, bool enforces)
 		ret = process_set_tag(search->store, threads->pid, search->tag);
 	}
 	if (ret)
-		return log_error(ret, NULL, "end the tracer, and load again",
-				 "forget process %u (%s), which process %u traces", threads->pid,
-				 comm, threads->tracer);
-	log_note("process %u (%s) is traced by process %u: it has no identity any more, until it "
-		 "is started again",
-		 threads->pid, comm, threads->tracer);
+		return log_error(ret, NULL, "end the other process, and load again",
+				 "forget process %u (%s), which %s process %u", threads->pid, comm,
+				 how(threads), threads->tracer);
+	log_note("process %u (%s) %s process %u: it has no identity any more, until it is started "
+		 "again",
+		 threads->pid, comm, how(threads), threads->tracer);
 	threads->search->forgot++;
 	return 0;
 }
@@ -131,6 +194,7 @@ static int look_at_process(unsigned int pid, void *data)
 	if (ret > 0) {
 		snprintf(path, sizeof(path), "/proc/%u/task", pid);
 		ret = numbers_each(path, find_tracer, &threads);
+		ret = ret ?: find_mem_fd(&threads);
 	}
 	if (ret < 0)
 		search->ret = log_error(ret, NULL, NULL, "look who traces process %u", pid);
@@ -156,6 +220,8 @@ int traced_forget(struct store *store)
 	if (ret && !search.ret)
 		log_error(ret, NULL, NULL, "look in /proc for who is traced");
 	free(search.tag);
+	free(search.memory);
+	free(search.held);
 	/* What these processes were allowed meanwhile is void, as all decisions under this number. */
 	if (search.forgot)
 		store_activate(store, search.slot, store_next_generation(store),

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -299,6 +300,104 @@ static int traced_before(const struct bypass_case *c)
 	return ret;
 }
 
+/* --- 181, 182: a hand in it since before the first load --- */
+
+static void *make_in_thread(void *peer)
+{
+	uint64_t go;
+
+	return (void *)(intptr_t)(hear((int)(intptr_t)peer, &go) ?: make(-1));
+}
+
+/* The first thread does nothing, and is traced; the other one makes an instance when told. */
+static int with_thread(int peer)
+{
+	struct puppet me = { .pid = (uint64_t)getpid() };
+	pthread_t thread;
+	void *ret;
+
+	if (puppet_introduce(peer, &me) ||
+	    pthread_create(&thread, NULL, make_in_thread, (void *)(intptr_t)peer) ||
+	    pthread_join(thread, &ret))
+		return broken("thread");
+	return (int)(intptr_t)ret;
+}
+
+/* It has been taken over if this is not 0 any more. */
+static volatile int taken_over;
+
+static int make_if_taken_over(int peer)
+{
+	struct puppet me = { .pid = (uint64_t)getpid(), .memory = (uint64_t)&taken_over };
+	uint64_t go;
+	int ret = puppet_introduce(peer, &me) ?: hear(peer, &go);
+
+	return ret ?: taken_over ? make(-1) : ENDED_NOTHING;
+}
+
+static int trace_leader(int peer)
+{
+	struct puppet p;
+	uint64_t go;
+	int ret = puppet_meet(peer, &p) ?: puppet_seize(&p);
+
+	return ret ?: tell(peer, 0) ?: hear(peer, &go);
+}
+
+static int write_by_descriptor(int peer)
+{
+	struct puppet p;
+	char path[64];
+	int ret = puppet_meet(peer, &p), one = 1, fd;
+	uint64_t go;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)p.pid);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ret = ret ?: tell(peer, 0) ?: hear(peer, &go);
+	if (ret || pwrite(fd, &one, sizeof(one), (off_t)p.memory) != sizeof(one))
+		return broken(path);
+	return tell(peer, 0) ?: hear(peer, &go);
+}
+
+/* A runs since before the first load, and X has a hand in it. May A do what X wants? */
+static int before_first_load(const struct bypass_case *c, player_fn victim, player_fn stranger)
+{
+	int with_a[2], with_x[2], ret;
+	struct counts before;
+	struct puppet p;
+	uint64_t ready;
+	pid_t a, x;
+
+	stage_unload();
+	if (socket_pair(with_a) || socket_pair(with_x))
+		return ENDED_BROKEN;
+	a = player_start(WHO_a, victim, with_a[0]);
+	x = player_start(WHO_x, stranger, with_x[0]);
+	if (puppet_meet(with_a[1], &p) || puppet_introduce(with_x[1], &p) ||
+	    hear(with_x[1], &ready) || stage_begin(c, &before) || tell(with_x[1], 0))
+		return ENDED_BROKEN;
+	if (stranger == write_by_descriptor && hear(with_x[1], &ready))
+		return ENDED_BROKEN;
+	if (tell(with_a[1], 0))
+		return ENDED_BROKEN;
+	ret = player_wait(a);
+	if (stranger == write_by_descriptor && tell(with_x[1], 0))
+		return ENDED_BROKEN;
+	player_wait(x);
+	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
+	return check_ledger(&before, GMEM_DO_create, ret ? 1 : 0) ? ENDED_BROKEN : ret;
+}
+
+static int leader_traced_before(const struct bypass_case *c)
+{
+	return before_first_load(c, with_thread, trace_leader);
+}
+
+static int memory_open_before(const struct bypass_case *c)
+{
+	return before_first_load(c, make_if_taken_over, write_by_descriptor);
+}
+
 const struct bypass_case bypass_identity[] = {
 	{ .id = "32",
 	  .path = "the loader, by hand, runs who may",
@@ -347,6 +446,14 @@ const struct bypass_case bypass_identity[] = {
 	{ .id = "85",
 	  .path = "traced before a policy named it",
 	  .whole = traced_before,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "181",
+	  .path = "only the first thread traced since before the first load",
+	  .whole = leader_traced_before,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "182",
+	  .path = "written to by a /proc/PID/mem that was opened before the first load",
+	  .whole = memory_open_before,
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ 0 },
 };
