@@ -67,13 +67,26 @@ struct gmem_census_dir {
 	__u32 dev;
 	__u32 fd;
 	__u32 nr_mounts; /* more than there is room for: GMEM_LOCK_MOUNTS + 1 */
-	__u32 pad;
+	__u32 generation;
+	__u64 subvolume;
 	struct gmem_census_mount mounts[GMEM_LOCK_MOUNTS]; /* from its own one up to the root */
+};
+
+/*
+ * A file that gmemctl runs code of, as it is mapped: on overlayfs that is the file of the layer,
+ * where a descriptor shows the overlay's.
+ */
+struct gmem_census_code {
+	__s64 writers;
+	__u64 ino;
+	__u64 subvolume;
+	__u32 dev;
+	__u32 generation;
 };
 
 _Static_assert(sizeof(struct gmem_census_map) == 24, "map");
 _Static_assert(sizeof(struct gmem_census_prog) == 48, "program");
 _Static_assert(sizeof(struct gmem_census_file) == 56, "file");
-_Static_assert(sizeof(struct gmem_census_dir) == 40 + 24 * GMEM_LOCK_MOUNTS, "directory");
+_Static_assert(sizeof(struct gmem_census_dir) == 48 + 24 * GMEM_LOCK_MOUNTS, "directory");
 
 #endif /* GMEM_ABI_CENSUS_H */

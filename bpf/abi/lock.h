@@ -30,7 +30,11 @@ struct gmem_locked_key {
 	__u64 id;
 	__u32 kind; /* enum gmem_locked_kind */
 	__u32 of;   /* inodes: device as the kernel has it; functions: the BTF's id; else 0 */
+	__u64 more; /* inodes: GMEM_LOCKED_MORE(); else 0 */
 };
+
+/* What tells inodes with one number apart. Of directories the generation counts as 0. */
+#define GMEM_LOCKED_MORE(subvolume, generation) ((__u64)(subvolume) << 32 | (__u32)(generation))
 
 #define GMEM_LOCK_ENTRIES 4096
 #define GMEM_LOCK_MOUNTS  16
@@ -43,7 +47,7 @@ struct gmem_lock {
 	__u64 mounts[GMEM_LOCK_MOUNTS]; /* on the way to the pins; they stay, so these stay valid */
 };
 
-_Static_assert(sizeof(struct gmem_locked_key) == 16, "key");
+_Static_assert(sizeof(struct gmem_locked_key) == 24, "key");
 _Static_assert((GMEM_LOCK_MOUNTS & (GMEM_LOCK_MOUNTS - 1)) == 0, "indices are masked");
 
 #endif /* GMEM_ABI_LOCK_H */

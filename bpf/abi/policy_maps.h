@@ -12,7 +12,7 @@
 #include "lock.h"
 #include "policy.h"
 
-#define GMEM_LAYOUT 11 /* counted up with each change of a map or of what an entry means */
+#define GMEM_LAYOUT 12 /* counted up with each change of a map or of what an entry means */
 
 /* X(name): the pinned maps */
 #define GMEM_POLICY_MAPS(X) \

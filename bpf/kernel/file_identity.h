@@ -115,7 +115,7 @@ static __always_inline void identify(struct gmem_identity *id, struct inode *ino
  * Numbers and generations of files are what the file system says. What FUSE says is up to a
  * process, and what is mounted in a user namespace to whoever made that.
  */
-static __noinline bool is_untrusted_fs(struct file *file)
+static __noinline __attribute__((unused)) bool is_untrusted_fs(struct file *file)
 {
 	struct super_block___identity *sb = (void *)BPF_CORE_READ(file, f_inode, i_sb);
 	char type[5] = ""; /* how it begins: fuse, fuseblk */

@@ -9,6 +9,10 @@
 
 #include "../kernel/lock_types.h"
 #include "../abi/census.h"
+#include "../abi/policy.h"
+#include "../kernel/file_identity.h"
+
+#define VM_EXEC 0x4
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -166,6 +170,8 @@ int name_dirs(struct bpf_iter__task_file *ctx)
 	dir->fd = ctx->fd;
 	dir->ino = BPF_CORE_READ(inode, i_ino);
 	dir->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	dir->generation = BPF_CORE_READ((struct inode___policy *)inode, i_generation);
+	dir->subvolume = subvolume_of(inode);
 	dir->writers = BPF_CORE_READ((struct inode___lock *)inode, i_writecount.counter);
 	mount = mount_of(BPF_CORE_READ(file, f_path.mnt));
 	dir->mount_ns = (__u64)BPF_CORE_READ(mount, mnt_ns);
@@ -183,5 +189,25 @@ int name_dirs(struct bpf_iter__task_file *ctx)
 		mount = parent;
 	}
 	bpf_seq_write(ctx->meta->seq, dir, sizeof(*dir));
+	return 0;
+}
+
+SEC("iter/task_vma")
+int list_code(struct bpf_iter__task_vma *ctx)
+{
+	struct gmem_census_code code = {};
+	struct vm_area_struct *vma = ctx->vma;
+	struct task_struct *task = ctx->task;
+	struct inode *inode;
+
+	if (!vma || !task || task->tgid != self || !(vma->vm_flags & VM_EXEC) || !vma->vm_file)
+		return 0;
+	inode = BPF_CORE_READ(vma, vm_file, f_inode);
+	code.ino = BPF_CORE_READ(inode, i_ino);
+	code.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	code.generation = BPF_CORE_READ((struct inode___policy *)inode, i_generation);
+	code.subvolume = subvolume_of(inode);
+	code.writers = BPF_CORE_READ((struct inode___lock *)inode, i_writecount.counter);
+	bpf_seq_write(ctx->meta->seq, &code, sizeof(code));
 	return 0;
 }

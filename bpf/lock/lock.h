@@ -15,11 +15,12 @@
 
 #include "../policy/guards.h"
 
+#include "../kernel/file_identity.h"
 #include "../kernel/lock_types.h"
 
-static __noinline bool is_kept(__u32 kind, __u64 id, __u32 of)
+static __noinline bool is_kept(__u32 kind, __u64 id, __u32 of, __u64 more)
 {
-	struct gmem_locked_key key = { .id = id, .kind = kind, .of = of };
+	struct gmem_locked_key key = { .id = id, .kind = kind, .of = of, .more = more };
 
 	return bpf_map_lookup_elem(&locked_ids, &key);
 }
@@ -62,7 +63,8 @@ static __noinline bool is_manager(__u64 word)
 	tag = identity_of(task);
 	work = bpf_task_storage_get(&others, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!head || !tag || !work || is_meddled_with(task) || has_other_user(task) ||
-	    !is_kept(GMEM_LOCKED_file, tag->exe.ino, tag->exe.dev))
+	    !is_kept(GMEM_LOCKED_file, tag->exe.ino, tag->exe.dev,
+		     GMEM_LOCKED_MORE(tag->exe.subvolume, tag->exe.generation)))
 		return false;
 	manager = head->manager - 1;
 	if (manager >= GMEM_MAX_SUBJECTS)
@@ -140,7 +142,7 @@ static __noinline int lock_refuse(__u64 what)
 
 static __always_inline int lock_keep(__u32 kind, __u64 id, __u32 of)
 {
-	if (!lock_held() || !is_kept(kind, id, of))
+	if (!lock_held() || !is_kept(kind, id, of, 0))
 		return 0;
 	return lock_refuse(id);
 }
@@ -215,11 +217,19 @@ int BPF_PROG(lock_write, enum lockdown_reason what)
 
 /* --- pins, and what keeps them where they are --- */
 
+static __always_inline __u64 more_of(__u32 kind, struct inode *inode)
+{
+	struct inode___policy *i = (void *)inode;
+
+	return GMEM_LOCKED_MORE(subvolume_of(inode),
+				kind == GMEM_LOCKED_file ? BPF_CORE_READ(i, i_generation) : 0);
+}
+
 /* Of an inode that the verifier does not know to be one. */
 static __always_inline bool read_inode_kept(__u32 kind, struct inode *inode)
 {
-	return inode &&
-	       is_kept(kind, BPF_CORE_READ(inode, i_ino), BPF_CORE_READ(inode, i_sb, s_dev));
+	return inode && is_kept(kind, BPF_CORE_READ(inode, i_ino),
+				BPF_CORE_READ(inode, i_sb, s_dev), more_of(kind, inode));
 }
 
 /*
@@ -228,7 +238,7 @@ static __always_inline bool read_inode_kept(__u32 kind, struct inode *inode)
  */
 static __always_inline bool inode_kept(__u32 kind, struct inode *inode)
 {
-	return inode && is_kept(kind, inode->i_ino, inode->i_sb->s_dev);
+	return inode && is_kept(kind, inode->i_ino, inode->i_sb->s_dev, more_of(kind, inode));
 }
 
 static __always_inline bool is_pin_dir(struct inode *dir)

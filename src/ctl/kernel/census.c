@@ -84,6 +84,17 @@ int census_dirs(struct gmem_census_bpf *skel, const int *fds, size_t nr,
 	return ret;
 }
 
+int census_code(struct gmem_census_bpf *skel, struct gmem_census_code **code, size_t *nr)
+{
+	size_t len = 0;
+	int ret;
+
+	*code = NULL;
+	ret = ask(skel->progs.list_code, getpid(), (char **)code, &len);
+	*nr = ret ? 0 : len / sizeof(**code);
+	return ret;
+}
+
 int census_maps(struct gmem_census_bpf *skel, __u32 **ids, size_t *nr)
 {
 	const struct gmem_census_map *seen;

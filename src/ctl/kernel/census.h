@@ -57,6 +57,12 @@ int census_dirs(struct gmem_census_bpf *skel, const int *fds, size_t nr,
  *
  * Return: 0 or a negative errno that has been explained.
  */
+/*
+ * The files that this process runs code of, as they are mapped; @code is to be freed. Returns as
+ * census_dirs().
+ */
+int census_code(struct gmem_census_bpf *skel, struct gmem_census_code **code, size_t *nr);
+
 int census_maps(struct gmem_census_bpf *skel, __u32 **ids, size_t *nr);
 
 /**

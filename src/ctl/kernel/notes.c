@@ -22,14 +22,15 @@
 #define MAX_FUNCTIONS (2 * GMEM_PROG_MAX)
 #define MAX_PLACES    128
 
-static int note(struct notes *notes, enum gmem_locked_kind kind, __u64 id, __u32 of)
+static int note_more(struct notes *notes, enum gmem_locked_kind kind, __u64 id, __u32 of,
+		     __u64 extra)
 {
 	struct gmem_locked_key *more;
 	size_t i;
 
 	for (i = 0; i < notes->nr_keys; i++) {
 		if (notes->keys[i].kind == kind && notes->keys[i].id == id &&
-		    notes->keys[i].of == of)
+		    notes->keys[i].of == of && notes->keys[i].more == extra)
 			return 0;
 	}
 	if (notes->nr_keys == notes->room) {
@@ -39,8 +40,24 @@ static int note(struct notes *notes, enum gmem_locked_kind kind, __u64 id, __u32
 			return -ENOMEM;
 		notes->keys = more;
 	}
-	notes->keys[notes->nr_keys++] = (struct gmem_locked_key){ id, kind, of };
+	notes->keys[notes->nr_keys++] = (struct gmem_locked_key){ id, kind, of, extra };
 	return 0;
+}
+
+static int note(struct notes *notes, enum gmem_locked_kind kind, __u64 id, __u32 of)
+{
+	return note_more(notes, kind, id, of, 0);
+}
+
+/* A file by all that the kernel has to tell it from others with the same number. */
+static int note_file(struct notes *notes, __u64 ino, __u32 dev, __u64 subvolume, __u32 generation)
+{
+	if (subvolume == GMEM_SUBVOLUME_UNKNOWN)
+		return log_error(-EOPNOTSUPP, "the kernel's types of its file system are unknown",
+				 "keep gmemctl and its libraries on another file system",
+				 "lock a file that the manager runs");
+	return note_more(notes, GMEM_LOCKED_file, ino, dev,
+			 GMEM_LOCKED_MORE(subvolume, generation));
 }
 
 /* --- pins, and what they stand for --- */
@@ -255,11 +272,17 @@ static int note_place(struct notes *notes, const struct gmem_census_dir *place,
 {
 	int ret;
 
-	ret = note(notes, kind, place->ino, place->dev);
+	if (kind == GMEM_LOCKED_file)
+		ret = note_file(notes, place->ino, place->dev, place->subvolume, place->generation);
+	else
+		ret = note_more(notes, kind, place->ino, place->dev,
+				GMEM_LOCKED_MORE(place->subvolume, 0));
 	if (!ret && kind == GMEM_LOCKED_full)
-		ret = note(notes, GMEM_LOCKED_dir, place->ino, place->dev);
+		ret = note_more(notes, GMEM_LOCKED_dir, place->ino, place->dev,
+				GMEM_LOCKED_MORE(place->subvolume, 0));
 	if (!ret && (kind == GMEM_LOCKED_dir || kind == GMEM_LOCKED_full))
-		ret = note(notes, GMEM_LOCKED_way, place->ino, place->dev);
+		ret = note_more(notes, GMEM_LOCKED_way, place->ino, place->dev,
+				GMEM_LOCKED_MORE(place->subvolume, 0));
 	if (!ret && kind != GMEM_LOCKED_file)
 		ret = note_mounts(notes, place);
 	if (!ret && kind == GMEM_LOCKED_file && place->writers > 0)
@@ -291,6 +314,25 @@ static int note_places(struct notes *notes, struct gmem_census_bpf *skel,
 	for (i = 0; i < places->nr && !ret; i++)
 		ret = note_place(notes, &known[i], places->kinds[i], places->paths[i]);
 	free(known);
+	return ret;
+}
+
+/* What this process runs, by the files that the kernel has mapped: below an overlay too. */
+static int note_code(struct notes *notes, struct gmem_census_bpf *skel)
+{
+	struct gmem_census_code *code;
+	size_t nr, i;
+	int ret;
+
+	ret = census_code(skel, &code, &nr);
+	for (i = 0; i < nr && !ret; i++) {
+		ret = note_file(notes, code[i].ino, code[i].dev, code[i].subvolume,
+				code[i].generation);
+		if (!ret && code[i].writers > 0)
+			ret = log_error(-EBUSY, "a process has it open for writing", NULL,
+					"lock inode %llu, which the manager runs", code[i].ino);
+	}
+	free(code);
 	return ret;
 }
 
@@ -391,6 +433,7 @@ int notes_take(struct notes *notes, struct gmem_census_bpf *skel, const struct p
 	if (ret)
 		log_error(ret, NULL, NULL, "note what is pinned in %s", pins->dir);
 	ret = ret ?: note_places(notes, skel, &places);
+	ret = ret ?: note_code(notes, skel);
 	if (!ret) {
 		ret = note_functions(notes);
 		if (ret)
@@ -414,7 +457,8 @@ int notes_take_manager(struct notes *notes, const struct compiled *compiled,
 			   GMEM_CLASS_exe * (GMEM_MAX_SUBJECTS + 1) + compiled->exes[i].class;
 		if (identities[i].kind == GMEM_BY_INODE &&
 		    set_has(subjects, compiled->head.manager - 1))
-			ret = note(notes, GMEM_LOCKED_file, identities[i].ino, identities[i].dev);
+			ret = note_file(notes, identities[i].ino, identities[i].dev,
+					identities[i].subvolume, identities[i].generation);
 	}
 	return ret ? log_error(ret, NULL, NULL, "note the manager's executable") : 0;
 }

@@ -99,12 +99,13 @@ int lock_iterate(int link);
  * as many, however it ends; BYPASS_SOME: one at least; BYPASS_NONE: none.
  */
 /* clang-format off */
+#define LOCK_FIELDS(number, what, fn) \
+	.id = number, .path = what, .op = LOCK, .attempt = fn, \
+	.whole = lock_check_outcome, .share = lock_keep, .limit = LOCK_LIMIT, \
+	.not_falsified = "every run tries the path without the lock first, and it counts as " \
+			 "stopped only if it succeeded then"
 #define LOCK_CASE(number, what, fn, ...) \
-	{ .id = number, .path = what, .op = LOCK, .prepare = lock_ready, .attempt = fn, \
-	  .whole = lock_check_outcome, .share = lock_keep, .limit = LOCK_LIMIT, \
-	  .not_falsified = "every run tries the path without the lock first, and it counts as " \
-			   "stopped only if it succeeded then", \
-	  __VA_ARGS__ }
+	{ LOCK_FIELDS(number, what, fn), .prepare = lock_ready, __VA_ARGS__ }
 /* clang-format on */
 
 /* What becomes of most of them. */

@@ -38,6 +38,33 @@ static int truncate_manager(void)
 	return result_of(truncate(GMEMCTL, st.st_size));
 }
 
+/* A library of the manager on an overlay, as all of a live system's are. */
+#define LAYERS BYPASS_DIR "/layers"
+
+static int library_on_overlay(void)
+{
+	int ret = lock_ready();
+
+	if (ret || !access(LAYERS, F_OK))
+		return ret;
+	return shell("mkdir -p " LAYERS "/lower " LAYERS "/upper " LAYERS "/work " LAYERS
+		     "/merged && "
+		     "lib=$(ldd " GMEMCTL " | sed -n 's/.*json-c.* => \\([^ ]*\\) .*/\\1/p') && "
+		     "cp -L $lib " LAYERS "/lower/lib && mount -t overlay -o lowerdir=" LAYERS
+		     "/lower,upperdir=" LAYERS "/upper,workdir=" LAYERS "/work overlay " LAYERS
+		     "/merged && mount --bind " LAYERS "/merged/lib $(realpath $lib)");
+}
+
+static int write_below_overlay(void)
+{
+	int fd = open(LAYERS "/lower/lib", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
 /* Another loader for it, in a mount namespace: its file, and foreign code. */
 static int foreign_manager(int peer)
 {
@@ -176,6 +203,9 @@ static int summary_for_others(void)
 const struct bypass_case bypass_lock_manager[] = {
 	LOCK_CASE("138", "lock: the manager's file opened for writing", write_manager, LOCKED),
 	LOCK_CASE("138b", "lock: the manager's file truncated", truncate_manager, LOCKED),
+	{ LOCK_FIELDS("183", "lock: a library of the manager, written to below an overlay",
+		      write_below_overlay),
+	  .prepare = library_on_overlay, LOCKED },
 	LOCK_CASE("94", "lock: the manager with another loader, in a mount namespace",
 		  manager_in_own_mounts, LOCKED),
 	LOCK_CASE("95", "lock: a policy that allows all, loaded by the manager", other_policy,
