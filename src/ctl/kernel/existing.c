@@ -214,6 +214,36 @@ void existing_free(struct existing *existing)
 	memset(existing, 0, sizeof(*existing));
 }
 
+int existing_adopt(const struct store *store, struct existing *existing)
+{
+	size_t i, j, next;
+	bool done, gone;
+	int ret;
+
+	for (i = 0; i < existing->nr; i = next) {
+		done = false;
+		gone = true;
+		for (next = i; next < existing->nr &&
+			       same_instance(&existing->list[i].place, &existing->list[next].place);
+		     next++) {
+			if (!existing->list[next].whole || done)
+				continue;
+			ret = label_adopt(store, &existing->list[next].place);
+			if (ret == -ENOMEM || ret == -EACCES || ret == -EPERM)
+				return ret;
+			done = ret > 0;
+			gone = gone && ret == -ENOENT;
+		}
+		if (!existing->list[i].whole || done)
+			continue;
+		existing->adoptable--;
+		existing->instances -= gone;
+		for (j = i; j < next; j++)
+			existing->list[j].whole = false;
+	}
+	return 0;
+}
+
 int existing_allow(const struct existing *existing, bool adopt, bool deny)
 {
 	size_t left = existing->instances - (adopt ? existing->adoptable : 0);

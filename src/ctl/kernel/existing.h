@@ -52,6 +52,15 @@ int existing_list(const struct compiled *compiled, const struct found_list *foun
 void existing_free(struct existing *existing);
 
 /**
+ * existing_adopt - label the instances that the policy allows all of their holders to create
+ * @existing: what could not be labelled is not adoptable afterwards, as an instance that is in
+ * flight in a socket
+ *
+ * Return: 0 or a negative errno that has been explained.
+ */
+int existing_adopt(const struct store *store, struct existing *existing);
+
+/**
  * existing_allow - may a policy be enforced, with the instances that there are?
  * @adopt: those that the policy allows are taken in
  * @deny: everything is denied for the others

@@ -136,23 +136,6 @@ static int check_before(const struct pins *pins, const struct compiled *compiled
 	return ret;
 }
 
-/* From then on these belong to the policy. */
-static int adopt(const struct store *store, const struct existing *existing)
-{
-	size_t i;
-	int ret;
-
-	for (i = 0; i < existing->nr; i++) {
-		if (!existing->list[i].whole)
-			continue;
-		/* Another line can be about the same instance, and it can have been closed. */
-		ret = label_adopt(store, &existing->list[i].place);
-		if (ret == -ENOMEM || ret == -EACCES || ret == -EPERM)
-			return ret;
-	}
-	return 0;
-}
-
 /* Does a policy begin to be enforced that was not before? Then VMs that run could break. */
 static bool begins_to_enforce(const struct load_options *opts, const struct gmem_slot *before)
 {
@@ -200,7 +183,7 @@ static int settle_existing(struct finder *finder, const struct store *store, uns
 	if (force.cgroup_root >= 0)
 		close(force.cgroup_root);
 	if (!ret && opts->adopt)
-		ret = adopt(store, &report->existing);
+		ret = existing_adopt(store, &report->existing);
 	report->unlabelled = (unsigned int)(report->existing.instances -
 					    (opts->adopt ? report->existing.adoptable : 0));
 	return ret;
