@@ -143,9 +143,16 @@ $(O)/tests/%_test: tests/vm/%_test.c | $(SKELETONS) $(O)/tests
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $< -ljson-c -lbpf -lelf -lz -lpthread
 
-$(O)/tests/selinux_test: | $(O)/tests/selinux.policy
+$(O)/tests/selinux_test: | $(O)/tests/selinux.policy $(O)/tests/selinux-older.policy
 
 $(O)/tests/selinux.policy: tests/vm/selinux/policy.cil | $(O)/tests
+	$(call tell,CIL ,$@)
+	$(Q)secilc -c 33 -f /dev/null -o $@ $<
+
+$(O)/tests/selinux-older.cil: tests/vm/selinux/policy.cil | $(O)/tests
+	$(Q)sed '/; class$$/d' $< >$@
+
+$(O)/tests/selinux-older.policy: $(O)/tests/selinux-older.cil
 	$(call tell,CIL ,$@)
 	$(Q)secilc -c 33 -f /dev/null -o $@ $<
 

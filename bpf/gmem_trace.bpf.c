@@ -101,7 +101,7 @@ int BPF_PROG(tp_allocate, struct kvm *kvm, struct inode *inode, int mode, long l
 
 SEC("?tp_btf/kvm_gmem_invalidate")
 int BPF_PROG(tp_invalidate, struct kvm *kvm, struct inode *inode, unsigned long start,
-	     unsigned long end, enum kvm_gmem_invalidate_reason reason)
+	     unsigned long end, unsigned long nr_pages, enum kvm_gmem_invalidate_reason reason)
 {
 	struct gmem_inst *inst;
 
@@ -147,10 +147,10 @@ int BPF_PROG(tp_host_fault, struct kvm *kvm, struct inode *inode, struct vm_faul
 }
 
 SEC("?tp_btf/kvm_gmem_mmap")
-int BPF_PROG(tp_mmap, struct kvm *kvm, struct inode *inode, struct vm_area_struct *vma, int ret)
+int BPF_PROG(tp_mmap, struct kvm *kvm, struct inode *inode, struct vm_area_desc *desc, int ret)
 {
-	if (vma)
-		count_mmap(kvm, inode, vma->vm_end - vma->vm_start, ret);
+	if (desc)
+		count_mmap(kvm, inode, desc->end - desc->start, ret);
 	return 0;
 }
 

@@ -110,20 +110,19 @@ static __always_inline int emit_invalidate(void *ctx, struct kvm *kvm, struct in
 }
 
 static __always_inline int emit_mmap(void *ctx, struct kvm *kvm, struct inode *inode,
-				     struct vm_area_struct *vma, int ret)
+				     __u64 start, __u64 end, __u64 pgoff, __u64 flags, int ret)
 {
 	struct gmem_event_inst inst;
 	struct gmem_event *e;
-	__u64 start = BPF_CORE_READ(vma, vm_start);
 
 	inst_of(inode, &inst);
 	e = begin_event(ctx, GMEM_EV_mmap, kvm, &inst, ret, 0);
 	if (!e)
 		return 0;
 	e->mmap.address = start;
-	e->mmap.offset = BPF_CORE_READ(vma, vm_pgoff) << PAGE_SHIFT;
-	e->mmap.size = BPF_CORE_READ(vma, vm_end) - start;
-	e->mmap.prot = BPF_CORE_READ(vma, vm_flags) & VM_ACCESS_FLAGS;
+	e->mmap.offset = pgoff << PAGE_SHIFT;
+	e->mmap.size = end - start;
+	e->mmap.prot = flags & VM_ACCESS_FLAGS;
 	end_event(e);
 	return 0;
 }
@@ -263,7 +262,7 @@ int BPF_PROG(tp_allocate, struct kvm *kvm, struct inode *inode, int mode, long l
 
 SEC("?tp_btf/kvm_gmem_invalidate")
 int BPF_PROG(tp_invalidate, struct kvm *kvm, struct inode *inode, unsigned long start,
-	     unsigned long end, enum kvm_gmem_invalidate_reason reason)
+	     unsigned long end, unsigned long nr_pages, enum kvm_gmem_invalidate_reason reason)
 {
 	if (reason == KVM_GMEM_INVALIDATE_PUNCH)
 		return emit_punch(ctx, kvm, inode, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
@@ -289,9 +288,13 @@ int BPF_PROG(tp_host_fault, struct kvm *kvm, struct inode *inode, struct vm_faul
 }
 
 SEC("?tp_btf/kvm_gmem_mmap")
-int BPF_PROG(tp_mmap, struct kvm *kvm, struct inode *inode, struct vm_area_struct *vma, int ret)
+int BPF_PROG(tp_mmap, struct kvm *kvm, struct inode *inode, struct vm_area_desc *desc, int ret)
 {
-	return vma ? emit_mmap(ctx, kvm, inode, vma, ret) : 0;
+	if (!desc)
+		return 0;
+	return emit_mmap(ctx, kvm, inode, BPF_CORE_READ(desc, start), BPF_CORE_READ(desc, end),
+			 BPF_CORE_READ(desc, pgoff), BPF_CORE_READ(desc, vma_flags.__vma_flags[0]),
+			 ret);
 }
 
 SEC("?tp_btf/kvm_gmem_populate")
@@ -353,7 +356,8 @@ int BPF_PROG(fn_fallocate, struct file *file, int mode, long long offset, long l
 SEC("?fexit")
 int BPF_PROG(fn_mmap, struct file *file, struct vm_area_struct *vma, int ret)
 {
-	return emit_mmap(ctx, kvm_of(file), file->f_inode, vma, ret);
+	return emit_mmap(ctx, kvm_of(file), file->f_inode, vma->vm_start, vma->vm_end,
+			 vma->vm_pgoff, vma->vm_flags, ret);
 }
 
 /* The number of arguments differs between kernels: the result has to be asked for. */

@@ -60,10 +60,7 @@ static __always_inline void inst_of(struct inode *inode, struct gmem_event_inst 
 	__builtin_memset(inst, 0, sizeof(*inst));
 	if (!inode)
 		return;
-	/* Where the verifier takes the check above away, a NULL pointer reads as 0. */
 	inst->ino = BPF_CORE_READ(inode, i_ino);
-	if (!inst->ino)
-		return;
 	inst->dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	inst->size = BPF_CORE_READ(inode, i_size);
 	inst->flags = flags_of(inode);
@@ -86,7 +83,7 @@ static __noinline struct gmem_event_vm *add_vm(struct kvm *kvm)
 	__u64 key = (__u64)kvm;
 
 	fresh.type = kvm_type_of(kvm);
-	fresh.tgid = BPF_CORE_READ(kvm, userspace_pid);
+	fresh.tgid = creator_of(kvm);
 	fresh.id = __sync_fetch_and_add(&next_vm, 1);
 	identify(&fresh, kvm);
 	bpf_map_update_elem(&vms, &key, &fresh, BPF_NOEXIST);

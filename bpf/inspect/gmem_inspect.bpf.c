@@ -65,7 +65,7 @@ static __always_inline void describe_vm(struct gmem_found *found, struct kvm *kv
 {
 	found->kvm = (__u64)kvm;
 	found->mm = (__u64)BPF_CORE_READ(kvm, mm);
-	found->vm_pid = BPF_CORE_READ(kvm, userspace_pid);
+	found->vm_pid = creator_of(kvm);
 	if (bpf_core_field_exists(kvm->arch.vm_type))
 		found->type = BPF_CORE_READ(kvm, arch.vm_type);
 	found->same_mm = found->mm && found->mm == mm;

@@ -30,6 +30,13 @@ struct region_abi {
 	__u32 guest_memfd;
 };
 
+/* The process that made a VM; where only its thread is known, that is the best guess. */
+static __always_inline int creator_of(struct kvm *kvm)
+{
+	return bpf_core_field_exists(kvm->tgid) ? BPF_CORE_READ(kvm, tgid)
+						: BPF_CORE_READ(kvm, userspace_pid);
+}
+
 static __always_inline __u64 resident_pages_of(struct inode *inode)
 {
 	return BPF_CORE_READ(inode, i_mapping, nrpages);

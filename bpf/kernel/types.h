@@ -128,6 +128,18 @@ struct vm_area_struct {
 	struct file *vm_file;
 };
 
+/* What an mmap() asks for, before there is a vm_area_struct. Absent in older kernels. */
+typedef struct {
+	unsigned long __vma_flags[1];
+} vma_flags_t;
+
+struct vm_area_desc {
+	unsigned long start;
+	unsigned long end;
+	unsigned long pgoff;
+	vma_flags_t vma_flags;
+};
+
 enum fault_flag {
 	FAULT_FLAG_WRITE = 1 << 0,
 };
@@ -163,7 +175,8 @@ struct kvm {
 	struct mm_struct *mm;
 	struct kvm_memslots *memslots[1]; /* one for each address space */
 	struct refcount_struct users_count;
-	int userspace_pid;
+	int userspace_pid; /* of the thread that made the VM */
+	int tgid;	   /* kernel-patches/: of its process */
 	struct xarray mem_attr_array;
 	struct kvm_vm_stat stat;
 	struct kvm_arch arch;

@@ -45,7 +45,7 @@ static __noinline struct gmem_vm *add_vm(struct kvm *kvm)
 	vm->first_ns = bpf_ktime_get_ns();
 	vm->private_pages = GMEM_UNKNOWN;
 	vm->type = kvm_type_of(kvm);
-	vm->tgid = BPF_CORE_READ(kvm, userspace_pid);
+	vm->tgid = creator_of(kvm);
 	vm->id = __sync_fetch_and_add(&next_id, 1);
 	return vm;
 }
@@ -120,9 +120,6 @@ static __always_inline struct gmem_inst *get_inst(struct kvm *kvm, struct inode 
 	if (!inode)
 		return NULL;
 	inst_key(&key, inode);
-	/* Where the verifier takes the check above away, a NULL pointer reads as 0. */
-	if (!key.ino)
-		return NULL;
 	inst = bpf_map_lookup_elem(&instances, &key);
 	return inst ?: add_inst(kvm, inode, 0);
 }

@@ -3,8 +3,9 @@
 #
 # check-patches.sh [--quick]: is every patch of kernel-patches/v7.3 fit to be sent?
 #
-# git am takes it onto what the patches before it left, checkpatch --strict finds nothing that the
-# cover letter does not explain, and with it (not with --quick) everything that the series touches
+# The four series in it are applied one after the other, in the order of their directories.
+# git am takes each patch onto what the patches before it left, checkpatch --strict finds nothing that
+# the cover letter of its series does not explain, and with it (not with --quick) everything that the series touches
 # builds: for x86-64, for arm64, without CONFIG_SECURITY, and on 32-bit x86, which has KVM but no
 # guest_memfd. What was built once is remembered, by the content of all that went into it.
 set -eu
@@ -20,8 +21,7 @@ esac
 
 patches=$root/kernel-patches/v7.3
 configs=$root/tests/vm/config
-cover=$patches/0000-cover-letter.patch
-mapfile -t series < <(find "$patches" -name '0*.patch' ! -path "$cover" | sort)
+mapfile -t series < <(find "$patches" -name '0*.patch' ! -name '0000-*' | sort)
 source=$("$root/tests/vm/source.sh" linux)
 work=$cache/trees/check
 log=$root/build/check-patches
@@ -48,7 +48,7 @@ report()
 	fi
 }
 
-# The cover letter explains each type of finding that checkpatch may report. checkpatch ends with 1 for
+# The cover letter, in the patch's directory, explains each type of finding that checkpatch may report. checkpatch ends with 1 for
 # findings, so what proves that it read the patch to its end is the line that it prints last.
 checkpatch()
 {
@@ -62,7 +62,7 @@ checkpatch()
 	fi
 	# shellcheck disable=SC2013	# a type is one word
 	for type in $(sed -nE 's/^(ERROR|WARNING|CHECK):([A-Z_]+):.*/\2/p' "$work/report" | sort -u); do
-		grep -qw "$type" "$cover" || {
+		grep -qw "$type" "$(dirname "$1")/0000-cover-letter.patch" || {
 			echo "$type is not explained in the cover letter"
 			rc=1
 		}
@@ -157,7 +157,7 @@ git -C "$work/repo" add -f .
 git -C "$work/repo" commit -qm 'plain source'
 
 for patch in "${series[@]}"; do
-	n=$(basename "$patch" | cut -d - -f 1)
+	n=$(basename "$(dirname "$patch")")-$(basename "$patch" | cut -d - -f 1)
 	report "$n-checkpatch" checkpatch "$patch" || :
 	report "$n-apply" git -C "$work/repo" am -q --keep-non-patch "$patch" || break
 	[ $quick = 0 ] || continue

@@ -121,7 +121,13 @@ static void forget_unknown(struct record *r)
 		    !(r->field[ALLOCATE_MODE] & FALLOC_FL_PUNCH_HOLE))
 			r->field[ALLOCATE_NR_PAGES] = -1;
 		break;
+	case EV_BIND:
+		if (!traced("bind") && r->field[BIND_RET])
+			r->inst = -1;
+		break;
 	case EV_INVALIDATE:
+		/* gmemtop does not report it. */
+		r->field[INVALIDATE_NR_PAGES] = -1;
 		if (!traced("memory_failure") && !strcmp(r->word, "error"))
 			r->field[INVALIDATE_END] = -1;
 		break;

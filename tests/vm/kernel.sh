@@ -18,10 +18,10 @@ trap scratch_done EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# The patches of directory $1, in order; none is fine.
+# The patches of directory $1 and of its subdirectories, in order; an empty list is valid.
 patch_list()
 {
-	find "$1" -maxdepth 1 -name '[0-9]*.patch' ! -name '0000-*' 2>/dev/null | sort
+	find "$1" -maxdepth 2 -name '[0-9]*.patch' ! -name '0000-*' 2>/dev/null | sort
 }
 
 # touched PATCH...: the files that the patches change, make or remove
@@ -111,7 +111,8 @@ check_config()
 {
 	local line
 
-	grep -hE '^CONFIG_[A-Z0-9_]+=[ym]$' "$@" | while read -r line; do
+	# Of an option that two fragments set, the last one counts.
+	cat "$@" | grep -E '^CONFIG_[A-Z0-9_]+=[ym]$' | tac | sort -u -t = -k 1,1 | while read -r line; do
 		grep -qxF "$line" "$work/linux/build/.config" ||
 			say "lane $lane: $line of tests/vm/config did not survive (a dependency is missing)"
 	done
@@ -230,7 +231,10 @@ esac
 
 source=$("$root/tests/vm/source.sh" linux)
 fragments=("$configs/lab.config")
-[ "$lane" != debug ] || fragments+=("$configs/debug.config")
+case $lane in
+debug) fragments+=("$configs/debug.config") ;;
+patched-builtin) fragments+=("$configs/builtin.config") ;;
+esac
 # What `uname -r` ends with. It is no part of the configuration, which every object depends on: vanilla
 # and patched share what the series does not touch.
 case $lane in

@@ -67,7 +67,7 @@ test_patch()
 	source=$("$vm/source.sh" linux)
 	try 0 "$vm/kernel.sh" --try "$source" "$series"
 	cp -r "$series" "$tmp/series"
-	bad=$(find "$tmp/series" -name '0003-*.patch')
+	bad=$(find "$tmp/series" -path '*/1-*/0003-*.patch')
 	[ -n "$bad" ] || die 1 "the series has no third patch to damage"
 	sed -i 's/^ \(.*\)$/ \1 damaged/' "$bad"
 	try 1 "$vm/kernel.sh" --try "$source" "$tmp/series"

@@ -3,22 +3,18 @@
  * SELinux's part of kernel-patches/ with a loaded policy: each operation in each domain, of which
  * every one but the first lacks one permission (tests/vm/selinux/policy.cil). What needs that
  * permission is refused, all else passes, and the kernel's log has exactly the denials that it
- * should have: with and without the capability guest_memfd_class, enforcing and permissive, for
- * instances of this policy, of the one before it, and of the time before any policy.
- *
- *   selinux_test [POLICY]
+ * should have: with a policy that defines the class guest_memfd and with an older one that does not,
+ * enforcing and permissive, for instances of either policy and of the time before any policy.
  *
  * Runs as root in a lane that has the series, booted with SELinux (see tests/suite).
  */
 #define _GNU_SOURCE
-#include <endian.h>
 #include <linux/falloc.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -33,7 +29,6 @@
 #define GPA	   KVM_TEST_GPA
 #define SLOT	   3
 #define SELINUXFS  "/sys/fs/selinux"
-#define CAPABILITY SELINUXFS "/policy_capabilities/guest_memfd_class"
 
 /* --- the policy --- */
 
@@ -44,6 +39,7 @@
 	P(write)        \
 	P(bind)         \
 	P(fault)        \
+	P(init_shared)  \
 	P(make_private) \
 	P(make_shared)
 
@@ -77,6 +73,7 @@ static const struct domain {
 	{ "no_write_t", CLASS_GUEST_MEMFD, PERM_write },
 	{ "no_bind_t", CLASS_GUEST_MEMFD, PERM_bind },
 	{ "no_fault_t", CLASS_GUEST_MEMFD, PERM_fault },
+	{ "no_init_shared_t", CLASS_GUEST_MEMFD, PERM_init_shared },
 	{ "no_make_private_t", CLASS_GUEST_MEMFD, PERM_make_private },
 	{ "no_make_shared_t", CLASS_GUEST_MEMFD, PERM_make_shared },
 	{ "no_anon_create_t", CLASS_ANON_INODE, PERM_create },
@@ -85,8 +82,8 @@ static const struct domain {
 
 #define ALL_T (domains[0].type)
 
-/* What holds just now. */
-static bool capability, enforcing;
+/* The policy in force: does it define the class guest_memfd? */
+static bool class_known, enforcing;
 /* Changes of the mode that are still to be seen in the log. */
 static int marks;
 
@@ -109,72 +106,30 @@ static void set_enforcing(bool on)
 /* This process is in the domain from now on. */
 static void become(const char *type)
 {
-	static int fd = -1;
 	char context[64];
-	int len = snprintf(context, sizeof(context), "u:r:%s", type);
 
-	if (fd < 0)
-		fd = open("/proc/self/attr/current", O_WRONLY | O_CLOEXEC);
-	if (pwrite(fd, context, len, 0) != len)
-		give_up(context);
+	snprintf(context, sizeof(context), "u:r:%s", type);
+	write_file("/proc/self/attr/current", context);
 }
 
-/* How a binary policy begins: fixed fields, and the capabilities as a bitmap of 64-bit words. */
-struct policy_head {
-	uint32_t magic, length;
-	char string[8];
-	uint32_t version, config, symbols, contexts;
-	uint32_t unit, high_bit, words;
-} __attribute__((packed));
-
-struct policy_word {
-	uint32_t first_bit;
-	uint64_t bits;
-} __attribute__((packed));
-
-/*
- * Load the policy, with or without the capability guest_memfd_class. A compiler knows the names of
- * the capabilities of its own time only, so the bit is set in what it made. Which bit that is the
- * kernel tells: the inodes of its files about capabilities are numbered like them.
- */
-static void load_policy(const char *path, bool with_capability)
+/* Load the policy that has the class guest_memfd, or the older one that does not know it. */
+static void load_policy(bool with_class)
 {
-	static char in[1 << 16], out[1 << 16];
-	struct policy_head *head = (void *)out;
-	struct policy_word word = { 0 };
-	size_t rest = sizeof(*head);
+	static char policy[1 << 16];
+	const char *path = with_class ? "build/tests/selinux.policy"
+				      : "build/tests/selinux-older.policy";
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t size;
-	struct stat st;
+	ssize_t size = fd < 0 ? -1 : read(fd, policy, sizeof(policy));
 
-	size = fd < 0 ? -1 : read(fd, in, sizeof(in) - sizeof(word));
-	if (size < (ssize_t)(sizeof(*head) + sizeof(word)) || stat(CAPABILITY, &st))
-		give_up(size < 0 ? path : CAPABILITY);
+	if (size <= 0)
+		give_up(path);
 	close(fd);
-	memcpy(head, in, sizeof(*head));
-	if (memcmp(head->string, "SE Linux", sizeof(head->string)) || le32toh(head->words) > 1) {
-		printf("%s: not the binary policy that was expected\n", path);
-		exit(1);
-	}
-	if (head->words) {
-		memcpy(&word, in + rest, sizeof(word));
-		rest += sizeof(word);
-	}
-	if (with_capability)
-		word.bits |= htole64(1ULL << (st.st_ino & 0xffffff));
-	head->words = htole32(!!word.bits);
-	head->high_bit = htole32(word.bits ? 64 : 0);
-	size -= rest;
-	memcpy(out + sizeof(*head), &word, sizeof(word));
-	memcpy(out + sizeof(*head) + (word.bits ? sizeof(word) : 0), in + rest, size);
-	size += sizeof(*head) + (word.bits ? sizeof(word) : 0);
-
 	fd = open(SELINUXFS "/load", O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, out, size) != size)
+	if (fd < 0 || write(fd, policy, size) != size)
 		give_up(SELINUXFS "/load");
 	close(fd);
-	capability = with_capability;
-	CHECK(read_long(CAPABILITY) == capability, "%ld", read_long(CAPABILITY));
+	class_known = with_class;
+	CHECK(!access(SELINUXFS "/class/guest_memfd", F_OK) == with_class, "%s", path);
 }
 
 /* --- the kernel's log --- */
@@ -253,6 +208,7 @@ static const char *denials(void)
 /* What the operations work on; all of it was made in one go by the domain that may do all. */
 struct fixture {
 	enum sclass sclass;
+	const char *creator; /* domain */
 	int private_vm, default_vm;
 	int instance, shared; /* of the private VM; of the default VM, mappable */
 	char *mem;	      /* shared, mapped */
@@ -260,9 +216,10 @@ struct fixture {
 
 static int kvm_fd;
 
-static void make_fixture(struct fixture *f, enum sclass sclass)
+static void make_fixture(struct fixture *f, enum sclass sclass, const char *creator)
 {
 	f->sclass = sclass;
+	f->creator = creator;
 	f->private_vm = kvm_create_vm(kvm_fd, KVM_X86_SW_PROTECTED_VM);
 	f->default_vm = kvm_create_vm(kvm_fd, KVM_X86_DEFAULT_VM);
 	if (f->private_vm < 0 || f->default_vm < 0)
@@ -313,7 +270,7 @@ static int create_shared(const struct fixture *f)
 
 static void after_create(const struct fixture *f, int err)
 {
-	enum sclass sclass = capability ? CLASS_GUEST_MEMFD : CLASS_ANON_INODE;
+	enum sclass sclass = class_known ? CLASS_GUEST_MEMFD : CLASS_ANON_INODE;
 	char want[64], label[64] = "";
 
 	(void)f;
@@ -377,17 +334,31 @@ static int fault_in_kernel(const struct fixture *f)
 	return err;
 }
 
-/* A task that may trace the owner of the mapping: the fault is not its own. */
-static int fault_remotely(const struct fixture *f)
+static int read_memory_of(pid_t owner, const struct fixture *f)
 {
-	pid_t owner = getpid(), pid = fork();
 	struct iovec remote = { f->mem, 1 };
 	char byte;
 	struct iovec local = { &byte, 1 };
+
+	return process_vm_readv(owner, &local, 1, &remote, 1, 0) == 1 ? 0 : errno;
+}
+
+/* No security module is asked about a process that traces itself. */
+static int fault_by_self_tracing(const struct fixture *f)
+{
+	return read_memory_of(getpid(), f);
+}
+
+/* The page would become accessible to the owner of the mapping, whatever the tracer may do. */
+static int fault_remotely(const struct fixture *f)
+{
+	pid_t owner = getpid(), pid = fork();
 	int status;
 
-	if (!pid)
-		_exit(process_vm_readv(owner, &local, 1, &remote, 1, 0) == 1 ? 0 : errno);
+	if (!pid) {
+		become(ALL_T);
+		_exit(read_memory_of(owner, f));
+	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
 		give_up("a child that reads the memory of its parent");
 	return WEXITSTATUS(status);
@@ -465,14 +436,16 @@ static const struct op {
 	int (*run)(const struct fixture *f); /* 0 or an errno */
 } ops[] = {
 	{ "create", NEW, PERM_create, EACCES, before_create, after_create, create },
-	{ "create INIT_SHARED", NEW, PERM_create | PERM_make_shared, EACCES, before_create,
+	{ "create INIT_SHARED", NEW, PERM_create | PERM_init_shared, EACCES, before_create,
 	  after_create, create_shared },
 	{ "bind", EXISTING, PERM_bind, EACCES, NULL, after_bind, bind_instance },
 	{ "mmap", EXISTING, PERM_map, EACCES, NULL, NULL, map },
 	{ "fault", EXISTING, PERM_fault, EFAULT, empty, after_fault, fault },
 	{ "fault in the kernel", EXISTING, PERM_fault, EFAULT, empty, after_fault,
 	  fault_in_kernel },
-	{ "fault of a tracer", EXISTING, PERM_none, 0, empty, after_fault, fault_remotely },
+	{ "fault by tracing itself", EXISTING, PERM_fault, EFAULT, empty, after_fault,
+	  fault_by_self_tracing },
+	{ "fault of a tracer", EXISTING, PERM_fault, EFAULT, empty, after_fault, fault_remotely },
 	{ "punch", EXISTING, PERM_write, EACCES, fill, after_punch, punch },
 	{ "to private", VM, PERM_make_private, EACCES, make_shared, after_to_private, to_private },
 	{ "to shared", VM, PERM_make_shared, EACCES, make_private, after_to_shared, to_shared },
@@ -484,13 +457,14 @@ static const struct op {
 static void test_op(const struct op *op, const struct domain *d, const struct fixture *f,
 		    char *want, size_t size)
 {
-	enum sclass class_of_new = capability ? CLASS_GUEST_MEMFD : CLASS_ANON_INODE;
-	/* A conversion is asked for on the domain itself, if the capability is there. */
+	enum sclass class_of_new = class_known ? CLASS_GUEST_MEMFD : CLASS_ANON_INODE;
+	/* A conversion is checked on the domain that made the VM, whatever the class of an instance. */
 	enum sclass sclass = op->object == EXISTING ? f->sclass
 			     : op->object == NEW    ? class_of_new
-			     : capability	    ? CLASS_GUEST_MEMFD
-						    : CLASS_FILE;
-	bool denied = sclass == d->sclass && op->needs & d->lacks;
+						    : CLASS_GUEST_MEMFD;
+	/* A policy allows what it does not know. */
+	bool known = sclass != CLASS_GUEST_MEMFD || class_known;
+	bool denied = known && sclass == d->sclass && op->needs & d->lacks;
 	char line[256];
 	int err;
 
@@ -506,7 +480,7 @@ static void test_op(const struct op *op, const struct domain *d, const struct fi
 	if (!denied)
 		return;
 	format_denial(line, sizeof(line), perm_names[__builtin_ctz(d->lacks)], d->type,
-		      op->object == VM ? d->type : classes[sclass].type, classes[sclass].name,
+		      op->object == VM ? f->creator : classes[sclass].type, classes[sclass].name,
 		      !enforcing);
 	/* What it lets pass, the kernel says once. */
 	if (enforcing || !strstr(want, line))
@@ -528,29 +502,39 @@ static void test_all(const struct fixture *f)
 		CHECK(!strcmp(got, want), "%s: the log has\n%s, not\n%s", domains[d].type, got,
 		      want);
 	}
-	printf("%s the capability, %s, instances of class %s: %d failed\n",
-	       capability ? "with" : "without", enforcing ? "enforcing" : "permissive",
+	printf("%s the class, %s, instances of class %s: %d failed\n",
+	       class_known ? "with" : "without", enforcing ? "enforcing" : "permissive",
 	       classes[f->sclass].name, failures - before);
 }
 
-/* An instance that gets another label is what it was: its class, and all that hangs on it, stays. */
-static void test_relabel(const struct fixture *f)
+static void relabel(int fd, const char *label)
 {
-	static const char label[] = "u:object_r:gmem_t";
-	int err;
+	int err = fsetxattr(fd, "security.selinux", label, strlen(label) + 1, 0) ? errno : 0;
 
-	err = fsetxattr(f->instance, "security.selinux", label, sizeof(label), 0) ? errno : 0;
-	CHECK(!err, "errno %d", err);
-	become("no_bind_t");
-	err = bind_instance(f);
-	become(ALL_T);
-	CHECK(err == EACCES, "errno %d", err);
-	after_bind(f, err);
+	CHECK(!err, "%s: errno %d", label, err);
 }
 
-int main(int argc, char **argv)
+/* An inode that gets another label keeps its class, and with it the permissions of the class. */
+static void test_relabel(const struct fixture *gmem, const struct fixture *anon)
 {
-	const char *policy = argc > 1 ? argv[1] : "build/tests/selinux.policy";
+	int err;
+
+	relabel(gmem->instance, "u:object_r:gmem_t");
+	become("no_bind_t");
+	err = bind_instance(gmem);
+	become(ALL_T);
+	CHECK(err == EACCES, "errno %d", err);
+	after_bind(gmem, err);
+
+	relabel(anon->shared, "u:object_r:gmem_anon_t");
+	become("no_anon_map_t");
+	err = map(anon);
+	become(ALL_T);
+	CHECK(err == EACCES, "errno %d", err);
+}
+
+int main(void)
+{
 	struct fixture file, anon, gmem;
 	long refs_before;
 
@@ -566,26 +550,26 @@ int main(int argc, char **argv)
 	open_log();
 	refs_before = module_refs();
 
-	make_fixture(&file, CLASS_FILE);
-	load_policy(policy, false);
+	make_fixture(&file, CLASS_FILE, "kernel_t");
+	load_policy(false);
 	set_enforcing(true);
 	become(ALL_T);
-	make_fixture(&anon, CLASS_ANON_INODE);
+	make_fixture(&anon, CLASS_ANON_INODE, ALL_T);
 	test_all(&file);
 	test_all(&anon);
 
-	load_policy(policy, true);
-	make_fixture(&gmem, CLASS_GUEST_MEMFD);
+	load_policy(true);
+	make_fixture(&gmem, CLASS_GUEST_MEMFD, ALL_T);
 	test_all(&file);
 	test_all(&anon);
 	test_all(&gmem);
-	test_relabel(&gmem);
+	test_relabel(&gmem, &anon);
 	set_enforcing(false);
 	test_all(&gmem);
 
-	/* An instance keeps its class, whatever policy comes. */
+	/* An instance keeps its class, of which the older policy denies nothing. */
 	set_enforcing(true);
-	load_policy(policy, false);
+	load_policy(false);
 	test_all(&gmem);
 
 	destroy_fixture(&file);

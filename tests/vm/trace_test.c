@@ -111,7 +111,7 @@ static const struct {
 	[T_BIND] = { "bind", "pages", NULL, NULL },
 	[T_UNBIND] = { "unbind", "pages", NULL, NULL },
 	[T_ALLOCATE] = { "allocate", "pages", NULL, NULL },
-	[T_PUNCH] = { "punch", "pages", NULL, NULL },
+	[T_PUNCH] = { "punch", "pages", "pages_freed", NULL },
 	[T_GUEST_FAULT] = { "guest_fault", NULL, "first_touches", NULL },
 	[T_HOST_FAULT] = { "host_fault", NULL, NULL, "refused" },
 	[T_MMAP] = { "mmap", "pages", NULL, NULL },
@@ -161,7 +161,8 @@ static void tally_record(struct tally *t, const struct record *r)
 		break;
 	case EV_INVALIDATE:
 		if (!strcmp(r->word, "punch"))
-			add(&t[T_PUNCH], 0, f[INVALIDATE_END] - f[INVALIDATE_START], 0);
+			add(&t[T_PUNCH], 0, f[INVALIDATE_END] - f[INVALIDATE_START],
+			    f[INVALIDATE_NR_PAGES]);
 		else if (!strcmp(r->word, "error"))
 			add(&t[T_POISON], 0, 0, 0);
 		break;

@@ -184,13 +184,16 @@ int do_allocate(struct ctx *ctx, struct instance *inst, u64 offset, u64 len, int
  */
 int do_punch(struct ctx *ctx, struct instance *inst, u64 offset, u64 len, int mode)
 {
+	u64 freed;
+
 	if (fallocate(inst->fd, mode, (off_t)offset, (off_t)len))
 		return fallocate_failed(ctx, CELL_PUNCH, inst, offset, len, mode, 0, errno);
-	count_ok(&ctx->counts->cell[CELL_PUNCH], len >> PAGE_SHIFT,
-		 shadow_punch(ctx->vm, inst, offset, len));
-	log_op(ctx->vm, "invalidate start=%#llx end=%#llx reason=punch inst=%u",
+	freed = shadow_punch(ctx->vm, inst, offset, len);
+	count_ok(&ctx->counts->cell[CELL_PUNCH], len >> PAGE_SHIFT, freed);
+	log_op(ctx->vm, "invalidate start=%#llx end=%#llx nr_pages=%llu reason=punch inst=%u",
 	       (unsigned long long)offset >> PAGE_SHIFT,
-	       (unsigned long long)(offset + len) >> PAGE_SHIFT, inst->number);
+	       (unsigned long long)(offset + len) >> PAGE_SHIFT, (unsigned long long)freed,
+	       inst->number);
 	return 0;
 }
 
@@ -410,7 +413,7 @@ int op_poison(struct ctx *ctx, const struct op *op)
 			shadow_unmap(ctx->vm, slot->gpa + op->offset - slot->offset, PAGE_SIZE);
 	}
 	count_ok(&ctx->counts->cell[CELL_POISON], 1, 0);
-	log_op(ctx->vm, "invalidate start=%#llx end=%#llx reason=error inst=%u",
+	log_op(ctx->vm, "invalidate start=%#llx end=%#llx nr_pages=1 reason=error inst=%u",
 	       (unsigned long long)pgoff, (unsigned long long)pgoff + 1, inst->number);
 	return 0;
 }

@@ -215,6 +215,7 @@ static int op_bind(struct ctx *ctx, const struct op *op)
 	};
 	struct cell *cell = &ctx->counts->cell[CELL_BIND];
 	struct slot *slot = NULL;
+	char about[32] = "";
 	void *shared;
 	size_t i;
 	int ret, other = -1;
@@ -247,10 +248,12 @@ static int op_bind(struct ctx *ctx, const struct op *op)
 		cell->unreached[ENOTTY]++;
 	} else if (ret) {
 		count_failed(cell, -ret);
-		log_op(ctx->vm, "bind slot=%u gpa=%#llx size=%#llx offset=%#llx ret=%d",
+		if (!op->has_fd)
+			snprintf(about, sizeof(about), " inst=%u", inst->number);
+		log_op(ctx->vm, "bind slot=%u gpa=%#llx size=%#llx offset=%#llx ret=%d%s",
 		       region.slot, (unsigned long long)region.guest_phys_addr,
 		       (unsigned long long)region.memory_size,
-		       (unsigned long long)region.guest_memfd_offset, ret);
+		       (unsigned long long)region.guest_memfd_offset, ret, about);
 	}
 	if (ret) {
 		backing_unmap(shared, region.memory_size);

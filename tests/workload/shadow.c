@@ -277,8 +277,8 @@ void shadow_put(struct vm *vm, struct counts *counts, struct instance *inst)
 		slot->inst = -1;
 	}
 	count_ok(&counts->cell[CELL_RELEASE], inst->resident, 0);
-	log_op(vm, "invalidate start=0 end=0xffffffffffffffff reason=release inst=%u",
-	       inst->number);
+	log_op(vm, "invalidate start=0 end=0xffffffffffffffff nr_pages=%llu reason=release inst=%u",
+	       (unsigned long long)inst->resident, inst->number);
 	log_op(vm, "release nrpages=%llu inst=%u", (unsigned long long)inst->resident,
 	       inst->number);
 	inst->used = false;

@@ -173,6 +173,7 @@ static void take_punch(struct record *r, struct json_object *obj, uint64_t ret)
 	r->id = EV_INVALIDATE;
 	r->field[INVALIDATE_START] = pages_of(obj, "offset");
 	r->field[INVALIDATE_END] = pages_of(obj, "offset") + pages_of(obj, "size");
+	r->field[INVALIDATE_NR_PAGES] = -1;
 	strcpy(r->word, "punch");
 }
 
@@ -183,6 +184,7 @@ static void take_invalidate(struct record *r, struct json_object *obj)
 		 json_object_get_string(stream_member(obj, "reason")));
 	r->field[INVALIDATE_START] = pages_of(obj, "offset");
 	r->field[INVALIDATE_END] = -1;
+	r->field[INVALIDATE_NR_PAGES] = -1;
 	/* The log has it as the tracepoint has it: to the end of everything. */
 	if (strcmp(r->word, "release") && stream_member(obj, "size"))
 		r->field[INVALIDATE_END] = pages_of(obj, "offset") + pages_of(obj, "size");

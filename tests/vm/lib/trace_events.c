@@ -31,7 +31,7 @@ static const struct event_desc event_descs[NR_EVENTS] = {
 	[EV_BIND] = { "bind", { "slot", "gpa", "size", "offset", "ret" }, NULL },
 	[EV_UNBIND] = { "unbind", { "slot", "gpa", "size", "offset" }, NULL },
 	[EV_ALLOCATE] = { "allocate", { "mode", "offset", "len", "nr_pages", "ret" }, NULL },
-	[EV_INVALIDATE] = { "invalidate", { "start", "end" }, "reason" },
+	[EV_INVALIDATE] = { "invalidate", { "start", "end", "nr_pages" }, "reason" },
 	[EV_GUEST_FAULT] = { "guest_fault", { "slot", "gfn", "pgoff", "zeroed", "ret" }, NULL },
 	[EV_HOST_FAULT] = { "host_fault", { "pgoff" }, "result" },
 	[EV_MMAP] = { "mmap", { "size", "pgoff", "ret" }, NULL },
@@ -270,16 +270,14 @@ int number_instance(struct creations *creations, struct record *r, uint64_t ino)
 /* Which VM and which instance. */
 static int parse_identity(struct creations *creations, struct record *r, const char *line)
 {
-	const char *at = find(line, "vm");
 	bool missing = false;
 	uint64_t ino = 0;
 
-	if (at)
-		r->key = strtoull(at, NULL, 16);
+	r->key = number_in(line, "vm", &missing);
 	r->pid = (int)number_in(line, "pid", &missing);
 	if (r->id != EV_CONVERT)
 		ino = number_in(line, "ino", &missing);
-	if (missing || !at) {
+	if (missing) {
 		fprintf(stderr, "trace_test: no VM or instance in: %s", line);
 		return -EINVAL;
 	}

@@ -32,7 +32,7 @@ struct record {
 	enum event_id id;
 	int vm; /* index; in a trace first the group, see trace_read() */
 	int pid;
-	uint64_t key; /* which VM: the kernel's word for it */
+	uint64_t key; /* which VM: its number in the kernel */
 	int64_t inst; /* which instance of the VM, in the order of creation; -1: none */
 	uint64_t field[MAX_FIELDS];
 	char word[16];
@@ -68,6 +68,7 @@ enum {
 	ALLOCATE_RET,
 	INVALIDATE_START = 0,
 	INVALIDATE_END,
+	INVALIDATE_NR_PAGES,
 	GUEST_FAULT_SLOT = 0,
 	GUEST_FAULT_GFN,
 	GUEST_FAULT_PGOFF,
