@@ -109,8 +109,8 @@ static __always_inline int emit_invalidate(void *ctx, struct kvm *kvm, struct in
 	return 0;
 }
 
-static __always_inline int emit_mmap(void *ctx, struct kvm *kvm, struct inode *inode,
-				     __u64 start, __u64 end, __u64 pgoff, __u64 flags, int ret)
+static __always_inline int emit_mmap(void *ctx, struct kvm *kvm, struct inode *inode, __u64 start,
+				     __u64 end, __u64 pgoff, __u64 flags, int ret)
 {
 	struct gmem_event_inst inst;
 	struct gmem_event *e;

@@ -29,17 +29,17 @@ static __always_inline int count(struct inode *inode)
 	return 0;
 }
 
-#define EVENT(event)                                                       \
-	SEC("?tp_btf/kvm_gmem_" #event)                                    \
-	int BPF_PROG(event##_checked, struct kvm *kvm, struct inode *inode) \
-	{                                                                  \
-		return count(inode);                                       \
-	}                                                                  \
-	SEC("?tp_btf/kvm_gmem_" #event)                                    \
+#define EVENT(event)                                                          \
+	SEC("?tp_btf/kvm_gmem_" #event)                                       \
+	int BPF_PROG(event##_checked, struct kvm *kvm, struct inode *inode)   \
+	{                                                                     \
+		return count(inode);                                          \
+	}                                                                     \
+	SEC("?tp_btf/kvm_gmem_" #event)                                       \
 	int BPF_PROG(event##_unchecked, struct kvm *kvm, struct inode *inode) \
-	{                                                                  \
-		sum += inode->i_ino;                                       \
-		return 0;                                                  \
+	{                                                                     \
+		sum += inode->i_ino;                                          \
+		return 0;                                                     \
 	}
 
 EVENT(create)

@@ -36,12 +36,13 @@ static struct nullable_bpf *load(const char *name)
 
 	if (!skel)
 		give_up("opening the programs");
-	bpf_object__for_each_program(prog, skel->obj) {
+	bpf_object__for_each_program(prog, skel->obj)
+	{
 		const char *this = bpf_program__name(prog);
 		const char *end = strstr(this, name);
 
 		bpf_program__set_autoload(prog, end && !end[strlen(name)] &&
-						(end == this || *name == '_'));
+							(end == this || *name == '_'));
 	}
 	if (!nullable_bpf__load(skel))
 		return skel;

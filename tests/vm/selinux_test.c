@@ -3,8 +3,8 @@
  * SELinux's part of kernel-patches/ with a loaded policy: each operation in each domain, of which
  * every one but the first lacks one permission (tests/vm/selinux/policy.cil). What needs that
  * permission is refused, all else passes, and the kernel's log has exactly the denials that it
- * should have: with a policy that defines the class guest_memfd and with an older one that does not,
- * enforcing and permissive, for instances of either policy and of the time before any policy.
+ * should have: with a policy that defines the class guest_memfd and with an older one that does
+ * not, enforcing and permissive, for instances of either policy and of the time before any policy.
  *
  * Runs as root in a lane that has the series, booted with SELinux (see tests/suite).
  */
@@ -23,12 +23,12 @@
 #include "lib/sigbus.h"
 #include "test.h"
 
-#define PAGE	   KVM_PAGE
-#define PAGES	   4L
-#define SIZE	   (PAGES * PAGE)
-#define GPA	   KVM_TEST_GPA
-#define SLOT	   3
-#define SELINUXFS  "/sys/fs/selinux"
+#define PAGE	  KVM_PAGE
+#define PAGES	  4L
+#define SIZE	  (PAGES * PAGE)
+#define GPA	  KVM_TEST_GPA
+#define SLOT	  3
+#define SELINUXFS "/sys/fs/selinux"
 
 /* --- the policy --- */
 
@@ -458,7 +458,8 @@ static void test_op(const struct op *op, const struct domain *d, const struct fi
 		    char *want, size_t size)
 {
 	enum sclass class_of_new = class_known ? CLASS_GUEST_MEMFD : CLASS_ANON_INODE;
-	/* A conversion is checked on the domain that made the VM, whatever the class of an instance. */
+	/* A conversion is checked on the domain that made the VM, whatever the class of an
+	 * instance. */
 	enum sclass sclass = op->object == EXISTING ? f->sclass
 			     : op->object == NEW    ? class_of_new
 						    : CLASS_GUEST_MEMFD;

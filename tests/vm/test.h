@@ -42,8 +42,8 @@ static inline long read_long(const char *path)
 }
 
 /*
- * References that VMs and files hold on KVM's modules: as before when nothing is left of them. Always 0
- * where KVM is built in.
+ * References that VMs and files hold on KVM's modules: as before when nothing is left of them.
+ * Always 0 where KVM is built in.
  */
 static inline long module_refs(void)
 {

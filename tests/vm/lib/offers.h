@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* X(name, LANE): the columns of the tables below, in this order. Lanes debug and patched-builtin are patched here. */
+/* X(name, LANE): the columns of the tables below, in this order. Lanes debug and patched-builtin
+ * are patched here. */
 #define OFFER_LANES(X)        \
 	X(patched, "patched") \
 	X(vanilla, "vanilla") \
