@@ -265,7 +265,7 @@ static unsigned int steps_of(enum request_kind kind, struct gmem_request *steps)
 		steps[0] = (struct gmem_request){ .op = GMEM_DO_convert,
 						  .flags = GMEM_FLAGS_unknown,
 						  .type = GMEM_TYPE_software_protected,
-						  .direction = GMEM_DIR_to_shared,
+						  .direction = GMEM_DIR_to_private,
 						  .start = KVM_TEST_GPA,
 						  .end = KVM_TEST_GPA + KVM_PAGE };
 		return 1;

@@ -137,7 +137,9 @@ static int convert32(int peer)
 		return ret;
 	if (!attrs)
 		return broken("memory below 4 GiB");
-	*attrs = (struct kvm_memory_attributes){ .address = KVM_TEST_GPA, .size = KVM_PAGE };
+	*attrs = (struct kvm_memory_attributes){ .address = KVM_TEST_GPA,
+						 .size = KVM_PAGE,
+						 .attributes = kvm_other_attributes(v.vm) };
 	return result32(ioctl32(v.vm, KVM_SET_MEMORY_ATTRIBUTES, attrs));
 }
 
@@ -202,7 +204,9 @@ static int leave_user(void)
 static int sibling_convert(void *unused)
 {
 	(void)unused;
-	return leave_user() ?: result_of(kvm_convert(shared_vm.vm, KVM_TEST_GPA, KVM_PAGE, 0));
+	return leave_user()
+		       ?: result_of(kvm_convert(shared_vm.vm, KVM_TEST_GPA, KVM_PAGE,
+						kvm_other_attributes(shared_vm.vm)));
 }
 
 static int sibling_bind(void *unused)
@@ -283,7 +287,7 @@ static int convert_received(int peer)
 
 	if (vm < 0)
 		return -vm;
-	return result_of(kvm_convert(vm, KVM_TEST_GPA, KVM_PAGE, 0));
+	return result_of(kvm_convert(vm, KVM_TEST_GPA, KVM_PAGE, kvm_other_attributes(vm)));
 }
 
 /* --- 9, 75: what KVM itself keeps apart --- */

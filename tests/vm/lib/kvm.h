@@ -68,6 +68,17 @@ static inline int kvm_convert(int vm, uint64_t gpa, uint64_t size, uint64_t attr
 }
 
 /*
+ * The attributes that change something in a new VM: private, where the VM has private memory. The
+ * hook of kernel-patches/ does not see a request that changes nothing.
+ */
+static inline uint64_t kvm_other_attributes(int vm)
+{
+	int supported = ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_MEMORY_ATTRIBUTES);
+
+	return supported > 0 ? supported & KVM_MEMORY_ATTRIBUTE_PRIVATE : 0;
+}
+
+/*
  * How many pages of the VM are private, by its own statistics; -1 with errno, ENOENT where a kernel
  * without the series does not count them.
  */

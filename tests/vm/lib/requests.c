@@ -166,7 +166,7 @@ int request(enum request_kind kind)
 		kvm_fd = kvm_open();
 	if (kind == REQUEST_convert) {
 		vm = vm_with_private();
-		return result(kvm_convert(vm, KVM_TEST_GPA, KVM_PAGE, 0));
+		return result(kvm_convert(vm, KVM_TEST_GPA, KVM_PAGE, kvm_other_attributes(vm)));
 	}
 	vm = kind == REQUEST_bind ? vm_with_private() : kvm_create_vm(kvm_fd, KVM_X86_DEFAULT_VM);
 	if (vm < 0)
