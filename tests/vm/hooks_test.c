@@ -106,7 +106,7 @@ static void test_create(unsigned long type)
 	      st.st_ino, skel->bss->calls[HOOK_CREATE].ino);
 	CHECK(skel->bss->calls[HOOK_CREATE].arg[0] == SIZE, "size");
 	CHECK(skel->bss->calls[HOOK_CREATE].arg[1] == GUEST_MEMFD_FLAG_MMAP, "flags");
-	CHECK(module_refs() > refs, "an instance holds references");
+	CHECK(module_refs() > refs || !refs, "an instance holds references");
 	close(fd);
 	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
 
