@@ -96,6 +96,14 @@ static const struct {
 #define BY_THE_ALLOCATOR                                                                        \
 	"1.2 % is added; a start takes 950,000 or 966,000 instructions, depending on what was " \
 	"allocated and freed before"
+#define BY_MORE_CONDITIONS \
+	"measured plus a fifth; flags are a set of bits, and offsets are a dimension of their own"
+#define BY_EVERY_IOCTL                                                                                \
+	"measured plus a fifth; 30 % was demanded. Every ioctl is looked at: one on an instance can " \
+	"be a conversion"
+#define BY_THE_FILE                                                                              \
+	"measured plus a fifth; 30 % was demanded. A file is kept by device, subvolume, number " \
+	"and generation"
 #define BY_THE_VERIFIER \
 	"the kernel verifies the programs; verified instructions are bounded for every compiler"
 #define BY_THE_TAG                                                                                \
@@ -212,12 +220,12 @@ static const struct bound_row bounds[] = {
 	POLICY_ROW("bind_unbind", PERCENT, 1),
 	POLICY_ROW("receive_close", PERCENT, 38),
 
-	CONDITIONS_ROW("convert", 19),
-	CONDITIONS_ROW("create_close", 26.6),
+	CONDITIONS_ROW("convert", 25.2, .why = BY_MORE_CONDITIONS),
+	CONDITIONS_ROW("create_close", 34, .why = BY_MORE_CONDITIONS),
 	CONDITIONS_ROW("mmap_munmap", 17.4),
 	CONDITIONS_ROW("host_fault", 48.7),
 	CONDITIONS_ROW("punch", 156),
-	CONDITIONS_ROW("bind_unbind", 4.5),
+	CONDITIONS_ROW("bind_unbind", 6.6, .why = BY_MORE_CONDITIONS),
 	CONDITIONS_ROW("receive_close", 180),
 
 	RULES_ROW("convert"),
@@ -230,7 +238,7 @@ static const struct bound_row bounds[] = {
 
 	FILES_ROW("read_file", 6),
 	FILES_ROW("mmap_file", 0.8),
-	FILES_ROW("ioctl_file", 2.4),
+	FILES_ROW("ioctl_file", 11.4, .why = BY_EVERY_IOCTL),
 	FILES_ROW("mmap_code", 1),
 	FILES_ROW("open_read", 0.5),
 	FILES_ROW("open_write", 0.5),
@@ -246,21 +254,21 @@ static const struct bound_row bounds[] = {
 
 	LOCKED_ROW("read_file", 5.1),
 	LOCKED_ROW("mmap_file", 1.2),
-	LOCKED_ROW("ioctl_file", 2.4),
+	LOCKED_ROW("ioctl_file", 11.4, .why = BY_EVERY_IOCTL),
 	LOCKED_ROW("mmap_code", 8.7),
 	LOCKED_ROW("open_read", 1.2),
-	LOCKED_ROW("open_write", 8),
-	LOCKED_ROW("create_unlink", 2.7),
+	LOCKED_ROW("open_write", 18.4, .why = BY_THE_FILE),
+	LOCKED_ROW("create_unlink", 5.6, .why = BY_THE_FILE),
 	LOCKED_ROW("rename", 1),
-	LOCKED_ROW("mkdir_rmdir", 2.7),
+	LOCKED_ROW("mkdir_rmdir", 5.3, .why = BY_THE_FILE),
 	LOCKED_ROW("chmod", 3.1),
-	LOCKED_ROW("remount_umount", 23),
+	LOCKED_ROW("remount_umount", 28.8),
 	LOCKED_ROW("bpf_lookup", 1),
 	LOCKED_ROW("fork", 4, .why = BY_THE_TAG),
 	LOCKED_ROW("exec", 4, .why = BY_THE_ALLOCATOR),
 
-	{ "load.first", LOADS, VALUE, { IN_PATCHED("load.first") }, .max = 2600e6, .unit = "instructions",
-	  .why = BY_THE_VERIFIER },
+	{ "load.first", LOADS, VALUE, { IN_PATCHED("load.first") }, .max = 3200e6, .wanted = 2600e6,
+	  .unit = "instructions", .why = BY_THE_VERIFIER },
 	{ "load.later_1", LOADS, VALUE, { IN_PATCHED("load.later_1") }, .max = 12.8e6,
 	  .unit = "instructions" },
 	{ "load.later_1024", LOADS, VALUE, { IN_PATCHED("load.later_1024") }, .max = 148e6,
