@@ -7,107 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../../src/ctl/kernel/find.h"
-#include "../../../src/policy/compile.h"
-#include "../../../src/ctl/kernel/store.h"
 #include "lock.h"
 #include "race.h"
-#include "../../../src/ctl/kernel/policy_file.h"
-
-/* --- who asks --- */
-
-/* What A and X were answered, in memory that both and the case have. */
-struct asked {
-	atomic_ulong allowed, denied;
-	atomic_int victim;    /* to be killed by who asks, 0: nobody */
-	atomic_ulong kill_at; /* after as many answers */
-	atomic_uint cpu;      /* where to ask */
-};
-
-enum { ASKED_a, ASKED_x, ASKED_MAX };
-
-static struct asked *asked_map(void)
-{
-	struct asked *asked = mmap(NULL, ASKED_MAX * sizeof(*asked), PROT_READ | PROT_WRITE,
-				   MAP_SHARED, LEFT_PARAMS, 0);
-
-	return asked == MAP_FAILED ? NULL : asked;
-}
-
-/* For the players that come. */
-static struct asked *asked_make(void)
-{
-	int fd = memfd_create("asked", 0);
-
-	if (fd < 0 || ftruncate(fd, ASKED_MAX * sizeof(struct asked)) ||
-	    leave_open(fd, LEFT_PARAMS))
-		return NULL;
-	return asked_map();
-}
-
-static unsigned long answers(const struct asked *who)
-{
-	return who->allowed + who->denied;
-}
-
-/* Asks once. Return: 0, EACCES, or else it does not work. */
-typedef int (*ask_fn)(struct vmm *v);
-
-static void kill_in_time(struct asked *who)
-{
-	pid_t victim;
-
-	if (!who->victim || answers(who) < who->kill_at)
-		return;
-	victim = atomic_exchange(&who->victim, 0);
-	if (victim)
-		kill(victim, SIGKILL);
-}
-
-/* Until the other side of the socket hangs up. */
-static int ask_until_gone(int peer, int who, ask_fn ask, struct vmm *v)
-{
-	struct asked *asked = asked_map();
-	unsigned int cpu = 0;
-	char byte;
-	int ret;
-
-	if (!asked)
-		return broken("mmap");
-	asked += who;
-	ret = tell(peer, 0);
-	while (!ret && recv(peer, &byte, 1, MSG_DONTWAIT) < 0) {
-		if (cpu != asked->cpu) {
-			cpu = asked->cpu;
-			race_on_cpu(cpu); /* there may be only one */
-		}
-		ret = ask(v);
-		if (ret && ret != EACCES)
-			return failed("what was asked for: %s", strerror(ret));
-		if (ret)
-			asked->denied++;
-		else
-			asked->allowed++;
-		kill_in_time(asked);
-		ret = 0;
-	}
-	return ret;
-}
-
-/* Without a policy: until one at least was asked for. */
-static void wait_for_answers(const struct asked *who)
-{
-	while (race_goes_on(bypass_run.rounds, answers(who)))
-		race_sleep(1000000);
-}
+#include "turns.h"
 
 /* --- 45: policies that take turns --- */
 
@@ -176,40 +83,6 @@ static int undecided(uint64_t *n)
 	return ret ? failed("the counters: %s", strerror(-ret)) : 0;
 }
 
-/* The policies that take turns, as they are put in force: their own loads come first. */
-struct turns {
-	struct pins pins;
-	struct store store;
-	struct policy_file files[2];
-	struct gmem_identity *identities[2];
-};
-
-static int turns_open(struct turns *t, char *const texts[2])
-{
-	struct finder finder;
-	int ret = pins_open(&t->pins, NULL, true) ?: store_open(&t->store, &t->pins);
-
-	for (int i = 0; i < 2 && !ret; i++) {
-		ret = policy_open_text(texts[i], strlen(texts[i]), "turn.yaml", true, &t->files[i]);
-		t->identities[i] =
-			calloc(t->files[i].compiled.nr_exes + 1, sizeof(**t->identities));
-		finder_open(&finder, &t->pins);
-		ret = ret ?: find_identities(&finder, &t->files[i].compiled, t->identities[i]);
-		finder_close(&finder);
-	}
-	return ret ? failed("turns: %s", strerror(-ret)) : 0;
-}
-
-static void turns_close(struct turns *t)
-{
-	for (int i = 0; i < 2; i++) {
-		policy_close(&t->files[i]);
-		free(t->identities[i]);
-	}
-	store_close(&t->store);
-	pins_close(&t->pins);
-}
-
 /* One turn is a store, as of a rollback. */
 static int turn_by_rollback(struct turns *t, unsigned long n)
 {
@@ -220,21 +93,6 @@ static int turn_by_rollback(struct turns *t, unsigned long n)
 	if (slot < 0)
 		return failed("nothing to roll back to");
 	store_activate(store, (unsigned int)slot, store_next_generation(store), true);
-	return 0;
-}
-
-/* One turn fills a slot that was in force two turns before, as a load does. */
-static int turn_by_load(struct turns *t, unsigned long n)
-{
-	unsigned int slot = store_free_slot(&t->store);
-	__u64 generation = store_next_generation(&t->store);
-	struct gmem_slot how = { .enforce = true };
-	int ret = store_fill(&t->store, slot, generation, &t->files[n % 2].compiled,
-			     t->identities[n % 2], &how);
-
-	if (ret)
-		return failed("filling a slot: %s", strerror(-ret));
-	store_activate(&t->store, slot, generation, true);
 	return 0;
 }
 
