@@ -73,7 +73,7 @@ static __noinline bool is_manager(__u64 word)
 	    !(work->subjects.w[manager / 64 & (GMEM_SET_WORDS - 1)] >> manager % 64 & 1))
 		return false;
 	/* Replaced meanwhile: then it was another policy's subject. */
-	return *(volatile __u64 *)&head->generation == GMEM_ACTIVE_GENERATION(word);
+	return is_still_in(head, word);
 }
 
 static __noinline __u32 class_of_key(const struct gmem_identity *identity, __u32 slot)
@@ -109,6 +109,21 @@ static __noinline bool runs_manager(struct task_struct *task, __u64 word)
 	       (exe->w[at] | verity->w[at]) >> manager % 64 & 1;
 }
 
+/* The same under the policy in force, whichever that is; see was_in_force(). */
+struct manager_question {
+	struct task_struct *task;
+	__u64 word; /* of the policy that was asked */
+	bool runs, certain;
+};
+
+static long ask_manager(__u32 i, struct manager_question *q)
+{
+	q->word = policy_word();
+	q->runs = q->word && runs_manager(q->task, q->word);
+	q->certain = was_in_force(q->word);
+	return q->certain;
+}
+
 static __always_inline const struct gmem_lock *lock_held(void)
 {
 	const struct gmem_lock *lock;
@@ -122,22 +137,13 @@ static __always_inline const struct gmem_lock *lock_held(void)
  */
 static __noinline int lock_refuse_all(__u64 what)
 {
-	__u32 zero = 0;
-	__u64 *active_word = bpf_map_lookup_elem(&active, &zero), word;
-
-	word = active_word ? *(volatile __u64 *)active_word : 0;
-	return guard_account(GMEM_GUARD_lock, word, bpf_get_current_task_btf(), what, true);
+	return guard_account(GMEM_GUARD_lock, policy_word(), bpf_get_current_task_btf(), what, true);
 }
 
 /* Return: 0 for the manager; else as lock_refuse_all(). */
 static __noinline int lock_refuse(__u64 what)
 {
-	__u32 zero = 0;
-	__u64 *active_word = bpf_map_lookup_elem(&active, &zero);
-
-	if (active_word && is_manager(*(volatile __u64 *)active_word))
-		return 0;
-	return lock_refuse_all(what);
+	return is_manager(policy_word()) ? 0 : lock_refuse_all(what);
 }
 
 static __always_inline int lock_keep(__u32 kind, __u64 id, __u32 of)
@@ -378,23 +384,21 @@ SEC("?lsm/mmap_file")
 int BPF_PROG(lock_code, struct file *file, unsigned long reqprot, unsigned long prot,
 	     unsigned long flags)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 zero = 0;
-	__u64 there = 0, *active_word, word;
+	struct manager_question q = { .task = bpf_get_current_task_btf() };
 	struct inode *inode;
+	__u64 there = 0;
 
 	if (!(prot & PROT_EXEC || flags & MAP_DENYWRITE) || !lock_held())
 		return 0;
 	/* Anonymous memory has no file, and older verifiers take a plain compare away. */
 	bpf_get_func_arg(ctx, 0, &there);
-	active_word = bpf_map_lookup_elem(&active, &zero);
-	if (!there || !file || !active_word)
+	if (!there || !file)
 		return 0;
-	word = *(volatile __u64 *)active_word;
 	inode = file->f_inode;
-	if (!word || !runs_manager(task, word) || inode_kept(GMEM_LOCKED_file, inode))
+	bpf_loop(GUARD_TRIES, ask_manager, &q, 0);
+	if ((q.certain && !q.runs) || inode_kept(GMEM_LOCKED_file, inode))
 		return 0;
-	return guard_account(GMEM_GUARD_lock, word, task, inode->i_ino, true);
+	return guard_account(GMEM_GUARD_lock, q.word, q.task, inode->i_ino, true);
 }
 
 #endif /* GMEM_LOCK_LOCK_H */

@@ -16,22 +16,63 @@
 
 #include <asm-generic/errno-base.h>
 
-/* The policy in force, if it has this guard: the word of `active`, or 0. */
-static __always_inline __u64 guard_up(__u32 guard)
+/* The word of the map `active`; 0: no policy is in force. */
+static __always_inline __u64 policy_word(void)
+{
+	__u32 zero = 0;
+	__u64 *active_word = bpf_map_lookup_elem(&active, &zero);
+
+	return active_word ? *(volatile __u64 *)active_word : 0;
+}
+
+/*
+ * Was everything that was read since policy_word() of that policy? A task can be preempted until
+ * the slot has been filled again, and then finds none of the executables that the policy names. A
+ * guard that would allow for this reason repeats the question with the policy that is in force by
+ * then; after GUARD_TRIES such replacements in a row it applies.
+ */
+static __noinline bool was_in_force(__u64 word)
+{
+	__u32 slot = GMEM_ACTIVE_SLOT(word);
+	const struct gmem_head *head;
+
+	if (!word)
+		return true;
+	head = bpf_map_lookup_elem(&heads, &slot);
+	return head && is_still_in(head, word);
+}
+
+#define GUARD_TRIES 3
+
+/* The guards that apply to a process itself. */
+struct own_guards {
+	const struct gmem_tag *tag; /* of the process, or NULL */
+	__u64 word;		    /* of the policy that was asked */
+	__u32 guards;		    /* bits; 0 unless the process is guarded */
+	bool guarded, certain;
+};
+
+static long read_own_guards(__u32 i, struct own_guards *own)
 {
 	const struct gmem_head *head;
-	__u32 zero = 0, slot;
-	__u64 *active_word, word;
+	__u32 slot;
 
-	active_word = bpf_map_lookup_elem(&active, &zero);
-	if (!active_word)
-		return 0;
-	word = *(volatile __u64 *)active_word;
-	if (!word)
-		return 0;
-	slot = GMEM_ACTIVE_SLOT(word);
-	head = bpf_map_lookup_elem(&heads, &slot);
-	return head && head->guards >> guard & 1 ? word : 0;
+	own->word = policy_word();
+	slot = GMEM_ACTIVE_SLOT(own->word);
+	head = own->word ? bpf_map_lookup_elem(&heads, &slot) : NULL;
+	own->guarded = head && is_guarded(own->tag, slot);
+	own->guards = own->guarded ? head->guards & GMEM_GUARDS_BY_POLICY : 0;
+	own->certain = was_in_force(own->word);
+	return own->certain;
+}
+
+static __always_inline void find_own_guards(struct own_guards *own)
+{
+	bpf_loop(GUARD_TRIES, read_own_guards, own, 0);
+	if (own->certain)
+		return;
+	own->guarded = true;
+	own->guards = GMEM_GUARDS_BY_POLICY;
 }
 
 static __always_inline bool is_guarded_task(struct task_struct *task, __u64 word)
@@ -43,8 +84,12 @@ static __always_inline bool is_guarded_task(struct task_struct *task, __u64 word
 static __always_inline struct task_struct *owner_of_memory(struct task_struct *task)
 {
 	struct task_struct___policy *t = (void *)task;
-	int pid = BPF_CORE_READ(t, mm, owner, tgid);
+	int pid;
 
+	/* Without CONFIG_MEMCG it is unknown. */
+	if (!bpf_core_field_exists(t->mm->owner))
+		return NULL;
+	pid = BPF_CORE_READ(t, mm, owner, tgid);
 	return has_task_from_pid && pid && pid != task->tgid ? bpf_task_from_pid(pid) : NULL;
 }
 
@@ -159,14 +204,49 @@ static __noinline bool is_as_good(struct task_struct *by, struct task_struct *gu
 	       cgroup_of_process(by) == cgroup_of_process(guarded);
 }
 
+enum control {
+	CONTROL_free,	 /* the guard does not apply */
+	CONTROL_as_good, /* it does, and not to this task */
+	CONTROL_refused,
+};
+
+struct control_question {
+	struct task_struct *guarded, *by;
+	__u64 word; /* of the policy that was asked */
+	__u32 answer;
+	bool certain;
+};
+
+static long ask_control(__u32 i, struct control_question *q)
+{
+	struct task_struct *guarded = q->guarded;
+	const struct gmem_head *head;
+	__u64 word = policy_word();
+	__u32 slot = GMEM_ACTIVE_SLOT(word);
+
+	q->word = word;
+	q->answer = CONTROL_free;
+	head = word ? bpf_map_lookup_elem(&heads, &slot) : NULL;
+	if (head && head->guards >> GMEM_GUARD_trace & 1) {
+		if (is_as_good(q->by, guarded, word))
+			q->answer = CONTROL_as_good;
+		else if (is_guarded_task(guarded, word) || has_guarded_memory(guarded, word))
+			q->answer = CONTROL_refused;
+	}
+	q->certain = was_in_force(word);
+	return q->certain;
+}
+
 static __always_inline int guard_control(struct task_struct *guarded, struct task_struct *by)
 {
-	__u64 word = guard_up(GMEM_GUARD_trace);
+	struct control_question q = { .guarded = guarded, .by = by };
 
-	if (word && is_as_good(by, guarded, word))
+	bpf_loop(GUARD_TRIES, ask_control, &q, 0);
+	if (q.certain && q.answer == CONTROL_as_good)
 		return 0;
-	if (word && (is_guarded_task(guarded, word) || has_guarded_memory(guarded, word)) &&
-	    guard_account(GMEM_GUARD_trace, word, bpf_get_current_task_btf(), guarded->tgid, false))
+	if ((!q.certain || q.answer == CONTROL_refused) &&
+	    guard_account(GMEM_GUARD_trace, q.word, bpf_get_current_task_btf(), guarded->tgid,
+			  false))
 		return -EPERM;
 	was_not_enforced(guarded, GMEM_GUARD_trace);
 	return 0;
@@ -196,23 +276,15 @@ int BPF_PROG(guard_traceme, struct task_struct *parent)
  */
 static __always_inline __u32 guards_at_exec(const struct gmem_tag *tag)
 {
-	const struct gmem_head *head;
-	__u32 zero = 0, slot, guards;
-	__u64 *active_word, word;
+	struct own_guards own = { .tag = tag };
 	bool enforces;
 
-	active_word = bpf_map_lookup_elem(&active, &zero);
-	word = active_word ? *(volatile __u64 *)active_word : 0;
-	slot = GMEM_ACTIVE_SLOT(word);
-	head = word ? bpf_map_lookup_elem(&heads, &slot) : NULL;
-	if (!head || !is_guarded(tag, slot))
-		return 0;
-	guards = head->guards & GMEM_GUARDS_BY_POLICY;
-	enforces = GMEM_ACTIVE_ENFORCES(word);
-	if (guards >> GMEM_GUARD_preload & 1)
+	find_own_guards(&own);
+	enforces = GMEM_ACTIVE_ENFORCES(own.word);
+	if (own.guards >> GMEM_GUARD_preload & 1)
 		count(&guard_hits, GMEM_GUARD_preload,
 		      enforces ? GMEM_VERDICT_allowed : GMEM_VERDICT_would_deny);
-	return enforces ? guards : 0;
+	return enforces ? own.guards : 0;
 }
 
 /* --- sqpoll: whoever shares such a ring has its maker's thread do what it asks for --- */
@@ -221,10 +293,11 @@ SEC("?lsm/uring_sqpoll")
 int BPF_PROG(guard_sqpoll)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 word = guard_up(GMEM_GUARD_sqpoll);
+	struct own_guards own = { .tag = tag_of(task) };
 
-	if (word && is_guarded_task(task, word) &&
-	    guard_account(GMEM_GUARD_sqpoll, word, task, 0, false))
+	find_own_guards(&own);
+	if (own.guards >> GMEM_GUARD_sqpoll & 1 &&
+	    guard_account(GMEM_GUARD_sqpoll, own.word, task, 0, false))
 		return -EACCES;
 	was_not_enforced(task, GMEM_GUARD_sqpoll);
 	return 0;

@@ -223,13 +223,13 @@ int BPF_PROG(tag_exec, struct linux_binprm *bprm)
 /* No tag for the child of this process: is the fork to fail? */
 static __noinline bool must_be_tagged(const struct gmem_tag *tag)
 {
-	__u32 zero = 0;
-	__u64 *active_word = bpf_map_lookup_elem(&active, &zero), word;
+	struct own_guards own = { .tag = tag };
 	struct gmem_journal *log;
+	__u32 zero = 0;
 
-	word = active_word ? *(volatile __u64 *)active_word : 0;
+	find_own_guards(&own);
 	log = bpf_map_lookup_elem(&journal, &zero);
-	if (!log || !GMEM_ACTIVE_ENFORCES(word) || !is_guarded(tag, GMEM_ACTIVE_SLOT(word)))
+	if (!log || !GMEM_ACTIVE_ENFORCES(own.word) || !own.guarded)
 		return false;
 	__sync_fetch_and_add(&log->forks_refused, 1);
 	return true;

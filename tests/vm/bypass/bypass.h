@@ -165,6 +165,7 @@ struct bypass_case {
 	X(faults)         \
 	X(races)          \
 	X(races_loads)    \
+	X(races_guards)   \
 	X(first_load)     \
 	X(unlabelled)     \
 	X(permitted)      \

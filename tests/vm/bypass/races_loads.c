@@ -155,7 +155,7 @@ static int turn_round(turn_fn turn, bool by_answers, char *const texts[2], struc
 	struct turns turns = { 0 };
 	struct race_pace p[2];
 	unsigned int cpu = 0;
-	int ret = turns_open(&turns, texts) ?: race_go_first();
+	int ret = turns_open(&turns, texts, 2) ?: race_go_first();
 
 	for (int i = 0; i < 2; i++)
 		race_pace_init(&p[i], &asked[ASKED_a].allowed);

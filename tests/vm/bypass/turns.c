@@ -65,7 +65,7 @@ int ask_until_gone(int peer, int who, ask_fn ask, struct vmm *v)
 			race_on_cpu(cpu); /* there may be only one */
 		}
 		ret = ask(v);
-		if (ret && ret != EACCES)
+		if (ret && ret != EACCES && ret != EPERM)
 			return failed("what was asked for: %s", strerror(ret));
 		if (ret)
 			asked->denied++;
@@ -85,12 +85,14 @@ void wait_for_answers(const struct asked *who)
 
 /* --- policies that take turns --- */
 
-int turns_open(struct turns *t, char *const texts[2])
+int turns_open(struct turns *t, char *const *texts, unsigned int nr)
 {
 	struct finder finder;
 	int ret = pins_open(&t->pins, NULL, true) ?: store_open(&t->store, &t->pins);
 
-	for (int i = 0; i < 2 && !ret; i++) {
+	for (t->nr = 0; t->nr < nr && !ret; t->nr++) {
+		unsigned int i = t->nr;
+
 		ret = policy_open_text(texts[i], strlen(texts[i]), "turn.yaml", true, &t->files[i]);
 		t->identities[i] =
 			calloc(t->files[i].compiled.nr_exes + 1, sizeof(**t->identities));
@@ -103,7 +105,7 @@ int turns_open(struct turns *t, char *const texts[2])
 
 void turns_close(struct turns *t)
 {
-	for (int i = 0; i < 2; i++) {
+	for (unsigned int i = 0; i < t->nr; i++) {
 		policy_close(&t->files[i]);
 		free(t->identities[i]);
 	}
@@ -111,16 +113,32 @@ void turns_close(struct turns *t)
 	pins_close(&t->pins);
 }
 
+/* Fill the free slot with policy @n, as a load does. */
+static int fill(struct turns *t, unsigned long n, unsigned int slot, __u64 generation)
+{
+	struct gmem_slot how = { .enforce = true };
+	int ret = store_fill(&t->store, slot, generation, &t->files[n].compiled, t->identities[n],
+			     &how);
+
+	return ret ? failed("filling a slot: %s", strerror(-ret)) : 0;
+}
+
 int turn_by_load(struct turns *t, unsigned long n)
 {
 	unsigned int slot = store_free_slot(&t->store);
 	__u64 generation = store_next_generation(&t->store);
-	struct gmem_slot how = { .enforce = true };
-	int ret = store_fill(&t->store, slot, generation, &t->files[n % 2].compiled,
-			     t->identities[n % 2], &how);
+	int ret = fill(t, n % 2, slot, generation);
 
-	if (ret)
-		return failed("filling a slot: %s", strerror(-ret));
-	store_activate(&t->store, slot, generation, true);
-	return 0;
+	if (!ret)
+		store_activate(&t->store, slot, generation, true);
+	return ret;
+}
+
+int turn_by_failed_load(struct turns *t, unsigned long n)
+{
+	unsigned int slot = store_free_slot(&t->store);
+	int ret = fill(t, n, slot, store_next_generation(&t->store));
+
+	store_drop(&t->store, slot);
+	return ret;
 }

@@ -25,7 +25,7 @@ struct asked *asked_make(void);
 struct asked *asked_map(void);
 unsigned long answers(const struct asked *who);
 
-/* Asks once. Return: 0, EACCES, or else it does not work. */
+/* Asks once. Return: 0, EACCES or EPERM, or else it does not work. */
 typedef int (*ask_fn)(struct vmm *v);
 
 /* Until the other side of the socket hangs up. */
@@ -33,18 +33,23 @@ int ask_until_gone(int peer, int who, ask_fn ask, struct vmm *v);
 /* Without a policy: until one at least was asked for. */
 void wait_for_answers(const struct asked *who);
 
+#define TURNS_MAX 3
+
 /* The policies that take turns, as they are put in force: their own loads come first. */
 struct turns {
 	struct pins pins;
 	struct store store;
-	struct policy_file files[2];
-	struct gmem_identity *identities[2];
+	unsigned int nr;
+	struct policy_file files[TURNS_MAX];
+	struct gmem_identity *identities[TURNS_MAX];
 };
 
-int turns_open(struct turns *t, char *const texts[2]);
+int turns_open(struct turns *t, char *const *texts, unsigned int nr);
 void turns_close(struct turns *t);
 
 /* One turn fills a slot that was in force two turns before, as a load does. */
 int turn_by_load(struct turns *t, unsigned long n);
+/* Policy @n is put into the slot that was in force two turns before, and never in force. */
+int turn_by_failed_load(struct turns *t, unsigned long n);
 
 #endif /* BYPASS_TURNS_H */
