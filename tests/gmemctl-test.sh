@@ -206,6 +206,45 @@ test_events()
 	says out 'would be denied by the guard trace (x), generation 3'
 }
 
+# recorded FILE PATH WHAT: an event of a task that ran FILE, as PATH
+recorded()
+{
+	stat -c "%Hd %Ld %i" "$1" | while read -r major minor ino; do
+		printf '{"seq":1,"generation":3,%s,"who":{"uid":0,"exe":"%s","exe_inode":{"dev":"%s:%s","ino":%s,"generation":0,"changed":0,"subvolume":0},"cgroup":null},"request":{},"size":4096,"flags":0}\n' \
+			"$3" "$2" "$major" "$minor" "$ino"
+	done
+}
+
+# An executable that an upgrade replaced is the file that ran, not the one that has its name now.
+test_replaced()
+{
+	cp /bin/true "$dir/vmm"
+	recorded "$dir/vmm" "$dir/vmm (deleted)" '"event":"create"' >"$dir/same.jsonl"
+	recorded "$dir/vmm" "$dir/vmm (deleted)" '"operation":"create"' >"$dir/same.event"
+	cat >"$dir/vmm.yaml" <<-EOF
+		version: 1
+		name: vmm
+		mode: enforce
+		default: { create: deny, bind: deny, mmap: deny, fault: deny, convert: deny, punch: deny, receive: deny }
+		subjects: { vmm: { exe: $dir/vmm } }
+		rules: [ { name: vmm, allow: create, subjects: vmm } ]
+	EOF
+	status 0 "$gmemctl" test --policy "$dir/vmm.yaml" --events "$dir/same.jsonl"
+	status 0 "$gmemctl" explain --policy "$dir/vmm.yaml" - -o json <"$dir/same.event"
+	json out 'd["verdict"] == "allow" and d["rule"] == "vmm"'
+	cp /bin/true "$dir/new" && mv "$dir/new" "$dir/vmm"
+	status 6 "$gmemctl" test --policy "$dir/vmm.yaml" --events "$dir/same.jsonl"
+	status 0 "$gmemctl" explain --policy "$dir/vmm.yaml" - -o json <"$dir/same.event"
+	json out 'd["verdict"] == "deny"'
+	# Of a denial the path says nothing: the kernel decided by the file.
+	sed 's/ (deleted)//' "$dir/same.event" >"$dir/path.event"
+	status 0 "$gmemctl" explain --policy "$dir/vmm.yaml" - -o json <"$dir/path.event"
+	json out 'd["verdict"] == "deny"'
+	# A recording of another host: its numbers mean nothing here.
+	sed 's/ (deleted)//' "$dir/same.jsonl" >"$dir/path.jsonl"
+	status 0 "$gmemctl" test --policy "$dir/vmm.yaml" --events "$dir/path.jsonl"
+}
+
 # says_of WANTED TEXT WORD...: each command that reads a file, of this one
 says_of()
 {

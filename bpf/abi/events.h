@@ -124,6 +124,8 @@ struct gmem_event {
 	__u64 exec;
 	__u64 exe_ino;
 	__u32 exe_dev, exe_generation;
+	__u64 exe_changed; /* where the file system has no generation */
+	__u64 exe_subvolume; /* of btrfs; ~0: unknown */
 	__u64 cgroup;
 	__u32 pid, tid, uid;
 	__u32 event;   /* enum gmem_event_id */
@@ -171,7 +173,7 @@ struct gmem_event_counts {
 	__u64 filtered; /* held back by a filter */
 };
 
-_Static_assert(sizeof(struct gmem_event) == 24 + 32 + 32 + 40 + 32 + 16 + 8 * GMEM_EV_VALUES,
+_Static_assert(sizeof(struct gmem_event) == 24 + 32 + 32 + 56 + 32 + 16 + 8 * GMEM_EV_VALUES,
 	       "event");
 #define F(...)	     +1
 #define X(name, ...) _Static_assert(0 GMEM_FIELDS_##name(F) <= GMEM_EV_VALUES, "fields of " #name);

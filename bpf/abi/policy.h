@@ -244,8 +244,6 @@ enum gmem_root {
 	GMEM_ROOT_other, /* a container's, a chroot's */
 };
 
-#define GMEM_SUBVOLUME_UNKNOWN (~0ULL) /* then the identity has kind 0 */
-
 struct gmem_identity {
 	__u32 slot;
 	__u16 kind;

@@ -212,6 +212,9 @@ struct gmem_hot_inst {
 	__u64 c[GMEM_HOT_INST_COUNTERS];
 };
 
+/* Of a btrfs inode: then device, number and generation do not identify a file. */
+#define GMEM_SUBVOLUME_UNKNOWN (~0ULL)
+
 struct gmem_inst_key {
 	__u64 ino;
 	__u32 dev; /* the kernel's dev_t: major << 20 | minor */

@@ -8,6 +8,7 @@
 
 #include "../abi/events.h"
 
+#include "../kernel/inode.h"
 #include "../kernel/kvm.h"
 
 #define MAX_VMS	     65536
@@ -128,6 +129,8 @@ static __always_inline void fill_who(struct gmem_event *e)
 	e->exe_ino = BPF_CORE_READ(exe, i_ino);
 	e->exe_dev = BPF_CORE_READ(exe, i_sb, s_dev);
 	e->exe_generation = BPF_CORE_READ(exe, i_generation);
+	e->exe_changed = exe && !e->exe_generation ? changed_at(exe) : 0;
+	e->exe_subvolume = exe ? subvolume_of(exe) : 0;
 	e->cgroup = bpf_get_current_cgroup_id();
 	e->pid = id >> 32;
 	e->tid = (__u32)id;

@@ -241,6 +241,26 @@ static void json_reason(struct json *json, const struct denial *denial)
 	json_close(json, '}');
 }
 
+/* The same members as of `gmemtop events --json`. */
+static void json_exe_inode(struct json *json, const struct gmem_denial *event)
+{
+	const struct gmem_identity *exe = &event->exe;
+	char dev[32];
+
+	if (!event->exe_known || exe->kind != GMEM_BY_INODE) {
+		json_null(json, "exe_inode");
+		return;
+	}
+	snprintf(dev, sizeof(dev), "%u:%u", DEV_MAJOR(exe->dev), DEV_MINOR(exe->dev));
+	json_open(json, "exe_inode", '{');
+	json_str(json, "dev", dev);
+	json_u64(json, "ino", exe->ino);
+	json_u64(json, "generation", exe->generation);
+	json_u64(json, "changed", exe->changed);
+	json_u64(json, "subvolume", exe->subvolume);
+	json_close(json, '}');
+}
+
 void denial_json(const struct denial *denial, struct json *json)
 {
 	const struct gmem_denial *event = denial->event;
@@ -264,7 +284,7 @@ void denial_json(const struct denial *denial, struct json *json)
 	json_u64(json, "uid", event->uid);
 	json_str(json, "exe", denial->exe);
 	json_bool(json, "exe_certain", denial->exe && denial->exe_certain);
-	json_inode(json, "exe_inode", event->exe.dev, event->exe_known ? event->exe.ino : 0);
+	json_exe_inode(json, event);
 	json_str(json, "root", event->exe_known ? root_names[event->exe.root % 2] : NULL);
 	json_str(json, "cgroup", denial->cgroup);
 	json_close(json, '}');

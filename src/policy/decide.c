@@ -11,6 +11,32 @@ static const struct gmem_set *gmem_set(const void *pool, __u32 index)
 
 #include "../../bpf/policy/match.h"
 
+static bool same_or_unknown(__u64 a, __u64 b)
+{
+	return !a || !b || a == b;
+}
+
+bool same_recorded_file(const struct gmem_identity *file, const struct gmem_identity *recorded)
+{
+	return file->kind == GMEM_BY_INODE && recorded->kind == GMEM_BY_INODE &&
+	       file->dev == recorded->dev && file->ino == recorded->ino &&
+	       same_or_unknown(file->generation, recorded->generation) &&
+	       same_or_unknown(file->changed, recorded->changed) &&
+	       same_or_unknown(file->subvolume, recorded->subvolume);
+}
+
+static __u32 class_of_recorded(const struct compiled *compiled, const struct who *who)
+{
+	size_t i;
+
+	for (i = 0; i < compiled->nr_exes; i++) {
+		if (compiled->exes[i].known &&
+		    same_recorded_file(&compiled->exes[i].identity, &who->exe_identity))
+			return class_of_identity(compiled, &compiled->exes[i].identity, who->root);
+	}
+	return 0;
+}
+
 /* A file that the policy names by path and by digest is both: the union of their subjects. */
 static void subjects_by_exe(const struct compiled *compiled, const struct who *who,
 			    struct gmem_set *subjects)
@@ -18,11 +44,13 @@ static void subjects_by_exe(const struct compiled *compiled, const struct who *w
 	__u32 classes[3] = { 0 };
 	int i, k;
 
-	if (who->has_exe_identity)
+	if (who->exe_recorded)
+		classes[0] = class_of_recorded(compiled, who);
+	else if (who->has_exe_identity)
 		classes[0] = class_of_identity(compiled, &who->exe_identity, who->root);
 	if (who->has_verity)
 		classes[1] = class_of_identity(compiled, &who->verity, who->root);
-	if (who->exe && !who->exe_untrusted_fs)
+	if (who->exe && !who->exe_untrusted_fs && !who->exe_recorded)
 		classes[2] = class_of_missing_exe(compiled, who->exe, who->root);
 	memset(subjects, 0, sizeof(*subjects));
 	for (i = 0; i < 3; i++) {

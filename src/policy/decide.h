@@ -10,6 +10,7 @@ struct who {
 	const char *exe; /* path or NULL; compared with files that do not exist on this host */
 	bool has_exe_identity, has_verity;
 	bool exe_untrusted_fs;			   /* no identity, see src/ctl/kernel/resolve.h */
+	bool exe_recorded; /* the identity is of an event: it alone says what the file is */
 	struct gmem_identity exe_identity, verity; /* slot 0, root 0 */
 	enum gmem_root root;
 	bool has_uid;
@@ -17,6 +18,12 @@ struct who {
 	const char *user;   /* as written or NULL; compared with users that do not exist here */
 	const char *cgroup; /* path below the root of cgroup2, or NULL */
 };
+
+/*
+ * Is it the same file? Where one of the two does not have the generation, the time of the last
+ * change or the subvolume, that is not compared: stat(2) provides less than the kernel records.
+ */
+bool same_recorded_file(const struct gmem_identity *file, const struct gmem_identity *recorded);
 
 /* The rules that apply to a task. */
 void policy_rules_for(const struct compiled *compiled, const struct who *who,

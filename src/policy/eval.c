@@ -17,6 +17,9 @@ static bool is_exe(const struct policy_subject *subject, const struct who *who)
 {
 	if (subject->has_verity)
 		return who->has_verity && same_identity(&subject->verity, &who->verity);
+	if (who->exe_recorded)
+		return subject->exe_known &&
+		       same_recorded_file(&subject->exe_identity, &who->exe_identity);
 	if (subject->exe_known)
 		return who->has_exe_identity &&
 		       same_identity(&subject->exe_identity, &who->exe_identity);

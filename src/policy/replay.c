@@ -136,6 +136,54 @@ static bool read_request(json_object *record, int op, struct gmem_request *reque
 	return true;
 }
 
+/* The file that the process ran, as the kernel identified it. */
+static bool read_identity(json_object *from, struct gmem_identity *identity)
+{
+	const char *dev = text_of(from, "dev");
+	unsigned int major, minor;
+	__u64 number;
+
+	memset(identity, 0, sizeof(*identity));
+	if (!dev || sscanf(dev, "%u:%u", &major, &minor) != 2 ||
+	    !number_of(from, "ino", &number) || !number)
+		return false;
+	identity->kind = GMEM_BY_INODE;
+	identity->dev = major << 20 | minor;
+	identity->ino = number;
+	if (number_of(from, "generation", &number))
+		identity->generation = (__u32)number;
+	if (number_of(from, "changed", &number))
+		identity->changed = number;
+	if (number_of(from, "subvolume", &number))
+		identity->subvolume = number;
+	return true;
+}
+
+/* What /proc appends to the path of a file that was removed or replaced. */
+#define DELETED " (deleted)"
+
+static bool is_deleted(const char *path)
+{
+	size_t len = path ? strlen(path) : 0;
+
+	return len > strlen(DELETED) && !strcmp(path + len - strlen(DELETED), DELETED);
+}
+
+/*
+ * gmemctl monitor reports what the kernel decided by, so the identity counts. A recording can come
+ * from another host, where inodes have other numbers: there the path counts as long as it is one.
+ */
+static void read_exe(json_object *record, json_object *from, struct who *who)
+{
+	struct gmem_identity identity;
+
+	if (!read_identity(member(from, "exe_inode"), &identity) ||
+	    (!text_of(record, "operation") && !is_deleted(who->exe)))
+		return;
+	who->exe_recorded = who->has_exe_identity = true;
+	who->exe_identity = identity;
+}
+
 static void read_who(json_object *record, const struct who_lookup *lookup, struct who *who)
 {
 	json_object *from = member(record, "who");
@@ -149,6 +197,7 @@ static void read_who(json_object *record, const struct who_lookup *lookup, struc
 	if (text.cgroup && *text.cgroup != '/')
 		text.cgroup = NULL;
 	who_parse(&text, lookup, who, &error);
+	read_exe(record, from, who);
 	if (number_of(from, "uid", &uid)) {
 		who->has_uid = true;
 		who->uid = (__u32)uid;

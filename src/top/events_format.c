@@ -148,6 +148,25 @@ static void json_vm(struct json *json, const struct event_view *view)
 	json_close(json, '}');
 }
 
+/* The file that the process ran, as the kernel identifies it: its path may be another file by now. */
+static void json_exe_inode(struct json *json, const struct gmem_event *e)
+{
+	if (!e->exe_ino) {
+		json_null(json, "exe_inode");
+		return;
+	}
+	json_open(json, "exe_inode", '{');
+	json_dev(json, e->exe_dev);
+	json_u64(json, "ino", e->exe_ino);
+	json_u64(json, "generation", e->exe_generation);
+	json_u64(json, "changed", e->exe_changed);
+	if (e->exe_subvolume == GMEM_SUBVOLUME_UNKNOWN)
+		json_null(json, "subvolume");
+	else
+		json_u64(json, "subvolume", e->exe_subvolume);
+	json_close(json, '}');
+}
+
 static void json_who(struct json *json, const struct event_view *view)
 {
 	const struct gmem_event *e = view->e;
@@ -160,6 +179,7 @@ static void json_who(struct json *json, const struct event_view *view)
 	json_str(json, "comm", comm);
 	json_u64(json, "uid", e->uid);
 	json_str(json, "exe", view->exe);
+	json_exe_inode(json, e);
 	json_str(json, "cgroup", view->cgroup);
 	json_close(json, '}');
 }

@@ -174,7 +174,8 @@ static void test_json(void **state)
 		json.buf,
 		"{\"seq\":3,\"time_ns\":0,\"generation\":7,\"operation\":\"bind\",\"guard\":null,"
 		"\"verdict\":\"would_deny\",\"who\":{\"pid\":11,\"tid\":12,\"comm\":\"a task\","
-		"\"uid\":1000,\"exe\":null,\"exe_certain\":false,\"exe_inode\":{\"dev\":\"8:1\",\"ino\":77},"
+		"\"uid\":1000,\"exe\":null,\"exe_certain\":false,\"exe_inode\":{\"dev\":\"8:1\",\"ino\":77,"
+		"\"generation\":0,\"changed\":0,\"subvolume\":0},"
 		"\"root\":\"host\",\"cgroup\":null},\"instance\":null,\"request\":{\"size\":\"8KiB\","
 		"\"flags\":\"none\",\"range\":\"0x0-0x1000\",\"offset\":\"0x1000-0x2000\",\"vm-type\":\"unknown\"},\"target_pid\":null,"
 		"\"by\":{\"cause\":\"rule\",\"policy\":\"p\",\"rule\":\"trial\",\"number\":2,"

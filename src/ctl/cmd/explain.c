@@ -17,7 +17,7 @@
 #include "../../policy/eval.h"
 #include "../../policy/replay.h"
 #include "../../policy/request.h"
-#include "../kernel/resolve.h"
+#include "../kernel/resolved.h"
 #include "../../policy/value.h"
 #include "../kernel/policy_file.h"
 #include "../kernel/who.h"
@@ -491,9 +491,28 @@ static int ask_kernel(const struct ctl_options *opts, const struct who_process *
 	return ret;
 }
 
-/* The policy that was asked for, or the one that is in force. */
-static int open_policy(const struct ctl_options *opts, struct policy_file *file)
+/*
+ * An event is of a file by its identity. If it is one that a subject's executable was before an
+ * upgrade, and which still counts, the task is that subject.
+ */
+static void recall_replaced(const struct resolved *list, size_t nr, struct who *who)
 {
+	size_t i, j;
+
+	for (i = 0; i < nr && who->exe_recorded; i++) {
+		for (j = 0; j < list[i].replaced; j++) {
+			if (!same_recorded_file(&list[i].was[j], &who->exe_identity))
+				continue;
+			who->exe_identity = list[i].exe;
+			return;
+		}
+	}
+}
+
+/* The policy that was asked for, or the one that is in force, with the files that the kernel knows. */
+static int open_policy(const struct ctl_options *opts, struct policy_file *file, struct who *who)
+{
+	struct resolved *list = NULL;
 	struct loader_shown shown;
 	int ret;
 
@@ -504,8 +523,17 @@ static int open_policy(const struct ctl_options *opts, struct policy_file *file)
 	if (ret)
 		return ret;
 	ret = policy_open_text(shown.source, shown.source_len, "the policy in force", false, file);
-	if (!ret)
+	if (!ret) {
 		file->policy->enforce = GMEM_ACTIVE_ENFORCES(shown.word);
+		/* Options and --pid ask for the file that is there now. */
+		if (who->exe_recorded)
+			ret = resolved_in_force(opts->pins, shown.word, file, &list);
+	}
+	if (list) {
+		resolved_apply(list, file);
+		recall_replaced(list, file->policy->nr_subjects, who);
+		resolved_free(list, file->policy->nr_subjects);
+	}
 	loader_shown_free(&shown);
 	return ret;
 }
@@ -587,7 +615,7 @@ int ctl_explain(const struct ctl_options *opts)
 	if (!ret && question.guard) {
 		ret = explain_guard(&question, opts->json);
 	} else if (!ret) {
-		ret = open_policy(opts, &file);
+		ret = open_policy(opts, &file, &question.who);
 		if (ret == -EBADMSG)
 			diags_report(&file.diags, opts->json);
 		ret = ret ?: ask_kernel(opts, process, &question.request, &kernel);

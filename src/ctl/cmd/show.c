@@ -349,26 +349,6 @@ static int print_json(const struct policy *policy, const struct loader_shown *sh
 	return ret;
 }
 
-static int read_subjects(const char *dir, const struct loader_shown *shown,
-			 const struct policy_file *file, struct resolved **list)
-{
-	struct store store;
-	struct pins pins;
-	int ret;
-
-	ret = pins_open(&pins, dir, false);
-	ret = ret ?: store_open(&store, &pins);
-	if (ret)
-		return ret;
-	ret = resolved_read(&store, GMEM_ACTIVE_SLOT(shown->word), file, list);
-	if (!ret && store_active(&store) != shown->word)
-		ret = -EAGAIN;
-	if (ret)
-		log_error(ret, NULL, NULL, "read the subjects of the policy in force");
-	store_close(&store);
-	return ret;
-}
-
 int ctl_show(const struct ctl_options *opts)
 {
 	struct loader_shown *shown = calloc(1, sizeof(*shown));
@@ -390,7 +370,7 @@ int ctl_show(const struct ctl_options *opts)
 		log_error(ret, "this gmemctl does not understand it", "gmemctl show --source",
 			  "read the policy in force");
 	else
-		ret = read_subjects(opts->pins, shown, &file, &list);
+		ret = resolved_in_force(opts->pins, shown->word, &file, &list);
 	if (!ret && opts->json)
 		ret = print_json(file.policy, shown, list);
 	else if (!ret)

@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 
+#include "../../../bpf/abi/trace.h"
 #include "../../lib/log.h"
 #include "probe.h"
 #include "notes.h"

@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 
 #include "../../lib/cgroup.h"
+#include "../../lib/log.h"
 #include "find.h"
 #include "resolved.h"
 #include "policy_file.h"
@@ -47,6 +48,8 @@ static bool is_in(const struct reading *r, enum gmem_class_dimension dimension, 
 static int take_exe(struct reading *r, const void *key, __u32 class)
 {
 	const struct gmem_identity *exe = key;
+	struct gmem_identity *larger;
+	struct resolved *resolved;
 	size_t i;
 
 	for (i = 0; i < r->policy->nr_subjects; i++) {
@@ -56,10 +59,16 @@ static int take_exe(struct reading *r, const void *key, __u32 class)
 		    (exe->kind == GMEM_BY_INODE ? !subject->exe : !subject->has_verity) ||
 		    !is_in(r, GMEM_CLASS_exe, GMEM_CLASS(class), i))
 			continue;
-		if (class & GMEM_EXE_REPLACED)
-			r->list[i].replaced++;
-		else
-			r->list[i].exe = *exe;
+		resolved = &r->list[i];
+		if (!(class & GMEM_EXE_REPLACED)) {
+			resolved->exe = *exe;
+			continue;
+		}
+		larger = reallocarray(resolved->was, resolved->replaced + 1, sizeof(*larger));
+		if (!larger)
+			return -ENOMEM;
+		resolved->was = larger;
+		resolved->was[resolved->replaced++] = *exe;
 	}
 	return 0;
 }
@@ -192,11 +201,65 @@ int resolved_read(const struct store *store, unsigned int slot, const struct pol
 	return ret;
 }
 
+int resolved_in_force(const char *dir, __u64 word, const struct policy_file *file,
+		      struct resolved **list)
+{
+	struct store store;
+	struct pins pins;
+	int ret;
+
+	ret = pins_open(&pins, dir, false);
+	ret = ret ?: store_open(&store, &pins);
+	if (ret)
+		return ret;
+	ret = resolved_read(&store, GMEM_ACTIVE_SLOT(word), file, list);
+	if (!ret && store_active(&store) != word)
+		ret = -EAGAIN;
+	if (ret)
+		log_error(ret, NULL, NULL, "read the subjects of the policy in force");
+	store_close(&store);
+	return ret;
+}
+
+static void apply_to_compiled(const char *path, const struct gmem_identity *identity,
+			      struct compiled *compiled)
+{
+	size_t i;
+
+	for (i = 0; i < compiled->nr_exes; i++) {
+		if (!compiled->exes[i].path || strcmp(compiled->exes[i].path, path))
+			continue;
+		compiled->exes[i].identity = *identity;
+		compiled->exes[i].known = identity->kind;
+	}
+}
+
+void resolved_apply(const struct resolved *list, struct policy_file *file)
+{
+	struct gmem_identity identity;
+	size_t i;
+
+	for (i = 0; i < file->policy->nr_subjects; i++) {
+		struct policy_subject *subject = &file->policy->subjects[i];
+
+		if (!subject->exe)
+			continue;
+		identity = list[i].exe;
+		identity.slot = 0;
+		identity.root = GMEM_ROOT_host;
+		subject->exe_identity = identity;
+		subject->exe_known = identity.kind == GMEM_BY_INODE;
+		apply_to_compiled(subject->exe, &identity, &file->compiled);
+	}
+}
+
 void resolved_free(struct resolved *list, size_t nr)
 {
 	size_t i;
 
-	for (i = 0; list && i < nr; i++)
+	for (i = 0; list && i < nr; i++) {
 		free(list[i].uids);
+		free(list[i].was);
+	}
 	free(list);
 }

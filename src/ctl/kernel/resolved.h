@@ -29,7 +29,8 @@ extern const char *const resolved_texts[RESOLVED_MAX];
 struct resolved {
 	struct gmem_identity exe; /* kind 0: the kernel has none */
 	enum resolved_state exe_now;
-	size_t replaced; /* files that it was before, and that still count */
+	struct gmem_identity *was; /* files that it was before, and that still count */
+	size_t replaced;	   /* as many */
 	__u64 cgroup;	 /* its id, 0: the kernel has none */
 	bool cgroup_gone;
 	__u32 *uids;
@@ -45,6 +46,13 @@ struct resolved {
  */
 int resolved_read(const struct store *store, unsigned int slot, const struct policy_file *file,
 		  struct resolved **list);
+/* The same for the policy in force, whose word is @word; an error has been explained. */
+int resolved_in_force(const char *dir, __u64 word, const struct policy_file *file,
+		      struct resolved **list);
+
+/* The policy's executables are what the kernel goes by, whatever their paths lead to by now. */
+void resolved_apply(const struct resolved *list, struct policy_file *file);
+
 void resolved_free(struct resolved *list, size_t nr);
 
 #endif /* GMEM_CTL_KERNEL_RESOLVED_H */
