@@ -284,7 +284,7 @@ struct gmem_request {
 	__u32 type;	 /* enum gmem_vm_type */
 	__u32 prot;	 /* mmap, fault: bits of GMEM_PROTS */
 	__u32 direction; /* convert */
-	__u32 pad;
+	__u32 action;	 /* guard `lock`: enum gmem_lock_action */
 	__u64 size;		  /* of the instance in bytes */
 	__u64 start, end;	  /* guest addresses: bind, convert */
 	__u64 offset, offset_end; /* bytes in the instance: bind */

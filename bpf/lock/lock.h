@@ -135,22 +135,23 @@ static __always_inline const struct gmem_lock *lock_held(void)
 
 /* Counted, reported, and -EACCES: what the manager has no use for either, and could be talked into.
  */
-static __noinline int lock_refuse_all(__u64 what)
+static __noinline int lock_refuse_all(__u32 action, __u64 what)
 {
-	return guard_account(GMEM_GUARD_lock, policy_word(), bpf_get_current_task_btf(), what, true);
+	return guard_account(GMEM_GUARD_lock, policy_word(), bpf_get_current_task_btf(), what,
+			     action);
 }
 
 /* Return: 0 for the manager; else as lock_refuse_all(). */
-static __noinline int lock_refuse(__u64 what)
+static __noinline int lock_refuse(__u32 action, __u64 what)
 {
-	return is_manager(policy_word()) ? 0 : lock_refuse_all(what);
+	return is_manager(policy_word()) ? 0 : lock_refuse_all(action, what);
 }
 
-static __always_inline int lock_keep(__u32 kind, __u64 id, __u32 of)
+static __always_inline int lock_keep(__u32 action, __u32 kind, __u64 id, __u32 of)
 {
 	if (!lock_held() || !is_kept(kind, id, of, 0))
 		return 0;
-	return lock_refuse(id);
+	return lock_refuse(action, id);
 }
 
 /* --- maps and programs by descriptor --- */
@@ -159,7 +160,7 @@ static __always_inline int lock_keep(__u32 kind, __u64 id, __u32 of)
 SEC("?lsm/bpf_map")
 int BPF_PROG(lock_map, struct bpf_map *map)
 {
-	return lock_keep(GMEM_LOCKED_map, map->id, 0);
+	return lock_keep(GMEM_LOCK_DOES_open_map, GMEM_LOCKED_map, map->id, 0);
 }
 
 /*
@@ -170,8 +171,8 @@ SEC("?lsm/bpf_prog")
 int BPF_PROG(lock_prog, struct bpf_prog *prog)
 {
 	if (lock_held() && (writes_registers(prog->aux) || answers_calls(prog)))
-		return lock_refuse_all(prog->aux->id);
-	return lock_keep(GMEM_LOCKED_program, prog->aux->id, 0);
+		return lock_refuse_all(GMEM_LOCK_DOES_change_process, prog->aux->id);
+	return lock_keep(GMEM_LOCK_DOES_open_program, GMEM_LOCKED_program, prog->aux->id, 0);
 }
 
 /* What the system call asks for is the kernel's own copy here: it cannot change any more. */
@@ -182,7 +183,7 @@ int BPF_PROG(lock_bpf, int cmd, void *attr)
 
 	if (cmd != BPF_LINK_GET_FD_BY_ID || bpf_probe_read_kernel(&id, sizeof(id), attr))
 		return 0;
-	return lock_keep(GMEM_LOCKED_link, id, 0);
+	return lock_keep(GMEM_LOCK_DOES_open_link, GMEM_LOCKED_link, id, 0);
 }
 
 /*
@@ -200,11 +201,12 @@ int BPF_PROG(lock_load, struct bpf_prog *prog)
 	__u32 type = prog->type, attach = prog->expected_attach_type;
 
 	if (dst)
-		return lock_keep(GMEM_LOCKED_program, BPF_CORE_READ(dst, aux, id), 0);
+		return lock_keep(GMEM_LOCK_DOES_replace_program, GMEM_LOCKED_program,
+				 BPF_CORE_READ(dst, aux, id), 0);
 	if (!(type == BPF_PROG_TYPE_TRACING && attach == BPF_MODIFY_RETURN) &&
 	    !(type == BPF_PROG_TYPE_LSM && attach == BPF_LSM_CGROUP))
 		return 0;
-	return lock_keep(GMEM_LOCKED_function, aux->attach_btf_id,
+	return lock_keep(GMEM_LOCK_DOES_modify_return, GMEM_LOCKED_function, aux->attach_btf_id,
 			 BPF_CORE_READ(aux, attach_btf, id));
 }
 
@@ -218,7 +220,7 @@ int BPF_PROG(lock_write, enum lockdown_reason what)
 	if (what != bpf_core_enum_value(enum lockdown_reason, LOCKDOWN_BPF_WRITE_USER) ||
 	    !lock_held())
 		return 0;
-	return lock_refuse_all(0);
+	return lock_refuse_all(GMEM_LOCK_DOES_write_memory, 0);
 }
 
 /* --- pins, and what keeps them where they are --- */
@@ -252,25 +254,25 @@ static __always_inline bool is_pin_dir(struct inode *dir)
 	return dir && dir->i_sb->s_magic == BPF_FS_MAGIC && inode_kept(GMEM_LOCKED_dir, dir);
 }
 
-static __always_inline int lock_dir(struct inode *dir)
+static __always_inline int lock_dir(__u32 action, struct inode *dir)
 {
-	return is_pin_dir(dir) && lock_held() ? lock_refuse_all(dir->i_ino) : 0;
+	return is_pin_dir(dir) && lock_held() ? lock_refuse_all(action, dir->i_ino) : 0;
 }
 
 /* The manager makes pins, and replaces those of texts of policies. */
-static __always_inline int lock_dir_for_others(struct inode *dir)
+static __always_inline int lock_dir_for_others(__u32 action, struct inode *dir)
 {
-	return is_pin_dir(dir) && lock_held() ? lock_refuse(dir->i_ino) : 0;
+	return is_pin_dir(dir) && lock_held() ? lock_refuse(action, dir->i_ino) : 0;
 }
 
 /* What a mount is on the way is a directory. */
-static __always_inline int lock_way(struct dentry *dentry)
+static __always_inline int lock_way(__u32 action, struct dentry *dentry)
 {
 	struct inode *inode = ((struct dentry___lock *)dentry)->d_inode;
 
 	if (!inode || (inode->i_mode & S_IFMT) != S_IFDIR || !inode_kept(GMEM_LOCKED_way, inode))
 		return 0;
-	return lock_held() ? lock_refuse_all(inode->i_ino) : 0;
+	return lock_held() ? lock_refuse_all(action, inode->i_ino) : 0;
 }
 
 SEC("?lsm/inode_unlink")
@@ -278,8 +280,9 @@ int BPF_PROG(lock_unlink, struct inode *dir)
 {
 	if (!is_pin_dir(dir) || !lock_held())
 		return 0;
-	return inode_kept(GMEM_LOCKED_full, dir) ? lock_refuse_all(dir->i_ino)
-						 : lock_refuse(dir->i_ino);
+	return inode_kept(GMEM_LOCKED_full, dir)
+		       ? lock_refuse_all(GMEM_LOCK_DOES_remove_pin, dir->i_ino)
+		       : lock_refuse(GMEM_LOCK_DOES_remove_pin, dir->i_ino);
 }
 
 /*
@@ -289,32 +292,36 @@ int BPF_PROG(lock_unlink, struct inode *dir)
 SEC("?lsm/inode_rmdir")
 int BPF_PROG(lock_rmdir, struct inode *dir, struct dentry *dentry)
 {
-	return lock_dir(dir) ?: lock_way(dentry);
+	return lock_dir(GMEM_LOCK_DOES_remove_dir, dir)
+		       ?: lock_way(GMEM_LOCK_DOES_remove_dir, dentry);
 }
 
 SEC("?lsm/inode_rename")
 int BPF_PROG(lock_rename, struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir,
 	     struct dentry *new_dentry)
 {
-	return lock_dir(old_dir) ?: lock_dir(new_dir) ?: lock_way(old_dentry) ?: lock_way(new_dentry);
+	__u32 action = GMEM_LOCK_DOES_rename;
+
+	return lock_dir(action, old_dir) ?: lock_dir(action, new_dir)
+		       ?: lock_way(action, old_dentry) ?: lock_way(action, new_dentry);
 }
 
 SEC("?lsm/inode_create")
 int BPF_PROG(lock_create, struct inode *dir)
 {
-	return lock_dir_for_others(dir);
+	return lock_dir_for_others(GMEM_LOCK_DOES_create, dir);
 }
 
 SEC("?lsm/inode_mkdir")
 int BPF_PROG(lock_mkdir, struct inode *dir)
 {
-	return lock_dir(dir);
+	return lock_dir(GMEM_LOCK_DOES_mkdir, dir);
 }
 
 SEC("?lsm/inode_symlink")
 int BPF_PROG(lock_symlink, struct inode *dir)
 {
-	return lock_dir(dir);
+	return lock_dir(GMEM_LOCK_DOES_symlink, dir);
 }
 
 /* A pin by another name, among those of others, would be taken for one of theirs. */
@@ -323,7 +330,8 @@ int BPF_PROG(lock_link, struct dentry *old_dentry, struct inode *dir)
 {
 	struct dentry___lock *old = (void *)old_dentry;
 
-	return lock_dir(dir) ?: lock_dir(old->d_parent->d_inode);
+	return lock_dir(GMEM_LOCK_DOES_link, dir)
+		       ?: lock_dir(GMEM_LOCK_DOES_link, old->d_parent->d_inode);
 }
 
 /* Owner and mode of pins and their directories; the size of the manager's executable. */
@@ -337,9 +345,10 @@ int BPF_PROG(lock_setattr, void *idmap, struct dentry *dentry, struct iattr *att
 		return 0;
 	if (attr->ia_valid & ATTR_SIZE)
 		return lock_held() && inode_kept(GMEM_LOCKED_file, inode)
-			       ? lock_refuse_all(inode->i_ino)
+			       ? lock_refuse_all(GMEM_LOCK_DOES_write_file, inode->i_ino)
 			       : 0;
-	return lock_dir(inode) ?: lock_dir(d->d_parent->d_inode);
+	return lock_dir(GMEM_LOCK_DOES_set_attributes, inode)
+		       ?: lock_dir(GMEM_LOCK_DOES_set_attributes, d->d_parent->d_inode);
 }
 
 /* The file system shows what is in a map that it has a pin of. */
@@ -347,7 +356,8 @@ static __always_inline int lock_pin_shown(struct file___lock *file, struct inode
 {
 	if ((inode->i_mode & S_IFMT) == S_IFDIR)
 		return 0;
-	return lock_dir_for_others(file->f_path.dentry->d_parent->d_inode);
+	return lock_dir_for_others(GMEM_LOCK_DOES_read_pin,
+				   file->f_path.dentry->d_parent->d_inode);
 }
 
 /*
@@ -367,11 +377,13 @@ int BPF_PROG(lock_open, struct file *file)
 	if (!(f->f_mode & FMODE_WRITE) || !lock_held())
 		return 0;
 	if (inode->i_sb->s_magic != PROC_SUPER_MAGIC)
-		return inode_kept(GMEM_LOCKED_file, inode) ? lock_refuse_all(inode->i_ino) : 0;
+		return inode_kept(GMEM_LOCKED_file, inode)
+			       ? lock_refuse_all(GMEM_LOCK_DOES_write_file, inode->i_ino)
+			       : 0;
 	bpf_probe_read_kernel_str(name, sizeof(name), f->f_path.dentry->d_name.name);
 	if (bpf_strncmp(name, sizeof(name), "ftrace_enabled"))
 		return 0;
-	return lock_refuse_all(inode->i_ino);
+	return lock_refuse_all(GMEM_LOCK_DOES_stop_calls, inode->i_ino);
 }
 
 /*
@@ -398,7 +410,8 @@ int BPF_PROG(lock_code, struct file *file, unsigned long reqprot, unsigned long 
 	bpf_loop(GUARD_TRIES, ask_manager, &q, 0);
 	if ((q.certain && !q.runs) || inode_kept(GMEM_LOCKED_file, inode))
 		return 0;
-	return guard_account(GMEM_GUARD_lock, q.word, q.task, inode->i_ino, true);
+	return guard_account(GMEM_GUARD_lock, q.word, q.task, inode->i_ino,
+			     GMEM_LOCK_DOES_run_code);
 }
 
 #endif /* GMEM_LOCK_LOCK_H */

@@ -177,7 +177,8 @@ int BPF_PROG(lock_umount, struct vfsmount *mnt, int flags)
 	if (!lock || !(is_on_way(lock, mount) || ends_way(lock, (__u64)mount) ||
 		       (flags & MNT_DETACH && tree_ends_way(lock, mount))))
 		return 0;
-	return lock_refuse_all((__u64)BPF_CORE_READ(mount, mnt_mountpoint, d_inode, i_ino));
+	return lock_refuse_all(GMEM_LOCK_DOES_unmount,
+			       (__u64)BPF_CORE_READ(mount, mnt_mountpoint, d_inode, i_ino));
 }
 
 /* mount(2) with MS_MOVE names what is moved by a path that is not known here. */
@@ -209,11 +210,11 @@ int BPF_PROG(lock_mount, const char *dev_name, const struct path *path, const ch
 		if (flags & MS_PROPAGATION)
 			return 0;
 		if (flags & MS_MOVE && may_move_way(lock))
-			return lock_refuse_all(0);
+			return lock_refuse_all(GMEM_LOCK_DOES_mount, 0);
 	}
 	if (!hides_way(lock, at))
 		return 0;
-	return lock_refuse_all(BPF_CORE_READ(at, dentry, d_inode, i_ino));
+	return lock_refuse_all(GMEM_LOCK_DOES_mount, BPF_CORE_READ(at, dentry, d_inode, i_ino));
 }
 
 /*
@@ -234,7 +235,7 @@ int BPF_PROG(lock_move, const struct path *from_path, const struct path *to_path
 	    !(BPF_CORE_READ(to, mnt, mnt_root) == BPF_CORE_READ(to, dentry) &&
 	      reaches_way(lock, (__u64)mount)))
 		return 0;
-	return lock_refuse_all(BPF_CORE_READ(to, dentry, d_inode, i_ino));
+	return lock_refuse_all(GMEM_LOCK_DOES_move_mount, BPF_CORE_READ(to, dentry, d_inode, i_ino));
 }
 
 /* Elsewhere the kernel refuses it where it would be seen here. */
@@ -243,7 +244,7 @@ int BPF_PROG(lock_pivot)
 {
 	const struct gmem_lock *lock = lock_held();
 
-	return lock && in_own_namespace(lock) ? lock_refuse_all(0) : 0;
+	return lock && in_own_namespace(lock) ? lock_refuse_all(GMEM_LOCK_DOES_pivot_root, 0) : 0;
 }
 
 #endif /* GMEM_LOCK_MOUNTS_H */

@@ -134,20 +134,21 @@ static __noinline int was_not_enforced(struct task_struct *task, __u32 guard)
  * @word: of the map `active`, not 0
  * @task: who asks
  * @what: was reached for, for the event: a process, an object
- * @always: denied whatever the mode of the policy is
+ * @action: enum gmem_lock_action; a lock denies whatever the mode of the policy is
  *
  * Return: 0 or -EACCES.
  */
 static __noinline int guard_account(__u32 guard, __u64 word, struct task_struct *task, __u64 what,
-				    bool always)
+				    __u32 action)
 {
 	struct gmem_decision d = { .deny = 1,
 				   .rule = GMEM_RULE_NONE,
 				   .audit_rule = GMEM_RULE_NONE };
-	struct question q = { .r = { .op = GMEM_DO_GUARD(guard), .start = what } };
+	struct question q = { .r = { .op = GMEM_DO_GUARD(guard), .start = what,
+				.action = action } };
 	__u32 verdict = GMEM_VERDICT_would_deny;
 
-	if (always || GMEM_ACTIVE_ENFORCES(word))
+	if (action || GMEM_ACTIVE_ENFORCES(word))
 		verdict = GMEM_VERDICT_denied;
 	if (proof_account(word))
 		return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
@@ -246,7 +247,7 @@ static __always_inline int guard_control(struct task_struct *guarded, struct tas
 		return 0;
 	if ((!q.certain || q.answer == CONTROL_refused) &&
 	    guard_account(GMEM_GUARD_trace, q.word, bpf_get_current_task_btf(), guarded->tgid,
-			  false))
+			  GMEM_LOCK_DOES_none))
 		return -EPERM;
 	was_not_enforced(guarded, GMEM_GUARD_trace);
 	return 0;
@@ -297,7 +298,7 @@ int BPF_PROG(guard_sqpoll)
 
 	find_own_guards(&own);
 	if (own.guards >> GMEM_GUARD_sqpoll & 1 &&
-	    guard_account(GMEM_GUARD_sqpoll, own.word, task, 0, false))
+	    guard_account(GMEM_GUARD_sqpoll, own.word, task, 0, GMEM_LOCK_DOES_none))
 		return -EACCES;
 	was_not_enforced(task, GMEM_GUARD_sqpoll);
 	return 0;
