@@ -12,7 +12,7 @@
 #include "lock.h"
 #include "policy.h"
 
-#define GMEM_LAYOUT 12 /* counted up with each change of a map or of what an entry means */
+#define GMEM_LAYOUT 13 /* counted up with each change of a map or of what an entry means */
 
 /* X(name): the pinned maps */
 #define GMEM_POLICY_MAPS(X) \
@@ -93,6 +93,8 @@ enum gmem_policy_program {
 		GMEM_PROG_MAX
 };
 
+#define GMEM_SOURCE_DIGEST 32
+
 /* How a slot was loaded. */
 struct gmem_slot {
 	__u64 loaded_s; /* CLOCK_REALTIME, seconds */
@@ -107,6 +109,7 @@ struct gmem_slot {
 	__u32 pad;
 	__u32 kernel;  /* what else was found in the kernel: bits, see src/ctl/kernel/probe.c */
 	__u64 present; /* programs whose hook the kernel has: bits; 0: was not asked */
+	__u8 digest[GMEM_SOURCE_DIGEST]; /* SHA-256 of the text */
 };
 
 /* The event log: what went into it, and what was lost. */
@@ -116,6 +119,12 @@ struct gmem_journal {
 	/* There was no memory for a process's tag or a task's decision cache. */
 	__u64 no_memory;
 	__u64 forks_refused; /* of these, forks of guarded processes, which failed */
+	/*
+	 * The events by what they are about: operations, and GMEM_DO_GUARD(). The counters of
+	 * operations and guards say the same, but are not to be read under a lock.
+	 */
+	__u64 denied[GMEM_DO_GUARD(GMEM_GUARD_MAX)];
+	__u64 would_deny[GMEM_DO_GUARD(GMEM_GUARD_MAX)];
 };
 
 /* What outlives each policy. */
@@ -214,7 +223,7 @@ struct gmem_label {
 #define GMEM_MAX_LABELS 16384 /* beyond, labels are more expensive */
 #define GMEM_MAX_UIDS	4096  /* different users in a policy */
 
-_Static_assert(sizeof(struct gmem_slot) == 56, "slot");
+_Static_assert(sizeof(struct gmem_slot) == 88, "slot");
 _Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 8, "tag");
 _Static_assert(sizeof(struct gmem_decision_cache) ==
 		       40 + sizeof(struct gmem_cached) * GMEM_DO_MAX + sizeof(struct gmem_work),

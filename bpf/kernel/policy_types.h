@@ -141,6 +141,8 @@ struct gmem_inode___later {
 };
 
 struct linux_binprm {
+	unsigned long p; /* the first argument in the new address space; the environment follows */
+	int argc, envc;
 	unsigned int unsafe;
 	struct file *file;
 };

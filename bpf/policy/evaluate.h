@@ -169,6 +169,16 @@ static __always_inline __u64 cgroup_of(struct task_struct *task, bool other)
 	return other ? BPF_CORE_READ(t, cgroups, dfl_cgrp, kn, id) : bpf_get_current_cgroup_id();
 }
 
+static __always_inline void note_denial(struct gmem_journal *log, __u32 op, __u32 verdict)
+{
+	if (op >= GMEM_DO_GUARD(GMEM_GUARD_MAX))
+		return;
+	if (verdict == GMEM_VERDICT_denied)
+		__sync_fetch_and_add(&log->denied[op], 1);
+	else
+		__sync_fetch_and_add(&log->would_deny[op], 1);
+}
+
 ONE_PLACE static __noinline int report_denial(const struct gmem_decision *d, __u32 verdict,
 					      __u64 word, struct task_struct *task,
 					      struct question *q)
@@ -183,6 +193,7 @@ ONE_PLACE static __noinline int report_denial(const struct gmem_decision *d, __u
 	if (!log || !q || !d)
 		return 0;
 	sequence = __sync_fetch_and_add(&log->events, 1);
+	note_denial(log, q->r.op, verdict);
 	e = bpf_ringbuf_reserve(&denials, sizeof(*e), 0);
 	if (!e) {
 		__sync_fetch_and_add(&log->lost, 1);

@@ -275,17 +275,14 @@ int BPF_PROG(guard_traceme, struct task_struct *parent)
  * At exec, with the new tag: the guards that are enforced on the process from now on, as bits. With
  * that of preload it has to begin as a secure one; in audit mode that would be a change.
  */
-static __always_inline __u32 guards_at_exec(const struct gmem_tag *tag)
+static __always_inline __u32 guards_at_exec(struct own_guards *own)
 {
-	struct own_guards own = { .tag = tag };
-	bool enforces;
-
-	find_own_guards(&own);
-	enforces = GMEM_ACTIVE_ENFORCES(own.word);
-	if (own.guards >> GMEM_GUARD_preload & 1)
-		count(&guard_hits, GMEM_GUARD_preload,
-		      enforces ? GMEM_VERDICT_allowed : GMEM_VERDICT_would_deny);
-	return enforces ? own.guards : 0;
+	find_own_guards(own);
+	if (!GMEM_ACTIVE_ENFORCES(own->word))
+		return 0;
+	if (own->guards >> GMEM_GUARD_preload & 1)
+		count(&guard_hits, GMEM_GUARD_preload, GMEM_VERDICT_allowed);
+	return own->guards;
 }
 
 /* --- sqpoll: whoever shares such a ring has its maker's thread do what it asks for --- */

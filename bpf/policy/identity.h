@@ -175,6 +175,62 @@ static __noinline bool has_host_root(struct task_struct *task)
 	       (own.at == host.at || own.at == own.parent_root);
 }
 
+/* Arguments and variables are read in steps of at most so many bytes. */
+#define STRING_STEP 64
+/* More than the kernel accepts of either: 6 MiB. */
+#define MAX_STRING_STEPS (1 << 17)
+
+struct strings {
+	unsigned long at;
+	int args, variables; /* that are still to come */
+	__u32 inside;	     /* the last step ended within a string */
+	__u32 loads;	     /* a variable says what the loader is to load */
+};
+
+/* By the first eight bytes. The loader ignores these variables in a program that is secure. */
+static __always_inline bool is_for_loader(const char text[8])
+{
+	return !__builtin_memcmp(text, "LD_PRELO", 8) || !__builtin_memcmp(text, "LD_AUDIT", 8) ||
+	       !__builtin_memcmp(text, "LD_LIBRA", 8) || !__builtin_memcmp(text, "GLIBC_TU", 8);
+}
+
+static long look_at_string(__u32 i, struct strings *s)
+{
+	char text[STRING_STEP] = {};
+	long len;
+
+	if (s->args <= 0 && s->variables <= 0)
+		return 1;
+	len = bpf_probe_read_user_str(text, sizeof(text), (void *)s->at);
+	if (len <= 0)
+		return 1;
+	if (!s->inside && s->args <= 0 && is_for_loader(text)) {
+		s->loads = 1;
+		return 1;
+	}
+	s->inside = len == sizeof(text);
+	/* The last byte is the end of the string, or stands for what follows. */
+	s->at += s->inside ? sizeof(text) - 1 : len;
+	if (s->inside)
+		return 0;
+	if (s->args > 0)
+		s->args--;
+	else
+		s->variables--;
+	return 0;
+}
+
+/* Does the environment of a new program name code for its loader? */
+static __noinline bool is_preloaded(struct linux_binprm *bprm)
+{
+	struct strings s = { .at = BPF_CORE_READ(bprm, p),
+			     .args = BPF_CORE_READ(bprm, argc),
+			     .variables = BPF_CORE_READ(bprm, envc) };
+
+	bpf_loop(MAX_STRING_STEPS, look_at_string, &s, 0);
+	return s.loads;
+}
+
 /* Does the file that a task runs say what the task does? */
 static __always_inline bool file_identifies(struct task_struct *task, struct file *file)
 {
@@ -191,6 +247,7 @@ int BPF_PROG(tag_exec, struct linux_binprm *bprm)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct file *file = bprm->file;
+	struct own_guards own = {};
 	struct gmem_tag *tag;
 
 	/* What was decided for the program before is void. */
@@ -214,9 +271,15 @@ int BPF_PROG(tag_exec, struct linux_binprm *bprm)
 	if (!has_host_root(task))
 		tag->exe.root = tag->verity.root = GMEM_ROOT_other;
 	/* As early as the loader and libraries look at it, and after the file is certain. */
-	tag->enforced = guards_at_exec(tag);
+	own.tag = tag;
+	tag->enforced = guards_at_exec(&own);
 	if (tag->enforced >> GMEM_GUARD_preload & 1)
 		bpf_bprm_opts_set(bprm, BPF_F_BPRM_SECUREEXEC);
+	if (!(own.guards >> GMEM_GUARD_preload & 1) || !is_preloaded(bprm))
+		return 0;
+	bpf_rcu_read_lock();
+	guard_account(GMEM_GUARD_preload, own.word, task, 0, GMEM_LOCK_DOES_none);
+	bpf_rcu_read_unlock();
 	return 0;
 }
 

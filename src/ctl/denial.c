@@ -27,6 +27,35 @@ static const char *const verdict_names[GMEM_VERDICT_MAX] = {
 #undef X
 };
 
+#define GMEM_LOCKED_none GMEM_LOCKED_MAX
+
+static const struct {
+	const char *name, *text;
+	enum gmem_locked_kind kind;
+} lock_actions[GMEM_LOCK_DOES_MAX] = {
+#define X(id, words, of) [GMEM_LOCK_DOES_##id] = { #id, words, GMEM_LOCKED_##of },
+	GMEM_LOCK_ACTIONS(X)
+#undef X
+};
+
+static const char *const locked_names[] = {
+#define X(name, ...) [GMEM_LOCKED_##name] = #name,
+	GMEM_LOCKED_KINDS(X)
+#undef X
+	[GMEM_LOCKED_none] = NULL,
+};
+
+/* Of an event that another version wrote: unknown. */
+static const char *lock_action(__u32 action)
+{
+	return action < GMEM_LOCK_DOES_MAX ? lock_actions[action].name : NULL;
+}
+
+enum gmem_locked_kind lock_object_kind(__u32 action)
+{
+	return lock_action(action) ? lock_actions[action].kind : GMEM_LOCKED_none;
+}
+
 /* Does what decided deny? Without the policy's text: yes, as far as anybody can tell. */
 static bool denies(const struct denial *denial)
 {
@@ -158,6 +187,22 @@ static void print_request(const struct gmem_request *request, FILE *out)
 	}
 }
 
+/* What was tried, and on what. */
+static void print_lock(const struct denial *denial, FILE *out)
+{
+	const struct gmem_request *request = &denial->event->request;
+
+	if (request->op != GMEM_DO_GUARD(GMEM_GUARD_lock) || !lock_action(request->action))
+		return;
+	fprintf(out, " to %s", lock_actions[request->action].text);
+	if (denial->object) {
+		fputc(' ', out);
+		print_plain(out, denial->object);
+	}
+	if (request->start && lock_object_kind(request->action) != GMEM_LOCKED_none)
+		fprintf(out, " (%llu)", request->start);
+}
+
 void denial_print(const struct denial *denial, FILE *out)
 {
 	const struct gmem_denial *event = denial->event;
@@ -187,6 +232,7 @@ void denial_print(const struct denial *denial, FILE *out)
 	if (event->request.op == GMEM_DO_GUARD(GMEM_GUARD_trace))
 		fprintf(out, " of process %llu", event->request.start);
 	print_request(&event->request, out);
+	print_lock(denial, out);
 	fprintf(out, " by %s generation %llu\n", denial_why(denial, why), event->generation);
 }
 
@@ -219,6 +265,22 @@ static void json_request(struct json *json, const struct gmem_request *request)
 	json_close(json, '}');
 }
 
+static void json_lock(struct json *json, const struct denial *denial)
+{
+	const struct gmem_request *request = &denial->event->request;
+
+	if (request->op != GMEM_DO_GUARD(GMEM_GUARD_lock)) {
+		json_null(json, "lock");
+		return;
+	}
+	json_open(json, "lock", '{');
+	json_str(json, "action", lock_action(request->action));
+	json_str(json, "kind", locked_names[lock_object_kind(request->action)]);
+	json_u64(json, "id", request->start);
+	json_str(json, "name", denial->object);
+	json_close(json, '}');
+}
+
 static void json_reason(struct json *json, const struct denial *denial)
 {
 	struct denial_reason reason = denial_reason(denial);
@@ -227,6 +289,7 @@ static void json_reason(struct json *json, const struct denial *denial)
 	json_open(json, "by", '{');
 	json_str(json, "cause", cause_names[reason.cause]);
 	json_str(json, "policy", denial->policy ? denial->policy->name : NULL);
+	json_str(json, "digest", denial->digest);
 	json_str(json, "rule", reason.name);
 	if (reason.cause == DENIAL_BY_rule)
 		json_u64(json, "number", reason.rule + 1);
@@ -294,6 +357,7 @@ void denial_json(const struct denial *denial, struct json *json)
 		json_u64(json, "target_pid", event->request.start);
 	else
 		json_null(json, "target_pid");
+	json_lock(json, denial);
 	json_reason(json, denial);
 	json_close(json, '}');
 }

@@ -20,6 +20,8 @@ struct denial {
 	const char *exe;	     /* a path, or NULL */
 	bool exe_certain;	     /* the file there is the one that the kernel knows */
 	const char *cgroup;	     /* a path, or NULL */
+	const char *digest;	     /* of the policy's text, or NULL */
+	const char *object;	     /* the name of what a lock refused, or NULL */
 };
 
 /* X(name): what a decision came from */
@@ -46,6 +48,9 @@ struct denial_reason {
 	const char *name;  /* of the rule, NULL: none, or the text is gone */
 	unsigned int line; /* in the policy, 0: none, or not known */
 };
+
+/* What an action of a lock is about: enum gmem_locked_kind; GMEM_LOCKED_MAX: nothing has a name. */
+enum gmem_locked_kind lock_object_kind(__u32 action);
 
 struct denial_reason denial_reason(const struct denial *denial);
 

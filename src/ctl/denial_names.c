@@ -7,8 +7,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
+
 #include "../lib/cgroup.h"
 #include "denial_names.h"
+#include "kernel/probe.h"
 #include "kernel/resolve.h"
 
 #define NS_PER_S 1000000000ULL
@@ -44,7 +47,8 @@ void denial_names_free(struct denial_names *names)
 }
 
 /* The text that is in the kernel for a generation, parsed; NULL if it is not there any more. */
-static struct policy *read_policy(const struct store *store, __u64 generation)
+static struct policy *read_policy(const struct store *store, __u64 generation,
+				  char digest[DIGEST_TEXT])
 {
 	struct policy *policy = NULL;
 	struct diags *diags;
@@ -58,6 +62,7 @@ static struct policy *read_policy(const struct store *store, __u64 generation)
 	}
 	if (slot == GMEM_SLOTS || store_source(store, slot, &text, &len))
 		return NULL;
+	digest_text(store->slots[slot].digest, digest);
 	diags = calloc(1, sizeof(*diags));
 	/* Replaced meanwhile: then it may be another one's. */
 	if (diags &&
@@ -88,7 +93,7 @@ const struct policy *denial_policy(struct denial_names *names, const struct stor
 	}
 	i = names->next_text++ % DENIAL_TEXTS;
 	policy_free(names->texts[i].policy);
-	names->texts[i].policy = read_policy(store, generation);
+	names->texts[i].policy = read_policy(store, generation, names->texts[i].digest);
 	names->texts[i].generation = generation;
 	return names->texts[i].policy;
 }
@@ -151,6 +156,97 @@ static const char *exe_of(struct denial_names *names, const struct policy *polic
 	return exe->path[0] ? exe->path : NULL;
 }
 
+/* The text's digest; NULL where the text is gone. */
+static const char *digest_of_policy(const struct denial_names *names, __u64 generation)
+{
+	unsigned int i;
+
+	for (i = 0; i < DENIAL_TEXTS; i++) {
+		if (names->texts[i].generation == generation && names->texts[i].policy)
+			return names->texts[i].digest;
+	}
+	return NULL;
+}
+
+static __u32 id_of_map(int fd)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
+}
+
+static const char *name_of_map(const struct store *store, __u64 id)
+{
+	unsigned int map;
+
+	for (map = 0; map < MAP_MAX; map++) {
+		if (id_of_map(store->fd[map]) == id)
+			return map_names[map];
+	}
+	return NULL;
+}
+
+/* @id: of the program, or of its link */
+static const char *name_of_program(const struct store *store, __u64 id, bool of_link)
+{
+	struct bpf_link_info info;
+	unsigned int i;
+	__u32 len;
+	int fd, ret;
+
+	for (i = 0; i < GMEM_PROG_MAX; i++) {
+		fd = pins_link(store->pins, (enum gmem_policy_program)i);
+		if (fd < 0)
+			continue;
+		len = sizeof(info);
+		memset(&info, 0, sizeof(info));
+		ret = bpf_obj_get_info_by_fd(fd, &info, &len);
+		close(fd);
+		if (!ret && (of_link ? info.id : info.prog_id) == id)
+			return program_names[i];
+	}
+	return NULL;
+}
+
+/* A directory of pins, or one on the way to them. */
+static const char *name_of_dir(struct denial_names *names, const struct store *store, __u64 ino)
+{
+	static const char *const below[] = { "/maps", "/links", "" };
+	struct stat st;
+	char *slash;
+	size_t i;
+
+	for (i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
+		snprintf(names->object, sizeof(names->object), "%s%s", store->pins->dir, below[i]);
+		if (!stat(names->object, &st) && st.st_ino == ino)
+			return names->object;
+	}
+	while ((slash = strrchr(names->object, '/'))) {
+		slash[slash == names->object] = '\0';
+		if (!stat(names->object, &st) && st.st_ino == ino)
+			return names->object;
+		if (slash == names->object)
+			break;
+	}
+	return NULL;
+}
+
+/* What a lock refused to open or to change. The monitor is the manager, and may look. */
+static const char *object_of(struct denial_names *names, const struct store *store,
+			     const struct gmem_request *request)
+{
+	if (request->op != GMEM_DO_GUARD(GMEM_GUARD_lock) || !request->start)
+		return NULL;
+	switch (lock_object_kind(request->action)) {
+	case GMEM_LOCKED_map: return name_of_map(store, request->start);
+	case GMEM_LOCKED_program: return name_of_program(store, request->start, false);
+	case GMEM_LOCKED_link: return name_of_program(store, request->start, true);
+	case GMEM_LOCKED_dir: return name_of_dir(names, store, request->start);
+	default: return NULL;
+	}
+}
+
 static __u64 now(clockid_t clock)
 {
 	struct timespec ts;
@@ -166,6 +262,8 @@ struct denial denial_named(struct denial_names *names, const struct store *store
 
 	denial.policy = denial_policy(names, store, event->generation);
 	denial.time_ns = now(CLOCK_REALTIME) - now(CLOCK_BOOTTIME) + event->time_ns;
+	denial.digest = digest_of_policy(names, event->generation);
+	denial.object = object_of(names, store, &event->request);
 	denial.exe = exe_of(names, denial.policy, event, &denial.exe_certain);
 	if (names->cgroups >= 0 && event->cgroup &&
 	    !cgroup_path(names->cgroups, event->cgroup, names->cgroup, sizeof(names->cgroup)))

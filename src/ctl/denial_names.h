@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #include "denial.h"
+#include "kernel/digest.h"
 #include "kernel/store.h"
 
 /* Generations whose policies are kept: those in the kernel, and as many that were. */
@@ -25,11 +26,13 @@ struct denial_names {
 	struct {
 		__u64 generation; /* 0: free */
 		struct policy *policy;
+		char digest[DIGEST_TEXT];
 	} texts[DENIAL_TEXTS];
 	unsigned int next_text;
 	struct denial_exe exes[DENIAL_EXES]; /* by the number of the inode: the last ones found */
 	int cgroups;			     /* the root, or a negative errno */
 	char cgroup[PATH_MAX];
+	char object[PATH_MAX];
 };
 
 /* Return: 0 or -ENOMEM. To be given to denial_names_free(). */

@@ -177,10 +177,40 @@ static void test_json(void **state)
 		"\"uid\":1000,\"exe\":null,\"exe_certain\":false,\"exe_inode\":{\"dev\":\"8:1\",\"ino\":77,"
 		"\"generation\":0,\"changed\":0,\"subvolume\":0},"
 		"\"root\":\"host\",\"cgroup\":null},\"instance\":null,\"request\":{\"size\":\"8KiB\","
-		"\"flags\":\"none\",\"range\":\"0x0-0x1000\",\"offset\":\"0x1000-0x2000\",\"vm-type\":\"unknown\"},\"target_pid\":null,"
-		"\"by\":{\"cause\":\"rule\",\"policy\":\"p\",\"rule\":\"trial\",\"number\":2,"
+		"\"flags\":\"none\",\"range\":\"0x0-0x1000\",\"offset\":\"0x1000-0x2000\",\"vm-type\":\"unknown\"},\"target_pid\":null,\"lock\":null,"
+		"\"by\":{\"cause\":\"rule\",\"policy\":\"p\",\"digest\":null,\"rule\":\"trial\",\"number\":2,"
 		"\"line\":10,\"audit\":true,\"why\":\"rule trial in audit mode (p:10)\"}}");
 	json_free(&json);
+}
+
+/* A lock's denial says what was tried, and on what. */
+static void expect_lock(struct gmem_denial *e)
+{
+	struct denial denial = { .event = e, .policy = policy, .object = "heads" };
+	struct json json = { 0 };
+	char line[512] = "";
+	FILE *out;
+
+	e->request.action = GMEM_LOCK_DOES_open_map;
+	e->request.start = 12;
+	out = fmemopen(line, sizeof(line), "w");
+	denial_print(&denial, out);
+	fclose(out);
+	assert_non_null(strstr(line, " to open the map heads (12) by the guard lock (p)"));
+	denial_json(&denial, &json);
+	json.buf[json.len] = '\0';
+	assert_non_null(strstr(json.buf, "\"lock\":{\"action\":\"open_map\",\"kind\":\"map\","
+					 "\"id\":12,\"name\":\"heads\"}"));
+	json_free(&json);
+	e->request.action = GMEM_LOCK_DOES_write_memory;
+	e->request.start = 0;
+	denial.object = NULL;
+	memset(line, 0, sizeof(line));
+	out = fmemopen(line, sizeof(line), "w");
+	denial_print(&denial, out);
+	fclose(out);
+	assert_non_null(strstr(line, " to load a program that writes to memory of processes by the"));
+	e->request.action = GMEM_LOCK_DOES_none;
 }
 
 /* What a guard kept off has no rule, and nothing of an instance. */
@@ -207,12 +237,13 @@ static void test_guard(void **state)
 	json.buf[json.len] = '\0';
 	assert_non_null(strstr(json.buf, "\"operation\":null,\"guard\":\"trace\""));
 	assert_non_null(strstr(json.buf, "\"request\":{},\"target_pid\":4711"));
-	assert_non_null(strstr(json.buf, "\"cause\":\"guard\",\"policy\":\"p\",\"rule\":null"));
+	assert_non_null(strstr(json.buf, "\"cause\":\"guard\",\"policy\":\"p\",\"digest\":null,\"rule\":null"));
 	json_free(&json);
 	e.request.op = GMEM_DO_GUARD(GMEM_GUARD_sqpoll);
 	expect(&e, policy, "the guard sqpoll (p)");
 	e.request.op = GMEM_DO_GUARD(GMEM_GUARD_lock);
 	expect(&e, NULL, "the guard lock (its policy is gone)");
+	expect_lock(&e);
 	e.request.op = GMEM_DO_GUARD(GMEM_GUARD_MAX);
 	expect(&e, policy, "the guard ? (p)");
 }

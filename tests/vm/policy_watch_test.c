@@ -308,14 +308,19 @@ static void test_replaced(void)
 #define EXE    "/tmp/policy_watch_exe"
 #define CGROUP "/sys/fs/cgroup/policy_watch"
 
-static struct json_object *show(void)
+static struct json_object *report(const char *command)
 {
-	struct child child = RUN("show", "-o", "json");
+	struct child child = RUN(command, "-o", "json");
 	struct json_object *object = next(&child);
 	int ret = finish(&child, 0);
 
-	CHECK(object && !ret, "show ends with %d", ret);
+	CHECK(object && !ret, "%s ends with %d", command, ret);
 	return object;
+}
+
+static struct json_object *show(void)
+{
+	return report("show");
 }
 
 static void make_exe(const char *path)
@@ -395,7 +400,7 @@ static void test_show(void)
 	CHECK(length(one, "uids") == 2 && length(item(shown, "subjects", 1), "uids") == 1 &&
 		      json_object_get_int(item(item(shown, "subjects", 1), "uids", 0)) == BAD,
 	      "%s", json_object_to_json_string(get(shown, "subjects")));
-	CHECK(number(one, "cgroup_id") > 0 && is(one, "cgroup_gone", "false"), "%s",
+	CHECK(number(one, "cgroup_id") > 0 && is(one, "cgroup_now", "same"), "%s",
 	      json_object_to_json_string(one));
 	json_object_put(shown);
 	loader_shown_free(&kernel);
@@ -405,7 +410,18 @@ static void test_show(void)
 	unlink(EXE);
 	expect_state("exe_now", "missing");
 	rmdir(CGROUP);
-	expect_state("cgroup_gone", "true");
+	expect_state("cgroup_now", "gone");
+	if (mkdir(CGROUP, 0755))
+		give_up(CGROUP);
+	expect_state("cgroup_now", "again");
+	/* The same in the status, where the policy is otherwise fine. */
+	shown = report("status");
+	one = item(shown, "cgroups", 0);
+	CHECK(length(shown, "cgroups") == 1 && is(one, "subject", "one") &&
+		      is(one, "cgroup_now", "again"),
+	      "%s", json_object_to_json_string(shown));
+	json_object_put(shown);
+	rmdir(CGROUP);
 	free(text);
 }
 
@@ -443,6 +459,46 @@ static void test_gmemtop(void)
 	json_object_put(frame);
 }
 
+/* What sha256sum(1) prints of a policy's text names it in every report. */
+static void test_digest(void)
+{
+	char *text = policy_text(1U << GMEM_DO_create, "rules: []\n"), sum[80] = "sha256:";
+	struct json_object *object;
+	struct child child;
+	FILE *file;
+
+	file = fopen("/tmp/digest.yaml", "we");
+	if (!file || fputs(text, file) < 0 || fclose(file))
+		give_up("/tmp/digest.yaml");
+	file = popen("sha256sum </tmp/digest.yaml", "r");
+	if (!file || fscanf(file, "%64s", sum + strlen(sum)) != 1 || pclose(file))
+		give_up("sha256sum");
+	if (policy_load(text, true, 0))
+		give_up("load");
+	policy_read_events();
+	object = report("status");
+	CHECK(is(object, "digest", sum), "status: %s, wanted %s", string(object, "digest"), sum);
+	json_object_put(object);
+	object = report("show");
+	CHECK(is(object, "digest", sum), "show: %s, wanted %s", string(object, "digest"), sum);
+	json_object_put(object);
+	child = RUN("status", "--check", "-o", "json");
+	object = next(&child);
+	CHECK(!finish(&child, 0) && is(item(object, "policies", 0), "digest", sum) &&
+		      number(item(object, "policies", 0), "loaded_seconds") > 0,
+	      "%s", json_object_to_json_string(object));
+	json_object_put(object);
+	ask(BAD, 1, EACCES);
+	child = RUN("monitor", "--count", "1", "-o", "json");
+	json_object_put(next(&child));
+	object = next(&child);
+	CHECK(is(object, "by.digest", sum), "%s", json_object_to_json_string(object));
+	json_object_put(object);
+	json_object_put(next(&child));
+	CHECK(!finish(&child, 0), "monitor");
+	free(text);
+}
+
 /* In this order programs are loaded twice: that takes seconds. */
 /* As text, denials that repeat are one line and their number. */
 static void test_folded(void)
@@ -471,7 +527,7 @@ static const struct test_case cases[] = {
 	{ "show", test_show },	       { "gmemtop", test_gmemtop },
 	{ "exact", test_exact },       { "lost", test_lost },
 	{ "folded", test_folded },     { "one-reader", test_one_reader },
-	{ "replaced", test_replaced },
+	{ "replaced", test_replaced }, { "digest", test_digest },
 };
 
 int main(int argc __attribute__((unused)), char **argv)

@@ -43,10 +43,9 @@ static void print_subject(const struct policy_subject *subject,
 		printf("%s: its users have other numbers now, or are not there: those in the "
 		       "kernel stay until the policy is loaded again\n",
 		       subject->name);
-	if (report->cgroup_differs)
-		printf("%s: cgroup %s is another one now, or is not there: that in the kernel "
-		       "stays until the policy is loaded again\n",
-		       subject->name, subject->cgroup);
+	if (report->cgroup != CGROUP_same)
+		printf("%s: cgroup %s %s\n", subject->name, subject->cgroup,
+		       cgroup_texts[report->cgroup]);
 }
 
 static void print_text(const struct refresh_report *report)
@@ -103,7 +102,8 @@ static int print_json(const struct refresh_report *report)
 		json_inode(&json, "inode", &refreshed->now);
 		json_u64(&json, "kept", refreshed->kept);
 		json_bool(&json, "users_differ", refreshed->users_differ);
-		json_bool(&json, "cgroup_differs", refreshed->cgroup_differs);
+		json_str(&json, "cgroup_now",
+			 subject->cgroup ? cgroup_names[refreshed->cgroup] : NULL);
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');

@@ -11,6 +11,7 @@
 #include "../../lib/json.h"
 #include "../../lib/log.h"
 #include "../ctl.h"
+#include "../kernel/digest.h"
 #include "../kernel/loader.h"
 #include "../../policy/compile.h"
 #include "../../policy/value.h"
@@ -196,7 +197,7 @@ static void add_subject_line(struct libscols_table *table, const char *name, con
 static void print_subject(struct libscols_table *table, const struct policy_subject *subject,
 			  const struct resolved *resolved)
 {
-	char digest[VALUE_DIGEST_TEXT], inode[64], text[192], users[512] = "", uids[512] = "";
+	char digest[VALUE_DIGEST_TEXT], inode[64], text[256], users[512] = "", uids[512] = "";
 	size_t i, len = 0;
 
 	if (subject->exe) {
@@ -223,9 +224,11 @@ static void print_subject(struct libscols_table *table, const struct policy_subj
 	if (subject->nr_uids)
 		add_subject_line(table, subject->name, "uid", users, *uids ? uids : "-");
 	if (subject->cgroup) {
-		snprintf(text, sizeof(text), resolved->cgroup ? "cgroup %llu%s" : "-",
-			 resolved->cgroup,
-			 resolved->cgroup_gone ? ", which is gone: load the policy again" : "");
+		enum cgroup_state now = cgroup_now(subject, resolved);
+
+		snprintf(text, sizeof(text), resolved->cgroup ? "cgroup %llu%s%s" : "-",
+			 resolved->cgroup, now == CGROUP_same ? "" : ", which ",
+			 now == CGROUP_same ? "" : cgroup_texts[now]);
 		add_subject_line(table, subject->name, "cgroup", subject->cgroup, text);
 	}
 }
@@ -278,7 +281,8 @@ static void json_subjects(struct json *json, const struct policy *policy,
 			json_u64(json, "cgroup_id", list[i].cgroup);
 		else
 			json_null(json, "cgroup_id");
-		json_bool(json, "cgroup_gone", list[i].cgroup_gone);
+		json_str(json, "cgroup_now",
+			 subject->cgroup ? cgroup_names[cgroup_now(subject, &list[i])] : NULL);
 		json_close(json, '}');
 	}
 	json_close(json, ']');
@@ -290,12 +294,14 @@ static void print_text(const struct policy *policy, const struct loader_shown *s
 		       const struct resolved *list)
 {
 	time_t loaded = (time_t)shown->how.loaded_s;
-	char when[64] = "";
+	char when[64] = "", digest[DIGEST_TEXT];
 
 	strftime(when, sizeof(when), "%F %T", localtime(&loaded));
-	printf("policy %s, %s, generation %llu, %zu rules, loaded %s by uid %u\n\n", policy->name,
+	printf("policy %s, %s, generation %llu, %zu rules, loaded %s by uid %u\n%s\n\n",
+	       policy->name,
 	       GMEM_ACTIVE_ENFORCES(shown->word) ? "enforce" : "audit",
-	       GMEM_ACTIVE_GENERATION(shown->word), policy->nr_rules, when, shown->how.uid);
+	       GMEM_ACTIVE_GENERATION(shown->word), policy->nr_rules, when, shown->how.uid,
+	       digest_text(shown->how.digest, digest));
 	print_table(policy, shown);
 	putchar('\n');
 	print_hits("OPERATION", operation_names, shown->ops, GMEM_DO_MAX);
@@ -310,6 +316,7 @@ static void print_text(const struct policy *policy, const struct loader_shown *s
 static int print_json(const struct policy *policy, const struct loader_shown *shown,
 		      const struct resolved *list)
 {
+	char digest[DIGEST_TEXT];
 	struct json json = { 0 };
 	unsigned int i, v;
 	struct row row;
@@ -321,6 +328,7 @@ static int print_json(const struct policy *policy, const struct loader_shown *sh
 	json_str(&json, "mode", GMEM_ACTIVE_ENFORCES(shown->word) ? "enforce" : "audit");
 	json_u64(&json, "loaded_seconds", shown->how.loaded_s);
 	json_u64(&json, "loaded_by", shown->how.uid);
+	json_str(&json, "digest", digest_text(shown->how.digest, digest));
 	json_open(&json, "rules", '[');
 	for (i = 0; i < GMEM_RULE_MAX; i++) {
 		if (!make_row(policy, shown, i, &row))

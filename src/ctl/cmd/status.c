@@ -2,6 +2,7 @@
 /* gmemctl status, probe: what is in force, and what this kernel can carry. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include <libsmartcols/libsmartcols.h>
@@ -10,8 +11,11 @@
 #include "../../lib/json.h"
 #include "../../lib/log.h"
 #include "../ctl.h"
+#include "../kernel/digest.h"
 #include "../kernel/in_force.h"
 #include "../kernel/loader.h"
+#include "../kernel/policy_file.h"
+#include "../kernel/resolved.h"
 #include "../kernel/writable.h"
 
 static const char *mode_in_force(__u64 word)
@@ -233,10 +237,50 @@ static void report_writable(const struct ctl_options *opts, struct json *json)
 	in_force_close(&force);
 }
 
+/* Cgroups of the policy in force whose path does not stand for the same cgroup any more. */
+static void report_cgroups(const struct ctl_options *opts, __u64 word, struct json *json)
+{
+	struct loader_shown *shown = calloc(1, sizeof(*shown));
+	struct policy_file file = { 0 };
+	struct resolved *list = NULL;
+	enum cgroup_state now;
+	size_t i;
+
+	if (!shown || loader_show(opts->pins, shown))
+		goto out;
+	if (policy_open_text(shown->source, shown->source_len, "in force", false, &file) ||
+	    resolved_in_force(opts->pins, word, &file, &list))
+		goto out;
+	for (i = 0; i < file.policy->nr_subjects; i++) {
+		const struct policy_subject *subject = &file.policy->subjects[i];
+
+		now = subject->cgroup ? cgroup_now(subject, &list[i]) : CGROUP_same;
+		if (now == CGROUP_same)
+			continue;
+		if (!json) {
+			printf("subject %s: cgroup %s %s\n", subject->name, subject->cgroup,
+			       cgroup_texts[now]);
+			continue;
+		}
+		json_open(json, NULL, '{');
+		json_str(json, "subject", subject->name);
+		json_str(json, "cgroup", subject->cgroup);
+		json_str(json, "cgroup_now", cgroup_names[now]);
+		json_close(json, '}');
+	}
+out:
+	if (file.policy)
+		resolved_free(list, file.policy->nr_subjects);
+	policy_close(&file);
+	if (shown)
+		loader_shown_free(shown);
+	free(shown);
+}
+
 static void print_text(const struct loader_status *status, const struct ctl_options *opts)
 {
 	time_t loaded = (time_t)status->how.loaded_s;
-	char when[64];
+	char when[64], digest[DIGEST_TEXT];
 
 	if (!status->loaded || !status->word) {
 		printf("NOT ENFORCING: %s\n",
@@ -248,11 +292,11 @@ static void print_text(const struct loader_status *status, const struct ctl_opti
 			return;
 	} else {
 		strftime(when, sizeof(when), "%F %T", localtime(&loaded));
-		printf("%s: policy %s, generation %llu, %u rules, loaded %s\n",
+		printf("%s: policy %s, generation %llu, %u rules, loaded %s, %s\n",
 		       GMEM_ACTIVE_ENFORCES(status->word) ? "enforcing"
 							  : "NOT ENFORCING (audit mode)",
 		       status->name, (unsigned long long)GMEM_ACTIVE_GENERATION(status->word),
-		       status->head.nr_rules, when);
+		       status->head.nr_rules, when, digest_text(status->how.digest, digest));
 	}
 	if (status->word)
 		print_elsewhere(&status->elsewhere);
@@ -268,6 +312,8 @@ static void print_text(const struct loader_status *status, const struct ctl_opti
 		puts("not locked: root may change it");
 	if (status->word)
 		report_writable(opts, NULL);
+	if (status->word)
+		report_cgroups(opts, status->word, NULL);
 	if (status->previous >= 0)
 		printf("before it: policy %s (gmemctl rollback)\n", status->previous_name);
 	printf("events: %llu, of these lost: %llu\n", (unsigned long long)status->journal.events,
@@ -285,6 +331,7 @@ static void print_text(const struct loader_status *status, const struct ctl_opti
 static int print_json(const struct loader_status *status, const struct ctl_options *opts)
 {
 	bool active = status->loaded && status->word;
+	char digest[DIGEST_TEXT];
 	struct json json = { 0 };
 	int ret;
 
@@ -300,6 +347,7 @@ static int print_json(const struct loader_status *status, const struct ctl_optio
 	json_u64(&json, "generation", GMEM_ACTIVE_GENERATION(status->word));
 	json_u64(&json, "rules", status->head.nr_rules);
 	json_u64(&json, "loaded_seconds", status->how.loaded_s);
+	json_str(&json, "digest", active ? digest_text(status->how.digest, digest) : NULL);
 	json_bool(&json, "strict_ioctl", status->how.strict);
 	json_str(&json, "previous", status->previous >= 0 ? status->previous_name : NULL);
 	json_u64(&json, "events", status->journal.events);
@@ -311,6 +359,10 @@ static int print_json(const struct loader_status *status, const struct ctl_optio
 	if (active)
 		report_writable(opts, &json);
 	json_close(&json, ']');
+	json_open(&json, "cgroups", '[');
+	if (active)
+		report_cgroups(opts, status->word, &json);
+	json_close(&json, ']');
 	if (status->loaded) {
 		json_operations(&json, &status->plan, status->ops, is_enforcing(status));
 		json_guards(&json, &status->plan, status->guards);
@@ -321,14 +373,53 @@ static int print_json(const struct loader_status *status, const struct ctl_optio
 	return ret;
 }
 
+/* Operations and guards together. */
+static unsigned long long denied_by(const struct gmem_attached *policy)
+{
+	unsigned long long sum = 0;
+	unsigned int op;
+
+	for (op = 0; op < GMEM_DO_GUARD(GMEM_GUARD_MAX); op++)
+		sum += policy->journal.denied[op];
+	return sum;
+}
+
+/* When a policy was loaded. */
+static char *loaded_text(const struct gmem_slot *how, char when[64])
+{
+	time_t loaded = (time_t)how->loaded_s;
+
+	strftime(when, 64, "%F %T", localtime(&loaded));
+	return when;
+}
+
+/* A line for each policy, of which no map is opened. */
+static void print_attached(const struct attached_policy *attached)
+{
+	const struct gmem_attached *policy = &attached->first;
+	char text[ATTACHED_TEXT], when[64], digest[DIGEST_TEXT];
+
+	printf("%s%s", attached_text(attached, text), policy->locked ? ", locked" : "");
+	if (*policy->policy)
+		printf(", loaded %s, %s", loaded_text(&policy->how, when),
+		       digest_text(policy->how.digest, digest));
+	printf(", %llu denied, %llu events\n", denied_by(policy),
+	       (unsigned long long)policy->journal.events);
+}
+
 static void json_attached(struct json *json, const struct gmem_attached *policy)
 {
+	char digest[DIGEST_TEXT];
+
 	json_open(json, NULL, '{');
 	json_str(json, "policy", *policy->policy ? policy->policy : NULL);
 	json_str(json, "mode", mode_in_force(policy->word));
 	json_u64(json, "generation", GMEM_ACTIVE_GENERATION(policy->word));
 	json_bool(json, "locked", policy->locked);
 	json_u64(json, "loaded_seconds", policy->how.loaded_s);
+	json_str(json, "digest",
+		 *policy->policy ? digest_text(policy->how.digest, digest) : NULL);
+	json_u64(json, "denied", denied_by(policy));
 	json_u64(json, "events", policy->journal.events);
 	json_u64(json, "events_lost", policy->journal.lost);
 	json_close(json, '}');
@@ -337,7 +428,6 @@ static void json_attached(struct json *json, const struct gmem_attached *policy)
 /* Everything that is attached, wherever it is pinned. No map is opened: it is no denial. */
 static int check_attached(const struct ctl_options *opts)
 {
-	char text[ATTACHED_TEXT];
 	struct attached attached;
 	struct json json = { 0 };
 	bool enforcing = false, silenced = loader_is_silenced();
@@ -361,9 +451,7 @@ static int check_attached(const struct ctl_options *opts)
 
 		json_attached(&json, policy);
 		if (!opts->json)
-			printf("%s%s, %llu events\n", attached_text(&attached.list[i], text),
-			       policy->locked ? ", locked" : "",
-			       (unsigned long long)policy->journal.events);
+			print_attached(&attached.list[i]);
 	}
 	json_close(&json, ']');
 	json_close(&json, '}');

@@ -10,6 +10,7 @@
 #include "../../lib/cgroup.h"
 #include "../../lib/log.h"
 #include "attached.h"
+#include "digest.h"
 #include "programs.h"
 #include "../interrupt.h"
 #include "labels.h"
@@ -233,6 +234,10 @@ static int put_in_force(struct store *store, const struct compiled *compiled,
 	int ret;
 
 	hooks_remember(&report->hooks, &how);
+	ret = digest_of(compiled->policy->source, compiled->policy->source_len, how.digest);
+	if (ret)
+		return log_error(ret, "libgcrypt does not provide SHA-256", NULL,
+				 "compute the digest of the policy");
 	ret = store_fill(store, slot, generation, compiled, identities, &how);
 	if (!ret && (!before || opts->adopt || begins_to_enforce(opts, was)))
 		ret = settle_existing(finder, store, slot, before, compiled, opts, report);

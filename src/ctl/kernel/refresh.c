@@ -393,8 +393,7 @@ static void report_before(struct refresh *r, const struct resolved *list)
 		report->before = list[i].exe;
 		report->before.slot = 0;
 		report->users_differ = users_differ(subject, &list[i]);
-		report->cgroup_differs = subject->cgroup && (!subject->cgroup_known ||
-							     subject->cgroup_id != list[i].cgroup);
+		report->cgroup = subject->cgroup ? cgroup_now(subject, &list[i]) : CGROUP_same;
 	}
 }
 

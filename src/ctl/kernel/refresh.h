@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "../../policy/compile.h"
-#include "resolve.h"
+#include "resolved.h"
 #include "verify.h"
 #include "policy_file.h"
 
@@ -34,7 +34,8 @@ struct refresh_subject {
 	struct gmem_identity before;	   /* kind 0: the kernel had none */
 	struct gmem_identity now;	   /* kind 0: there is none */
 	size_t kept;			   /* files that it was, and that count besides */
-	bool users_differ, cgroup_differs; /* from what is in the kernel, where they stay */
+	bool users_differ;		   /* from what is in the kernel, where they stay */
+	enum cgroup_state cgroup;	   /* the same of the cgroup */
 };
 
 struct refresh_report {

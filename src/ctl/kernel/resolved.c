@@ -26,6 +26,18 @@ const char *const resolved_texts[RESOLVED_MAX] = {
 #undef X
 };
 
+const char *const cgroup_names[CGROUP_MAX] = {
+#define X(name, text) [CGROUP_##name] = #name,
+	CGROUP_STATES(X)
+#undef X
+};
+
+const char *const cgroup_texts[CGROUP_MAX] = {
+#define X(name, text) [CGROUP_##name] = text,
+	CGROUP_STATES(X)
+#undef X
+};
+
 struct reading {
 	const struct store *store;
 	unsigned int slot;
@@ -107,10 +119,8 @@ static int take_cgroup(struct reading *r, const void *key, __u32 class)
 
 		if (!subject->cgroup || !is_in(r, GMEM_CLASS_cgroup, class, i))
 			continue;
-		if (gone ? !r->list[i].cgroup : !strcmp(path, subject->cgroup)) {
+		if (gone ? !r->list[i].cgroup : !strcmp(path, subject->cgroup))
 			r->list[i].cgroup = cgroup->id;
-			r->list[i].cgroup_gone = gone;
-		}
 	}
 	return 0;
 }
@@ -251,6 +261,13 @@ void resolved_apply(const struct resolved *list, struct policy_file *file)
 		subject->exe_known = identity.kind == GMEM_BY_INODE;
 		apply_to_compiled(subject->exe, &identity, &file->compiled);
 	}
+}
+
+enum cgroup_state cgroup_now(const struct policy_subject *subject, const struct resolved *resolved)
+{
+	if (!subject->cgroup_known)
+		return CGROUP_gone;
+	return subject->cgroup_id == resolved->cgroup ? CGROUP_same : CGROUP_again;
 }
 
 void resolved_free(struct resolved *list, size_t nr)

@@ -26,13 +26,29 @@ enum resolved_state {
 extern const char *const resolved_names[RESOLVED_MAX];
 extern const char *const resolved_texts[RESOLVED_MAX];
 
+/* X(name, in words): what a cgroup's path stands for now */
+#define CGROUP_STATES(X)                                                               \
+	X(same, "the same cgroup")                                                     \
+	X(again, "was removed and made again: the policy names the one before it, and " \
+		 "has to be loaded again")                                             \
+	X(gone, "was removed: when it is made again, the policy has to be loaded again")
+
+enum cgroup_state {
+#define X(name, ...) CGROUP_##name,
+	CGROUP_STATES(X)
+#undef X
+		CGROUP_MAX
+};
+
+extern const char *const cgroup_names[CGROUP_MAX];
+extern const char *const cgroup_texts[CGROUP_MAX];
+
 struct resolved {
 	struct gmem_identity exe; /* kind 0: the kernel has none */
 	enum resolved_state exe_now;
 	struct gmem_identity *was; /* files that it was before, and that still count */
 	size_t replaced;	   /* as many */
 	__u64 cgroup;	 /* its id, 0: the kernel has none */
-	bool cgroup_gone;
 	__u32 *uids;
 	size_t nr_uids;
 };
@@ -52,6 +68,9 @@ int resolved_in_force(const char *dir, __u64 word, const struct policy_file *fil
 
 /* The policy's executables are what the kernel goes by, whatever their paths lead to by now. */
 void resolved_apply(const struct resolved *list, struct policy_file *file);
+
+/* @subject: has a cgroup, and was resolved on this host just now */
+enum cgroup_state cgroup_now(const struct policy_subject *subject, const struct resolved *resolved);
 
 void resolved_free(struct resolved *list, size_t nr);
 
