@@ -48,6 +48,9 @@ static const struct opt check_opts[] = {
 			AT(trust_running), OPT_FLAG, 0                                 \
 	}
 /* clang-format off */
+#define ADOPT \
+	{ "adopt", NULL, "take in existing instances that the policy allows", AT(adopt), OPT_FLAG, \
+	  0 }
 #define DENY_EXISTING \
 	{ "deny-existing", NULL, "deny everything for other existing instances", \
 	  AT(deny_existing), OPT_FLAG, 0 }
@@ -58,8 +61,7 @@ static const struct opt load_opts[] = {
 	{ "mode", "MODE", "enforce or audit, instead of what the policy says", AT(mode), OPT_STRING,
 	  'm' },
 	{ "dry-run", NULL, "everything but to put it in force", AT(dry_run), OPT_FLAG, 'n' },
-	{ "adopt", NULL, "take in existing instances that the policy allows", AT(adopt), OPT_FLAG,
-	  0 },
+	ADOPT,
 	DENY_EXISTING,
 	{ "accept-default-change", NULL, "the defaults may be others than before",
 	  AT(accept_default_change), OPT_FLAG, 0 },
@@ -72,7 +74,7 @@ static const struct opt load_opts[] = {
 };
 
 static const struct opt mode_opts[] = {
-	{ "MODE", NULL, "", AT(file), OPT_OPERAND, 0 }, TRUST_RUNNING, DENY_EXISTING, PINS, COMMON,
+	{ "MODE", NULL, "", AT(file), OPT_OPERAND, 0 }, TRUST_RUNNING, ADOPT, DENY_EXISTING, PINS, COMMON,
 };
 
 static const struct opt pins_opts[] = {
@@ -82,6 +84,7 @@ static const struct opt pins_opts[] = {
 
 static const struct opt rollback_opts[] = {
 	TRUST_RUNNING,
+	ADOPT,
 	DENY_EXISTING,
 	PINS,
 	COMMON,

@@ -69,12 +69,62 @@ static bool is_loaded(void)
 	return status.loaded || status.elsewhere.nr;
 }
 
+/* Return: the exit status of a command of gmemctl. */
+static int run_gmemctl(const char *args)
+{
+	char line[256];
+	int status;
+
+	snprintf(line, sizeof(line), "build/gmemctl %s >/dev/null 2>&1", args);
+	status = system(line);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* From audit mode to enforcement by other ways than a load: the same choices. */
+static void test_set_mode(void)
+{
+	char *allows = policy_text(0, NO_RULES);
+	char *denies = policy_text(1U << GMEM_DO_create, NO_RULES);
+	int kvm = kvm_open(), vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM), old = create(vm);
+
+	CHECK(!policy_load(allows, false, POLICY_STOP), "audit");
+	CHECK(run_gmemctl("set-mode enforce") == 4 && !punch(old), "set-mode enforce");
+	CHECK(!run_gmemctl("set-mode enforce --adopt") && !punch(old), "set-mode --adopt");
+	policy_unload();
+	CHECK(!policy_load(allows, false, POLICY_STOP), "audit");
+	CHECK(!run_gmemctl("set-mode enforce --deny-existing") && punch(old) == EACCES,
+	      "set-mode --deny-existing");
+	policy_unload();
+	/* Not what the policy denies. */
+	CHECK(!policy_load(denies, false, POLICY_STOP), "audit");
+	CHECK(run_gmemctl("set-mode enforce --adopt") == 4 && !punch(old), "adopts what is denied");
+	CHECK(!run_gmemctl("set-mode enforce --adopt --deny-existing") && punch(old) == EACCES,
+	      "both");
+	policy_unload();
+	/* What the policy before allows counts, and not what the one in audit mode does. */
+	CHECK(!policy_load(allows, true, 0) && !policy_load(denies, false, 0), "audit after it");
+	CHECK(run_gmemctl("rollback") == 4 && !punch(old), "rollback");
+	CHECK(!run_gmemctl("rollback --adopt") && !punch(old), "rollback --adopt");
+	policy_unload();
+	CHECK(!policy_load(denies, true, 0) && !policy_load(allows, false, 0), "the other way");
+	CHECK(run_gmemctl("rollback --adopt") == 4 && !punch(old), "adopts what is denied then");
+	CHECK(!run_gmemctl("rollback --deny-existing") && punch(old) == EACCES,
+	      "rollback --deny-existing");
+	policy_unload();
+	close(old);
+	close(vm);
+	close(kvm);
+	free(allows);
+	free(denies);
+}
+
 /* A policy that begins to be enforced must not break what runs, unless that is asked for. */
 static void test_stop(void)
 {
 	char *allows = policy_text(0, NO_RULES);
 	char *denies = policy_text(1U << GMEM_DO_create, NO_RULES);
 	int kvm = kvm_open(), vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM), old = create(vm);
+	static const struct existing_wish nothing, deny = { .deny = true };
 	struct existing existing;
 
 	CHECK(policy_load(allows, true, POLICY_STOP) == -EOPNOTSUPP, "load");
@@ -101,10 +151,10 @@ static void test_stop(void)
 	/* In audit mode nothing breaks. To enforce it then does. */
 	CHECK(!policy_load(allows, false, POLICY_STOP), "audit");
 	CHECK(policy_load(allows, true, POLICY_STOP) == -EOPNOTSUPP && !punch(old), "then enforce");
-	CHECK(existing_check(NULL, false, &existing) == -EOPNOTSUPP && existing.nr == 1,
+	CHECK(existing_check(NULL, &nothing, &existing) == -EOPNOTSUPP && existing.nr == 1,
 	      "set-mode enforce");
 	existing_free(&existing);
-	CHECK(!existing_check(NULL, true, &existing) && existing.nr == 1, "--deny-existing");
+	CHECK(!existing_check(NULL, &deny, &existing) && existing.nr == 1, "--deny-existing");
 	existing_free(&existing);
 	CHECK(!policy_load(allows, true, POLICY_STOP | POLICY_ADOPT) && !punch(old), "adopt then");
 	policy_unload();
@@ -299,6 +349,7 @@ static void test_address(void)
 
 static const struct test_case cases[] = {
 	{ "older", test_older },	 { "stop", test_stop },
+	{ "set-mode", test_set_mode },
 	{ "in-flight", test_in_flight }, { "meanwhile", test_meanwhile },
 	{ "address", test_address },
 };

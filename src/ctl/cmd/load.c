@@ -246,9 +246,27 @@ static int print_done(const struct ctl_options *opts, const char *text, const ch
 	return ret;
 }
 
+/*
+ * Instances that do not belong to the policy that is to be enforced: as before a load, they are
+ * adopted, left to be denied, or a reason to stop.
+ */
+static int check_existing(const struct ctl_options *opts, bool previous)
+{
+	struct existing_wish wish = { .adopt = opts->adopt,
+				      .deny = opts->deny_existing,
+				      .previous = previous };
+	struct existing existing;
+	int ret;
+
+	ret = existing_check(opts->pins, &wish, &existing);
+	if (!opts->json)
+		print_existing(opts, &existing);
+	existing_free(&existing);
+	return ret;
+}
+
 int ctl_set_mode(const struct ctl_options *opts)
 {
-	struct existing existing;
 	enum proof proof;
 	char text[160];
 	int ret, mode;
@@ -256,14 +274,9 @@ int ctl_set_mode(const struct ctl_options *opts)
 	mode = parse_mode(opts->file);
 	if (mode < 0)
 		return mode;
-	if (mode) {
-		ret = existing_check(opts->pins, opts->deny_existing, &existing);
-		if (!opts->json)
-			print_existing(opts, &existing);
-		existing_free(&existing);
-		if (ret)
-			return ret;
-	}
+	ret = mode ? check_existing(opts, false) : 0;
+	if (ret)
+		return ret;
 	interrupts_hold();
 	ret = loader_set_mode(opts->pins, mode, opts->trust_running, &proof);
 	if (ret)
@@ -274,17 +287,13 @@ int ctl_set_mode(const struct ctl_options *opts)
 
 int ctl_rollback(const struct ctl_options *opts)
 {
-	struct existing existing;
 	__u64 generation;
 	enum proof proof;
 	char text[160];
 	int ret;
 
 	/* Whatever mode the policy before has: it may be enforced. */
-	ret = existing_check(opts->pins, opts->deny_existing, &existing);
-	if (!opts->json)
-		print_existing(opts, &existing);
-	existing_free(&existing);
+	ret = check_existing(opts, true);
 	if (ret)
 		return ret;
 	interrupts_hold();

@@ -266,12 +266,31 @@ int existing_allow(const struct existing *existing, bool adopt, bool deny)
 	return log_error(
 		-EOPNOTSUPP, why,
 		adopt ? "add --deny-existing if that is meant"
-		      : "load it with --adopt, which takes in those that the policy allows, "
-			"or with --deny-existing",
+		      : "use --adopt, which takes in those that the policy allows, or "
+			"--deny-existing",
 		"enforce the policy");
 }
 
-int existing_check(const char *dir, bool deny, struct existing *existing)
+/*
+ * The policy that is to be enforced: the one in force, or the one before it in the mode that it had.
+ * Return: whether there is one.
+ */
+static bool choose(struct in_force *force, bool previous)
+{
+	int slot;
+
+	if (!previous)
+		return force->policy;
+	slot = store_previous(&force->store);
+	if (slot < 0 || !force->store.slots[slot].enforce)
+		return false;
+	force->slot = (unsigned int)slot;
+	policy_free(force->policy);
+	force->policy = in_force_policy(&force->store, force->slot);
+	return force->policy;
+}
+
+int existing_check(const char *dir, const struct existing_wish *wish, struct existing *existing)
 {
 	struct compiled compiled = { 0 };
 	struct found_list found = { 0 };
@@ -283,14 +302,19 @@ int existing_check(const char *dir, bool deny, struct existing *existing)
 	ret = in_force_open(&force, dir);
 	if (ret)
 		return ret;
-	compiled.policy = force.policy;
-	if (!force.word || GMEM_ACTIVE_ENFORCES(force.word) || !force.policy)
+	if (!force.word || GMEM_ACTIVE_ENFORCES(force.word) || !choose(&force, wish->previous))
 		goto out;
+	compiled.policy = force.policy;
 	finder_open(&finder, NULL);
 	ret = existing_find(&finder, &force.store, true, &found);
 	finder_close(&finder);
 	ret = ret ?: existing_list(&compiled, &found, &force, existing);
-	ret = ret ?: existing_allow(existing, false, deny);
+	ret = ret ?: existing_allow(existing, wish->adopt, wish->deny);
+	if (!ret && wish->adopt)
+		ret = existing_adopt(&force.store, existing);
+	/* Not all of those that are adoptable can be labelled. */
+	if (!ret && wish->adopt)
+		ret = existing_allow(existing, true, wish->deny);
 	found_free(&found);
 out:
 	in_force_close(&force);

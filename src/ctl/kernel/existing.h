@@ -69,13 +69,19 @@ int existing_adopt(const struct store *store, struct existing *existing);
  */
 int existing_allow(const struct existing *existing, bool adopt, bool deny);
 
+struct existing_wish {
+	bool adopt, deny; /* as of existing_allow() */
+	bool previous;	  /* the policy before is to be enforced, not the one in force */
+};
+
 /**
- * existing_check - may the policy in force be enforced, if it is in audit mode?
- * @deny: as of existing_allow()
+ * existing_check - may a policy be enforced, where the one in force is in audit mode?
  * @existing: who would be denied, to be given to existing_free()
+ *
+ * With wish->adopt the instances that the policy allows belong to it afterwards.
  *
  * Return: 0, -EOPNOTSUPP, or another negative errno; each has been explained.
  */
-int existing_check(const char *dir, bool deny, struct existing *existing);
+int existing_check(const char *dir, const struct existing_wish *wish, struct existing *existing);
 
 #endif /* GMEM_CTL_KERNEL_EXISTING_H */

@@ -21,8 +21,7 @@ static const struct gmem_set *gmem_set(const void *pool, __u32 index)
 
 #include "../../../bpf/policy/match.h"
 
-/* The names of rules and subjects. Without them there are numbers. */
-static struct policy *read_policy(const struct store *store, unsigned int slot)
+struct policy *in_force_policy(const struct store *store, unsigned int slot)
 {
 	struct diags *diags = calloc(1, sizeof(*diags));
 	struct policy *policy = NULL;
@@ -60,7 +59,7 @@ int in_force_open(struct in_force *force, const char *dir)
 	force->word = store_active(&force->store);
 	force->slot = GMEM_ACTIVE_SLOT(force->word);
 	if (force->word)
-		force->policy = read_policy(&force->store, force->slot);
+		force->policy = in_force_policy(&force->store, force->slot);
 	force->cgroup_root = cgroup_root();
 	return 0;
 }

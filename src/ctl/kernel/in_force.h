@@ -30,6 +30,9 @@ struct in_force {
 int in_force_open(struct in_force *force, const char *dir);
 void in_force_close(struct in_force *force);
 
+/* The names of the rules and subjects of a slot's policy, to be freed; NULL: its text cannot be read. */
+struct policy *in_force_policy(const struct store *store, unsigned int slot);
+
 /* A process as the policy sees it. */
 struct standing {
 	bool tagged;			    /* it has an identity; if not, the rest is empty */
