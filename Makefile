@@ -185,7 +185,7 @@ $(O)/gmem_%.skel.h: $(O)/gmem_%.bpf.o
 	$(call tell,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name gmem_$*_bpf >$@
 
-$(O)/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/gmem_events.skel.h $(O)/src
+$(O)/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/gmem_events.skel.h $(O)/gmem_attached.skel.h $(O)/src
 	$(call tell,CC  ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(TOP_CFLAGS) -I$(O) -c -o $@ $<
@@ -257,7 +257,7 @@ install: $(O)/gmemtop $(O)/gmemtop.1	## install gmemtop below PREFIX (/usr/local
 all: $(O)/gmemctl
 
 CTL_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemctl.c $(wildcard src/lib/*.c src/policy/*.c src/ctl/*.c src/ctl/*/*.c))
-CTL_SKELETONS := $(addprefix $(O)/gmem_,$(addsuffix .skel.h,policy census inspect attached))
+CTL_SKELETONS := $(addprefix $(O)/gmem_,$(addsuffix .skel.h,policy census inspect))
 CTL_LIBS := -lbpf -lelf -lz $(shell $(PKG_CONFIG) --libs libfyaml smartcols json-c libgcrypt 2>/dev/null)
 CTL_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I libfyaml smartcols json-c libgcrypt 2>/dev/null)
 

@@ -187,16 +187,27 @@ struct strings {
 	__u32 loads;	     /* a variable says what the loader is to load */
 };
 
-/* By the first eight bytes. The loader ignores these variables in a program that is secure. */
-static __always_inline bool is_for_loader(const char text[8])
+#define EIGHT(a, b, c, d, e, f, g, h)                                                  \
+	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 |          \
+	 (__u64)(e) << 32 | (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
+
+/*
+ * By its first eight bytes, is it LD_PRELOAD, LD_AUDIT, LD_LIBRARY_PATH or GLIBC_TUNABLES? The
+ * loader ignores these variables in a program that is secure.
+ */
+static __always_inline bool is_for_loader(const char text[STRING_STEP])
 {
-	return !__builtin_memcmp(text, "LD_PRELO", 8) || !__builtin_memcmp(text, "LD_AUDIT", 8) ||
-	       !__builtin_memcmp(text, "LD_LIBRA", 8) || !__builtin_memcmp(text, "GLIBC_TU", 8);
+	__u64 start = *(const __u64 *)text;
+
+	return start == EIGHT('L', 'D', '_', 'P', 'R', 'E', 'L', 'O') ||
+	       start == EIGHT('L', 'D', '_', 'A', 'U', 'D', 'I', 'T') ||
+	       start == EIGHT('L', 'D', '_', 'L', 'I', 'B', 'R', 'A') ||
+	       start == EIGHT('G', 'L', 'I', 'B', 'C', '_', 'T', 'U');
 }
 
 static long look_at_string(__u32 i, struct strings *s)
 {
-	char text[STRING_STEP] = {};
+	char text[STRING_STEP] __attribute__((aligned(8))) = {};
 	long len;
 
 	if (s->args <= 0 && s->variables <= 0)

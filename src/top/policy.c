@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-
-#include "../../bpf/abi/policy.h"
+#include "../lib/attached.h"
 #include "../lib/json.h"
 #include "policy.h"
 
-/* Other places are for those who ask gmemctl. */
-#define MAPS "/sys/fs/bpf/gmem/maps/"
+/* Where a policy is pinned, unless gmemctl was told otherwise. */
+#define PINS "/sys/fs/bpf/gmem"
 
 _Static_assert(POLICY_OPERATIONS == GMEM_DO_MAX, "operations");
 
@@ -22,71 +17,52 @@ const char *const policy_operation_names[GMEM_DO_MAX] = {
 #undef X
 };
 
-/* It is locked, and each more question would be one more denial in its log. */
-static bool locked_out;
+/* Loaded when there is a policy for the first time: hosts without one pay nothing for it. */
+static struct gmem_attached_bpf *reader;
+static bool refused;
 
-/* A map of the layout that is known here, or -1. */
-static int open_map(const char *path, size_t value, __u32 entries)
+static bool open_reader(void)
 {
-	struct bpf_map_info info = { 0 };
-	__u32 len = sizeof(info);
-	int fd;
-
-	fd = bpf_obj_get(path);
-	if (fd < 0) {
-		locked_out = errno == EACCES;
-		return -1;
-	}
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size != value ||
-	    info.max_entries != entries) {
-		close(fd);
-		return -1;
-	}
-	return fd;
+	if (!reader && !refused && !access(PINS, F_OK))
+		refused = attached_open(&reader);
+	return reader;
 }
 
-static int add_up(int fd, struct policy_counts *counts)
+/* The policy that decides, if several are attached; NULL: none is. */
+static const struct gmem_attached *choose(const struct attached *attached)
 {
-	int cpus = libbpf_num_possible_cpus(), cpu, ret = 0;
-	struct gmem_hits *hits;
-	__u32 op;
+	const struct gmem_attached *best = NULL, *policy;
+	size_t i;
 
-	hits = cpus > 0 ? calloc((size_t)cpus, sizeof(*hits)) : NULL;
-	if (!hits)
-		return -1;
-	for (op = 0; op < GMEM_DO_MAX && !ret; op++) {
-		ret = bpf_map_lookup_elem(fd, &op, hits);
-		for (cpu = 0; cpu < cpus && !ret; cpu++) {
-			counts->denied[op] += hits[cpu].n[GMEM_VERDICT_denied];
-			counts->would_deny[op] += hits[cpu].n[GMEM_VERDICT_would_deny];
-		}
+	for (i = 0; i < attached->nr; i++) {
+		policy = &attached->list[i].first;
+		if (!best || (policy->word && (!best->word || GMEM_ACTIVE_ENFORCES(policy->word))))
+			best = policy;
 	}
-	free(hits);
-	return ret;
+	return best;
 }
 
 void policy_counts_read(struct policy_counts *counts)
 {
-	__u32 zero = 0;
-	__u64 word;
-	int active, hits;
+	const struct gmem_attached *policy;
+	struct attached attached = { 0 };
+	int op;
 
 	memset(counts, 0, sizeof(*counts));
-	if (locked_out)
+	if (!open_reader() || attached_list(reader, &attached))
 		return;
-	active = open_map(MAPS "active", sizeof(word), 1);
-	if (active < 0)
-		return;
-	hits = open_map(MAPS "op_hits", sizeof(struct gmem_hits), GMEM_DO_MAX);
-	if (hits >= 0 && !bpf_map_lookup_elem(active, &zero, &word) && !add_up(hits, counts)) {
+	policy = choose(&attached);
+	if (policy) {
 		counts->known = true;
-		counts->in_force = word;
-		counts->enforce = GMEM_ACTIVE_ENFORCES(word);
-		counts->generation = GMEM_ACTIVE_GENERATION(word);
+		counts->in_force = policy->word;
+		counts->enforce = GMEM_ACTIVE_ENFORCES(policy->word);
+		counts->generation = GMEM_ACTIVE_GENERATION(policy->word);
+		for (op = 0; op < GMEM_DO_MAX; op++) {
+			counts->denied[op] = policy->journal.denied[op];
+			counts->would_deny[op] = policy->journal.would_deny[op];
+		}
 	}
-	if (hits >= 0)
-		close(hits);
-	close(active);
+	attached_free(&attached);
 }
 
 __u64 policy_denied(const struct policy_counts *counts)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What gmemctl's policy denied on this host, from where it is pinned. */
+/* What gmemctl's policy denied on this host; also where it is locked. */
 #ifndef GMEM_TOP_POLICY_H
 #define GMEM_TOP_POLICY_H
 
@@ -21,7 +21,7 @@ struct policy_counts {
 	__u64 denied[POLICY_OPERATIONS], would_deny[POLICY_OPERATIONS];
 };
 
-/* Read it anew. What is not there, or must not be read, is not known. */
+/* Read it anew. What is not there, or cannot be read, is not known. */
 void policy_counts_read(struct policy_counts *counts);
 
 /* All operations together. */

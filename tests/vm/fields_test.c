@@ -88,7 +88,7 @@ static void switch_on(struct bpf_object *object, const char *setting)
 
 	if (!map || id < 0)
 		give_up("the settings of " OBJECT);
-	values = bpf_map__initial_value(map, &size);
+	values = (unsigned char *)bpf_map__initial_value(map, &size);
 	section = btf__type_by_id(btf, (__u32)id);
 	info = btf_var_secinfos(section);
 	for (unsigned int i = 0; i < btf_vlen(section); i++, info++) {

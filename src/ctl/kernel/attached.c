@@ -10,25 +10,12 @@
 
 #include "../../lib/log.h"
 #include "attached.h"
-#include "gmem_attached.skel.h"
-#include "iterate.h"
 #include "pins.h"
 #include "probe.h"
 
 /* The kernel detaches programs a little after their pins were removed. */
 #define PATIENCE 100
 #define PAUSE_NS 20000000
-
-static bool is_ours(const char name[16])
-{
-	unsigned int i;
-
-	for (i = 0; i < GMEM_PROG_MAX; i++) {
-		if (!strncmp(program_names[i], name, 15))
-			return true;
-	}
-	return false;
-}
 
 static struct attached_policy *policy_of(struct attached *attached, __u32 map)
 {
@@ -41,76 +28,35 @@ static struct attached_policy *policy_of(struct attached *attached, __u32 map)
 	return NULL;
 }
 
-static int read_all(struct gmem_attached_bpf *skel, struct attached *attached)
+static int open_reader(struct gmem_attached_bpf **reader)
 {
-	const struct gmem_attached *found;
-	struct attached_policy *policy;
-	char *out = NULL;
-	size_t len = 0;
-	__u32 locked;
-	int ret;
+	int ret = attached_open(reader);
 
-	ret = iterate(bpf_program__fd(skel->progs.list_attached), 0, &out, &len);
-	if (ret)
-		return ret;
-	attached->list = calloc(len / sizeof(*found) + 1, sizeof(*attached->list));
-	if (!attached->list)
-		ret = -ENOMEM;
-	for (found = (const void *)out; !ret && (const char *)(found + 1) <= out + len; found++) {
-		if (!is_ours(found->name))
-			continue;
-		policy = policy_of(attached, found->map);
-		if (!policy) {
-			policy = &attached->list[attached->nr++];
-			policy->first = *found;
-		}
-		/* Only programs of a lock use its map. */
-		policy->first.locked |= found->locked;
-		/* Not each program uses the maps that have the rest. */
-		if (!*policy->first.policy) {
-			locked = policy->first.locked;
-			policy->first = *found;
-			policy->first.locked |= locked;
-		}
-		policy->nr_programs++;
-	}
-	free(out);
-	return ret;
+	return ret ? log_error(ret, NULL,
+			       ret == -EPERM || ret == -EACCES ? "be root"
+							       : "-v shows what the kernel says",
+			       "load the program that lists attached policies into the kernel")
+		   : 0;
 }
 
-static int open_reader(struct gmem_attached_bpf **skel)
+static int read_explained(struct gmem_attached_bpf *reader, struct attached *attached)
 {
-	int ret;
-
-	*skel = gmem_attached_bpf__open();
-	ret = *skel ? gmem_attached_bpf__load(*skel) : -errno;
-	if (!ret)
-		return 0;
-	gmem_attached_bpf__destroy(*skel);
-	return log_error(ret, NULL,
-			 ret == -EPERM || ret == -EACCES ? "be root"
-							 : "-v shows what the kernel says",
-			 "load the program that lists attached policies into the kernel");
-}
-
-static int read_explained(struct gmem_attached_bpf *skel, struct attached *attached)
-{
-	int ret = read_all(skel, attached);
+	int ret = attached_list(reader, attached);
 
 	return ret ? log_error(ret, NULL, NULL, "list the attached policies") : 0;
 }
 
 int attached_read(struct attached *attached)
 {
-	struct gmem_attached_bpf *skel;
+	struct gmem_attached_bpf *reader;
 	int ret;
 
 	memset(attached, 0, sizeof(*attached));
-	ret = open_reader(&skel);
+	ret = open_reader(&reader);
 	if (ret)
 		return ret;
-	ret = read_explained(skel, attached);
-	gmem_attached_bpf__destroy(skel);
+	ret = read_explained(reader, attached);
+	attached_close(reader);
 	return ret;
 }
 
@@ -185,7 +131,7 @@ static void remove_own(struct attached *attached, __u32 own)
 int attached_elsewhere(const struct pins *pins, struct attached *attached)
 {
 	struct timespec pause = { .tv_nsec = PAUSE_NS };
-	struct gmem_attached_bpf *skel;
+	struct gmem_attached_bpf *reader;
 	int ret, tries;
 	__u32 own;
 
@@ -196,18 +142,18 @@ int attached_elsewhere(const struct pins *pins, struct attached *attached)
 				 map_names[MAP_active]);
 	if (only_own(pins))
 		return 0;
-	ret = open_reader(&skel);
+	ret = open_reader(&reader);
 	if (ret)
 		return ret;
 	for (tries = 0; tries < PATIENCE; tries++) {
 		attached_free(attached);
-		ret = read_explained(skel, attached);
+		ret = read_explained(reader, attached);
 		remove_own(attached, own);
 		if (ret || !attached->nr)
 			break;
 		nanosleep(&pause, NULL);
 	}
-	gmem_attached_bpf__destroy(skel);
+	attached_close(reader);
 	return ret;
 }
 
@@ -228,12 +174,6 @@ int attached_refuse(const struct pins *pins)
 	}
 	attached_free(&attached);
 	return ret;
-}
-
-void attached_free(struct attached *attached)
-{
-	free(attached->list);
-	memset(attached, 0, sizeof(*attached));
 }
 
 static char *programs_text(unsigned int nr, char text[32])

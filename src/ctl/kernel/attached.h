@@ -6,21 +6,9 @@
 #ifndef GMEM_CTL_KERNEL_ATTACHED_H
 #define GMEM_CTL_KERNEL_ATTACHED_H
 
-#include <stddef.h>
-
-#include "../../../bpf/abi/attached.h"
+#include "../../lib/attached.h"
 
 struct pins;
-
-struct attached_policy {
-	struct gmem_attached first; /* one of its programs; word, name and so on are the policy's */
-	unsigned int nr_programs;
-};
-
-struct attached {
-	struct attached_policy *list;
-	size_t nr;
-};
 
 /**
  * attached_read - list the policies that are attached
@@ -42,8 +30,6 @@ int attached_elsewhere(const struct pins *pins, struct attached *attached);
 
 /* Refuse to load where a policy of another directory is attached. Return: 0, -EBUSY; explained. */
 int attached_refuse(const struct pins *pins);
-
-void attached_free(struct attached *attached);
 
 #define ATTACHED_TEXT 256
 

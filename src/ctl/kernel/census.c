@@ -9,10 +9,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../../lib/iterate.h"
 #include "../../lib/log.h"
 #include "census.h"
 #include "gmem_census.skel.h"
-#include "iterate.h"
 
 /* The kernel lets go of programs and maps a little after they are closed. */
 #define PATIENCE 100

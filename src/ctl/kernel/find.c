@@ -15,10 +15,10 @@
 
 #include "../../lib/bindings.h"
 #include "../../lib/btf_names.h"
+#include "../../lib/iterate.h"
 #include "../../lib/log.h"
 #include "find.h"
 #include "gmem_inspect.skel.h"
-#include "iterate.h"
 #include "holders.h"
 #include "pins.h"
 #include "../../policy/compile.h"

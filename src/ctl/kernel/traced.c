@@ -14,9 +14,9 @@
 #include <bpf/bpf.h>
 
 #include "../../../bpf/abi/inspect.h"
+#include "../../lib/iterate.h"
 #include "../../lib/log.h"
 #include "gmem_inspect.skel.h"
-#include "iterate.h"
 #include "processes.h"
 #include "traced.h"
 

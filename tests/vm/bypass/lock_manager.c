@@ -200,6 +200,15 @@ static int summary_for_others(void)
 	return status ? failed("gmemctl status --check: %x", status) : 0;
 }
 
+static int gmemtop_for_others(void)
+{
+	int status = system("build/gmemtop --once --json >" BYPASS_DIR "/frame && "
+			    "grep -q '\"policy\":{\"mode\":\"enforce\"' " BYPASS_DIR "/frame");
+
+	unlink(BYPASS_DIR "/frame");
+	return status ? failed("gmemtop --once --json: %x", status) : 0;
+}
+
 const struct bypass_case bypass_lock_manager[] = {
 	LOCK_CASE("138", "lock: the manager's file opened for writing", write_manager, LOCKED),
 	LOCK_CASE("138b", "lock: the manager's file truncated", truncate_manager, LOCKED),
@@ -216,5 +225,7 @@ const struct bypass_case bypass_lock_manager[] = {
 		  watch_a_load, EVERYWHERE(ALLOWED)),
 	LOCK_CASE("F121", "lock: gmemctl status --check by others than the manager",
 		  summary_for_others, .denials = BYPASS_NONE, EVERYWHERE(ALLOWED)),
+	LOCK_CASE("F121b", "lock: gmemtop shows mode and denials of a locked policy",
+		  gmemtop_for_others, .denials = BYPASS_NONE, EVERYWHERE(ALLOWED)),
 	{ 0 },
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What a BPF iterator writes. */
-#ifndef GMEM_CTL_KERNEL_ITERATE_H
-#define GMEM_CTL_KERNEL_ITERATE_H
+#ifndef GMEM_LIB_ITERATE_H
+#define GMEM_LIB_ITERATE_H
 
 #include <stddef.h>
 
@@ -15,4 +15,4 @@
  */
 int iterate(int program, int tid, char **out, size_t *len);
 
-#endif /* GMEM_CTL_KERNEL_ITERATE_H */
+#endif /* GMEM_LIB_ITERATE_H */
