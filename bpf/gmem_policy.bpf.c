@@ -21,56 +21,10 @@ char LICENSE[] SEC("license") = "GPL";
 
 /* --- what is asked for --- */
 
-/* One compare for almost every file. */
-static __always_inline bool may_be_instance(struct file *file)
+/* Loads instead of calls: these are the paths of every file of the host. */
+static __always_inline unsigned long fs_of(struct file *file)
 {
-	unsigned long magic = file->f_inode->i_sb->s_magic;
-
-	return magic == GUEST_MEMFD_MAGIC || magic == ANON_INODE_FS_MAGIC;
-}
-
-/* Files of anon_inodefs get their names from the kernel: this one is nobody else's. */
-static __always_inline bool anon_is(struct file *file, __u64 name, __u64 mask)
-{
-	const unsigned char *at = file->f_path.dentry->d_name.name;
-	__u64 start = 0;
-
-	return !bpf_probe_read_kernel(&start, sizeof(start), at) && (start & mask) == name;
-}
-
-#define NAME_KVM_GMEM 0x656d672d6d766b5bULL /* "[kvm-gme" */
-#define NAME_M_END    0x005d6dULL	    /* "m]" and the end */
-#define NAME_KVM_VM   0x006d762d6d766bULL   /* "kvm-vm" and the end */
-
-static __always_inline bool is_kvm_gmem(const unsigned char *name)
-{
-	__u64 start = 0;
-	__u32 end = 0;
-
-	return !bpf_probe_read_kernel(&start, sizeof(start), name) && start == NAME_KVM_GMEM &&
-	       !bpf_probe_read_kernel(&end, 3, name + 8) && end == NAME_M_END;
-}
-
-/* Kernels with the type have a file system of its own for instances. */
-static __always_inline bool is_gmem_on_anon(struct file *file)
-{
-	return !bpf_core_type_exists(struct gmem_inode) &&
-	       is_kvm_gmem(file->f_path.dentry->d_name.name);
-}
-
-static __always_inline bool is_gmem(struct file *file)
-{
-	unsigned long magic = file->f_inode->i_sb->s_magic;
-
-	if (magic == GUEST_MEMFD_MAGIC)
-		return true;
-	return magic == ANON_INODE_FS_MAGIC && is_gmem_on_anon(file);
-}
-
-static __always_inline bool is_kvm_vm(struct file *file)
-{
-	return file->f_inode->i_sb->s_magic == ANON_INODE_FS_MAGIC &&
-	       anon_is(file, NAME_KVM_VM, 0x00ffffffffffffffULL);
+	return file->f_inode->i_sb->s_magic;
 }
 
 /* What is to be known of an instance is read when it is wanted. */
@@ -95,7 +49,7 @@ static __always_inline void ask_about_new(struct question *q, struct inode *inod
 
 /* Denied: there is no instance, and no fd. */
 SEC("?lsm/guest_memfd_create")
-int BPF_PROG(create, struct inode *inode, long long size, __u64 flags)
+int BPF_PROG(gmem_create, struct inode *inode, long long size, __u64 flags)
 {
 	struct question q = {
 		.r = { .op = GMEM_DO_create, .flags = GMEM_FLAGS_OF(flags), .size = size }
@@ -107,7 +61,7 @@ int BPF_PROG(create, struct inode *inode, long long size, __u64 flags)
 
 /* Denied: the memslot is not made. Ending a binding is never asked about. */
 SEC("?lsm/guest_memfd_bind")
-int BPF_PROG(bind, struct file *file, __u64 offset, __u64 size, __u64 gpa)
+int BPF_PROG(gmem_bind, struct file *file, __u64 offset, __u64 size, __u64 gpa)
 {
 	struct question q = { .r = { .op = GMEM_DO_bind,
 				     .start = gpa,
@@ -121,7 +75,7 @@ int BPF_PROG(bind, struct file *file, __u64 offset, __u64 size, __u64 gpa)
 
 /* Denied: the attributes stay as they are. The file is the VM, in later kernels an instance. */
 SEC("?lsm/kvm_memory_attributes")
-int BPF_PROG(convert, struct file *file, __u64 start, __u64 size, __u64 attributes)
+int BPF_PROG(gmem_convert, struct file *file, __u64 start, __u64 size, __u64 attributes)
 {
 	struct question q = { .r = { .op = GMEM_DO_convert,
 				     .flags = GMEM_FLAGS_unknown,
@@ -147,7 +101,7 @@ int BPF_PROG(convert, struct file *file, __u64 start, __u64 size, __u64 attribut
  * which is another than the current task where a kernel thread, a tracer or a device works for it.
  */
 SEC("?lsm/guest_memfd_fault")
-int BPF_PROG(fault, struct vm_area_struct *vma, unsigned long pgoff, unsigned int fault_flags)
+int BPF_PROG(gmem_fault, struct vm_area_struct *vma, unsigned long pgoff, unsigned int fault_flags)
 {
 	struct question q = { .r = { .op = GMEM_DO_fault } };
 	struct task_struct *task = bpf_get_current_task_btf(), *owner;
@@ -183,13 +137,13 @@ int BPF_PROG(fault, struct vm_area_struct *vma, unsigned long pgoff, unsigned in
  * instance. A memfd of that name is on tmpfs, and is "[memfd]" here.
  */
 SEC("?lsm/inode_init_security_anon")
-int BPF_PROG(create_anon, struct inode *inode, const struct qstr *name)
+int BPF_PROG(gmem_creat_anon, struct inode *inode, const struct qstr *name)
 {
 	struct question q = {
 		.r = { .op = GMEM_DO_create, .flags = GMEM_FLAGS_unknown, .size = ~0ULL }
 	};
 
-	if (!is_kvm_gmem(name->name))
+	if (!is_name_of_instance(name->name))
 		return 0;
 	ask_about_new(&q, inode);
 	return evaluate(&q);
@@ -197,14 +151,14 @@ int BPF_PROG(create_anon, struct inode *inode, const struct qstr *name)
 
 /* Denied: no mapping. What is mapped is mapped: see mprotect and fault. */
 SEC("?lsm/mmap_file")
-int BPF_PROG(map_file, struct file *file, unsigned long reqprot, unsigned long prot)
+int BPF_PROG(gmem_map_file, struct file *file, unsigned long reqprot, unsigned long prot)
 {
 	struct question q = { .r = { .op = GMEM_DO_mmap } };
 	__u64 there = 0;
 
 	/* Anonymous memory has no file, and older verifiers take a plain compare away. */
 	bpf_get_func_arg(ctx, 0, &there);
-	if (!there || !file || !may_be_instance(file) || !is_gmem(file))
+	if (!there || !file || !is_instance_on(fs_of(file), file))
 		return 0;
 	q.r.prot = prot & (GMEM_PROT_MAX - 1);
 	ask_about(&q, file);
@@ -213,12 +167,12 @@ int BPF_PROG(map_file, struct file *file, unsigned long reqprot, unsigned long p
 
 /* Denied: the mapping keeps its protection. */
 SEC("?lsm/file_mprotect")
-int BPF_PROG(mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)
+int BPF_PROG(gmem_mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)
 {
 	struct question q = { .r = { .op = GMEM_DO_mmap } };
 	struct file *file = vma->vm_file;
 
-	if (!file || !may_be_instance(file) || !is_gmem(file))
+	if (!file || !is_instance_on(fs_of(file), file))
 		return 0;
 	q.r.prot = prot & (GMEM_PROT_MAX - 1);
 	ask_about(&q, file);
@@ -230,11 +184,11 @@ int BPF_PROG(mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsign
  * that asks for this; should it get one, that is as privileged. Denied: nothing is punched.
  */
 SEC("?lsm/file_permission")
-int BPF_PROG(punch, struct file *file, int mask)
+int BPF_PROG(gmem_punch, struct file *file, int mask)
 {
 	struct question q = { .r = { .op = GMEM_DO_punch } };
 
-	if (!may_be_instance(file) || !is_gmem(file))
+	if (!is_instance_on(fs_of(file), file))
 		return 0;
 	ask_about(&q, file);
 	return evaluate(&q);
@@ -245,11 +199,11 @@ int BPF_PROG(punch, struct file *file, int mask)
  * receiver sees only that the message was cut.
  */
 SEC("?lsm/file_receive")
-int BPF_PROG(receive, struct file *file)
+int BPF_PROG(gmem_receive, struct file *file)
 {
 	struct question q = { .r = { .op = GMEM_DO_receive } };
 
-	if (!may_be_instance(file) || !is_gmem(file))
+	if (!is_instance_on(fs_of(file), file))
 		return 0;
 	ask_about(&q, file);
 	return evaluate(&q);
@@ -260,11 +214,11 @@ int BPF_PROG(receive, struct file *file)
  * his credentials: nobody does. Denied: there is no transaction (EPERM).
  */
 SEC("?lsm/binder_transfer_file")
-int BPF_PROG(receive_binder, const struct cred *from, const struct cred *to, struct file *file)
+int BPF_PROG(gmem_binder, const struct cred *from, const struct cred *to, struct file *file)
 {
 	struct question q = { .r = { .op = GMEM_DO_receive }, .nobody = 1 };
 
-	if (!may_be_instance(file) || !is_gmem(file))
+	if (!is_instance_on(fs_of(file), file))
 		return 0;
 	ask_about(&q, file);
 	return evaluate_request(bpf_get_current_task_btf(), &q);
@@ -360,21 +314,19 @@ static __always_inline int evaluate_vm_ioctl(struct file *file, __u32 op)
 /* Of every ioctl of the host: read the magic number once. */
 static __always_inline int evaluate_ioctl(struct file *file, unsigned int cmd)
 {
-	unsigned long magic = file->f_inode->i_sb->s_magic;
-
-	if (magic == GUEST_MEMFD_MAGIC || (magic == ANON_INODE_FS_MAGIC && is_gmem_on_anon(file)))
+	if (is_instance_on(fs_of(file), file))
 		return evaluate_instance_ioctl(file, cmd);
 	return 0;
 }
 
 SEC("?lsm/file_ioctl")
-int BPF_PROG(ioctl, struct file *file, unsigned int cmd, unsigned long arg)
+int BPF_PROG(gmem_ioctl, struct file *file, unsigned int cmd, unsigned long arg)
 {
 	return evaluate_ioctl(file, cmd);
 }
 
 SEC("?lsm/file_ioctl_compat")
-int BPF_PROG(ioctl_compat, struct file *file, unsigned int cmd, unsigned long arg)
+int BPF_PROG(gmem_ioctl32, struct file *file, unsigned int cmd, unsigned long arg)
 {
 	return evaluate_ioctl(file, cmd);
 }
@@ -383,23 +335,23 @@ int BPF_PROG(ioctl_compat, struct file *file, unsigned int cmd, unsigned long ar
 static __always_inline int look_at_vm_ioctl(struct file *file, unsigned int cmd)
 {
 	switch (cmd) {
-	case KVM_CREATE_GUEST_MEMFD: return is_kvm_vm(file) ? note_type(file) : 0;
+	case KVM_CREATE_GUEST_MEMFD: return is_vm_on(fs_of(file), file) ? note_type(file) : 0;
 	case KVM_SET_USER_MEMORY_REGION2:
-		return is_kvm_vm(file) ? evaluate_vm_ioctl(file, GMEM_DO_bind) : 0;
+		return is_vm_on(fs_of(file), file) ? evaluate_vm_ioctl(file, GMEM_DO_bind) : 0;
 	case KVM_SET_MEMORY_ATTRIBUTES:
-		return is_kvm_vm(file) ? evaluate_vm_ioctl(file, GMEM_DO_convert) : 0;
+		return is_vm_on(fs_of(file), file) ? evaluate_vm_ioctl(file, GMEM_DO_convert) : 0;
 	}
 	return 0;
 }
 
 SEC("?lsm/file_ioctl")
-int BPF_PROG(vm_ioctl, struct file *file, unsigned int cmd, unsigned long arg)
+int BPF_PROG(gmem_vm_ioctl, struct file *file, unsigned int cmd, unsigned long arg)
 {
 	return look_at_vm_ioctl(file, cmd);
 }
 
 SEC("?lsm/file_ioctl_compat")
-int BPF_PROG(vm_ioctl_compat, struct file *file, unsigned int cmd, unsigned long arg)
+int BPF_PROG(gmem_vm_ioctl32, struct file *file, unsigned int cmd, unsigned long arg)
 {
 	return look_at_vm_ioctl(file, cmd);
 }

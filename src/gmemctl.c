@@ -74,7 +74,12 @@ static const struct opt load_opts[] = {
 };
 
 static const struct opt mode_opts[] = {
-	{ "MODE", NULL, "", AT(file), OPT_OPERAND, 0 }, TRUST_RUNNING, ADOPT, DENY_EXISTING, PINS, COMMON,
+	{ "MODE", NULL, "", AT(file), OPT_OPERAND, 0 },
+	TRUST_RUNNING,
+	ADOPT,
+	DENY_EXISTING,
+	PINS,
+	COMMON,
 };
 
 static const struct opt pins_opts[] = {
@@ -83,11 +88,7 @@ static const struct opt pins_opts[] = {
 };
 
 static const struct opt rollback_opts[] = {
-	TRUST_RUNNING,
-	ADOPT,
-	DENY_EXISTING,
-	PINS,
-	COMMON,
+	TRUST_RUNNING, ADOPT, DENY_EXISTING, PINS, COMMON,
 };
 
 static const struct opt status_opts[] = {

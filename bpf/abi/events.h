@@ -124,7 +124,7 @@ struct gmem_event {
 	__u64 exec;
 	__u64 exe_ino;
 	__u32 exe_dev, exe_generation;
-	__u64 exe_changed; /* where the file system has no generation */
+	__u64 exe_changed;   /* where the file system has no generation */
 	__u64 exe_subvolume; /* of btrfs; ~0: unknown */
 	__u64 cgroup;
 	__u32 pid, tid, uid;

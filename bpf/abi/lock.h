@@ -27,31 +27,35 @@ enum gmem_locked_kind {
 };
 
 /* X(name, in words, kind of its object): what a lock refuses, in an event's request.action */
-#define GMEM_LOCK_ACTIONS(X)                                              \
-	X(open_map, "open the map", map)                                  \
-	X(open_program, "open the program", program)                      \
-	X(open_link, "open the link", link)                               \
-	X(replace_program, "replace or trace the program", program)       \
-	X(modify_return, "modify the result of the function", function)   \
-	X(change_process, "use a program that changes registers or "      \
-			  "system calls, program", program)               \
-	X(write_memory, "load a program that writes to memory of "        \
-			"processes", none)                                \
-	X(remove_pin, "remove a pin from the directory", dir)             \
-	X(remove_dir, "remove the directory", dir)                        \
-	X(rename, "rename, or rename in, the directory", dir)             \
-	X(create, "create a file in the directory", dir)                  \
-	X(mkdir, "create a directory in the directory", dir)              \
-	X(symlink, "create a symbolic link in the directory", dir)        \
-	X(link, "link to or from the directory", dir)                     \
-	X(set_attributes, "change owner or mode in the directory", dir)   \
-	X(read_pin, "read a pin as a file in the directory", dir)         \
-	X(write_file, "write to or truncate the manager's file", file)    \
-	X(stop_calls, "write to kernel.ftrace_enabled", none)             \
-	X(run_code, "run, as the manager, the code of the file", file)    \
-	X(mount, "mount over the directory", dir)                         \
-	X(move_mount, "move a mount to the directory", dir)               \
-	X(unmount, "unmount the directory", dir)                          \
+#define GMEM_LOCK_ACTIONS(X)                                            \
+	X(open_map, "open the map", map)                                \
+	X(open_program, "open the program", program)                    \
+	X(open_link, "open the link", link)                             \
+	X(replace_program, "replace or trace the program", program)     \
+	X(modify_return, "modify the result of the function", function) \
+	X(change_process,                                               \
+	  "use a program that changes registers or "                    \
+	  "system calls, program",                                      \
+	  program)                                                      \
+	X(write_memory,                                                 \
+	  "load a program that writes to memory of "                    \
+	  "processes",                                                  \
+	  none)                                                         \
+	X(remove_pin, "remove a pin from the directory", dir)           \
+	X(remove_dir, "remove the directory", dir)                      \
+	X(rename, "rename, or rename in, the directory", dir)           \
+	X(create, "create a file in the directory", dir)                \
+	X(mkdir, "create a directory in the directory", dir)            \
+	X(symlink, "create a symbolic link in the directory", dir)      \
+	X(link, "link to or from the directory", dir)                   \
+	X(set_attributes, "change owner or mode in the directory", dir) \
+	X(read_pin, "read a pin as a file in the directory", dir)       \
+	X(write_file, "write to or truncate the manager's file", file)  \
+	X(stop_calls, "write to kernel.ftrace_enabled", none)           \
+	X(run_code, "run, as the manager, the code of the file", file)  \
+	X(mount, "mount over the directory", dir)                       \
+	X(move_mount, "move a mount to the directory", dir)             \
+	X(unmount, "unmount the directory", dir)                        \
 	X(pivot_root, "change the root mount", none)
 
 enum gmem_lock_action {

@@ -279,14 +279,14 @@ struct gmem_cgroup_key {
 /* What was asked for. What does not belong to the operation is 0; unknown things have their values.
  */
 struct gmem_request {
-	__u32 op;	 /* enum gmem_operation, or GMEM_DO_GUARD() */
-	__u32 flags;	 /* of the instance: GMEM_FLAGS_OF(); conversions: GMEM_FLAGS_unknown */
-	__u32 type;	 /* enum gmem_vm_type */
-	__u32 prot;	 /* mmap, fault: bits of GMEM_PROTS */
-	__u32 direction; /* convert */
-	__u32 action;	 /* guard `lock`: enum gmem_lock_action */
-	__u64 size;		  /* of the instance in bytes */
-	__u64 start, end;	  /* guest addresses: bind, convert */
+	__u32 op;	  /* enum gmem_operation, or GMEM_DO_GUARD() */
+	__u32 flags;	  /* of the instance: GMEM_FLAGS_OF(); conversions: GMEM_FLAGS_unknown */
+	__u32 type;	  /* enum gmem_vm_type */
+	__u32 prot;	  /* mmap, fault: bits of GMEM_PROTS */
+	__u32 direction;  /* convert */
+	__u32 action;	  /* guard `lock`: enum gmem_lock_action */
+	__u64 size;	  /* of the instance in bytes */
+	__u64 start, end; /* guest addresses: bind, convert */
 	__u64 offset, offset_end; /* bytes in the instance: bind */
 	/* A guard's: start is what was reached for, a process (trace) or an object (lock) */
 };

@@ -14,76 +14,77 @@
 
 #define GMEM_LAYOUT 13 /* counted up with each change of a map or of what an entry means */
 
-/* X(name): the pinned maps */
-#define GMEM_POLICY_MAPS(X) \
-	X(active)           \
-	X(slots)            \
-	X(heads)            \
-	X(pool)             \
-	X(exes)             \
-	X(uids)             \
-	X(cgroups)          \
-	X(rule_hits)        \
-	X(op_hits)          \
-	X(guard_hits)       \
-	X(denials)          \
-	X(journal)          \
-	X(loads)            \
-	X(labels)           \
-	X(more_labels)      \
-	X(tags)             \
-	X(caches)           \
-	X(others)           \
-	X(proofs)           \
-	X(locked)           \
-	X(locked_ids)
+/* X(name, its name in the kernel, of 15 characters at most): the pinned maps */
+#define GMEM_POLICY_MAPS(X)             \
+	X(active, gmem_active)          \
+	X(slots, gmem_slots)            \
+	X(heads, gmem_heads)            \
+	X(pool, gmem_pool)              \
+	X(exes, gmem_exes)              \
+	X(uids, gmem_uids)              \
+	X(cgroups, gmem_cgroups)        \
+	X(rule_hits, gmem_rule_hits)    \
+	X(op_hits, gmem_op_hits)        \
+	X(guard_hits, gmem_guard_hits)  \
+	X(denials, gmem_denials)        \
+	X(journal, gmem_journal)        \
+	X(loads, gmem_loads)            \
+	X(labels, gmem_labels)          \
+	X(more_labels, gmem_label_more) \
+	X(tags, gmem_tags)              \
+	X(caches, gmem_caches)          \
+	X(others, gmem_others)          \
+	X(proofs, gmem_proofs)          \
+	X(locked, gmem_locked)          \
+	X(locked_ids, gmem_locked_ids)
 
-/* X(name, section, hook): the programs of --lock, all of them or none */
-#define GMEM_LOCK_PROGRAMS(X)                                 \
-	X(lock_map, "lsm/bpf_map", "bpf_map")                 \
-	X(lock_prog, "lsm/bpf_prog", "bpf_prog")              \
-	X(lock_bpf, "lsm/bpf", "bpf")                         \
-	X(lock_load, "lsm/bpf_prog_load", "bpf_prog_load")    \
-	X(lock_write, "lsm/locked_down", "locked_down")       \
-	X(lock_unlink, "lsm/inode_unlink", "inode_unlink")    \
-	X(lock_rmdir, "lsm/inode_rmdir", "inode_rmdir")       \
-	X(lock_rename, "lsm/inode_rename", "inode_rename")    \
-	X(lock_create, "lsm/inode_create", "inode_create")    \
-	X(lock_mkdir, "lsm/inode_mkdir", "inode_mkdir")       \
-	X(lock_symlink, "lsm/inode_symlink", "inode_symlink") \
-	X(lock_link, "lsm/inode_link", "inode_link")          \
-	X(lock_setattr, "lsm/inode_setattr", "inode_setattr") \
-	X(lock_open, "lsm/file_open", "file_open")            \
-	X(lock_code, "lsm/mmap_file", "mmap_file")            \
-	X(lock_mount, "lsm/sb_mount", "sb_mount")             \
-	X(lock_move, "lsm/move_mount", "move_mount")          \
-	X(lock_umount, "lsm/sb_umount", "sb_umount")          \
-	X(lock_pivot, "lsm/sb_pivotroot", "sb_pivotroot")
+/* X(name, its name in the kernel, section, hook): the programs of --lock, all of them or none */
+#define GMEM_LOCK_PROGRAMS(X)                                                  \
+	X(lock_map, gmem_lk_map, "lsm/bpf_map", "bpf_map")                     \
+	X(lock_prog, gmem_lk_prog, "lsm/bpf_prog", "bpf_prog")                 \
+	X(lock_bpf, gmem_lk_bpf, "lsm/bpf", "bpf")                             \
+	X(lock_load, gmem_lk_load, "lsm/bpf_prog_load", "bpf_prog_load")       \
+	X(lock_write, gmem_lk_write, "lsm/locked_down", "locked_down")         \
+	X(lock_unlink, gmem_lk_unlink, "lsm/inode_unlink", "inode_unlink")     \
+	X(lock_rmdir, gmem_lk_rmdir, "lsm/inode_rmdir", "inode_rmdir")         \
+	X(lock_rename, gmem_lk_rename, "lsm/inode_rename", "inode_rename")     \
+	X(lock_create, gmem_lk_create, "lsm/inode_create", "inode_create")     \
+	X(lock_mkdir, gmem_lk_mkdir, "lsm/inode_mkdir", "inode_mkdir")         \
+	X(lock_symlink, gmem_lk_symlink, "lsm/inode_symlink", "inode_symlink") \
+	X(lock_link, gmem_lk_link, "lsm/inode_link", "inode_link")             \
+	X(lock_setattr, gmem_lk_setattr, "lsm/inode_setattr", "inode_setattr") \
+	X(lock_open, gmem_lk_open, "lsm/file_open", "file_open")               \
+	X(lock_code, gmem_lk_code, "lsm/mmap_file", "mmap_file")               \
+	X(lock_mount, gmem_lk_mount, "lsm/sb_mount", "sb_mount")               \
+	X(lock_move, gmem_lk_move, "lsm/move_mount", "move_mount")             \
+	X(lock_umount, gmem_lk_umount, "lsm/sb_umount", "sb_umount")           \
+	X(lock_pivot, gmem_lk_pivot, "lsm/sb_pivotroot", "sb_pivotroot")
 
 /*
- * X(name, section, hook or NULL): the programs that decide, or keep what decisions need. The name
- * of a program is at most 15 characters.
+ * X(name, its name in the kernel, section, hook or NULL): the programs that decide, or keep what
+ * decisions need. The kernel keeps 15 characters of a name.
  */
-#define GMEM_POLICY_PROGRAMS(X)                                                    \
-	X(tag_exec, "lsm.s/bprm_committed_creds", "bprm_committed_creds")          \
-	X(tag_fork, "lsm.s/task_alloc", "task_alloc")                              \
-	X(create, "lsm/guest_memfd_create", "guest_memfd_create")                  \
-	X(create_anon, "lsm/inode_init_security_anon", "inode_init_security_anon") \
-	X(bind, "lsm/guest_memfd_bind", "guest_memfd_bind")                        \
-	X(convert, "lsm/kvm_memory_attributes", "kvm_memory_attributes")           \
-	X(fault, "lsm/guest_memfd_fault", "guest_memfd_fault")                     \
-	X(map_file, "lsm/mmap_file", "mmap_file")                                  \
-	X(mprotect, "lsm/file_mprotect", "file_mprotect")                          \
-	X(punch, "lsm/file_permission", "file_permission")                         \
-	X(receive, "lsm/file_receive", "file_receive")                             \
-	X(receive_binder, "lsm/binder_transfer_file", "binder_transfer_file")      \
-	X(ioctl, "lsm/file_ioctl", "file_ioctl")                                   \
-	X(ioctl_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")              \
-	X(vm_ioctl, "lsm/file_ioctl", "file_ioctl")                                \
-	X(vm_ioctl_compat, "lsm/file_ioctl_compat", "file_ioctl_compat")           \
-	X(guard_attach, "lsm/ptrace_access_check", "ptrace_access_check")          \
-	X(guard_traceme, "lsm/ptrace_traceme", "ptrace_traceme")                   \
-	X(guard_sqpoll, "lsm/uring_sqpoll", "uring_sqpoll")                        \
+#define GMEM_POLICY_PROGRAMS(X)                                                            \
+	X(tag_exec, gmem_tag_exec, "lsm.s/bprm_committed_creds", "bprm_committed_creds")   \
+	X(tag_fork, gmem_tag_fork, "lsm.s/task_alloc", "task_alloc")                       \
+	X(create, gmem_create, "lsm/guest_memfd_create", "guest_memfd_create")             \
+	X(create_anon, gmem_creat_anon, "lsm/inode_init_security_anon",                    \
+	  "inode_init_security_anon")                                                      \
+	X(bind, gmem_bind, "lsm/guest_memfd_bind", "guest_memfd_bind")                     \
+	X(convert, gmem_convert, "lsm/kvm_memory_attributes", "kvm_memory_attributes")     \
+	X(fault, gmem_fault, "lsm/guest_memfd_fault", "guest_memfd_fault")                 \
+	X(map_file, gmem_map_file, "lsm/mmap_file", "mmap_file")                           \
+	X(mprotect, gmem_mprotect, "lsm/file_mprotect", "file_mprotect")                   \
+	X(punch, gmem_punch, "lsm/file_permission", "file_permission")                     \
+	X(receive, gmem_receive, "lsm/file_receive", "file_receive")                       \
+	X(receive_binder, gmem_binder, "lsm/binder_transfer_file", "binder_transfer_file") \
+	X(ioctl, gmem_ioctl, "lsm/file_ioctl", "file_ioctl")                               \
+	X(ioctl_compat, gmem_ioctl32, "lsm/file_ioctl_compat", "file_ioctl_compat")        \
+	X(vm_ioctl, gmem_vm_ioctl, "lsm/file_ioctl", "file_ioctl")                         \
+	X(vm_ioctl_compat, gmem_vm_ioctl32, "lsm/file_ioctl_compat", "file_ioctl_compat")  \
+	X(guard_attach, gmem_attach, "lsm/ptrace_access_check", "ptrace_access_check")     \
+	X(guard_traceme, gmem_traceme, "lsm/ptrace_traceme", "ptrace_traceme")             \
+	X(guard_sqpoll, gmem_sqpoll, "lsm/uring_sqpoll", "uring_sqpoll")                   \
 	GMEM_LOCK_PROGRAMS(X)
 
 enum gmem_policy_program {

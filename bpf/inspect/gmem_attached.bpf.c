@@ -103,15 +103,17 @@ static long note_map(__u32 i, struct reading **at)
 		return 1;
 	if (bpf_probe_read_kernel(&map, sizeof(map), reading->used + i) || !map)
 		return 0;
-	if (is_called(map, "active") && is_array_of(map, sizeof(__u64), 1))
+	if (is_called(map, "gmem_active") && is_array_of(map, sizeof(__u64), 1))
 		reading->active = map;
-	else if (is_called(map, "heads") && is_array_of(map, sizeof(struct gmem_head), GMEM_SLOTS))
+	else if (is_called(map, "gmem_heads") &&
+		 is_array_of(map, sizeof(struct gmem_head), GMEM_SLOTS))
 		reading->heads = map;
-	else if (is_called(map, "slots") && is_array_of(map, sizeof(struct gmem_slot), GMEM_SLOTS))
+	else if (is_called(map, "gmem_slots") &&
+		 is_array_of(map, sizeof(struct gmem_slot), GMEM_SLOTS))
 		reading->slots = map;
-	else if (is_called(map, "journal") && is_array_of(map, sizeof(struct gmem_journal), 1))
+	else if (is_called(map, "gmem_journal") && is_array_of(map, sizeof(struct gmem_journal), 1))
 		reading->journal = map;
-	else if (is_called(map, "locked") && is_array_of(map, sizeof(struct gmem_lock), 1))
+	else if (is_called(map, "gmem_locked") && is_array_of(map, sizeof(struct gmem_lock), 1))
 		reading->locked = map;
 	return 0;
 }
@@ -150,7 +152,7 @@ static __always_inline void read_policy(struct reading *reading)
 }
 
 SEC("iter/bpf_link")
-int list_attached(struct bpf_iter__bpf_link *ctx)
+int gmem_attached(struct bpf_iter__bpf_link *ctx)
 {
 	struct bpf_link___attached *link = (void *)ctx->link;
 	struct bpf_prog___attached *prog;

@@ -32,7 +32,7 @@ struct kvm_vcpu {
 
 /* Of the one task that the iterator was made for. It is pinned, and outlives who loaded it. */
 SEC("iter/task_file")
-int name_files(struct bpf_iter__task_file *ctx)
+int gmem_name_file(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
@@ -47,10 +47,14 @@ int name_files(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
+#define NAME_KVM_VCPU 0x757063762d6d766bULL /* "kvm-vcpu", then a colon */
+
+/* Not its statistics, "kvm-vcpu-stats:". */
 static __always_inline bool is_vcpu(struct file *file)
 {
-	return BPF_CORE_READ(file, f_inode, i_sb, s_magic) == ANON_INODE_FS_MAGIC &&
-	       anon_name_is(file, "kvm-vcpu:", 9);
+	return magic_of(file) == ANON_INODE_FS_MAGIC &&
+	       name_begins(name_of(file), NAME_KVM_VCPU, sizeof(__u64)) &&
+	       name_begins(name_of(file) + sizeof(__u64), ':', 1);
 }
 
 static bool is_bound_here(struct kvm *kvm, struct inode *inode, struct file *file, __u64 *flags)
@@ -113,7 +117,7 @@ static __always_inline void find_in_flight(struct bpf_iter__task_file *ctx, stru
 }
 
 SEC("iter/task_file")
-int find_fds(struct bpf_iter__task_file *ctx)
+int gmem_find_fds(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct gmem_found found = {};
@@ -149,7 +153,7 @@ int find_fds(struct bpf_iter__task_file *ctx)
 
 /* Those whose fds are closed live on in mappings. */
 SEC("iter/task_vma")
-int find_mappings(struct bpf_iter__task_vma *ctx)
+int gmem_find_maps(struct bpf_iter__task_vma *ctx)
 {
 	struct vm_area_struct *vma = ctx->vma;
 	struct task_struct *task = ctx->task;
@@ -177,7 +181,7 @@ int find_mappings(struct bpf_iter__task_vma *ctx)
  * that have the memory. Descriptors that are in a message or in a ring are not found.
  */
 SEC("iter/task_file")
-int find_mem_fds(struct bpf_iter__task_file *ctx)
+int gmem_find_mems(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct gmem_memory memory = {};
@@ -198,7 +202,7 @@ int find_mem_fds(struct bpf_iter__task_file *ctx)
 }
 
 SEC("iter/task")
-int list_memory(struct bpf_iter__task *ctx)
+int gmem_memory(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct gmem_memory memory = {};

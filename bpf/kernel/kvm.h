@@ -71,33 +71,64 @@ static __always_inline struct kvm *kvm_of(struct file *file)
 	return BPF_CORE_READ((struct kvm_gmem *)private, kvm);
 }
 
-/* Files of anon_inodefs get their name from the kernel: nobody can forge it. */
-static __always_inline bool anon_name_is(struct file *file, const char *name, const __u32 size)
-{
-	char buf[16] = {};
-	__u32 i;
+/*
+ * The names of anon_inodefs come from the kernel, so no process can forge one: the first bytes as a
+ * number, and of the longer name the rest.
+ */
+#define NAME_KVM_VM	0x006d762d6d766bULL /* "kvm-vm" and the end */
+#define NAME_KVM_VM_LEN 7
+#define NAME_KVM_GMEM	0x656d672d6d766b5bULL /* "[kvm-gme" */
+#define NAME_M_END	0x005d6dU	      /* "m]" and the end */
+#define NAME_M_END_LEN	3
 
-	bpf_probe_read_kernel_str(buf, sizeof(buf),
-				  BPF_CORE_READ(file, f_path.dentry, d_name.name));
-	for (i = 0; i < size; i++) {
-		if (buf[i] != name[i])
-			return false;
-	}
-	return true;
+static __always_inline bool name_begins(const unsigned char *name, __u64 with, __u32 len)
+{
+	__u64 start = 0;
+
+	return !bpf_probe_read_kernel(&start, len, name) && start == with;
 }
 
-static __always_inline bool is_vm(struct file *file)
+static __always_inline bool is_name_of_instance(const unsigned char *name)
 {
-	return BPF_CORE_READ(file, f_inode, i_sb, s_magic) == ANON_INODE_FS_MAGIC &&
-	       anon_name_is(file, "kvm-vm", 7);
+	return name_begins(name, NAME_KVM_GMEM, sizeof(__u64)) &&
+	       name_begins(name + sizeof(__u64), NAME_M_END, NAME_M_END_LEN);
+}
+
+static __always_inline const unsigned char *name_of(struct file *file)
+{
+	return BPF_CORE_READ(file, f_path.dentry, d_name.name);
+}
+
+static __always_inline unsigned long magic_of(struct file *file)
+{
+	return BPF_CORE_READ(file, f_inode, i_sb, s_magic);
+}
+
+/*
+ * Is a file an instance, or a VM? @magic: of its file system, which the caller reads in the way
+ * that is cheapest there. Kernels with the type have a file system of its own for instances.
+ */
+static __always_inline bool is_instance_on(unsigned long magic, struct file *file)
+{
+	return magic == GUEST_MEMFD_MAGIC ||
+	       (magic == ANON_INODE_FS_MAGIC && !bpf_core_type_exists(struct gmem_inode) &&
+		is_name_of_instance(name_of(file)));
 }
 
 static __always_inline bool is_instance(struct file *file)
 {
-	__u64 magic = BPF_CORE_READ(file, f_inode, i_sb, s_magic);
+	return is_instance_on(magic_of(file), file);
+}
 
-	return magic == GUEST_MEMFD_MAGIC ||
-	       (magic == ANON_INODE_FS_MAGIC && anon_name_is(file, "[kvm-gmem]", 11));
+static __always_inline bool is_vm_on(unsigned long magic, struct file *file)
+{
+	return magic == ANON_INODE_FS_MAGIC &&
+	       name_begins(name_of(file), NAME_KVM_VM, NAME_KVM_VM_LEN);
+}
+
+static __always_inline bool is_vm(struct file *file)
+{
+	return is_vm_on(magic_of(file), file);
 }
 
 static __always_inline void inst_key(struct gmem_inst_key *key, struct inode *inode)

@@ -20,7 +20,7 @@ char LICENSE[] SEC("license") = "GPL";
 const volatile int self;
 
 SEC("iter/bpf_map")
-int list_maps(struct bpf_iter__bpf_map *ctx)
+int gmem_c_maps(struct bpf_iter__bpf_map *ctx)
 {
 	struct bpf_map *map = ctx->map;
 	struct gmem_census_map found = {};
@@ -36,7 +36,7 @@ int list_maps(struct bpf_iter__bpf_map *ctx)
 }
 
 SEC("iter/bpf_prog")
-int list_progs(struct bpf_iter__bpf_prog *ctx)
+int gmem_c_progs(struct bpf_iter__bpf_prog *ctx)
 {
 	struct bpf_prog *prog = ctx->prog;
 	struct gmem_census_prog found = {};
@@ -109,7 +109,7 @@ static __always_inline void write_file(struct bpf_iter_meta *meta, struct task_s
 }
 
 SEC("iter/task_file")
-int list_files(struct bpf_iter__task_file *ctx)
+int gmem_c_files(struct bpf_iter__task_file *ctx)
 {
 	struct gmem_census_file found = {};
 	struct task_struct *task = ctx->task;
@@ -126,7 +126,7 @@ int list_files(struct bpf_iter__task_file *ctx)
 
 /* A map that is mapped stays open without a descriptor. */
 SEC("iter/task_vma")
-int list_mappings(struct bpf_iter__task_vma *ctx)
+int gmem_c_mappings(struct bpf_iter__task_vma *ctx)
 {
 	struct gmem_census_file found = {};
 	struct vm_area_struct *vma = ctx->vma;
@@ -153,7 +153,7 @@ struct {
 } room SEC(".maps");
 
 SEC("iter/task_file")
-int name_dirs(struct bpf_iter__task_file *ctx)
+int gmem_c_dirs(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct mount *mount, *parent;
@@ -193,7 +193,7 @@ int name_dirs(struct bpf_iter__task_file *ctx)
 }
 
 SEC("iter/task_vma")
-int list_code(struct bpf_iter__task_vma *ctx)
+int gmem_c_code(struct bpf_iter__task_vma *ctx)
 {
 	struct gmem_census_code code = {};
 	struct vm_area_struct *vma = ctx->vma;

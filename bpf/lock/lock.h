@@ -22,7 +22,7 @@ static __noinline bool is_kept(__u32 kind, __u64 id, __u32 of, __u64 more)
 {
 	struct gmem_locked_key key = { .id = id, .kind = kind, .of = of, .more = more };
 
-	return bpf_map_lookup_elem(&locked_ids, &key);
+	return bpf_map_lookup_elem(&gmem_locked_ids, &key);
 }
 
 static __always_inline unsigned long flags_of_memory(struct mm_struct___policy *mm)
@@ -59,9 +59,9 @@ static __noinline bool is_manager(__u64 word)
 	struct gmem_work *work;
 	__u32 slot = GMEM_ACTIVE_SLOT(word), manager;
 
-	head = word ? bpf_map_lookup_elem(&heads, &slot) : NULL;
+	head = word ? bpf_map_lookup_elem(&gmem_heads, &slot) : NULL;
 	tag = identity_of(task);
-	work = bpf_task_storage_get(&others, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	work = bpf_task_storage_get(&gmem_others, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!head || !tag || !work || is_meddled_with(task) || has_other_user(task) ||
 	    !is_kept(GMEM_LOCKED_file, tag->exe.ino, tag->exe.dev,
 		     GMEM_LOCKED_MORE(tag->exe.subvolume, tag->exe.generation)))
@@ -85,7 +85,7 @@ static __noinline __u32 class_of_key(const struct gmem_identity *identity, __u32
 		return 0;
 	key = *identity;
 	key.slot = slot;
-	class = bpf_map_lookup_elem(&exes, &key);
+	class = bpf_map_lookup_elem(&gmem_exes, &key);
 	return class ? GMEM_CLASS(*class) : 0;
 }
 
@@ -97,7 +97,7 @@ static __noinline bool runs_manager(struct task_struct *task, __u64 word)
 	const struct gmem_head *head;
 	struct gmem_tag *tag;
 
-	head = bpf_map_lookup_elem(&heads, &slot);
+	head = bpf_map_lookup_elem(&gmem_heads, &slot);
 	tag = tag_of(task);
 	if (!head || !tag)
 		return false;
@@ -129,7 +129,7 @@ static __always_inline const struct gmem_lock *lock_held(void)
 	const struct gmem_lock *lock;
 	__u32 zero = 0;
 
-	lock = bpf_map_lookup_elem(&locked, &zero);
+	lock = bpf_map_lookup_elem(&gmem_locked, &zero);
 	return lock && *(volatile __u32 *)&lock->on ? lock : NULL;
 }
 
@@ -158,7 +158,7 @@ static __always_inline int lock_keep(__u32 action, __u32 kind, __u64 id, __u32 o
 
 /* By pin or by id: each new descriptor comes by here. */
 SEC("?lsm/bpf_map")
-int BPF_PROG(lock_map, struct bpf_map *map)
+int BPF_PROG(gmem_lk_map, struct bpf_map *map)
 {
 	return lock_keep(GMEM_LOCK_DOES_open_map, GMEM_LOCKED_map, map->id, 0);
 }
@@ -168,7 +168,7 @@ int BPF_PROG(lock_map, struct bpf_map *map)
  * it wants. It gets its first descriptor here, when the verifier has seen what it does.
  */
 SEC("?lsm/bpf_prog")
-int BPF_PROG(lock_prog, struct bpf_prog *prog)
+int BPF_PROG(gmem_lk_prog, struct bpf_prog *prog)
 {
 	if (lock_held() && (writes_registers(prog->aux) || answers_calls(prog)))
 		return lock_refuse_all(GMEM_LOCK_DOES_change_process, prog->aux->id);
@@ -177,7 +177,7 @@ int BPF_PROG(lock_prog, struct bpf_prog *prog)
 
 /* What the system call asks for is the kernel's own copy here: it cannot change any more. */
 SEC("?lsm/bpf")
-int BPF_PROG(lock_bpf, int cmd, void *attr)
+int BPF_PROG(gmem_lk_bpf, int cmd, void *attr)
 {
 	__u32 id = 0;
 
@@ -194,7 +194,7 @@ int BPF_PROG(lock_bpf, int cmd, void *attr)
  * programs of cgroups.
  */
 SEC("?lsm/bpf_prog_load")
-int BPF_PROG(lock_load, struct bpf_prog *prog)
+int BPF_PROG(gmem_lk_load, struct bpf_prog *prog)
 {
 	struct bpf_prog_aux *aux = prog->aux;
 	struct bpf_prog *dst = BPF_CORE_READ(aux, dst_prog);
@@ -215,7 +215,7 @@ int BPF_PROG(lock_load, struct bpf_prog *prog)
  * and takes none where this denies (EINVAL).
  */
 SEC("?lsm/locked_down")
-int BPF_PROG(lock_write, enum lockdown_reason what)
+int BPF_PROG(gmem_lk_write, enum lockdown_reason what)
 {
 	if (what != bpf_core_enum_value(enum lockdown_reason, LOCKDOWN_BPF_WRITE_USER) ||
 	    !lock_held())
@@ -276,7 +276,7 @@ static __always_inline int lock_way(__u32 action, struct dentry *dentry)
 }
 
 SEC("?lsm/inode_unlink")
-int BPF_PROG(lock_unlink, struct inode *dir)
+int BPF_PROG(gmem_lk_unlink, struct inode *dir)
 {
 	if (!is_pin_dir(dir) || !lock_held())
 		return 0;
@@ -290,15 +290,15 @@ int BPF_PROG(lock_unlink, struct inode *dir)
  * kernel takes down what is mounted on a directory that is removed.
  */
 SEC("?lsm/inode_rmdir")
-int BPF_PROG(lock_rmdir, struct inode *dir, struct dentry *dentry)
+int BPF_PROG(gmem_lk_rmdir, struct inode *dir, struct dentry *dentry)
 {
 	return lock_dir(GMEM_LOCK_DOES_remove_dir, dir)
 		       ?: lock_way(GMEM_LOCK_DOES_remove_dir, dentry);
 }
 
 SEC("?lsm/inode_rename")
-int BPF_PROG(lock_rename, struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir,
-	     struct dentry *new_dentry)
+int BPF_PROG(gmem_lk_rename, struct inode *old_dir, struct dentry *old_dentry,
+	     struct inode *new_dir, struct dentry *new_dentry)
 {
 	__u32 action = GMEM_LOCK_DOES_rename;
 
@@ -307,26 +307,26 @@ int BPF_PROG(lock_rename, struct inode *old_dir, struct dentry *old_dentry, stru
 }
 
 SEC("?lsm/inode_create")
-int BPF_PROG(lock_create, struct inode *dir)
+int BPF_PROG(gmem_lk_create, struct inode *dir)
 {
 	return lock_dir_for_others(GMEM_LOCK_DOES_create, dir);
 }
 
 SEC("?lsm/inode_mkdir")
-int BPF_PROG(lock_mkdir, struct inode *dir)
+int BPF_PROG(gmem_lk_mkdir, struct inode *dir)
 {
 	return lock_dir(GMEM_LOCK_DOES_mkdir, dir);
 }
 
 SEC("?lsm/inode_symlink")
-int BPF_PROG(lock_symlink, struct inode *dir)
+int BPF_PROG(gmem_lk_symlink, struct inode *dir)
 {
 	return lock_dir(GMEM_LOCK_DOES_symlink, dir);
 }
 
 /* A pin by another name, among those of others, would be taken for one of theirs. */
 SEC("?lsm/inode_link")
-int BPF_PROG(lock_link, struct dentry *old_dentry, struct inode *dir)
+int BPF_PROG(gmem_lk_link, struct dentry *old_dentry, struct inode *dir)
 {
 	struct dentry___lock *old = (void *)old_dentry;
 
@@ -336,7 +336,7 @@ int BPF_PROG(lock_link, struct dentry *old_dentry, struct inode *dir)
 
 /* Owner and mode of pins and their directories; the size of the manager's executable. */
 SEC("?lsm/inode_setattr")
-int BPF_PROG(lock_setattr, void *idmap, struct dentry *dentry, struct iattr *attr)
+int BPF_PROG(gmem_lk_setattr, void *idmap, struct dentry *dentry, struct iattr *attr)
 {
 	struct dentry___lock *d = (void *)dentry;
 	struct inode *inode = d->d_inode;
@@ -356,8 +356,7 @@ static __always_inline int lock_pin_shown(struct file___lock *file, struct inode
 {
 	if ((inode->i_mode & S_IFMT) == S_IFDIR)
 		return 0;
-	return lock_dir_for_others(GMEM_LOCK_DOES_read_pin,
-				   file->f_path.dentry->d_parent->d_inode);
+	return lock_dir_for_others(GMEM_LOCK_DOES_read_pin, file->f_path.dentry->d_parent->d_inode);
 }
 
 /*
@@ -366,7 +365,7 @@ static __always_inline int lock_pin_shown(struct file___lock *file, struct inode
  * its functions, LSM programs among them. This file is proc's alone by its name.
  */
 SEC("?lsm/file_open")
-int BPF_PROG(lock_open, struct file *file)
+int BPF_PROG(gmem_lk_open, struct file *file)
 {
 	struct file___lock *f = (void *)file;
 	struct inode *inode = f->f_inode;
@@ -393,7 +392,7 @@ int BPF_PROG(lock_open, struct file *file)
  * says so of all that it loads (MAP_DENYWRITE), and of nothing else.
  */
 SEC("?lsm/mmap_file")
-int BPF_PROG(lock_code, struct file *file, unsigned long reqprot, unsigned long prot,
+int BPF_PROG(gmem_lk_code, struct file *file, unsigned long reqprot, unsigned long prot,
 	     unsigned long flags)
 {
 	struct manager_question q = { .task = bpf_get_current_task_btf() };

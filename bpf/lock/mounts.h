@@ -165,7 +165,7 @@ static __always_inline bool hides_way(const struct gmem_lock *lock, struct path_
 }
 
 SEC("?lsm/sb_umount")
-int BPF_PROG(lock_umount, struct vfsmount *mnt, int flags)
+int BPF_PROG(gmem_lk_umount, struct vfsmount *mnt, int flags)
 {
 	const struct gmem_lock *lock = lock_held();
 	struct mount *mount;
@@ -198,7 +198,7 @@ static __noinline bool may_move_way(const struct gmem_lock *lock)
 }
 
 SEC("?lsm/sb_mount")
-int BPF_PROG(lock_mount, const char *dev_name, const struct path *path, const char *type,
+int BPF_PROG(gmem_lk_mount, const char *dev_name, const struct path *path, const char *type,
 	     unsigned long flags)
 {
 	const struct gmem_lock *lock = lock_held();
@@ -222,7 +222,7 @@ int BPF_PROG(lock_mount, const char *dev_name, const struct path *path, const ch
  * told apart here: that could make a tree one that takes ours down after it was looked at.
  */
 SEC("?lsm/move_mount")
-int BPF_PROG(lock_move, const struct path *from_path, const struct path *to_path)
+int BPF_PROG(gmem_lk_move, const struct path *from_path, const struct path *to_path)
 {
 	struct path___lock *from = (void *)from_path, *to = (void *)to_path;
 	const struct gmem_lock *lock = lock_held();
@@ -235,12 +235,13 @@ int BPF_PROG(lock_move, const struct path *from_path, const struct path *to_path
 	    !(BPF_CORE_READ(to, mnt, mnt_root) == BPF_CORE_READ(to, dentry) &&
 	      reaches_way(lock, (__u64)mount)))
 		return 0;
-	return lock_refuse_all(GMEM_LOCK_DOES_move_mount, BPF_CORE_READ(to, dentry, d_inode, i_ino));
+	return lock_refuse_all(GMEM_LOCK_DOES_move_mount,
+			       BPF_CORE_READ(to, dentry, d_inode, i_ino));
 }
 
 /* Elsewhere the kernel refuses it where it would be seen here. */
 SEC("?lsm/sb_pivotroot")
-int BPF_PROG(lock_pivot)
+int BPF_PROG(gmem_lk_pivot)
 {
 	const struct gmem_lock *lock = lock_held();
 

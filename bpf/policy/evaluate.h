@@ -189,12 +189,12 @@ ONE_PLACE static __noinline int report_denial(const struct gmem_decision *d, __u
 	__u32 zero = 0;
 	__u64 sequence;
 
-	log = bpf_map_lookup_elem(&journal, &zero);
+	log = bpf_map_lookup_elem(&gmem_journal, &zero);
 	if (!log || !q || !d)
 		return 0;
 	sequence = __sync_fetch_and_add(&log->events, 1);
 	note_denial(log, q->r.op, verdict);
-	e = bpf_ringbuf_reserve(&denials, sizeof(*e), 0);
+	e = bpf_ringbuf_reserve(&gmem_denials, sizeof(*e), 0);
 	if (!e) {
 		__sync_fetch_and_add(&log->lost, 1);
 		return 0;
@@ -235,7 +235,7 @@ static __always_inline bool proof_account(__u64 word)
 {
 	struct gmem_proof *proof;
 
-	proof = bpf_task_storage_get(&proofs, bpf_get_current_task_btf(), NULL, 0);
+	proof = bpf_task_storage_get(&gmem_proofs, bpf_get_current_task_btf(), NULL, 0);
 	if (!proof || !proof->left)
 		return false;
 	proof->generation = GMEM_ACTIVE_GENERATION(word);
@@ -256,14 +256,14 @@ static __always_inline int account(const struct gmem_decision *d, __u64 word,
 						     : GMEM_VERDICT_would_deny;
 	if (d->deny && proof_account(word))
 		return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
-	count(&rule_hits, base + d->rule, verdict);
-	count(&op_hits, q->r.op, verdict);
+	count(&gmem_rule_hits, base + d->rule, verdict);
+	count(&gmem_op_hits, q->r.op, verdict);
 	reported = verdict;
 	if (d->audit_rule != GMEM_RULE_NONE && d->audit_deny != d->deny) {
 		__u32 extra = d->audit_deny ? GMEM_VERDICT_would_deny : GMEM_VERDICT_would_allow;
 
-		count(&rule_hits, base + d->audit_rule, extra);
-		count(&op_hits, q->r.op, extra);
+		count(&gmem_rule_hits, base + d->audit_rule, extra);
+		count(&gmem_op_hits, q->r.op, extra);
 		if (d->audit_deny)
 			reported = extra;
 	}
@@ -374,7 +374,7 @@ static __noinline struct gmem_set *rules_of_other(struct task_struct *task, __u6
 	struct gmem_tag *tag;
 
 	tag = identity_of(task);
-	work = bpf_task_storage_get(&others, bpf_get_current_task_btf(), NULL,
+	work = bpf_task_storage_get(&gmem_others, bpf_get_current_task_btf(), NULL,
 				    BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (is_io_worker(task) && has_other_user(task))
 		return NULL;
@@ -455,7 +455,7 @@ static __noinline int evaluate_request(struct task_struct *task, struct question
 	struct inode *inode;
 	bool labelled;
 
-	active_word = bpf_map_lookup_elem(&active, &zero);
+	active_word = bpf_map_lookup_elem(&gmem_active, &zero);
 	/* The map has this entry: this is for the verifier. */
 	if (!active_word || !q)
 		return 0;
@@ -470,8 +470,8 @@ static __noinline int evaluate_request(struct task_struct *task, struct question
 	inode = q->inode;
 	labelled = q->fresh || is_labelled(inode, word, NULL);
 	slot = GMEM_ACTIVE_SLOT(word);
-	how = bpf_map_lookup_elem(&slots, &slot);
-	head = bpf_map_lookup_elem(&heads, &slot);
+	how = bpf_map_lookup_elem(&gmem_slots, &slot);
+	head = bpf_map_lookup_elem(&gmem_heads, &slot);
 	if (!how || !head)
 		goto out;
 	if (q->strict && !(how->strict >> (q->r.op & 31) & 1))
@@ -528,7 +528,7 @@ static __always_inline int evaluate(struct question *q)
 	struct gmem_decision_cache *cache;
 	__u64 *active_word, word;
 
-	active_word = bpf_map_lookup_elem(&active, &zero);
+	active_word = bpf_map_lookup_elem(&gmem_active, &zero);
 	if (!active_word)
 		return 0;
 	word = *(volatile __u64 *)active_word;
@@ -539,9 +539,10 @@ static __always_inline int evaluate(struct question *q)
 		cached = &cache->cached[op];
 		if (has_own_credentials(task) && decided_before(cache, cached, task, q) &&
 		    (q->fresh ? add_label(q->inode, false) : is_labelled(q->inode, word, cache))) {
-			count(&rule_hits, GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX + cached->rule,
+			count(&gmem_rule_hits,
+			      GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX + cached->rule,
 			      GMEM_VERDICT_allowed);
-			count(&op_hits, op, GMEM_VERDICT_allowed);
+			count(&gmem_op_hits, op, GMEM_VERDICT_allowed);
 			return 0;
 		}
 	}

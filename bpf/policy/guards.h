@@ -20,7 +20,7 @@
 static __always_inline __u64 policy_word(void)
 {
 	__u32 zero = 0;
-	__u64 *active_word = bpf_map_lookup_elem(&active, &zero);
+	__u64 *active_word = bpf_map_lookup_elem(&gmem_active, &zero);
 
 	return active_word ? *(volatile __u64 *)active_word : 0;
 }
@@ -38,7 +38,7 @@ static __noinline bool was_in_force(__u64 word)
 
 	if (!word)
 		return true;
-	head = bpf_map_lookup_elem(&heads, &slot);
+	head = bpf_map_lookup_elem(&gmem_heads, &slot);
 	return head && is_still_in(head, word);
 }
 
@@ -59,7 +59,7 @@ static long read_own_guards(__u32 i, struct own_guards *own)
 
 	own->word = policy_word();
 	slot = GMEM_ACTIVE_SLOT(own->word);
-	head = own->word ? bpf_map_lookup_elem(&heads, &slot) : NULL;
+	head = own->word ? bpf_map_lookup_elem(&gmem_heads, &slot) : NULL;
 	own->guarded = head && is_guarded(own->tag, slot);
 	own->guards = own->guarded ? head->guards & GMEM_GUARDS_BY_POLICY : 0;
 	own->certain = was_in_force(own->word);
@@ -144,15 +144,14 @@ static __noinline int guard_account(__u32 guard, __u64 word, struct task_struct 
 	struct gmem_decision d = { .deny = 1,
 				   .rule = GMEM_RULE_NONE,
 				   .audit_rule = GMEM_RULE_NONE };
-	struct question q = { .r = { .op = GMEM_DO_GUARD(guard), .start = what,
-				.action = action } };
+	struct question q = { .r = { .op = GMEM_DO_GUARD(guard), .start = what, .action = action } };
 	__u32 verdict = GMEM_VERDICT_would_deny;
 
 	if (action || GMEM_ACTIVE_ENFORCES(word))
 		verdict = GMEM_VERDICT_denied;
 	if (proof_account(word))
 		return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
-	count(&guard_hits, guard, verdict);
+	count(&gmem_guard_hits, guard, verdict);
 	report_denial(&d, verdict, word, task, &q);
 	return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
 }
@@ -183,9 +182,9 @@ static __noinline bool is_as_good(struct task_struct *by, struct task_struct *gu
 	struct gmem_work *work;
 	__u64 more = 0, named = 0;
 
-	head = bpf_map_lookup_elem(&heads, &slot);
+	head = bpf_map_lookup_elem(&gmem_heads, &slot);
 	without_exe = class_set(slot, GMEM_CLASS_exe, 0);
-	work = bpf_task_storage_get(&others, bpf_get_current_task_btf(), NULL,
+	work = bpf_task_storage_get(&gmem_others, bpf_get_current_task_btf(), NULL,
 				    BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!tag || !own || !head || !without_exe || !work || has_other_user(by) ||
 	    find_subjects(tag, work, word, BPF_CORE_READ(of, real_cred, euid.val),
@@ -227,7 +226,7 @@ static long ask_control(__u32 i, struct control_question *q)
 
 	q->word = word;
 	q->answer = CONTROL_free;
-	head = word ? bpf_map_lookup_elem(&heads, &slot) : NULL;
+	head = word ? bpf_map_lookup_elem(&gmem_heads, &slot) : NULL;
 	if (head && head->guards >> GMEM_GUARD_trace & 1) {
 		if (is_as_good(q->by, guarded, word))
 			q->answer = CONTROL_as_good;
@@ -255,7 +254,7 @@ static __always_inline int guard_control(struct task_struct *guarded, struct tas
 
 /* What only reads (/proc/PID/fd, maps, perf) is not control: monitoring goes on. */
 SEC("?lsm/ptrace_access_check")
-int BPF_PROG(guard_attach, struct task_struct *child, unsigned int mode)
+int BPF_PROG(gmem_attach, struct task_struct *child, unsigned int mode)
 {
 	if (!(mode & PTRACE_MODE_ATTACH))
 		return 0;
@@ -264,7 +263,7 @@ int BPF_PROG(guard_attach, struct task_struct *child, unsigned int mode)
 
 /* The other way round: a guarded task asks its parent to take control. */
 SEC("?lsm/ptrace_traceme")
-int BPF_PROG(guard_traceme, struct task_struct *parent)
+int BPF_PROG(gmem_traceme, struct task_struct *parent)
 {
 	return guard_control(bpf_get_current_task_btf(), parent);
 }
@@ -281,14 +280,14 @@ static __always_inline __u32 guards_at_exec(struct own_guards *own)
 	if (!GMEM_ACTIVE_ENFORCES(own->word))
 		return 0;
 	if (own->guards >> GMEM_GUARD_preload & 1)
-		count(&guard_hits, GMEM_GUARD_preload, GMEM_VERDICT_allowed);
+		count(&gmem_guard_hits, GMEM_GUARD_preload, GMEM_VERDICT_allowed);
 	return own->guards;
 }
 
 /* --- sqpoll: whoever shares such a ring has its maker's thread do what it asks for --- */
 
 SEC("?lsm/uring_sqpoll")
-int BPF_PROG(guard_sqpoll)
+int BPF_PROG(gmem_sqpoll)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct own_guards own = { .tag = tag_of(task) };

@@ -187,9 +187,9 @@ struct strings {
 	__u32 loads;	     /* a variable says what the loader is to load */
 };
 
-#define EIGHT(a, b, c, d, e, f, g, h)                                                  \
-	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 |          \
-	 (__u64)(e) << 32 | (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
+#define EIGHT(a, b, c, d, e, f, g, h)                                                            \
+	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | \
+	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
 
 /*
  * By its first eight bytes, is it LD_PRELOAD, LD_AUDIT, LD_LIBRARY_PATH or GLIBC_TUNABLES? The
@@ -254,7 +254,7 @@ static __always_inline bool file_identifies(struct task_struct *task, struct fil
  * only its executable says nothing, it has a tag without: it can be what its user and cgroup are.
  */
 SEC("?lsm.s/bprm_committed_creds")
-int BPF_PROG(tag_exec, struct linux_binprm *bprm)
+int BPF_PROG(gmem_tag_exec, struct linux_binprm *bprm)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct file *file = bprm->file;
@@ -262,9 +262,9 @@ int BPF_PROG(tag_exec, struct linux_binprm *bprm)
 	struct gmem_tag *tag;
 
 	/* What was decided for the program before is void. */
-	bpf_task_storage_delete(&caches, task);
+	bpf_task_storage_delete(&gmem_caches, task);
 	/* The other threads have ended: this task is the leader of its process. */
-	tag = bpf_task_storage_get(&tags, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	tag = bpf_task_storage_get(&gmem_tags, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!tag) {
 		count_no_memory();
 		return 0;
@@ -302,7 +302,7 @@ static __noinline bool must_be_tagged(const struct gmem_tag *tag)
 	__u32 zero = 0;
 
 	find_own_guards(&own);
-	log = bpf_map_lookup_elem(&journal, &zero);
+	log = bpf_map_lookup_elem(&gmem_journal, &zero);
 	if (!log || !GMEM_ACTIVE_ENFORCES(own.word) || !own.guarded)
 		return false;
 	__sync_fetch_and_add(&log->forks_refused, 1);
@@ -315,7 +315,7 @@ static __noinline bool must_be_tagged(const struct gmem_tag *tag)
  * guard it, and it has its parent's mappings. Other children have no tag, and are denied everything.
  */
 SEC("?lsm.s/task_alloc")
-int BPF_PROG(tag_fork, struct task_struct *task, unsigned long clone_flags)
+int BPF_PROG(gmem_tag_fork, struct task_struct *task, unsigned long clone_flags)
 {
 	struct gmem_tag *tag;
 
@@ -324,7 +324,7 @@ int BPF_PROG(tag_fork, struct task_struct *task, unsigned long clone_flags)
 	bpf_rcu_read_lock();
 	tag = tag_of(bpf_get_current_task_btf());
 	bpf_rcu_read_unlock();
-	if (!tag || bpf_task_storage_get(&tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE))
+	if (!tag || bpf_task_storage_get(&gmem_tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE))
 		return 0;
 	count_no_memory();
 	return must_be_tagged(tag) ? -ENOMEM : 0;
@@ -337,7 +337,7 @@ int BPF_PROG(tag_fork, struct task_struct *task, unsigned long clone_flags)
  * that got a tag.
  */
 SEC("iter/task")
-int tag_existing(struct bpf_iter__task *ctx)
+int gmem_tag_old(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct task_struct___policy *t = (void *)task;
@@ -365,7 +365,7 @@ int tag_existing(struct bpf_iter__task *ctx)
 	}
 	if (BPF_CORE_READ(mm, exe_file) != file || BPF_CORE_READ(t, mm) != mm)
 		return 0;
-	if (bpf_task_storage_get(&tags, task, &tag, BPF_LOCAL_STORAGE_GET_F_CREATE))
+	if (bpf_task_storage_get(&gmem_tags, task, &tag, BPF_LOCAL_STORAGE_GET_F_CREATE))
 		bpf_seq_write(ctx->meta->seq, &one, sizeof(one));
 	return 0;
 }

@@ -24,9 +24,9 @@ static __noinline bool has_label(struct inode *inode, __u64 word, struct gmem_de
 	const struct gmem_label *label;
 	__u64 key = (__u64)inode;
 
-	label = bpf_map_lookup_elem(&labels, &key);
+	label = bpf_map_lookup_elem(&gmem_labels, &key);
 	if (!label)
-		label = bpf_inode_storage_get(&more_labels, inode, NULL, 0);
+		label = bpf_inode_storage_get(&gmem_label_more, inode, NULL, 0);
 	if (!label)
 		return false;
 	if (label->denied)
@@ -54,14 +54,15 @@ static __noinline bool add_label(struct inode *inode, bool denied)
 	struct gmem_label label = { .denied = denied }, *old;
 	__u64 key = (__u64)inode;
 
-	old = bpf_map_lookup_elem(&labels, &key);
+	old = bpf_map_lookup_elem(&gmem_labels, &key);
 	if (old) {
 		old->denied = denied;
 		return true;
 	}
-	if (!bpf_map_update_elem(&labels, &key, &label, BPF_ANY))
+	if (!bpf_map_update_elem(&gmem_labels, &key, &label, BPF_ANY))
 		return true;
-	return bpf_inode_storage_get(&more_labels, inode, &label, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	return bpf_inode_storage_get(&gmem_label_more, inode, &label,
+				     BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
 /* A new instance while no policy is in force. */
@@ -69,7 +70,7 @@ static __always_inline void forget_label(struct inode *inode)
 {
 	__u64 key = (__u64)inode;
 
-	bpf_map_delete_elem(&labels, &key);
+	bpf_map_delete_elem(&gmem_labels, &key);
 }
 
 #endif /* GMEM_POLICY_LABELS_H */

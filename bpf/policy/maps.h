@@ -64,30 +64,30 @@ extern void bpf_rcu_read_unlock(void) __ksym;
 		__type(value, value_type);            \
 	} name SEC(".maps")
 
-ARRAY_MAP(active, 1, __u64);
-ARRAY_MAP(slots, GMEM_SLOTS, struct gmem_slot);
-ARRAY_MAP(heads, GMEM_SLOTS, struct gmem_head);
-ARRAY_MAP(pool, GMEM_SLOTS *GMEM_POOL_MAX, struct gmem_set);
-ARRAY_MAP(journal, 1, struct gmem_journal);
-ARRAY_MAP(loads, 1, struct gmem_loads);
-READ_ONLY_HASH(exes, GMEM_SLOTS * 2 * GMEM_MAX_SUBJECTS, struct gmem_identity, __u32);
-READ_ONLY_HASH(uids, GMEM_SLOTS *GMEM_MAX_UIDS, struct gmem_uid_key, __u32);
-READ_ONLY_HASH(cgroups, GMEM_SLOTS *GMEM_MAX_SUBJECTS, struct gmem_cgroup_key, __u32);
-HASH_MAP(labels, GMEM_MAX_LABELS, __u64, struct gmem_label);
-STORAGE_MAP(more_labels, INODE_STORAGE, struct gmem_label);
-HITS_MAP(rule_hits, GMEM_SLOTS *GMEM_RULE_MAX);
-HITS_MAP(op_hits, GMEM_DO_MAX);
-HITS_MAP(guard_hits, GMEM_GUARD_MAX);
-STORAGE_MAP(tags, TASK_STORAGE, struct gmem_tag);
-STORAGE_MAP(caches, TASK_STORAGE, struct gmem_decision_cache);
-STORAGE_MAP(others, TASK_STORAGE, struct gmem_work);  /* of who works for another */
-STORAGE_MAP(proofs, TASK_STORAGE, struct gmem_proof); /* of children that prove a load */
-ARRAY_MAP(locked, 1, struct gmem_lock);
-HASH_MAP(locked_ids, GMEM_LOCK_ENTRIES, struct gmem_locked_key, __u32);
+ARRAY_MAP(gmem_active, 1, __u64);
+ARRAY_MAP(gmem_slots, GMEM_SLOTS, struct gmem_slot);
+ARRAY_MAP(gmem_heads, GMEM_SLOTS, struct gmem_head);
+ARRAY_MAP(gmem_pool, GMEM_SLOTS *GMEM_POOL_MAX, struct gmem_set);
+ARRAY_MAP(gmem_journal, 1, struct gmem_journal);
+ARRAY_MAP(gmem_loads, 1, struct gmem_loads);
+READ_ONLY_HASH(gmem_exes, GMEM_SLOTS * 2 * GMEM_MAX_SUBJECTS, struct gmem_identity, __u32);
+READ_ONLY_HASH(gmem_uids, GMEM_SLOTS *GMEM_MAX_UIDS, struct gmem_uid_key, __u32);
+READ_ONLY_HASH(gmem_cgroups, GMEM_SLOTS *GMEM_MAX_SUBJECTS, struct gmem_cgroup_key, __u32);
+HASH_MAP(gmem_labels, GMEM_MAX_LABELS, __u64, struct gmem_label);
+STORAGE_MAP(gmem_label_more, INODE_STORAGE, struct gmem_label);
+HITS_MAP(gmem_rule_hits, GMEM_SLOTS *GMEM_RULE_MAX);
+HITS_MAP(gmem_op_hits, GMEM_DO_MAX);
+HITS_MAP(gmem_guard_hits, GMEM_GUARD_MAX);
+STORAGE_MAP(gmem_tags, TASK_STORAGE, struct gmem_tag);
+STORAGE_MAP(gmem_caches, TASK_STORAGE, struct gmem_decision_cache);
+STORAGE_MAP(gmem_others, TASK_STORAGE, struct gmem_work);  /* of who works for another */
+STORAGE_MAP(gmem_proofs, TASK_STORAGE, struct gmem_proof); /* of children that prove a load */
+ARRAY_MAP(gmem_locked, 1, struct gmem_lock);
+HASH_MAP(gmem_locked_ids, GMEM_LOCK_ENTRIES, struct gmem_locked_key, __u32);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
-} denials SEC(".maps");
+} gmem_denials SEC(".maps");
 
 #endif /* GMEM_POLICY_MAPS_H */

@@ -18,7 +18,7 @@ static __always_inline const struct gmem_set *gmem_set(const void *of, __u32 ind
 {
 	__u32 at = (__u32)(unsigned long)of + index;
 
-	return bpf_map_lookup_elem(&pool, &at);
+	return bpf_map_lookup_elem(&gmem_pool, &at);
 }
 
 #define GMEM_APART __noinline
@@ -83,7 +83,7 @@ static long climb_step(__u32 i, struct climb *c)
 		c->broken = 1;
 		return 1;
 	}
-	class = bpf_map_lookup_elem(&cgroups, &key);
+	class = bpf_map_lookup_elem(&gmem_cgroups, &key);
 	if (!class)
 		return 0;
 	c->class = *class;
@@ -106,7 +106,7 @@ static __always_inline int class_of_cgroup(__u32 slot, struct cgroup *from, __u3
 static __always_inline __u32 class_of_uid(__u32 slot, __u32 uid)
 {
 	struct gmem_uid_key key = { .slot = slot, .uid = uid };
-	const __u32 *class = bpf_map_lookup_elem(&uids, &key);
+	const __u32 *class = bpf_map_lookup_elem(&gmem_uids, &key);
 
 	return class ? *class : 0;
 }
@@ -120,7 +120,7 @@ static __noinline int class_of_exe(struct gmem_work *work, __u32 slot,
 		return 0;
 	work->key = *identity;
 	work->key.slot = slot;
-	class = bpf_map_lookup_elem(&exes, &work->key);
+	class = bpf_map_lookup_elem(&gmem_exes, &work->key);
 	return class ? GMEM_CLASS(*class) : 0;
 }
 
@@ -148,7 +148,7 @@ static __always_inline bool executable_counts(const struct gmem_tag *tag, __u64 
 
 	if (!GMEM_ACTIVE_ENFORCES(word))
 		return true;
-	head = bpf_map_lookup_elem(&heads, &slot);
+	head = bpf_map_lookup_elem(&gmem_heads, &slot);
 	return head && !(head->guards & GMEM_GUARDS_BY_POLICY & ~tag->enforced);
 }
 

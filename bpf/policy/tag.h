@@ -11,7 +11,7 @@
 /* The tag of the task's process; NULL: it has none. Sleepable programs need bpf_rcu_read_lock(). */
 static __always_inline struct gmem_tag *tag_of(struct task_struct *task)
 {
-	return bpf_task_storage_get(&tags, task->group_leader, NULL, 0);
+	return bpf_task_storage_get(&gmem_tags, task->group_leader, NULL, 0);
 }
 
 /* The same; NULL also if the process must not be identified by it. */
@@ -27,7 +27,7 @@ static __always_inline void count_no_memory(void)
 	struct gmem_journal *log;
 	__u32 zero = 0;
 
-	log = bpf_map_lookup_elem(&journal, &zero);
+	log = bpf_map_lookup_elem(&gmem_journal, &zero);
 	if (log)
 		__sync_fetch_and_add(&log->no_memory, 1);
 }
@@ -41,7 +41,7 @@ static __noinline bool is_named(const struct gmem_identity *identity, __u32 slot
 		return false;
 	key = *identity;
 	key.slot = slot;
-	return bpf_map_lookup_elem(&exes, &key);
+	return bpf_map_lookup_elem(&gmem_exes, &key);
 }
 
 /* Is the process guarded? Also without the identity that decisions are made by. */
@@ -53,7 +53,7 @@ static __noinline bool is_guarded(const struct gmem_tag *tag, __u32 slot)
 
 static __always_inline struct gmem_decision_cache *cache_of(struct task_struct *task, __u64 flags)
 {
-	return bpf_task_storage_get(&caches, task, NULL, flags);
+	return bpf_task_storage_get(&gmem_caches, task, NULL, flags);
 }
 
 #endif /* GMEM_POLICY_TAG_H */

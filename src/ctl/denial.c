@@ -42,7 +42,7 @@ static const char *const locked_names[] = {
 #define X(name, ...) [GMEM_LOCKED_##name] = #name,
 	GMEM_LOCKED_KINDS(X)
 #undef X
-	[GMEM_LOCKED_none] = NULL,
+		[GMEM_LOCKED_none] = NULL,
 };
 
 /* Of an event that another version wrote: unknown. */

@@ -10,7 +10,7 @@
 static bool is_ours(const char name[16])
 {
 	static const char *const names[GMEM_PROG_MAX] = {
-#define X(id, ...) [GMEM_PROG_##id] = #id,
+#define X(id, program, ...) [GMEM_PROG_##id] = #program,
 		GMEM_POLICY_PROGRAMS(X)
 #undef X
 	};
@@ -44,7 +44,7 @@ int attached_list(struct gmem_attached_bpf *reader, struct attached *attached)
 	int ret;
 
 	memset(attached, 0, sizeof(*attached));
-	ret = iterate(bpf_program__fd(reader->progs.list_attached), 0, &out, &len);
+	ret = iterate(bpf_program__fd(reader->progs.gmem_attached), 0, &out, &len);
 	if (ret)
 		return ret;
 	attached->list = calloc(len / sizeof(*found) + 1, sizeof(*attached->list));

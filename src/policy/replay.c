@@ -144,8 +144,8 @@ static bool read_identity(json_object *from, struct gmem_identity *identity)
 	__u64 number;
 
 	memset(identity, 0, sizeof(*identity));
-	if (!dev || sscanf(dev, "%u:%u", &major, &minor) != 2 ||
-	    !number_of(from, "ino", &number) || !number)
+	if (!dev || sscanf(dev, "%u:%u", &major, &minor) != 2 || !number_of(from, "ino", &number) ||
+	    !number)
 		return false;
 	identity->kind = GMEM_BY_INODE;
 	identity->dev = major << 20 | minor;

@@ -21,7 +21,7 @@
 #include "../../bpf/abi/policy_maps.h"
 
 static const char *const hooks[GMEM_PROG_MAX] = {
-#define X(name, section, hook) [GMEM_PROG_##name] = hook,
+#define X(name, program, section, hook) [GMEM_PROG_##name] = hook,
 	GMEM_POLICY_PROGRAMS(X)
 #undef X
 };

@@ -160,6 +160,7 @@ static void test_json(void **state)
 
 	(void)state;
 	e.audit_rule = RULE_TRIAL;
+	e.exe.kind = GMEM_BY_INODE;
 	e.exe.ino = 77;
 	e.exe.dev = 8 << 20 | 1;
 	e.request.start = 0;
@@ -209,7 +210,8 @@ static void expect_lock(struct gmem_denial *e)
 	out = fmemopen(line, sizeof(line), "w");
 	denial_print(&denial, out);
 	fclose(out);
-	assert_non_null(strstr(line, " to load a program that writes to memory of processes by the"));
+	assert_non_null(
+		strstr(line, " to load a program that writes to memory of processes by the"));
 	e->request.action = GMEM_LOCK_DOES_none;
 }
 
@@ -237,7 +239,8 @@ static void test_guard(void **state)
 	json.buf[json.len] = '\0';
 	assert_non_null(strstr(json.buf, "\"operation\":null,\"guard\":\"trace\""));
 	assert_non_null(strstr(json.buf, "\"request\":{},\"target_pid\":4711"));
-	assert_non_null(strstr(json.buf, "\"cause\":\"guard\",\"policy\":\"p\",\"digest\":null,\"rule\":null"));
+	assert_non_null(strstr(
+		json.buf, "\"cause\":\"guard\",\"policy\":\"p\",\"digest\":null,\"rule\":null"));
 	json_free(&json);
 	e.request.op = GMEM_DO_GUARD(GMEM_GUARD_sqpoll);
 	expect(&e, policy, "the guard sqpoll (p)");

@@ -19,8 +19,8 @@
 #define TYPES  "/tmp/fields.btf"
 
 /* Attached under every policy, whatever KVM is. */
-static const char *const programs[] = { "guard_attach", "guard_traceme", "guard_sqpoll",
-					"tag_exec",	"tag_fork",	 "tag_existing" };
+static const char *const programs[] = { "gmem_attach",	 "gmem_traceme",  "gmem_sqpoll",
+					"gmem_tag_exec", "gmem_tag_fork", "gmem_tag_old" };
 
 /* Is it that structure, or one without a name in it? It is known by another member. */
 static bool has_member(const struct btf *btf, const struct btf_type *type, const char *name)
@@ -108,8 +108,7 @@ static int load(void)
 
 	if (!object)
 		give_up(OBJECT);
-	bpf_object__for_each_program(program, object)
-		bpf_program__set_autoload(program, false);
+	bpf_object__for_each_program(program, object) bpf_program__set_autoload(program, false);
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
 		program = bpf_object__find_program_by_name(object, programs[i]);
 		if (!program)

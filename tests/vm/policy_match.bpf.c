@@ -25,12 +25,12 @@ SEC("raw_tp")
 int match(void *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct gmem_tag *tag = bpf_task_storage_get(&tags, task, NULL, 0);
+	struct gmem_tag *tag = bpf_task_storage_get(&gmem_tags, task, NULL, 0);
 	const struct gmem_head *head;
 	__u32 at = slot, uid;
 
 	answered = 0;
-	head = bpf_map_lookup_elem(&heads, &at);
+	head = bpf_map_lookup_elem(&gmem_heads, &at);
 	if (!tag || !head)
 		return 0;
 	uid = BPF_CORE_READ((struct task_struct___policy *)task, cred, euid.val);

@@ -349,9 +349,8 @@ static void test_address(void)
 
 static const struct test_case cases[] = {
 	{ "older", test_older },	 { "stop", test_stop },
-	{ "set-mode", test_set_mode },
-	{ "in-flight", test_in_flight }, { "meanwhile", test_meanwhile },
-	{ "address", test_address },
+	{ "set-mode", test_set_mode },	 { "in-flight", test_in_flight },
+	{ "meanwhile", test_meanwhile }, { "address", test_address },
 };
 
 int main(int argc, char **argv)

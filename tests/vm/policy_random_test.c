@@ -54,9 +54,9 @@ static void load_match(void)
 		struct bpf_map *map;
 		enum pinned_map pinned;
 	} shared[] = {
-		{ match->maps.heads, MAP_heads },     { match->maps.pool, MAP_pool },
-		{ match->maps.exes, MAP_exes },	      { match->maps.uids, MAP_uids },
-		{ match->maps.cgroups, MAP_cgroups }, { match->maps.tags, MAP_tags },
+		{ match->maps.gmem_heads, MAP_heads },	   { match->maps.gmem_pool, MAP_pool },
+		{ match->maps.gmem_exes, MAP_exes },	   { match->maps.gmem_uids, MAP_uids },
+		{ match->maps.gmem_cgroups, MAP_cgroups }, { match->maps.gmem_tags, MAP_tags },
 	};
 	size_t i;
 

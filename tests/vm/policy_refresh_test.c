@@ -290,15 +290,15 @@ static void test_others(void)
 	load(rest);
 	install(VMM);
 	CHECK(!refresh(false) && report.changed, "refresh");
-	CHECK(report.subjects[0].cgroup == CGROUP_same && !report.subjects[1].users_differ, "the same");
+	CHECK(report.subjects[0].cgroup == CGROUP_same && !report.subjects[1].users_differ,
+	      "the same");
 	CHECK(run(VMM) == EACCES, "outside of the cgroup");
 	CHECK(request_as(1, REQUEST_create) == 0, "the user");
 	CHECK(request_as(2, REQUEST_create) == EACCES, "another user");
 	if (rmdir(CGROUP) || mkdir(CGROUP, 0755))
 		give_up(CGROUP);
 	install(VMM);
-	CHECK(!refresh(true) && report.changed &&
-		      report.subjects[0].cgroup == CGROUP_again,
+	CHECK(!refresh(true) && report.changed && report.subjects[0].cgroup == CGROUP_again,
 	      "another cgroup of that name");
 	rmdir(CGROUP);
 	CHECK(!refresh(false) && report.subjects[0].cgroup == CGROUP_gone, "no such cgroup");

@@ -509,7 +509,8 @@ static void recall_replaced(const struct resolved *list, size_t nr, struct who *
 	}
 }
 
-/* The policy that was asked for, or the one that is in force, with the files that the kernel knows. */
+/* The policy that was asked for, or the one that is in force, with the files that the kernel knows.
+ */
 static int open_policy(const struct ctl_options *opts, struct policy_file *file, struct who *who)
 {
 	struct resolved *list = NULL;

@@ -298,8 +298,7 @@ static void print_text(const struct policy *policy, const struct loader_shown *s
 
 	strftime(when, sizeof(when), "%F %T", localtime(&loaded));
 	printf("policy %s, %s, generation %llu, %zu rules, loaded %s by uid %u\n%s\n\n",
-	       policy->name,
-	       GMEM_ACTIVE_ENFORCES(shown->word) ? "enforce" : "audit",
+	       policy->name, GMEM_ACTIVE_ENFORCES(shown->word) ? "enforce" : "audit",
 	       GMEM_ACTIVE_GENERATION(shown->word), policy->nr_rules, when, shown->how.uid,
 	       digest_text(shown->how.digest, digest));
 	print_table(policy, shown);

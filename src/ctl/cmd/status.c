@@ -417,8 +417,7 @@ static void json_attached(struct json *json, const struct gmem_attached *policy)
 	json_u64(json, "generation", GMEM_ACTIVE_GENERATION(policy->word));
 	json_bool(json, "locked", policy->locked);
 	json_u64(json, "loaded_seconds", policy->how.loaded_s);
-	json_str(json, "digest",
-		 *policy->policy ? digest_text(policy->how.digest, digest) : NULL);
+	json_str(json, "digest", *policy->policy ? digest_text(policy->how.digest, digest) : NULL);
 	json_u64(json, "denied", denied_by(policy));
 	json_u64(json, "events", policy->journal.events);
 	json_u64(json, "events_lost", policy->journal.lost);

@@ -67,7 +67,7 @@ int census_dirs(struct gmem_census_bpf *skel, const int *fds, size_t nr,
 	char *out = NULL;
 	int ret;
 
-	ret = ask(skel->progs.name_dirs, getpid(), &out, &len);
+	ret = ask(skel->progs.gmem_c_dirs, getpid(), &out, &len);
 	for (at = 0; !ret && at + sizeof(*seen) <= len; at += sizeof(*seen)) {
 		seen = (const void *)(out + at);
 		for (i = 0; i < nr; i++) {
@@ -90,7 +90,7 @@ int census_code(struct gmem_census_bpf *skel, struct gmem_census_code **code, si
 	int ret;
 
 	*code = NULL;
-	ret = ask(skel->progs.list_code, getpid(), (char **)code, &len);
+	ret = ask(skel->progs.gmem_c_code, getpid(), (char **)code, &len);
 	*nr = ret ? 0 : len / sizeof(**code);
 	return ret;
 }
@@ -103,7 +103,7 @@ int census_maps(struct gmem_census_bpf *skel, __u32 **ids, size_t *nr)
 	int ret;
 
 	*nr = 0;
-	ret = ask(skel->progs.list_maps, 0, &out, &len);
+	ret = ask(skel->progs.gmem_c_maps, 0, &out, &len);
 	*ids = ret ? NULL : malloc(len + 1);
 	if (!ret && !*ids)
 		ret = log_error(-ENOMEM, NULL, NULL, "look at the maps that there are");
@@ -146,8 +146,8 @@ static int list_files(struct gmem_census_bpf *skel, struct files *files)
 	size_t nr_fds = 0, nr_mappings = 0;
 	int ret;
 
-	ret = ask(skel->progs.list_files, 0, &fds, &nr_fds);
-	ret = ret ?: ask(skel->progs.list_mappings, 0, &mappings, &nr_mappings);
+	ret = ask(skel->progs.gmem_c_files, 0, &fds, &nr_fds);
+	ret = ret ?: ask(skel->progs.gmem_c_mappings, 0, &mappings, &nr_mappings);
 	all = ret ? NULL : realloc(fds, nr_fds + nr_mappings + 1);
 	if (!ret && !all)
 		ret = log_error(-ENOMEM, NULL, NULL, "look for holders");
@@ -262,7 +262,7 @@ static int check_progs(struct gmem_census_bpf *skel, const struct census_subject
 	size_t len = 0;
 	int ret, one;
 
-	ret = ask(skel->progs.list_progs, 0, &out, &len);
+	ret = ask(skel->progs.gmem_c_progs, 0, &out, &len);
 	for (prog = (const void *)out; !ret && (const char *)(prog + 1) <= out + len; prog++) {
 		if (is_among(prog->id, subject->programs, subject->nr_programs))
 			continue;
@@ -308,7 +308,7 @@ static int unexplained(struct gmem_census_bpf *skel, const struct files *files,
 	int ret;
 
 	*which = NULL;
-	ret = ask(skel->progs.list_maps, 0, &out, &len);
+	ret = ask(skel->progs.gmem_c_maps, 0, &out, &len);
 	for (seen = (const void *)out; !ret && !*which && (const char *)(seen + 1) <= out + len;
 	     seen++) {
 		map = map_of(subject, seen->id);

@@ -263,17 +263,16 @@ int existing_allow(const struct existing *existing, bool adopt, bool deny)
 			 "%zu %s before the policy, and everything would be denied for %s", left,
 			 left == 1 ? "instance existed" : "instances existed",
 			 left == 1 ? "it" : "them");
-	return log_error(
-		-EOPNOTSUPP, why,
-		adopt ? "add --deny-existing if that is meant"
-		      : "use --adopt, which takes in those that the policy allows, or "
-			"--deny-existing",
-		"enforce the policy");
+	return log_error(-EOPNOTSUPP, why,
+			 adopt ? "add --deny-existing if that is meant"
+			       : "use --adopt, which takes in those that the policy allows, or "
+				 "--deny-existing",
+			 "enforce the policy");
 }
 
 /*
- * The policy that is to be enforced: the one in force, or the one before it in the mode that it had.
- * Return: whether there is one.
+ * The policy that is to be enforced: the one in force, or the one before it in the mode that it
+ * had. Return: whether there is one.
  */
 static bool choose(struct in_force *force, bool previous)
 {

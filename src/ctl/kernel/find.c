@@ -95,7 +95,7 @@ int finder_keep(struct finder *finder, const struct pins *pins)
 		return 0;
 	ret = load_programs(finder);
 	if (!ret)
-		ret = pins_add_finder(pins, bpf_program__fd(finder->skel->progs.name_files));
+		ret = pins_add_finder(pins, bpf_program__fd(finder->skel->progs.gmem_name_file));
 	if (ret)
 		log_error(ret, NULL, NULL, "pin under %s", pins->dir);
 	return ret;
@@ -113,7 +113,7 @@ static int name_fds(struct finder *finder, const int *fds, size_t nr,
 		ret = load_programs(finder);
 		if (ret)
 			return ret;
-		program = bpf_program__fd(finder->skel->progs.name_files);
+		program = bpf_program__fd(finder->skel->progs.gmem_name_file);
 	}
 	ret = iterate(program, getpid(), &out, &len);
 	for (at = 0; !ret && at + sizeof(*name) <= len; at += sizeof(*name)) {
@@ -238,9 +238,9 @@ static int read_found(struct gmem_inspect_bpf *skel, struct found_list *found)
 	size_t nr_fds = 0, nr_mappings = 0;
 	int ret;
 
-	ret = iterate(bpf_program__fd(skel->progs.find_fds), 0, &fds, &nr_fds);
+	ret = iterate(bpf_program__fd(skel->progs.gmem_find_fds), 0, &fds, &nr_fds);
 	ret = ret
-		      ?: iterate(bpf_program__fd(skel->progs.find_mappings), 0, &mappings,
+		      ?: iterate(bpf_program__fd(skel->progs.gmem_find_maps), 0, &mappings,
 				 &nr_mappings);
 	if (ret)
 		goto out;

@@ -30,7 +30,8 @@ struct in_force {
 int in_force_open(struct in_force *force, const char *dir);
 void in_force_close(struct in_force *force);
 
-/* The names of the rules and subjects of a slot's policy, to be freed; NULL: its text cannot be read. */
+/* The names of the rules and subjects of a slot's policy, to be freed; NULL: its text cannot be
+ * read. */
 struct policy *in_force_policy(const struct store *store, unsigned int slot);
 
 /* A process as the policy sees it. */

@@ -26,10 +26,20 @@
 #define ADVICE_MOUNT "mount -t bpf bpffs /sys/fs/bpf"
 
 const char *const map_names[MAP_MAX] = {
-#define X(name) [MAP_##name] = #name,
+#define X(name, kernel) [MAP_##name] = #name,
 	GMEM_POLICY_MAPS(X)
 #undef X
 };
+
+const char *const map_kernel_names[MAP_MAX] = {
+#define X(name, kernel) [MAP_##name] = #kernel,
+	GMEM_POLICY_MAPS(X)
+#undef X
+};
+
+#define X(name, kernel) _Static_assert(sizeof(#kernel) <= 16, #kernel " is cut off");
+GMEM_POLICY_MAPS(X)
+#undef X
 
 static void parent_of(const struct pins *pins, char *parent, char *base)
 {

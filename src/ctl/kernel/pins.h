@@ -25,13 +25,14 @@ struct pins {
 };
 
 enum pinned_map {
-#define X(name) MAP_##name,
+#define X(name, kernel) MAP_##name,
 	GMEM_POLICY_MAPS(X)
 #undef X
 		MAP_MAX
 };
 
-extern const char *const map_names[MAP_MAX];
+extern const char *const map_names[MAP_MAX];	    /* of pins */
+extern const char *const map_kernel_names[MAP_MAX]; /* as `bpftool map` shows them */
 
 /**
  * pins_open - begin to work with the directory

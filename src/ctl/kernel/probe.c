@@ -66,13 +66,23 @@ const char *const guarantee_texts[GUARANTEE_MAX] = {
 };
 
 const char *const program_names[GMEM_PROG_MAX] = {
-#define X(name, section, hook) [GMEM_PROG_##name] = #name,
+#define X(name, ...) [GMEM_PROG_##name] = #name,
 	GMEM_POLICY_PROGRAMS(X)
 #undef X
 };
 
+const char *const program_kernel_names[GMEM_PROG_MAX] = {
+#define X(name, program, ...) [GMEM_PROG_##name] = #program,
+	GMEM_POLICY_PROGRAMS(X)
+#undef X
+};
+
+#define X(name, program, ...) _Static_assert(sizeof(#program) <= 16, #program " is cut off");
+GMEM_POLICY_PROGRAMS(X)
+#undef X
+
 const char *const program_hooks[GMEM_PROG_MAX] = {
-#define X(name, section, hook) [GMEM_PROG_##name] = hook,
+#define X(name, program, section, hook) [GMEM_PROG_##name] = hook,
 	GMEM_POLICY_PROGRAMS(X)
 #undef X
 };

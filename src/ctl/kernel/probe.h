@@ -37,7 +37,8 @@ enum guarantee {
 extern const char *const guarantee_names[GUARANTEE_MAX]; /* as in JSON */
 extern const char *const guarantee_texts[GUARANTEE_MAX]; /* as in tables */
 
-extern const char *const program_names[GMEM_PROG_MAX];
+extern const char *const program_names[GMEM_PROG_MAX];	      /* of pins */
+extern const char *const program_kernel_names[GMEM_PROG_MAX]; /* as `bpftool prog` shows them */
 extern const char *const program_hooks[GMEM_PROG_MAX];
 extern const char *const operation_names[GMEM_DO_MAX];
 extern const char *const guard_names[GMEM_GUARD_MAX];

@@ -22,7 +22,7 @@
 static struct bpf_program *program_of(const struct gmem_policy_bpf *skel,
 				      enum gmem_policy_program program)
 {
-	return bpf_object__find_program_by_name(skel->obj, program_names[program]);
+	return bpf_object__find_program_by_name(skel->obj, program_kernel_names[program]);
 }
 
 static bool is_privileged(void)
@@ -58,7 +58,7 @@ static int reuse_maps(struct gmem_policy_bpf *skel, const struct pins *pins)
 	int fd, ret = 0;
 
 	for (i = 0; i < MAP_MAX && !ret; i++) {
-		map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
+		map = bpf_object__find_map_by_name(skel->obj, map_kernel_names[i]);
 		fd = pins_map(pins, (enum pinned_map)i);
 		if (fd < 0)
 			return fd;
@@ -84,7 +84,7 @@ void programs_limit(struct hooks *hooks, __u32 knows)
 
 static int note_known(const struct gmem_policy_bpf *skel, const struct hooks *hooks)
 {
-	int fd = bpf_map__fd(skel->maps.loads);
+	int fd = bpf_map__fd(skel->maps.gmem_loads);
 	struct gmem_loads loads;
 	__u32 zero = 0;
 
@@ -114,7 +114,7 @@ static int load(struct gmem_policy_bpf **skel, const struct pins *pins, const st
 		ret = bpf_program__set_autoload(program_of(*skel, (enum gmem_policy_program)i),
 						programs >> i & 1);
 	if (!ret)
-		ret = bpf_program__set_autoload((*skel)->progs.tag_existing, existing);
+		ret = bpf_program__set_autoload((*skel)->progs.gmem_tag_old, existing);
 	if (!ret && pins)
 		ret = reuse_maps(*skel, pins);
 	ret = ret ?: gmem_policy_bpf__load(*skel);
@@ -186,7 +186,8 @@ static int pin_maps(struct gmem_policy_bpf *skel, const struct pins *pins)
 
 	for (map = 0; map < MAP_MAX && !ret; map++)
 		ret = pins_add_map(pins, map,
-				   bpf_object__find_map_fd_by_name(skel->obj, map_names[map]));
+				   bpf_object__find_map_fd_by_name(skel->obj,
+								   map_kernel_names[map]));
 	return ret;
 }
 
@@ -220,7 +221,7 @@ static int tag_tasks(struct gmem_policy_bpf *skel, unsigned int *tagged)
 	struct bpf_link *link;
 	int round, n = 1;
 
-	link = bpf_program__attach_iter(skel->progs.tag_existing, NULL);
+	link = bpf_program__attach_iter(skel->progs.gmem_tag_old, NULL);
 	if (!link)
 		return -errno;
 	for (round = 0; round < ROUNDS && n > 0; round++) {

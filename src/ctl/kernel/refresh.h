@@ -30,12 +30,12 @@ extern const char *const refresh_texts[REFRESH_MAX];
 
 /* A subject, in the order of the policy. */
 struct refresh_subject {
-	enum refresh_state state;	   /* of those that have an executable */
-	struct gmem_identity before;	   /* kind 0: the kernel had none */
-	struct gmem_identity now;	   /* kind 0: there is none */
-	size_t kept;			   /* files that it was, and that count besides */
-	bool users_differ;		   /* from what is in the kernel, where they stay */
-	enum cgroup_state cgroup;	   /* the same of the cgroup */
+	enum refresh_state state;    /* of those that have an executable */
+	struct gmem_identity before; /* kind 0: the kernel had none */
+	struct gmem_identity now;    /* kind 0: there is none */
+	size_t kept;		     /* files that it was, and that count besides */
+	bool users_differ;	     /* from what is in the kernel, where they stay */
+	enum cgroup_state cgroup;    /* the same of the cgroup */
 };
 
 struct refresh_report {

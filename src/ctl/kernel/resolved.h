@@ -27,10 +27,10 @@ extern const char *const resolved_names[RESOLVED_MAX];
 extern const char *const resolved_texts[RESOLVED_MAX];
 
 /* X(name, in words): what a cgroup's path stands for now */
-#define CGROUP_STATES(X)                                                               \
-	X(same, "the same cgroup")                                                     \
+#define CGROUP_STATES(X)                                                                \
+	X(same, "the same cgroup")                                                      \
 	X(again, "was removed and made again: the policy names the one before it, and " \
-		 "has to be loaded again")                                             \
+		 "has to be loaded again")                                              \
 	X(gone, "was removed: when it is made again, the policy has to be loaded again")
 
 enum cgroup_state {
@@ -48,7 +48,7 @@ struct resolved {
 	enum resolved_state exe_now;
 	struct gmem_identity *was; /* files that it was before, and that still count */
 	size_t replaced;	   /* as many */
-	__u64 cgroup;	 /* its id, 0: the kernel has none */
+	__u64 cgroup;		   /* its id, 0: the kernel has none */
 	__u32 *uids;
 	size_t nr_uids;
 };

@@ -115,14 +115,14 @@ static int ask_for_memory(struct search *search)
 	if (!skel)
 		return -errno;
 	bpf_object__for_each_program(program, skel->obj) bpf_program__set_autoload(program, false);
-	bpf_program__set_autoload(skel->progs.list_memory, true);
-	bpf_program__set_autoload(skel->progs.find_mem_fds, true);
+	bpf_program__set_autoload(skel->progs.gmem_memory, true);
+	bpf_program__set_autoload(skel->progs.gmem_find_mems, true);
 	ret = gmem_inspect_bpf__load(skel);
 	ret = ret
-		      ?: iterate(bpf_program__fd(skel->progs.find_mem_fds), 0,
+		      ?: iterate(bpf_program__fd(skel->progs.gmem_find_mems), 0,
 				 (char **)&search->held, &len_held);
 	ret = ret
-		      ?: iterate(bpf_program__fd(skel->progs.list_memory), 0,
+		      ?: iterate(bpf_program__fd(skel->progs.gmem_memory), 0,
 				 (char **)&search->memory, &len);
 	gmem_inspect_bpf__destroy(skel);
 	search->nr_held = len_held / sizeof(*search->held);

@@ -106,7 +106,7 @@ static int with_filter(void)
 #define OTHER_MAPS OTHER "/maps/"
 
 static const char *const maps[] = {
-#define X(name) #name,
+#define X(name, kernel) #name,
 	GMEM_POLICY_MAPS(X)
 #undef X
 };
@@ -289,7 +289,7 @@ static int rob(pid_t pid)
 
 		fd = (int)syscall(SYS_pidfd_getfd, pidfd, i, 0);
 		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
-		    !strcmp(info.name, "active"))
+		    !strcmp(info.name, "gmem_active"))
 			ret = lock_switch_off(fd);
 		if (fd >= 0)
 			close(fd);

@@ -137,7 +137,7 @@ static int switch_off_by_id(__u32 id)
 
 	if (fd < 0)
 		return errno == EACCES ? EACCES : ENOENT;
-	ret = bpf_obj_get_info_by_fd(fd, &info, &len) || strcmp(info.name, "active")
+	ret = bpf_obj_get_info_by_fd(fd, &info, &len) || strcmp(info.name, "gmem_active")
 		      ? ENOENT
 		      : lock_switch_off(fd);
 	close(fd);
@@ -165,7 +165,7 @@ static int program_by_id(void)
 		if (fd < 0 && errno == EACCES)
 			return EACCES;
 		ours = fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
-		       !strcmp(info.name, "tag_exec");
+		       !strcmp(info.name, "gmem_tag_exec");
 		if (fd >= 0)
 			close(fd);
 		if (ours)

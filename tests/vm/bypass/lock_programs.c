@@ -152,7 +152,7 @@ static int program_calls(void)
 			continue;
 		if (fd < 0)
 			return -fd;
-		if (!bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, "active"))
+		if (!bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, "gmem_active"))
 			ret = lock_switch_off(fd);
 		close(fd);
 		if (ret != ENOENT)

@@ -20,10 +20,10 @@
 #define SQPOLL GMEM_DO_GUARD(GMEM_GUARD_sqpoll)
 
 /* Both that are in force name A. */
-#define NAMES_A                                  \
+#define NAMES_A                                        \
 	"subjects: { a: { exe: " BYPASS_DIR "/a } }\n" \
 	"rules: [ { name: a, allow: all, subjects: [a] } ]\n"
-#define NAMES_A_AND_B                                                               \
+#define NAMES_A_AND_B                                                                \
 	"subjects: { a: { exe: " BYPASS_DIR "/a }, b: { exe: " BYPASS_DIR "/b } }\n" \
 	"rules: [ { name: a, allow: all, subjects: [a, b] } ]\n"
 #define NAMES_NOBODY "rules: []\n"
@@ -69,21 +69,29 @@ static int a_makes_rings(int peer)
 
 /*
  * A round is two loads and a third that fails; the pause behind it sweeps over what the other side
- * does, so that a round comes between any two of its instructions.
+ * does. Every other sweep the other side is on another CPU: most kernels do not interrupt a BPF
+ * program for another process, so that a round comes into the middle of one only from there.
  */
 static int turn_round(char *const texts[TURNS_MAX], struct asked *asked, bool may)
 {
+	const atomic_ulong *count = may ? &asked->allowed : &asked->denied;
 	struct turns turns = { 0 };
-	struct race_pace pace;
-	unsigned long n = 0;
+	struct race_pace pace[2];
+	unsigned int cpu = 0;
+	unsigned long n;
 	int ret = turns_open(&turns, texts, TURNS_MAX) ?: race_go_first();
 
-	race_pace_init(&pace, may ? &asked->allowed : &asked->denied);
-	while (!ret && race_goes_on(n, answers(asked) && n >= RACE_SWEEP)) {
+	race_pace_init(&pace[0], count);
+	race_pace_init(&pace[1], count);
+	for (n = 0; !ret && race_goes_on(n, answers(asked) && n >= 2 * RACE_SWEEP); n++) {
+		if (n % RACE_SWEEP == 0) {
+			cpu = n / RACE_SWEEP % 2;
+			pace[cpu].last = *count;
+			asked->cpu = cpu;
+		}
 		ret = turn_by_load(&turns, TURN_a) ?: turn_by_load(&turns, TURN_a_and_b) ?:
 		      turn_by_failed_load(&turns, TURN_nobody);
-		n++;
-		race_pace(&pace);
+		race_pace(&pace[cpu]);
 	}
 	race_say("%lu rounds; %lu allowed, %lu denied\n", n, asked->allowed, asked->denied);
 	turns_close(&turns);
