@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "lib/opts.h"
 #include "lib/output.h"
+#include "lib/stop.h"
 #include "top/batch.h"
 #include "top/events.h"
 #include "top/programs.h"
@@ -141,7 +142,7 @@ static int run(const struct options *opts, struct batch *batch, struct source_bp
 
 	live_init(&live, source);
 	live.frames.want = batch_wants(batch);
-	for (frame = 1; !session_stop; frame++) {
+	for (frame = 1; !stop_asked; frame++) {
 		ret = live.frames.next(&live.frames, &model);
 		if (ret) {
 			log_error(ret, NULL, NULL, "read from the kernel");
@@ -180,7 +181,7 @@ static int show(const struct options *opts, const struct batch *batch, struct fr
 		.ascii = opts->ascii,
 		.delay_ns = opts->delay_ns,
 		.frames = opts->frames,
-		.stop = &session_stop,
+		.stop = &stop_asked,
 	};
 
 	return tui_run(frames, &tui);
@@ -254,6 +255,9 @@ static int gmemtop(int argc, char **argv)
 	if (ret)
 		return ret;
 	session_catch_signals();
+	/* ncurses writes to the terminal itself. */
+	if (!wants_tui(&opts))
+		output_until_stopped();
 	if (opts.replay)
 		return show_recorded(&opts, &batch);
 	ret = session_check_pid(opts.pid);
@@ -273,7 +277,8 @@ static int gmemtop(int argc, char **argv)
 				       : run(&opts, &batch, source);
 	source_close(source);
 	batch_free(&batch);
-	return ret;
+	/* It was told to end before it had begun. */
+	return ret == -EINTR ? GMEM_EXIT_OK : ret;
 }
 
 int main(int argc, char **argv)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 
 #include "../lib/log.h"
+#include "../lib/output.h"
+#include "../lib/stop.h"
 #include "interrupt.h"
 
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
@@ -26,6 +28,8 @@ void interrupts_hold(void)
 {
 	sigset_t set = all();
 
+	/* While a signal still ends what has to wait for a reader. */
+	output_until_stopped();
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
@@ -41,6 +45,14 @@ int interrupted(const char *what)
 					 NULL, "%s", what);
 	}
 	return 0;
+}
+
+void interrupts_report(void)
+{
+	sigset_t set = all();
+
+	stop_on_signals();
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 void interrupts_end(int ret)

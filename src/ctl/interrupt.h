@@ -20,6 +20,12 @@ void interrupts_hold(void);
 int interrupted(const char *what);
 
 /*
+ * What was to be done is done and cannot be taken back: before it is reported. A signal does not
+ * end that, but a reader that takes nothing any more does then.
+ */
+void interrupts_report(void);
+
+/*
  * The end of what was held. @ret: with -EINTR this process ends by the signal that waited; else
  * what was to be done is done, or failed for itself, and the signal came too late.
  */

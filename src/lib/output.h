@@ -10,6 +10,15 @@
 void output_begin(void);
 
 /**
+ * output_until_stopped - do not wait for a reader for ever
+ *
+ * Standard output is written as before until stop_asked (stop.h) is set. From then on a reader has
+ * to take something every second; otherwise the write fails with ETIMEDOUT, as does every later
+ * one, and output_end() explains it.
+ */
+void output_until_stopped(void);
+
+/**
  * output_end - at the end of a program
  * @ret: what it ends with, an exit status or a negative errno, that of a write perhaps
  *

@@ -13,6 +13,8 @@
 #include "../lib/exits.h"
 #include "../lib/log.h"
 #include "../lib/opts.h"
+#include "../lib/output.h"
+#include "../lib/stop.h"
 #include "events.h"
 #include "events_bpf.h"
 #include "events_format.h"
@@ -401,7 +403,7 @@ static int loop(struct show *show)
 	uint64_t end = now_ns() + show->opts->duration_ns, now = 0;
 	int ret = 0, wait_ms;
 
-	while (!ret && !session_stop) {
+	while (!ret && !stop_asked) {
 		wait_ms = WAIT_MS;
 		if (show->opts->duration_ns) {
 			now = now_ns();
@@ -449,7 +451,8 @@ static int run(const struct options *opts, const struct stream_options *stream)
 		ret = print_head(&show);
 	if (!ret)
 		ret = loop(&show);
-	if (ret && ret != -EPIPE)
+	/* What could not be written output_end() explains. */
+	if (ret && ret != -EPIPE && !ferror(stdout))
 		log_error(ret, NULL, NULL, "hand events on");
 out:
 	stream_close(show.stream);
@@ -533,10 +536,11 @@ int events_main(int argc, char **argv)
 	if (ret)
 		return exit_status(ret);
 	session_catch_signals();
+	output_until_stopped();
 	ret = session_wait_for_kvm(!opts.no_wait);
 	if (!ret)
 		ret = run(&opts, &stream);
-	else if (ret == -EINTR)
+	if (ret == -EINTR)
 		ret = 0;
 	if (stream.cgroup >= 0)
 		close(stream.cgroup);

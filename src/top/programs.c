@@ -10,6 +10,7 @@
 #include <bpf/libbpf.h>
 
 #include "../lib/log.h"
+#include "../lib/stop.h"
 #include "programs.h"
 
 #define SETCAP "be root"
@@ -151,6 +152,9 @@ static bool is_locked_down(void)
 
 int programs_refused(int ret, const char *what)
 {
+	/* The kernel leaves off when a signal comes, with EAGAIN. */
+	if (stop_asked)
+		return -EINTR;
 	log_error(ret, NULL, "-v shows what the kernel says", "%s", what);
 	return ret == -ENOMEM ? ret : -EOPNOTSUPP;
 }
@@ -159,6 +163,8 @@ int programs_load_error(int ret)
 {
 	if (ret == -ENODEV || ret == -EOPNOTSUPP)
 		return ret;
+	if (stop_asked)
+		return -EINTR;
 	/* EACCES is the verifier's. */
 	if (ret == -EPERM || !is_privileged())
 		return log_error(-EPERM, NULL, SETCAP, "load programs into the kernel");

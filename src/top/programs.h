@@ -32,11 +32,12 @@ int programs_probe_error(int ret);
  * programs_load_error - explain why the kernel did not take the programs
  * @ret: -ENODEV and -EOPNOTSUPP are not explained, or have been
  *
- * Return: -EPERM if rights are missing, -EOPNOTSUPP if the kernel cannot do it, or @ret.
+ * Return: -EINTR if a signal came first, -EPERM if rights are missing, -EOPNOTSUPP if the kernel
+ * cannot do it, or @ret.
  */
 int programs_load_error(int ret);
 
-/* Whatever its errno, what the kernel refuses is something that it cannot do. */
+/* The same for a step after that: whatever its errno, it is something that the kernel cannot do. */
 int programs_refused(int ret, const char *what);
 
 /* Runs of programs that the kernel left out because the same program was running on that CPU. */

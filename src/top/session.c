@@ -4,25 +4,15 @@
 #include <time.h>
 
 #include "../lib/log.h"
+#include "../lib/stop.h"
 #include "features.h"
 #include "session.h"
 
-volatile sig_atomic_t session_stop;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	session_stop = 1;
-}
-
 void session_catch_signals(void)
 {
-	struct sigaction end = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
-	sigaction(SIGINT, &end, NULL);
-	sigaction(SIGTERM, &end, NULL);
-	sigaction(SIGHUP, &end, NULL);
+	stop_on_signals();
 	/* Nobody reads any more: write() says so, and we end quietly. */
 	sigaction(SIGPIPE, &ignore, NULL);
 }
@@ -61,7 +51,7 @@ int session_wait_for_kvm(bool wait)
 		if (!wait)
 			return log_error(-EOPNOTSUPP, "KVM is not loaded",
 					 "modprobe kvm_amd or kvm_intel", "look at KVM");
-		if (session_stop)
+		if (stop_asked)
 			return -EINTR;
 		if (!told)
 			log_note("KVM is not loaded yet, waiting for it");

@@ -3,16 +3,12 @@
 #ifndef GMEM_SESSION_H
 #define GMEM_SESSION_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #define NS_PER_S 1000000000ULL
 
-/* Set by SIGINT, SIGTERM and SIGHUP: end as soon as possible. */
-extern volatile sig_atomic_t session_stop;
-
-/* From now on signals set session_stop; where nobody reads any more write() fails with EPIPE. */
+/* From now on signals set stop_asked; where nobody reads any more write() fails with EPIPE. */
 void session_catch_signals(void);
 
 /* CLOCK_MONOTONIC. */

@@ -83,6 +83,19 @@ for args in --version --help '--columns help' 'events --help' 'events -e help' '
 done
 expect 1 "^{\"error\":{\"what\":\"write to standard output\"" bash -c '"$0" --json --once >/dev/full' "$top"
 
+# A pipe that is full, and that nobody reads: a signal ends gmemtop all the same.
+mkfifo "$tmp/full"
+exec 8<>"$tmp/full"
+head -c 65536 /dev/zero >&8
+for args in '-b -d 0.1' '--json -d 0.1' '--csv -d 0.1' 'events --json' '--once' '--features'; do
+	for sig in TERM INT HUP; do
+		# shellcheck disable=SC2086	# each word an argument
+		expect 1 "took nothing for a second" timeout --preserve-status -k 10 -s $sig 3 \
+			bash -c 'exec "$@" >&8' sh "$top" $args
+	done
+done
+exec 8>&-
+
 # --- not permitted: 5, with what would help
 
 expect 5 "be root" setpriv --reuid 65534 --clear-groups "$top" --once

@@ -35,7 +35,8 @@
 struct victim {
 	pid_t pid;
 	int out, sig;
-	bool after_frame;  /* its time begins with its first frame */
+	bool after_frame; /* its time begins with its first frame */
+	bool framed;
 	uint64_t deadline; /* milliseconds */
 };
 
@@ -63,6 +64,7 @@ static void start(struct victim *v, unsigned int round)
 	if (pipe2(out, O_CLOEXEC))
 		give_up("pipe");
 	/* Of six, one by SIGTERM and one by SIGINT; half of them after the first frame. */
+	v->framed = false;
 	v->sig = round % 6 == 4 ? SIGTERM : round % 6 == 5 ? SIGINT : SIGKILL;
 	v->after_frame = round % 3 == 0 || round % 6 == 4;
 	v->out = out[0];
@@ -79,12 +81,15 @@ static void start(struct victim *v, unsigned int round)
 	close(out[1]);
 }
 
-/* How many bytes gmemtop has written that nobody has read. */
-static bool has_framed(const struct victim *v)
+/* Read what there is: has gmemtop written anything? A reader that stops is another test's. */
+static bool has_framed(struct victim *v)
 {
 	struct pollfd p = { .fd = v->out, .events = POLLIN };
+	char buf[65536];
 
-	return poll(&p, 1, 0) > 0 && p.revents & POLLIN;
+	while (poll(&p, 1, 0) > 0 && p.revents & POLLIN && read(v->out, buf, sizeof(buf)) > 0)
+		v->framed = true;
+	return v->framed;
 }
 
 static void end(struct victim *v)
@@ -95,7 +100,11 @@ static void end(struct victim *v)
 	CHECK(waitpid(v->pid, &status, WNOHANG) == 0, "gmemtop ended by itself, status %#x",
 	      status);
 	kill(v->pid, v->sig);
-	waitpid(v->pid, &status, 0);
+	/* A pipe that is full would keep it from writing its last frame. */
+	while (waitpid(v->pid, &status, WNOHANG) == 0) {
+		has_framed(v);
+		usleep(1000);
+	}
 	framed = has_framed(v);
 	seen.framed += framed;
 	seen.early += !framed;
@@ -124,12 +133,15 @@ static void run(unsigned int rounds)
 		for (i = 0; i < AT_ONCE; i++) {
 			struct victim *v = &victims[i];
 
-			if (!v->pid && started < rounds) {
+			if (!v->pid && started < rounds)
 				start(v, started++);
-			} else if (v->pid && v->after_frame && has_framed(v)) {
+			if (!v->pid)
+				continue;
+			has_framed(v);
+			if (v->after_frame && v->framed) {
 				v->after_frame = false;
 				v->deadline = now_ms() + (uint64_t)random_ms(MAX_AFTER_MS);
-			} else if (v->pid && now_ms() >= v->deadline) {
+			} else if (now_ms() >= v->deadline) {
 				end(v);
 			}
 		}

@@ -499,7 +499,6 @@ static void test_digest(void)
 	free(text);
 }
 
-/* In this order programs are loaded twice: that takes seconds. */
 /* As text, denials that repeat are one line and their number. */
 static void test_folded(void)
 {
@@ -523,11 +522,37 @@ static void test_folded(void)
 	CHECK(!finish(&monitor, 0), "its end");
 }
 
+/* Whoever reads it has stopped: a signal ends it, and it reports that not all was read. */
+static void test_stalled(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	char text[512];
+	ssize_t n;
+
+	load("may-not");
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		struct child monitor = RUN("monitor", "-o", "json");
+
+		json_object_put(next(&monitor));
+		/* More than a pipe holds. */
+		ask(BAD, 1000, EACCES);
+		sleep_ms(500);
+		kill(monitor.pid, signals[i]);
+		n = read(monitor.err, text, sizeof(text) - 1);
+		text[n > 0 ? n : 0] = '\0';
+		CHECK(strstr(text, "took nothing for a second"), "signal %d: %s", signals[i], text);
+		n = finish(&monitor, 0);
+		CHECK(n == GMEM_EXIT_FAILURE, "signal %d: it ends with %zd", signals[i], n);
+	}
+}
+
+/* In this order programs are loaded twice: that takes seconds. */
 static const struct test_case cases[] = {
-	{ "show", test_show },	       { "gmemtop", test_gmemtop },
-	{ "exact", test_exact },       { "lost", test_lost },
-	{ "folded", test_folded },     { "one-reader", test_one_reader },
-	{ "replaced", test_replaced }, { "digest", test_digest },
+	{ "show", test_show },	     { "gmemtop", test_gmemtop },
+	{ "exact", test_exact },     { "lost", test_lost },
+	{ "folded", test_folded },   { "one-reader", test_one_reader },
+	{ "stalled", test_stalled }, { "replaced", test_replaced },
+	{ "digest", test_digest },
 };
 
 int main(int argc __attribute__((unused)), char **argv)

@@ -209,6 +209,8 @@ int ctl_load(const struct ctl_options *opts)
 		load.enforce = mode < 0 ? file.compiled.enforce : mode;
 		interrupts_hold();
 		ret = loader_load(&file.compiled, &load, &report);
+		if (ret != -EINTR)
+			interrupts_report();
 		if (!opts->json)
 			print_existing(opts, &report.existing);
 		report_untrusted_fs(&file, &report, opts->json);
@@ -279,6 +281,8 @@ int ctl_set_mode(const struct ctl_options *opts)
 		return ret;
 	interrupts_hold();
 	ret = loader_set_mode(opts->pins, mode, opts->trust_running, &proof);
+	if (ret != -EINTR)
+		interrupts_report();
 	if (ret)
 		return ret;
 	snprintf(text, sizeof(text), "mode %s, %s", mode_name(mode), proof_texts[proof]);
@@ -298,6 +302,8 @@ int ctl_rollback(const struct ctl_options *opts)
 		return ret;
 	interrupts_hold();
 	ret = loader_rollback(opts->pins, opts->trust_running, &generation, &proof);
+	if (ret != -EINTR)
+		interrupts_report();
 	if (ret)
 		return ret;
 	snprintf(text, sizeof(text), "the policy before is in force again, %s (generation %llu)",
@@ -330,6 +336,8 @@ int ctl_unload(const struct ctl_options *opts)
 	interrupts_hold();
 	ret = loader_unload(opts->pins);
 	ret = ret ?: loader_elsewhere(opts->pins, &left);
+	if (ret != -EINTR)
+		interrupts_report();
 	if (ret)
 		return ret;
 	ret = print_left(opts, &left);

@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -17,6 +16,8 @@
 #include "../../lib/closest.h"
 #include "../../lib/json.h"
 #include "../../lib/log.h"
+#include "../../lib/output.h"
+#include "../../lib/stop.h"
 #include "../ctl.h"
 #include "../denial_names.h"
 #include "../kernel/namespaces.h"
@@ -46,14 +47,6 @@ struct monitor {
 	bool entered;		 /* before */
 	bool gone;		 /* the programs are not in force any more */
 };
-
-static volatile sig_atomic_t ended;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	ended = 1;
-}
 
 static long long now_ns(void)
 {
@@ -298,7 +291,7 @@ static int follow(struct monitor *m)
 {
 	int ret = 0;
 
-	while (!ret && !ended && !m->gone) {
+	while (!ret && !stop_asked && !m->gone) {
 		ret = drain(m, POLL_MS);
 		if (!ret)
 			ret = look(m);
@@ -322,7 +315,7 @@ static int wait_for_policy(struct monitor *m)
 		ret = tell_policy(m);
 	}
 	leave(m);
-	while (!ret && !ended && pins_exist(&m->pins) <= 0)
+	while (!ret && !stop_asked && pins_exist(&m->pins) <= 0)
 		nanosleep(&pause, NULL);
 	return ret;
 }
@@ -352,28 +345,18 @@ static int run(struct monitor *m)
 	int ret;
 
 	ret = enter(m);
-	while (!ret && !ended) {
+	while (!ret && !stop_asked) {
 		ret = follow(m);
-		if (ret || ended)
+		if (ret || stop_asked)
 			break;
 		ret = wait_for_policy(m);
-		if (!ret && !ended)
+		if (!ret && !stop_asked)
 			ret = enter(m);
 	}
 	if (!ret || ret == -ECANCELED)
 		ret = m->names ? tell_summary(m) : 0;
 	/* Who read has gone. */
 	return ret == -EPIPE ? 0 : ret;
-}
-
-static void catch_signals(void)
-{
-	/* A line that is being written is written; who cannot wait for that asks once more. */
-	struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND };
-
-	sigaction(SIGINT, &act, NULL);
-	sigaction(SIGTERM, &act, NULL);
-	sigaction(SIGHUP, &act, NULL);
 }
 
 static int read_op(const char *text, int *op)
@@ -418,7 +401,8 @@ int ctl_monitor(const struct ctl_options *opts)
 	if (!ret)
 		ret = denial_names_new(&m->names);
 	if (!ret) {
-		catch_signals();
+		stop_on_signals();
+		output_until_stopped();
 		ret = run(m);
 		leave(m);
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* gmemctl refresh: the executables of the policy in force, after an upgrade replaced them. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "../../lib/json.h"
@@ -120,6 +121,8 @@ int ctl_refresh(const struct ctl_options *opts)
 
 	interrupts_hold();
 	ret = loader_refresh(opts->pins, opts->forget, opts->trust_running, &report);
+	if (ret != -EINTR)
+		interrupts_report();
 	if (!ret && opts->json)
 		ret = print_json(&report);
 	else if (!ret)
