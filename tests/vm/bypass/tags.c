@@ -148,23 +148,32 @@ static int full_vmm(void)
 
 /* --- 190: no memory for the tag of a child --- */
 
-/* Tell what the child of a VMM is, which has its memory. */
+/* Each CPU has tags in store, and those of processes that end come back to it. */
+#define MANY 4000
+
+/*
+ * As many children as it is told, or as there can be; they have its memory. Tell what the last one
+ * is, and why there are no more.
+ */
 static int fork_on_word(int peer)
 {
 	static char secret = PUPPET_SECRET;
 	struct puppet p = { .memory = (uint64_t)&secret };
-	uint64_t go;
-	pid_t pid;
+	uint64_t wanted = 0, i;
+	pid_t pid = 0;
 
-	if (tell(peer, 0) || hear(peer, &go))
+	if (tell(peer, 0) || hear(peer, &wanted))
 		return ENDED_BROKEN;
-	pid = fork();
-	if (!pid) {
-		wait_gone(peer);
-		_exit(0);
+	for (i = 0; i < wanted && pid >= 0; i++) {
+		pid = fork();
+		if (!pid) {
+			wait_gone(peer);
+			_exit(0);
+		}
+		if (pid > 0)
+			p.pid = (uint64_t)pid;
 	}
-	p.pid = pid < 0 ? 0 : (uint64_t)pid;
-	if (puppet_introduce(peer, &p))
+	if (tell(peer, pid < 0 ? (uint64_t)errno : 0) || puppet_introduce(peer, &p))
 		return ENDED_BROKEN;
 	wait_gone(peer);
 	return 0;
@@ -174,8 +183,8 @@ static int fork_untagged(const struct bypass_case *c)
 {
 	int pair[2], ret = bypass_run.falsify ? 0 : load_in_cgroup(c, true);
 	struct loader_status status;
+	uint64_t ready, why;
 	struct puppet p;
-	uint64_t ready;
 	pid_t a;
 
 	if (ret || socket_pair(pair))
@@ -183,9 +192,13 @@ static int fork_untagged(const struct bypass_case *c)
 	a = player_start(WHO_a, fork_on_word, pair[0]);
 	close(pair[0]);
 	if (hear(pair[1], &ready) || (!bypass_run.falsify && fill_cgroup(LOADER)) ||
-	    tell(pair[1], 0) || puppet_meet(pair[1], &p))
+	    tell(pair[1], bypass_run.falsify ? 1 : MANY) || hear(pair[1], &why) ||
+	    puppet_meet(pair[1], &p))
 		return ENDED_BROKEN;
-	ret = p.pid ? puppet_read(&p) : ENOMEM;
+	/* Those that there are have a tag. */
+	ret = p.pid ? puppet_read(&p) : EPERM;
+	if (ret == EPERM)
+		ret = why ? (int)why : failed("%d children, and each has a tag", MANY);
 	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
 	if (put_text(LOADER "/memory.max", "max", 0))
 		return broken("memory.max");
