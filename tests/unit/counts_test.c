@@ -94,11 +94,42 @@ static void test_null_without_reason(void **state)
 	assert_int_equal(differences_without_unbinds("patched", 1, 0), 2);
 }
 
+/* gmemtop counted so many of one binding and one end of it. Return: differences. */
+static size_t differences_of_bindings(const char *lane, uint64_t missed, int binds, int unbinds)
+{
+	struct verdict v = { .quiet = true, .missed = missed };
+	struct json_object *told = workload_vm(), *shown, *counters;
+
+	assert_int_equal(setenv("LANE", lane, 1), 0);
+	shown = gmemtop_vm(told);
+	counters = member(shown, "counters");
+	json_object_object_add(counters, "binds", json_object_new_int(binds));
+	json_object_object_add(counters, "unbinds", json_object_new_int(unbinds));
+	compare_vm(&v, told, shown, false);
+	check_missed(&v);
+	json_object_put(told);
+	json_object_put(shown);
+	return v.failed;
+}
+
+/* Where ends are known from the bindings, one run that was left out lowers both. */
+static void test_binding_left_out(void **state)
+{
+	(void)state;
+	assert_int_equal(differences_of_bindings("stock-7", 1, 0, 0), 0);
+	assert_int_equal(differences_of_bindings("vanilla", 1, 0, 0), 0);
+	assert_int_equal(differences_of_bindings("stock-7", 1, 0, -1), 1);
+	assert_int_equal(differences_of_bindings("stock-7", 0, 0, 0), 2);
+	assert_int_equal(differences_of_bindings("patched", 1, 0, 0), 1);
+	assert_int_equal(differences_of_bindings("patched", 2, 0, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_creation_left_out),
 		cmocka_unit_test(test_null_without_reason),
+		cmocka_unit_test(test_binding_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
