@@ -134,7 +134,7 @@ start()
 		env TERM=screen-256color ${env[*]} $program ${source[*]} $(printf '%q ' "$@") 2>$tmp/err &
 	fg >/dev/null
 	echo "status \$?" | tee $tmp/status
-	[ "\$(stty -g)" = "\$before" ] && echo restored
+	after=\$(stty -g); [ "\$after" = "\$before" ] && echo restored || { echo "differs: \$before"; echo "now: \$after"; }
 	exec sleep 1000
 	END
 	rm -f "$tmp/pid" "$tmp/status"

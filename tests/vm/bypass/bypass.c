@@ -3,7 +3,7 @@
  * The bypass suite, see bypass.h. Runs as root in the lab.
  *
  *   bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] [--list]
- *          [--area A | --no-area A] [--differs-from LANE] [CASE...]
+ *          [--area A | --no-area A] [--differs-from LANE] [--first-load | --no-first-load] [CASE...]
  *
  * One line for each case; the exit status is 6 if one is not as expected. Each path is tried first
  * without any program of a policy, then under a policy.
@@ -12,6 +12,8 @@
  * path succeeds; the exit status is 6 if one does not. Without names all such cases are run, but
  * those that say why they cannot be falsified.
  * --differs-from: only cases for which this lane expects something else than that one.
+ * --first-load: only cases that begin with a first load of their own; they take seconds each.
+ * --no-first-load: all others.
  * --list: print the selected cases instead: id, path, area and what this lane expects.
  */
 #define _GNU_SOURCE
@@ -67,6 +69,7 @@ static const char *const area_names[] = {
 
 static const char *only_area, *no_area; /* areas whose names begin so, or do not; NULL: all */
 static int other_lane = -1;		/* --differs-from */
+static int first_load = -1;		/* --first-load, --no-first-load */
 static char **names;
 
 static const struct bypass_expected *expected_of(const struct bypass_case *c)
@@ -98,7 +101,7 @@ static bool named(size_t area, const struct bypass_case *c)
 {
 	if ((only_area && !begins(area_names[area], only_area)) ||
 	    (no_area && begins(area_names[area], no_area)) || same_in_other_lane(c) ||
-	    !wanted(c->id, names))
+	    (first_load >= 0 && c->first_load != first_load) || !wanted(c->id, names))
 		return false;
 	return !bypass_run.falsify || *names || (should_be_stopped(c) && !c->not_falsified);
 }
@@ -284,6 +287,7 @@ static struct verdict run_whole(const struct bypass_case *c)
 {
 	struct verdict v;
 
+	bypass_run.now = c;
 	found->outcome = BYPASS_broken;
 	v.code = apart(c, whole);
 	v.outcome = found->outcome;
@@ -291,6 +295,7 @@ static struct verdict run_whole(const struct bypass_case *c)
 		v.outcome = BYPASS_broken;
 	if (v.code == ENDED_ABSENT)
 		v.outcome = BYPASS_absent;
+	bypass_run.now = NULL;
 	stage_forget();
 	return v;
 }
@@ -495,9 +500,9 @@ static int probe(void)
 
 static int usage(void)
 {
-	fprintf(stderr,
-		"usage: bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] "
-		"[--list]\n       [--area A | --no-area A] [--differs-from LANE] [CASE...]\n");
+	fprintf(stderr, "usage: bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] "
+			"[--list]\n       [--area A | --no-area A] [--differs-from LANE] "
+			"[--first-load | --no-first-load] [CASE...]\n");
 	return GMEM_EXIT_USAGE;
 }
 
@@ -512,6 +517,8 @@ int main(int argc, char **argv)
 		{ "area", required_argument, NULL, 'a' },
 		{ "no-area", required_argument, NULL, 'n' },
 		{ "differs-from", required_argument, NULL, 'd' },
+		{ "first-load", no_argument, &first_load, 1 },
+		{ "no-first-load", no_argument, &first_load, 0 },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *lane = getenv("LANE") ?: "patched", *other = NULL;
@@ -521,6 +528,7 @@ int main(int argc, char **argv)
 	player_main(argc, argv);
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (opt) {
+		case 0: break;
 		case 'l': lane = optarg; break;
 		case 'r': bypass_run.rounds = wanted_number(optarg); break;
 		case 'f': bypass_run.falsify = true; break;

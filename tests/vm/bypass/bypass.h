@@ -134,6 +134,11 @@ struct bypass_case {
 	 * expect. Return: what the outcome's code is; the outcome by bypass_is().
 	 */
 	int (*whole)(const struct bypass_case *c);
+	/*
+	 * It begins with a first load of its own, which takes seconds: --first-load. Who calls
+	 * stage_unload() without it is not let.
+	 */
+	bool first_load;
 	/* In the process that all cases are children of, before the attempt without a policy. */
 	int (*share)(void);
 	/* The id of a case without which a stop of this one proves nothing: it is run as well. */
@@ -205,7 +210,8 @@ extern struct bypass_run {
 	bool verbose;
 	unsigned int
 		carried; /* operations that this kernel can deny, without --strict-ioctl: bits */
-	int bare;	 /* what the case's attempt returned without a policy, if it has one */
+	const struct bypass_case *now;
+	int bare; /* what the case's attempt returned without a policy, if it has one */
 } bypass_run;
 
 /* --- players (stage.c) --- */

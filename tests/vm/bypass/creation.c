@@ -594,6 +594,7 @@ const struct bypass_case bypass_creation[] = {
 	  .path = "an instance that is older than the policy, by A itself",
 	  .op = GMEM_DO_punch,
 	  .whole = older,
+	  .first_load = true,
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "49",
 	  .path = "KVM unloaded and loaded again under the policy: 1, 10, 21",

@@ -198,8 +198,9 @@ const struct bypass_case bypass_first_load[] = {
 	  .path = "X creates as a policy allowed whose load failed, under the next policy",
 	  .op = GMEM_DO_create,
 	  .whole = after_failed_load,
+	  .first_load = true,
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ FINE("F114", "A maps by a rule about flags, where the first policy came before KVM",
-	       .whole = policy_before_kvm, WITH_MMAP(ALLOWED)) },
+	       .whole = policy_before_kvm, .first_load = true, WITH_MMAP(ALLOWED)) },
 	{ 0 },
 };

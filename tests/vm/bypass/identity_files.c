@@ -392,6 +392,7 @@ const struct bypass_case bypass_identity_files[] = {
 	{ .id = "178",
 	  .path = "a changed file of a snapshot, on btrfs",
 	  .whole = snapshot_on_btrfs,
+	  .first_load = true,
 	  LANES(ABSENT, ABSENT, STOPPED(EACCES), STOPPED(EACCES)) },
 	{ .id = "179",
 	  .path = "the same inode number and generation in another subvolume",
@@ -400,6 +401,7 @@ const struct bypass_case bypass_identity_files[] = {
 	{ .id = "180",
 	  .path = "a policy that names a file of btrfs, and was loaded before btrfs",
 	  .whole = loaded_before_btrfs,
+	  .first_load = true,
 	  LANES(ABSENT, ABSENT, UNLOADABLE, UNLOADABLE) },
 	{ 0 },
 };

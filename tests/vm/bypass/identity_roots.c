@@ -305,6 +305,7 @@ const struct bypass_case bypass_identity_roots[] = {
 	{ .id = "177",
 	  .path = "in a container since before the first policy",
 	  .whole = container_before_policy,
+	  .first_load = true,
 	  .op = GMEM_DO_create,
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ FINE("F90", "A in libvirt's mount namespace", PLAYER(x, as_under_libvirt)),

@@ -242,6 +242,11 @@ int stage_begin(const struct bypass_case *c, struct counts *before)
 
 void stage_unload(void)
 {
+	if (bypass_run.now && !bypass_run.now->first_load) {
+		failed("%s unloads the policy, and does not say so: first_load",
+		       bypass_run.now->id);
+		abort();
+	}
 	stage_forget();
 	policy_unload();
 }

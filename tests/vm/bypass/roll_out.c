@@ -230,14 +230,15 @@ static int preloaded_in_audit(const struct bypass_case *c)
 	return ret;
 }
 
-#define CASE(number, what, fn, ...)                                            \
-	{                                                                      \
-		.id = number, .path = what, .op = GMEM_DO_create, .whole = fn, \
-		EVERYWHERE(__VA_ARGS__)                                        \
+#define CASE(number, what, fn, ...)                                                                \
+	{                                                                                          \
+		.id = number, .path = what, .op = GMEM_DO_create, .whole = fn, .first_load = true, \
+		EVERYWHERE(__VA_ARGS__)                                                            \
 	}
 #define CASE_FINE(number, what, fn)                                                              \
 	{                                                                                        \
-		.id = number, .path = what, .op = BYPASS_NO_OP, .whole = fn, EVERYWHERE(ALLOWED) \
+		.id = number, .path = what, .op = BYPASS_NO_OP, .whole = fn, .first_load = true, \
+		EVERYWHERE(ALLOWED)                                                              \
 	}
 
 /* clang-format off */
