@@ -397,6 +397,7 @@ const struct bypass_case bypass_identity_files[] = {
 	{ .id = "179",
 	  .path = "the same inode number and generation in another subvolume",
 	  .whole = twin_on_btrfs,
+	  .first_load = true,
 	  LANES(ABSENT, ABSENT, STOPPED(EACCES), STOPPED(EACCES)) },
 	{ .id = "180",
 	  .path = "a policy that names a file of btrfs, and was loaded before btrfs",
