@@ -42,7 +42,7 @@ vm()
 {
 	local f=$1 n=$(($9 * $1)) list='' bound='' held='' i hist
 
-	hist="$(zeros 11),$((n / 2)),$((n / 3)),$((n - n / 2 - n / 3)),$(zeros 18)"
+	hist="[4095,$((n / 2))],[8191,$((n / 3))],[16383,$((n - n / 2 - n / 3))]"
 	for ((i = 0; i < ${13}; i++)); do
 		list+="${list:+,}{\"id\":$(($2 * 10 + i)),\"dev\":\"0:14\",\"ino\":$((5000 + $2 * 10 + i)),"
 		list+="\"size_pages\":$(($6 / ${13})),\"resident_pages\":$(($7 / ${13})),\"flags\":$((i * 3)),"
@@ -64,7 +64,7 @@ vm()
 	"to_shared_redundant":0,"guest_faults":$((n * 7)),"host_faults":$((3 * f)),"populates":null},
 	"errors":{"allocate":{$(echo "${11}" | tr "'" '"')}},"latency":{
 	"to_private":{"max_ns":$((n ? 1500000 : 0)),"histogram":[$hist]},
-	"to_shared":{"max_ns":$((n ? 30000 : 0)),"histogram":[$(zeros 10),$((n / 2)),$(zeros 21)]}},
+	"to_shared":{"max_ns":$((n ? 30000 : 0)),"histogram":[[2047,$((n / 2))]]}},
 	"instance_list":[$list]}
 	END
 }

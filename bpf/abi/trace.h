@@ -134,17 +134,23 @@ enum gmem_loss {
 #define GMEM_DIRECTIONS	   2
 #define GMEM_PER_DIRECTION (GMEM_VM_to_shared - GMEM_VM_to_private)
 
-#define GMEM_HIST_SLOTS 32 /* slot k: 2^k ns or more, and less than 2^(k+1) */
-#define GMEM_ERRNOS	12 /* different errnos that are told apart per operation */
-#define GMEM_ID_OTHER	1  /* everything for which there was no room */
-#define GMEM_ID_FIRST	2
-#define GMEM_UNKNOWN	(~0ULL)
-#define GMEM_TYPE_NONE	(~0U) /* VMs of this architecture have no type */
+/*
+ * A histogram of durations has four buckets for each power of two, so that the ends of a bucket
+ * differ by a quarter at most. Bucket n counts n ns where n < 4, else durations from
+ * (4 + n % 4) << (n / 4 - 1) ns on. The last one, from 7.5 s on, has no end.
+ */
+#define GMEM_HIST_BUCKETS 128
+
+#define GMEM_ERRNOS    12 /* different errnos that are told apart per operation */
+#define GMEM_ID_OTHER  1  /* everything for which there was no room */
+#define GMEM_ID_FIRST  2
+#define GMEM_UNKNOWN   (~0ULL)
+#define GMEM_TYPE_NONE (~0U) /* VMs of this architecture have no type */
 
 struct gmem_latency {
 	__u64 max_ns;
 	__u64 judged; /* conversions of which is known whether they were redundant */
-	__u64 hist[GMEM_HIST_SLOTS];
+	__u32 hist[GMEM_HIST_BUCKETS]; /* modulo 2^32: user space counts how often they wrap */
 };
 
 /* An errno takes the first free place (err 0) of its operation, and keeps it. */
@@ -298,11 +304,11 @@ struct gmem_holder {
 _Static_assert(sizeof(struct gmem_heat) == 16 + 8 * GMEM_HEAT_CELLS, "heat");
 _Static_assert(sizeof(struct gmem_binding) == 64, "binding");
 _Static_assert(sizeof(struct gmem_holder) == 56, "holder");
-_Static_assert(sizeof(struct gmem_latency) == 272, "latency");
+_Static_assert(sizeof(struct gmem_latency) == 528, "latency");
 _Static_assert(sizeof(struct gmem_errno) == 8, "errno");
 _Static_assert(sizeof(struct gmem_inst_key) == 16, "instance key");
 _Static_assert(sizeof(struct gmem_inst) == 8 * (10 + GMEM_INST_MAX), "instance");
-_Static_assert(sizeof(struct gmem_vm) == 88 + 8 * (GMEM_VM_MAX + GMEM_INST_MAX) + 544 +
+_Static_assert(sizeof(struct gmem_vm) == 88 + 8 * (GMEM_VM_MAX + GMEM_INST_MAX) + 1056 +
 						 8 * GMEM_OP_MAX * (GMEM_ERRNOS + 1) +
 						 sizeof(struct gmem_heat),
 	       "VM");

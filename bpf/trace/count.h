@@ -9,6 +9,7 @@
 #define GMEM_TRACE_COUNT_H
 
 #include "../kernel/kvm.h"
+#include "buckets.h"
 #include "heat.h"
 #include "maps.h"
 #include "private.h"
@@ -156,36 +157,13 @@ static __always_inline void count_vm_error(struct kvm *kvm, __u32 op, int ret)
 		count_error(vm, op, ret);
 }
 
-/* Position of the highest bit of a byte. */
-#define BIT_4(n)  n, n, n, n
-#define BIT_16(n) BIT_4(n), BIT_4(n), BIT_4(n), BIT_4(n)
-#define BIT_64(n) BIT_16(n), BIT_16(n), BIT_16(n), BIT_16(n)
-static const __u8 highest_bit[256] = { 0,	  0,	     1,		1,	   BIT_4(2),
-				       BIT_4(3),  BIT_4(3),  BIT_16(4), BIT_16(5), BIT_16(5),
-				       BIT_64(6), BIT_64(7), BIT_64(7) };
-
-/* Position of the highest bit, at most GMEM_HIST_SLOTS - 1. */
-static __always_inline __u32 hist_slot(__u64 ns)
-{
-	if (ns < 1 << 16) {
-		if (ns < 1 << 8)
-			return highest_bit[ns];
-		return 8 + highest_bit[ns >> 8 & 255];
-	}
-	if (ns >> 32)
-		return GMEM_HIST_SLOTS - 1;
-	if (ns < 1 << 24)
-		return 16 + highest_bit[ns >> 16 & 255];
-	return 24 + highest_bit[ns >> 24 & 255];
-}
-
 static __always_inline void count_duration(__u64 *sum, struct gmem_latency *latency, __u64 ns)
 {
 	__u64 max = latency->max_ns;
 	int tries;
 
 	add(sum, ns);
-	add(&latency->hist[hist_slot(ns) & (GMEM_HIST_SLOTS - 1)], 1);
+	__sync_fetch_and_add(&latency->hist[gmem_bucket(ns) & (GMEM_HIST_BUCKETS - 1)], 1);
 	for (tries = 0; tries < 4 && ns > max; tries++)
 		max = __sync_val_compare_and_swap(&latency->max_ns, max, ns);
 }
@@ -374,10 +352,12 @@ static __always_inline void fold_hot_vm(struct gmem_vm *vm)
 		if (hot->latency[d].max_ns > vm->latency[d].max_ns)
 			vm->latency[d].max_ns = hot->latency[d].max_ns;
 		vm->latency[d].judged += hot->latency[d].judged;
-		for (i = 0; i < GMEM_HIST_SLOTS; i++)
+		for (i = 0; i < GMEM_HIST_BUCKETS; i++) {
 			vm->latency[d].hist[i] += hot->latency[d].hist[i];
+			hot->latency[d].hist[i] = 0;
+		}
+		hot->latency[d].max_ns = hot->latency[d].judged = 0;
 	}
-	__builtin_memset(hot->latency, 0, sizeof(hot->latency));
 	move_heat(&vm->heat, &hot->heat);
 	vm->hot = 0;
 	__sync_lock_test_and_set(&hot->kvm, 0);

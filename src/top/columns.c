@@ -277,27 +277,26 @@ GETTER(get_errors)
 	return NUMBER(sum);
 }
 
+#define ALL 100	 /* percent: the maximum */
+#define NOW 1000 /* added to percent: of the last interval */
+
 /* index: percent, of both directions together */
 static struct value get_latency(const struct column *c, const struct features *f,
 				const struct model_vm *vm)
 {
-	struct gmem_latency sum = vm->now.latency[0];
-	const struct gmem_latency *shared = &vm->now.latency[1];
-	uint64_t any = 0;
-	int i;
+	unsigned int percent = (unsigned int)c->index % NOW;
+	enum span span = c->index >= NOW ? LAST_INTERVAL : SINCE_START;
+	struct latency sum, shared;
+	__u64 ns;
 
-	if (!have(f, GMEM_FACT_convert))
+	if (!have(f, GMEM_FACT_convert) || (span == LAST_INTERVAL && !vm->rated))
 		return NONE;
-	for (i = 0; i < GMEM_HIST_SLOTS; i++) {
-		sum.hist[i] += shared->hist[i];
-		any |= sum.hist[i];
-	}
-	if (!any)
+	model_latency(vm, 0, span, &sum);
+	model_latency(vm, 1, span, &shared);
+	latency_add(&sum, &shared);
+	if (!latency_percentiles(&sum, &percent, 1, &ns))
 		return NONE;
-	if (shared->max_ns > sum.max_ns)
-		sum.max_ns = shared->max_ns;
-	return NUMBER(c->index == 100 ? sum.max_ns
-				      : latency_percentile(&sum, (unsigned int)c->index));
+	return NUMBER(percent == ALL ? sum.max_ns : ns);
 }
 
 const struct column columns[] = {
@@ -324,10 +323,18 @@ const struct column columns[] = {
 	{ "waste_backing", "WASTEBACK", "pages of the shared backing in memory that are private",
 	  get_waste_backing, 9, 0, WANT_WASTE },
 	{ "errors", NULL, "operations that failed", get_errors, 7, 0, 0 },
-	{ "p50_ns", NULL, "half of the conversions took less", get_latency, 10, 50, 0 },
-	{ "p90_ns", NULL, "of 10 conversions 9 took less", get_latency, 10, 90, 0 },
-	{ "p99_ns", NULL, "of 100 conversions 99 took less", get_latency, 10, 99, 0 },
-	{ "max_ns", NULL, "the longest conversion", get_latency, 10, 100, 0 },
+	{ "p50_ns", NULL, "50 % of all conversions took at most this long (+25 %)", get_latency, 10,
+	  50, 0 },
+	{ "p90_ns", NULL, "90 % of all conversions took at most this long (+25 %)", get_latency, 10,
+	  90, 0 },
+	{ "p99_ns", NULL, "99 % of all conversions took at most this long (+25 %)", get_latency, 10,
+	  99, 0 },
+	{ "max_ns", NULL, "the longest of all conversions", get_latency, 10, ALL, 0 },
+	{ "interval_p50_ns", NULL, "p50_ns of the last interval", get_latency, 10, NOW + 50, 0 },
+	{ "interval_p90_ns", NULL, "p90_ns of the last interval", get_latency, 10, NOW + 90, 0 },
+	{ "interval_p99_ns", NULL, "p99_ns of the last interval", get_latency, 10, NOW + 99, 0 },
+	{ "interval_max_ns", NULL, "max_ns of the last interval (+25 %)", get_latency, 10,
+	  NOW + ALL, 0 },
 #define X(name, fact, help) { #name, NULL, help, get_vm_counter, 10, GMEM_VM_##name, 0 },
 	GMEM_VM_COUNTERS(X)
 #undef X
@@ -347,7 +354,8 @@ const struct column columns[] = {
 const unsigned int nr_columns = sizeof(columns) / sizeof(columns[0]);
 
 const char default_columns[] = "id,pid,name,type,private_pages,resident_pages,size_pages,instances,"
-			       "to_private_rate,to_shared_rate,p99_ns,guest_faults_rate,"
+			       "to_private_rate,to_shared_rate,interval_p99_ns,p99_ns,"
+			       "guest_faults_rate,"
 			       "host_faults_rate,errors";
 
 const struct column *column_by_name(const char *name)

@@ -59,9 +59,37 @@ static struct model_vm *get_vm(struct model *model, uint64_t id)
 		   sizeof(struct model_vm));
 }
 
+void model_free_copy(struct model_vm *copy)
+{
+	free(copy->cgroup);
+	free(copy->wraps);
+	copy->cgroup = NULL;
+	copy->wraps = NULL;
+}
+
+int model_copy_vm(struct model_vm *to, const struct model_vm *from)
+{
+	size_t size = sizeof(*from->wraps) * GMEM_DIRECTIONS * GMEM_HIST_BUCKETS;
+	char *cgroup = from->cgroup ? strdup(from->cgroup) : NULL;
+	uint32_t *wraps = from->wraps ? malloc(size) : NULL;
+
+	if ((from->cgroup && !cgroup) || (from->wraps && !wraps)) {
+		free(cgroup);
+		free(wraps);
+		return -ENOMEM;
+	}
+	if (wraps)
+		memcpy(wraps, from->wraps, size);
+	model_free_copy(to);
+	*to = *from;
+	to->cgroup = cgroup;
+	to->wraps = wraps;
+	return 0;
+}
+
 static void free_vm(struct model_vm *vm)
 {
-	free(vm->cgroup);
+	model_free_copy(vm);
 	free(vm);
 }
 
@@ -94,16 +122,6 @@ static void add_errors(struct gmem_vm *to, const struct gmem_vm *from)
 	}
 }
 
-static void add_latency(struct gmem_latency *to, const struct gmem_latency *from)
-{
-	int i;
-
-	for (i = 0; i < GMEM_HIST_SLOTS; i++)
-		to->hist[i] += from->hist[i];
-	if (from->max_ns > to->max_ns)
-		to->max_ns = from->max_ns;
-}
-
 static void add_up(struct model_vm *sum, const struct model_vm *vm)
 {
 	int i;
@@ -112,8 +130,6 @@ static void add_up(struct model_vm *sum, const struct model_vm *vm)
 		sum->now.c[i] += vm->now.c[i];
 	for (i = 0; i < GMEM_INST_MAX; i++)
 		sum->inst[i] += vm->inst[i];
-	for (i = 0; i < GMEM_DIRECTIONS; i++)
-		add_latency(&sum->now.latency[i], &vm->now.latency[i]);
 	add_errors(&sum->now, &vm->now);
 	sum->adopted |= vm->adopted;
 }
@@ -153,12 +169,33 @@ void model_begin(struct model *model, uint64_t now_ns, uint32_t looked)
 			continue;
 		}
 		model->vms[i]->absent++;
+		memcpy(model->vms[i]->before, model->vms[i]->now.latency,
+		       sizeof(model->vms[i]->before));
 		forget_frame(model->vms[i]);
 		model->vms[kept++] = model->vms[i];
 	}
 	model->nr_vms = kept;
 	for (i = 0; i < model->nr_insts; i++)
 		model->insts[i]->absent++;
+}
+
+/* No bucket can have wrapped that counts part of less than 2^32 conversions. */
+static int note_wraps(struct model_vm *vm, const struct gmem_vm *record)
+{
+	int d, i, c = GMEM_VM_to_private;
+
+	for (d = 0; d < GMEM_DIRECTIONS; d++, c += GMEM_PER_DIRECTION) {
+		if (!(record->c[c] >> 32))
+			continue;
+		if (!vm->wraps)
+			vm->wraps = calloc(GMEM_DIRECTIONS * GMEM_HIST_BUCKETS, sizeof(*vm->wraps));
+		if (!vm->wraps)
+			return -ENOMEM;
+		for (i = 0; i < GMEM_HIST_BUCKETS; i++)
+			vm->wraps[d * GMEM_HIST_BUCKETS + i] += record->latency[d].hist[i] <
+								vm->now.latency[d].hist[i];
+	}
+	return 0;
 }
 
 int model_add_vm(struct model *model, const struct gmem_vm *record, bool ended)
@@ -173,6 +210,8 @@ int model_add_vm(struct model *model, const struct gmem_vm *record, bool ended)
 		return -ENOMEM;
 	if (!vm->now.first_ns)
 		forget_frame(vm);
+	if (note_wraps(vm, record))
+		return -ENOMEM;
 	memcpy(&vm->now, record,
 	       model->looked & WANT_HEAT ? sizeof(*record) : offsetof(struct gmem_vm, heat));
 	vm->absent = 0;
@@ -283,6 +322,56 @@ static void rates(__u64 *rate, uint64_t *prev, const __u64 *now, int nr, uint64_
 	}
 }
 
+int model_set_wraps(struct model *model, uint64_t id, const uint32_t *wraps)
+{
+	size_t nr = GMEM_DIRECTIONS * GMEM_HIST_BUCKETS, i;
+	struct model_vm *vm = model_vm(model, id);
+
+	for (i = 0; vm && i < nr && !wraps[i];)
+		i++;
+	if (!vm || (i == nr && !vm->wraps))
+		return 0;
+	if (!vm->wraps)
+		vm->wraps = malloc(nr * sizeof(*wraps));
+	if (!vm->wraps)
+		return -ENOMEM;
+	memcpy(vm->wraps, wraps, nr * sizeof(*wraps));
+	return 0;
+}
+
+void model_latency(const struct model_vm *vm, int direction, enum span span,
+		   struct latency *latency)
+{
+	const struct gmem_latency *now = &vm->now.latency[direction];
+
+	if (span == LAST_INTERVAL)
+		latency_since(now, &vm->before[direction], vm->wraps, latency);
+	else
+		latency_total(now, vm->wraps ? vm->wraps + direction * GMEM_HIST_BUCKETS : NULL,
+			      latency);
+}
+
+static void host_latency(struct model *model)
+{
+	const struct model_vm *vm;
+	struct latency latency;
+	size_t i;
+	int d;
+
+	for (d = 0; d < GMEM_DIRECTIONS; d++) {
+		model->host[d][LAST_INTERVAL].max_ns = 0;
+		model->host[d][LAST_INTERVAL].low = model->host[d][LAST_INTERVAL].high = 0;
+		for (i = 0; i < model->nr_vms; i++) {
+			vm = model->vms[i];
+			if (!memcmp(&vm->now.latency[d], &vm->before[d], sizeof(vm->before[d])))
+				continue;
+			model_latency(vm, d, LAST_INTERVAL, &latency);
+			latency_add(&model->host[d][LAST_INTERVAL], &latency);
+		}
+		latency_add(&model->host[d][SINCE_START], &model->host[d][LAST_INTERVAL]);
+	}
+}
+
 int model_end(struct model *model)
 {
 	struct model_inst *inst;
@@ -297,6 +386,7 @@ int model_end(struct model *model)
 		vm->size = vm->resident = vm->nr_instances = 0;
 	}
 	sum_instances(model);
+	host_latency(model);
 	for (i = 0; i < model->nr_vms; i++) {
 		vm = model->vms[i];
 		rates(vm->rate_vm, vm->prev_vm, vm->now.c, GMEM_VM_MAX, model->interval_ns);
@@ -330,34 +420,6 @@ void model_free(struct model *model)
 bool model_lower_bounds(const struct model *model)
 {
 	return model->missed || model->lost[GMEM_LOST_unread] || model->lost[GMEM_LOST_untracked];
-}
-
-void latency_percentiles(const struct gmem_latency *latency, const unsigned int *percents,
-			 unsigned int nr, __u64 *ns)
-{
-	uint64_t total = 0, sum, want;
-	unsigned int p;
-	int i;
-
-	for (i = 0; i < GMEM_HIST_SLOTS; i++)
-		total += latency->hist[i];
-	sum = latency->hist[0];
-	for (i = 0, p = 0; p < nr; p++) {
-		want = (total * percents[p] + 99) / 100;
-		while (i < GMEM_HIST_SLOTS - 1 && sum < want)
-			sum += latency->hist[++i];
-		ns[p] = (2ULL << i) - 1;
-		if (i == GMEM_HIST_SLOTS - 1 || ns[p] > latency->max_ns)
-			ns[p] = latency->max_ns;
-	}
-}
-
-uint64_t latency_percentile(const struct gmem_latency *latency, unsigned int percent)
-{
-	__u64 ns;
-
-	latency_percentiles(latency, &percent, 1, &ns);
-	return ns;
 }
 
 uint64_t errors_of(const struct gmem_vm *vm, enum gmem_op op)

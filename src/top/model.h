@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "../../bpf/abi/trace.h"
+#include "latency.h"
 #include "policy.h"
 
 #define NAME_LEN 96
@@ -26,8 +27,13 @@ enum want {
 	WANT_RATES = 1 << 4,	/* of each instance too; from the first frame on or never */
 };
 
+/* Over which time latencies are looked at. */
+enum span { SINCE_START, LAST_INTERVAL, NR_SPANS };
+
 struct model_vm {
-	struct gmem_vm now;	    /* as last read */
+	struct gmem_vm now;			     /* as last read */
+	struct gmem_latency before[GMEM_DIRECTIONS]; /* now.latency of the frame before */
+	uint32_t *wraps; /* [direction][bucket]: how often now.latency wrapped, NULL: never */
 	__u64 inst[GMEM_INST_MAX];  /* sum over its instances, those that ended included */
 	__u64 rate_vm[GMEM_VM_MAX]; /* hundredths per second, of the last interval */
 	__u64 rate_inst[GMEM_INST_MAX];
@@ -89,9 +95,10 @@ struct model {
 	size_t nr_holds, room_holds;
 	struct model_inst **index; /* instances in another order */
 	size_t room_index;
-	bool by_vm;		     /* the index is, and by id */
-	struct model_vm past;	     /* sum over VMs that are no longer in the table */
-	struct policy_counts policy; /* of the host */
+	bool by_vm;	      /* the index is, and by id */
+	struct model_vm past; /* sum over VMs that are no longer in the table */
+	struct latency host[GMEM_DIRECTIONS][NR_SPANS]; /* of all VMs, those that ended too */
+	struct policy_counts policy;			/* of the host */
 	__u64 lost[GMEM_LOST_MAX];
 	uint64_t missed;
 	uint64_t now_ns, interval_ns; /* CLOCK_MONOTONIC; 0 in the first frame */
@@ -117,7 +124,7 @@ void model_end_instance(struct model *model, uint64_t id);
 
 /**
  * model_host - what all VMs have done since gmemtop started, those that ended included
- * @sum: the result, of which counters, errors, latencies and rates mean something
+ * @sum: the result, of which counters, errors and rates are filled in
  *
  * Its counters never decrease.
  */
@@ -151,18 +158,16 @@ struct model_holder *model_holders_of(const struct model *model, uint64_t vm_id,
 /* Events are known to be in no number: what is shown is the least that happened. */
 bool model_lower_bounds(const struct model *model);
 
-/**
- * latency_percentile - nanoseconds below which a part of all durations lies
- * @percent: 1 to 100
- *
- * Exact to the width of a slot: the upper end of the slot, or the maximum where that is less.
- * Return: 0 if there is none.
- */
-uint64_t latency_percentile(const struct gmem_latency *latency, unsigned int percent);
+/* For a source whose records are no 32 bits wide: model_vm.wraps is this. Return: 0 or -ENOMEM. */
+int model_set_wraps(struct model *model, uint64_t id, const uint32_t *wraps);
 
-/* The same for @nr rising percentages at once. */
-void latency_percentiles(const struct gmem_latency *latency, const unsigned int *percents,
-			 unsigned int nr, __u64 *ns);
+/* How long the conversions of a VM took. @direction: 0: to private, 1: to shared */
+void model_latency(const struct model_vm *vm, int direction, enum span span,
+		   struct latency *latency);
+
+/* A VM that lives longer than its entry in the model. Return: 0 or -ENOMEM. */
+int model_copy_vm(struct model_vm *to, const struct model_vm *from);
+void model_free_copy(struct model_vm *copy);
 
 /* All failures of the operation, whatever the errno. */
 uint64_t errors_of(const struct gmem_vm *vm, enum gmem_op op);

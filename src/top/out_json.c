@@ -91,15 +91,63 @@ static void put_errors(struct json *json, const struct features *f, const struct
 	json_close(json, '}');
 }
 
-static void put_latency(struct json *json, const struct features *f, const struct gmem_vm *vm)
+#define PERCENTILES 3
+
+/* p50, p90, p99 and the maximum. */
+static void put_percentiles(struct json *json, const struct latency *latency)
 {
-	static const char *const names[GMEM_DIRECTIONS] = { "to_private", "to_shared" };
 	static const struct json_key keys[] = { JSON_KEY("p50_ns"), JSON_KEY("p90_ns"),
 						JSON_KEY("p99_ns"), JSON_KEY("max_ns") };
-	static const unsigned int percents[] = { 50, 90, 99 };
-	const struct gmem_latency *latency;
-	__u64 ns[4];
-	int d, slots;
+	static const unsigned int percents[PERCENTILES] = { 50, 90, 99 };
+	uint64_t known = 0;
+	__u64 ns[PERCENTILES + 1];
+
+	if (latency_percentiles(latency, percents, PERCENTILES, ns)) {
+		ns[PERCENTILES] = latency->max_ns;
+		known = ~0ULL;
+	}
+	json_members(json, keys, ns, PERCENTILES + 1, known, JSON_ONES);
+}
+
+/* Buckets that are not empty: the longest duration that it counts, and how many it has. */
+static void put_histogram(struct json *json, const struct latency *latency)
+{
+	__u64 pair[2];
+	unsigned int i;
+
+	json_open(json, "histogram", '[');
+	for (i = latency->low; i < latency->high; i++) {
+		if (!latency->hist[i])
+			continue;
+		pair[0] = latency_end(i, latency->max_ns);
+		pair[1] = latency->hist[i];
+		json_array(json, NULL, pair, 2);
+	}
+	json_close(json, ']');
+}
+
+static void put_direction(struct json *json, const char *name, const struct latency *total,
+			  const struct latency *interval)
+{
+	json_open(json, name, '{');
+	put_percentiles(json, total);
+	put_histogram(json, total);
+	if (interval) {
+		json_open(json, "interval", '{');
+		put_percentiles(json, interval);
+		json_close(json, '}');
+	} else {
+		json_null(json, "interval");
+	}
+	json_close(json, '}');
+}
+
+static const char *const direction_names[GMEM_DIRECTIONS] = { "to_private", "to_shared" };
+
+static void put_latency(struct json *json, const struct features *f, const struct model_vm *vm)
+{
+	struct latency total, interval;
+	int d;
 
 	if (!(f->facts & FACT(convert))) {
 		json_null(json, "latency");
@@ -107,17 +155,26 @@ static void put_latency(struct json *json, const struct features *f, const struc
 	}
 	json_open(json, "latency", '{');
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
-		latency = &vm->latency[d];
-		json_open(json, names[d], '{');
-		latency_percentiles(latency, percents, 3, ns);
-		ns[3] = latency->max_ns;
-		json_members(json, keys, ns, 4, ~0ULL, JSON_ONES);
-		/* Zeros at the end are left out. */
-		for (slots = GMEM_HIST_SLOTS; slots && !latency->hist[slots - 1];)
-			slots--;
-		json_array(json, "histogram", latency->hist, (unsigned int)slots);
-		json_close(json, '}');
+		model_latency(vm, d, SINCE_START, &total);
+		if (vm->rated)
+			model_latency(vm, d, LAST_INTERVAL, &interval);
+		put_direction(json, direction_names[d], &total, vm->rated ? &interval : NULL);
 	}
+	json_close(json, '}');
+}
+
+static void put_host_latency(struct json *json, const struct features *f, const struct model *model)
+{
+	int d;
+
+	if (!(f->facts & FACT(convert))) {
+		json_null(json, "latency");
+		return;
+	}
+	json_open(json, "latency", '{');
+	for (d = 0; d < GMEM_DIRECTIONS; d++)
+		put_direction(json, direction_names[d], &model->host[d][SINCE_START],
+			      model->interval_ns ? &model->host[d][LAST_INTERVAL] : NULL);
 	json_close(json, '}');
 }
 
@@ -272,7 +329,7 @@ static void put_vm(struct batch *batch, const struct features *f, struct model *
 	put_looked(json, model, vm);
 	put_counters(json, f, vm);
 	put_errors(json, f, &vm->now);
-	put_latency(json, f, &vm->now);
+	put_latency(json, f, vm);
 	if (model->looked & WANT_HEAT)
 		put_heat(json, f, &vm->now.heat);
 	if (batch->list_instances)
@@ -293,7 +350,7 @@ static void put_host(struct json *json, const struct features *f, const struct m
 	json_open(json, "host", '{');
 	put_counters(json, f, &host);
 	put_errors(json, f, &host.now);
-	put_latency(json, f, &host.now);
+	put_host_latency(json, f, model);
 	json_close(json, '}');
 }
 

@@ -178,7 +178,7 @@ static void add_hot_vm(const struct source_bpf *s, struct gmem_vm *vm)
 	for (i = 0; i < GMEM_HOT_VM_COUNTERS; i++)
 		vm->c[i] += hot->c[i];
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
-		for (i = 0; i < GMEM_HIST_SLOTS; i++)
+		for (i = 0; i < GMEM_HIST_BUCKETS; i++)
 			vm->latency[d].hist[i] += hot->latency[d].hist[i];
 		vm->latency[d].judged += hot->latency[d].judged;
 		if (hot->latency[d].max_ns > vm->latency[d].max_ns)

@@ -11,6 +11,7 @@
 
 #include <json.h>
 
+#include "../../bpf/trace/buckets.h"
 #include "../lib/log.h"
 #include "columns.h"
 #include "source_replay.h"
@@ -112,19 +113,35 @@ static void read_errors(struct json_object *errors, struct gmem_vm *vm)
 	}
 }
 
-static void read_latency(struct json_object *latency, struct gmem_vm *vm)
+/* The number of a bucket at 32 bits, as in a record; what is above goes to @wraps. */
+static void read_histogram(struct json_object *list, struct gmem_latency *latency, uint32_t *wraps)
 {
-	struct json_object *one, *hist;
+	struct json_object *pair;
+	uint64_t ns, nr;
 	size_t i;
+
+	for (i = 0; i < length(list); i++) {
+		pair = json_object_array_get_idx(list, i);
+		if (length(pair) != 2)
+			continue;
+		ns = json_object_get_uint64(json_object_array_get_idx(pair, 0));
+		nr = json_object_get_uint64(json_object_array_get_idx(pair, 1));
+		latency->hist[gmem_bucket(ns)] = (__u32)nr;
+		wraps[gmem_bucket(ns)] = (uint32_t)(nr >> 32);
+	}
+}
+
+/* @wraps: as in struct model_vm */
+static void read_latency(struct json_object *latency, struct gmem_vm *vm, uint32_t *wraps)
+{
+	struct json_object *one;
 	int d;
 
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
 		one = member(latency, direction_names[d]);
-		hist = member(one, "histogram");
 		vm->latency[d].max_ns = number(one, "max_ns");
-		for (i = 0; i < GMEM_HIST_SLOTS && i < length(hist); i++)
-			vm->latency[d].hist[i] =
-				json_object_get_uint64(json_object_array_get_idx(hist, i));
+		read_histogram(member(one, "histogram"), &vm->latency[d],
+			       wraps + d * GMEM_HIST_BUCKETS);
 	}
 }
 
@@ -173,6 +190,7 @@ static int add_instance(struct model *model, struct json_object *object, struct 
 static int add_vm(struct model *model, struct json_object *object)
 {
 	struct json_object *counters = member(object, "counters"), *list;
+	uint32_t wraps[GMEM_DIRECTIONS * GMEM_HIST_BUCKETS] = { 0 };
 	struct gmem_vm vm = { .id = number(object, "id") };
 	int c, d, ret = 0;
 	size_t i;
@@ -186,7 +204,7 @@ static int add_vm(struct model *model, struct json_object *object)
 	for (c = 0; c < GMEM_INST_MAX; c++)
 		vm.folded[c] = number(counters, inst_counter_names[c]);
 	read_errors(member(object, "errors"), &vm);
-	read_latency(member(object, "latency"), &vm);
+	read_latency(member(object, "latency"), &vm, wraps);
 	read_heat(member(object, "heat"), &vm.heat);
 	/* A number of redundant conversions that was null: not all of them were judged. */
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
@@ -200,7 +218,7 @@ static int add_vm(struct model *model, struct json_object *object)
 		ret = add_instance(model, json_object_array_get_idx(list, i), &vm);
 	if (!ret)
 		ret = model_add_vm(model, &vm, json_object_get_boolean(member(object, "gone")));
-	return ret;
+	return ret ? ret : model_set_wraps(model, vm.id, wraps);
 }
 
 /* What a recording has lists or numbers of. */

@@ -15,8 +15,8 @@
 #define NS_PER_S 1000000000ULL
 
 static const char default_view[] =
-	"pid,name,private_pages,resident_pages,size_pages,to_private_rate,to_shared_rate,p99_ns,"
-	"errors,guest_faults_rate,host_faults_rate,host_faults_refused,instances,type,id,cgroup";
+	"pid,name,private_pages,resident_pages,size_pages,to_private_rate,to_shared_rate,interval_p99_ns,"
+	"errors,guest_faults_rate,host_faults_rate,host_faults_refused,instances,type,p99_ns,id,cgroup";
 static const char default_sort[] = "resident_pages";
 
 static uint64_t now_ns(clockid_t clock)
@@ -45,7 +45,6 @@ static int setup(struct tui *tui)
 static void refresh_detail(struct tui *tui)
 {
 	const struct model *model = &tui->model;
-	char *cgroup = tui->detail.cgroup;
 	size_t i;
 
 	for (i = 0; i < model->nr_vms && model->vms[i]->now.id != tui->detail.now.id; i++)
@@ -58,9 +57,8 @@ static void refresh_detail(struct tui *tui)
 	if (tui->has_fresh)
 		tui->fresh = heat_since(&model->vms[i]->now.heat, &tui->detail.now.heat);
 	tui->heat_known = model->looked;
-	tui->detail = *model->vms[i];
-	tui->detail.cgroup = tui->detail.cgroup ? strdup(tui->detail.cgroup) : NULL;
-	free(cgroup);
+	/* Without memory the numbers of the frame before stay. */
+	model_copy_vm(&tui->detail, model->vms[i]);
 }
 
 static bool in_detail(const struct tui *tui)
@@ -224,7 +222,7 @@ out:
 	rows_free(tui);
 	history_free(tui);
 	model_free(&tui->model);
-	free(tui->detail.cgroup);
+	model_free_copy(&tui->detail);
 	free(tui);
 	return ret;
 }

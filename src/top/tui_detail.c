@@ -115,29 +115,41 @@ static void draw_spark(const struct area *area, int at, int x, int cells, int d)
 		put(area, at, x + nr + 1, STYLE_NORMAL, "%s/s", max);
 }
 
-/* Where nothing was done, there is no duration. */
-static void duration(const struct area *area, int at, int x, const char *name, uint64_t ns)
-{
-	struct value value = plain(ns);
+#define NUMBER_CELLS 8
 
-	if (!ns || !(area->tui->frames->features->facts & FACT(convert)))
-		value.kind = VALUE_NONE;
-	field(area, at, x, name, value, UNIT_NS);
+/* A line of durations: p50, p90, p99 and the maximum. */
+static void durations(const struct area *area, int at, int x, const char *name, int d,
+		      enum span span)
+{
+	static const unsigned int percents[] = { 50, 90, 99 };
+	__u64 ns[ARRAY_LEN(percents) + 1];
+	const struct model_vm *vm = &area->tui->detail;
+	bool known = area->tui->frames->features->facts & FACT(convert);
+	char number[NUMBER_LEN];
+	struct latency latency;
+	unsigned int i;
+
+	model_latency(vm, d, span, &latency);
+	known = known && (span == SINCE_START || vm->rated) &&
+		latency_percentiles(&latency, percents, ARRAY_LEN(percents), ns);
+	ns[ARRAY_LEN(percents)] = latency.max_ns;
+	put(area, at, x, STYLE_LABEL, "%s", name);
+	for (i = 0; i < ARRAY_LEN(ns); i++)
+		put(area, at, x + 4 + (int)i * NUMBER_CELLS, STYLE_VALUE, "%*s", NUMBER_CELLS,
+		    text_of(area, plain(known ? ns[i] : GMEM_UNKNOWN), UNIT_NS, number));
 }
 
 static int draw_direction(const struct area *area, int at, int x, int cells, int d)
 {
 	const struct features *f = area->tui->frames->features;
 	const struct model_vm *vm = &area->tui->detail;
-	const struct gmem_latency *latency = &vm->now.latency[d];
-	static const unsigned int percents[] = { 50, 90, 99 };
 	bool known = f->facts & FACT(convert);
 	int base = d * GMEM_PER_DIRECTION;
-	char name[16];
-	unsigned int i;
 	struct value value;
 
-	put(area, at++, x, STYLE_VALUE, "%s", directions[d]);
+	put(area, at, x, STYLE_VALUE, "%s", directions[d]);
+	field(area, at++, x + 13, "redundant",
+	      vm_counter(f, vm, base + GMEM_VM_to_private_redundant), UNIT_COUNT);
 	field(area, at, x, "done", vm_counter(f, vm, base + GMEM_VM_to_private), UNIT_COUNT);
 	field(area, at, x + 13, "per s", vm_rate(f, vm, base + GMEM_VM_to_private), UNIT_COUNT);
 	value = plain(errors_of(&vm->now, d ? GMEM_OP_convert_shared : GMEM_OP_convert_private));
@@ -147,48 +159,59 @@ static int draw_direction(const struct area *area, int at, int x, int cells, int
 	field(area, at, x, "asked", vm_counter(f, vm, base + GMEM_VM_to_private_pages), UNIT_PAGES);
 	field(area, at++, x + 13, "changed", vm_counter(f, vm, base + GMEM_VM_to_private_changed),
 	      UNIT_PAGES);
-	for (i = 0; i < ARRAY_LEN(percents); i++) {
-		snprintf(name, sizeof(name), "p%u", percents[i]);
-		duration(area, at, x + (int)i * 13, name, latency_percentile(latency, percents[i]));
-	}
-	duration(area, ++at, x, "max", latency->max_ns);
-	field(area, at++, x + 13, "redundant",
-	      vm_counter(f, vm, base + GMEM_VM_to_private_redundant), UNIT_COUNT);
+	put(area, at++, x + 4, STYLE_LABEL, "%*s%*s%*s%*s", NUMBER_CELLS, "p50", NUMBER_CELLS,
+	    "p90", NUMBER_CELLS, "p99", NUMBER_CELLS, "max");
+	durations(area, at++, x, "now", d, LAST_INTERVAL);
+	durations(area, at++, x, "all", d, SINCE_START);
 	if (known)
 		draw_spark(area, at, x, cells, d);
 	return at + 1;
 }
 
-/* Both directions have the same slots, so that they can be compared. */
+#define PER_OCTAVE 4
+#define OCTAVES	   (GMEM_HIST_BUCKETS / PER_OCTAVE)
+
+/* Four buckets in a line, which is a power of two: there are enough lines. */
+static void sum_octaves(const struct latency *latency, uint64_t *octaves)
+{
+	unsigned int i;
+
+	for (i = latency->low; i < latency->high; i++)
+		octaves[i / PER_OCTAVE] += latency->hist[i];
+}
+
+/* Both directions have the same lines, so that they can be compared. */
 static void draw_histograms(struct area *area, int cells, const int *xs)
 {
-	const struct gmem_latency *latency = area->tui->detail.now.latency;
-	int low = GMEM_HIST_SLOTS, high = -1, d, i, used;
-	uint64_t max[GMEM_DIRECTIONS] = { 0 };
+	uint64_t octaves[GMEM_DIRECTIONS][OCTAVES] = { 0 }, max[GMEM_DIRECTIONS] = { 0 };
 	char from[NUMBER_LEN], to[NUMBER_LEN], count[NUMBER_LEN], bar[LINE_LEN];
+	unsigned int low = OCTAVES, high = 0, i;
+	struct latency latency;
+	int d, used;
 
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
-		for (i = 0; i < GMEM_HIST_SLOTS; i++) {
-			if (!latency[d].hist[i])
+		model_latency(&area->tui->detail, d, SINCE_START, &latency);
+		sum_octaves(&latency, octaves[d]);
+		for (i = 0; i < OCTAVES; i++) {
+			if (!octaves[d][i])
 				continue;
 			low = i < low ? i : low;
-			high = i > high ? i : high;
-			if (latency[d].hist[i] > max[d])
-				max[d] = latency[d].hist[i];
+			high = i + 1 > high ? i + 1 : high;
+			if (octaves[d][i] > max[d])
+				max[d] = octaves[d][i];
 		}
 	}
-	for (i = low; i <= high; i++, area->line++) {
-		format_number(from, 100ULL << i, UNIT_NS, false);
-		format_number(to, 200ULL << i, UNIT_NS, false);
+	for (i = low; i < high; i++, area->line++) {
+		format_number(from, 100 * latency_begin(i * PER_OCTAVE), UNIT_NS, false);
+		format_number(to, 100 * latency_begin((i + 1) * PER_OCTAVE), UNIT_NS, false);
 		for (d = 0; d < GMEM_DIRECTIONS; d++) {
 			put(area, area->line, xs[d], STYLE_LABEL, "%6s-%-6s", from, to);
-			used = text_bar(bar, sizeof(bar), latency[d].hist[i], max[d],
-					cells - 14 - 8, area->tui->screen.ascii);
+			used = text_bar(bar, sizeof(bar), octaves[d][i], max[d], cells - 14 - 8,
+					area->tui->screen.ascii);
 			put(area, area->line, xs[d] + 14, bar_styles[d], "%s", bar);
-			format_number(count, latency[d].hist[i] * 100, UNIT_COUNT, false);
-			if (latency[d].hist[i])
-				put(area, area->line, xs[d] + 14 + used + (used > 0), STYLE_NORMAL,
-				    "%s", count);
+			format_number(count, octaves[d][i] * 100, UNIT_COUNT, false);
+			if (octaves[d][i])
+				put(area, area->line, xs[d] + 15 + used, STYLE_NORMAL, "%s", count);
 		}
 	}
 }

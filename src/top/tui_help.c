@@ -12,7 +12,7 @@ static const char *const words[] = {
 	"",
 	"PRIVATE RESIDENT SIZE: memory that is private, in memory, and at most",
 	"PRIVATE* private*: counted in KVM's attributes, for want of a statistic",
-	"TOPRV/S TOSHR/S: conversions per second; P99: 99 of 100 took less",
+	"TOPRV/S TOSHR/S: conversions per second; P99NOW: 99 % took at most this long",
 	"GFAULT/S HFAULT/S: guest faults and host faults per second",
 	"- cannot be measured on this kernel; x a VM that has just ended",
 	"lost: events that are in no number; missing: what this kernel cannot tell",

@@ -56,9 +56,8 @@ static void act_detail(struct tui *tui)
 		return;
 	tui->chosen = true;
 	rows_select(tui, tui->cursor);
-	free(tui->detail.cgroup);
-	tui->detail = *tui->rows[tui->cursor].vm;
-	tui->detail.cgroup = tui->detail.cgroup ? strdup(tui->detail.cgroup) : NULL;
+	if (model_copy_vm(&tui->detail, tui->rows[tui->cursor].vm))
+		return;
 	tui->view = VIEW_DETAIL;
 	tui->scroll = 0;
 	tui->has_fresh = false;

@@ -36,6 +36,10 @@ static const struct {
 	{ "p90_ns", "P90", 6 },
 	{ "p99_ns", "P99", 6 },
 	{ "max_ns", "MAX", 6 },
+	{ "interval_p50_ns", "P50NOW", 6 },
+	{ "interval_p90_ns", "P90NOW", 6 },
+	{ "interval_p99_ns", "P99NOW", 6 },
+	{ "interval_max_ns", "MAXNOW", 6 },
 	{ "to_private_rate", "TOPRV/S", 7 },
 	{ "to_shared_rate", "TOSHR/S", 7 },
 	{ "guest_faults_rate", "GFAULT/S", 8 },
@@ -218,15 +222,14 @@ void cell_format(const struct tui *tui, const struct column *column, const struc
 struct totals {
 	uint64_t vms, gone, instances, size, resident, private_pages, errors;
 	struct model_vm host; /* also of VMs that ended */
-	struct gmem_latency latency;
-	bool unknown; /* the private pages of a VM */
+	bool unknown;	      /* the private pages of a VM */
 };
 
 static void sum_up(const struct tui *tui, struct totals *sum)
 {
 	const struct model_vm *vm;
 	size_t i;
-	int c, d;
+	int c;
 
 	memset(sum, 0, sizeof(*sum));
 	for (i = 0; i < tui->model.nr_vms; i++) {
@@ -246,12 +249,6 @@ static void sum_up(const struct tui *tui, struct totals *sum)
 	model_host(&tui->model, &sum->host);
 	for (c = 0; c < GMEM_OP_MAX; c++)
 		sum->errors += errors_of(&sum->host.now, c);
-	for (d = 0; d < GMEM_DIRECTIONS; d++) {
-		for (c = 0; c < GMEM_HIST_SLOTS; c++)
-			sum->latency.hist[c] += sum->host.now.latency[d].hist[c];
-		if (sum->host.now.latency[d].max_ns > sum->latency.max_ns)
-			sum->latency.max_ns = sum->host.now.latency[d].max_ns;
-	}
 }
 
 /* "name value  ", the value "-" where it cannot be told. Half a number is a wrong one. */
@@ -346,13 +343,35 @@ static void draw_losses(const struct tui *tui, int y)
 		screen_put(screen, y, x + 1, screen->cols, STYLE_VALUE, "none");
 }
 
+/* p99 of both directions, of the last interval and since the start. */
+static int draw_p99(const struct tui *tui, int x)
+{
+	static const char *const names[NR_SPANS] = {
+		[SINCE_START] = "of all", [LAST_INTERVAL] = "p99"
+	};
+	static const unsigned int percent = 99;
+	struct latency sum;
+	__u64 ns;
+	int span;
+	bool known;
+
+	for (span = NR_SPANS - 1; span >= 0; span--) {
+		sum = tui->model.host[0][span];
+		latency_add(&sum, &tui->model.host[1][span]);
+		known = latency_percentiles(&sum, &percent, 1, &ns) &&
+			tui->frames->features->facts & FACT(convert) &&
+			(span == SINCE_START || tui->model.interval_ns);
+		x = field(tui, 2, x, names[span], known, known ? ns * 100 : 0, UNIT_NS);
+	}
+	return x;
+}
+
 static void draw_header(const struct tui *tui)
 {
 	uint32_t facts = tui->frames->features->facts;
 	bool rates = tui->model.interval_ns, known = facts & FACT(private_pages);
 	struct totals sum;
 	char name[16];
-	uint64_t p99;
 	int x;
 
 	sum_up(tui, &sum);
@@ -371,12 +390,11 @@ static void draw_header(const struct tui *tui)
 	x = field(tui, 1, x, "size", true, sum.size * 100, UNIT_PAGES);
 	field(tui, 1, x, "errors", true, sum.errors * 100, UNIT_COUNT);
 
-	p99 = latency_percentile(&sum.latency, 99);
 	x = field(tui, 2, 0, "to-private/s", rates && facts & FACT(convert),
 		  sum.host.rate_vm[GMEM_VM_to_private], UNIT_COUNT);
 	x = field(tui, 2, x, "to-shared/s", rates && facts & FACT(convert),
 		  sum.host.rate_vm[GMEM_VM_to_shared], UNIT_COUNT);
-	x = field(tui, 2, x, "p99", p99 && facts & FACT(convert), p99 * 100, UNIT_NS);
+	x = draw_p99(tui, x);
 	x = field(tui, 2, x, "gfaults/s", rates && facts & FACT(guest_fault),
 		  sum.host.rate_inst[GMEM_INST_guest_faults], UNIT_COUNT);
 	x = field(tui, 2, x, "hfaults/s", rates && facts & FACT(host_fault),

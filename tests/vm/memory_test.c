@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Does gmemtop know what is held twice, where conversions happen, what is private, which faults
- * come again, and which VMs are gone or do not fit? The test is a VMM, and knows of every page what
- * it did to it.
+ * Does gmemtop know what is held twice, where conversions happen and how long they take, what is
+ * private, which faults come again, and which VMs are gone or do not fit? The test is a VMM, and
+ * knows of every page what it did to it.
  *
  * Usage: memory_test [--falsify] [CASE...]
  */
@@ -515,12 +515,72 @@ static void test_other(void)
 	stop(&small);
 }
 
+/* --- latency --- */
+
+#define FAST_CONVERSIONS 400
+#define SLOW_PAGES	 (1UL << 18)
+
+static void convert_or_die(int vm, uint64_t pages, bool private)
+{
+	if (kvm_convert(vm, KVM_TEST_GPA, pages * KVM_PAGE,
+			private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0))
+		give_up("convert");
+}
+
+/* Many short conversions, and one that takes long: the frame that counts it shows how long it took.
+ */
+static void test_latency(void)
+{
+	int vm = create_vm(), inst = create_instance(vm, SIZE, 0), i, frames;
+	struct json_object *frame, *latency, *interval;
+	int64_t fast, took, shown, done = 0;
+
+	for (i = 0; i < FAST_CONVERSIONS; i++) {
+		convert_or_die(vm, 1, true);
+		convert_or_die(vm, 1, false);
+	}
+	frame = next_frame();
+	latency = member(member(vm_of(frame), "latency"), "to_private");
+	fast = number(latency, "p50_ns");
+	CHECK(!member(member(latency, "interval"), "p50_ns"),
+	      "nothing was converted in the interval, shown is %s",
+	      json_object_to_json_string(member(latency, "interval")));
+	json_object_put(frame);
+	took = (int64_t)now_ns();
+	convert_or_die(vm, SLOW_PAGES, true);
+	took = (int64_t)now_ns() - took;
+	for (frames = 0; frames < 60 && done <= FAST_CONVERSIONS; frames++) {
+		frame = frame_of(&running);
+		done = number(member(vm_of(frame), "counters"), "to_private");
+		latency = member(member(vm_of(frame), "latency"), "to_private");
+		interval = member(latency, "interval");
+		shown = number(interval, "p50_ns");
+		if (done > FAST_CONVERSIONS) {
+			CHECK(took > 20 * fast, "one page takes %lld ns, %lu take %lld ns",
+			      (long long)fast, SLOW_PAGES, (long long)took);
+			CHECK(shown > took / 2 && shown <= took &&
+				      shown == number(interval, "max_ns"),
+			      "it took %lld ns, shown is %s", (long long)took,
+			      json_object_to_json_string(interval));
+			CHECK(number(latency, "p50_ns") == fast &&
+				      number(latency, "max_ns") == shown + falsify,
+			      "p50 was %lld, shown is %s", (long long)fast,
+			      json_object_to_json_string(latency));
+		}
+		json_object_put(frame);
+	}
+	CHECK(done == FAST_CONVERSIONS + 1, "%lld conversions", (long long)done);
+	close(inst);
+	close(vm);
+}
+
 /* private is behind unseen-end: the maps of what it starts stay for a while, and are newer. */
 static const struct test_case cases[] = {
 	{ "waste", test_waste, PRIVATE },     { "twice", test_twice, PRIVATE },
 	{ "no-waste", test_no_waste, BIND },  { "heat", test_heat, PRIVATE },
 	{ "refault", test_refault, PRIVATE }, { "unseen-end", test_unseen_end, NOTHING },
 	{ "other", test_other, NOTHING },     { "private", test_private, PRIVATE },
+	{ "latency", test_latency, PRIVATE },
 };
 
 int main(int argc, char **argv)

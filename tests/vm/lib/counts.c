@@ -212,7 +212,8 @@ static void compare_latency(struct verdict *v, struct json_object *shown, const 
 	snprintf(path, sizeof(path), "latency.%s.histogram", direction);
 	histogram = member(shown, path);
 	for (i = 0; histogram && i < json_object_array_length(histogram); i++)
-		sum += json_object_get_int64(json_object_array_get_idx(histogram, i));
+		sum += json_object_get_int64(
+			json_object_array_get_idx(json_object_array_get_idx(histogram, i), 1));
 	v->compared++;
 	if (!histogram || sum != number(member(shown, "counters"), direction))
 		differs(v, "latency of %lld conversions %s, which were %lld", (long long)sum,
