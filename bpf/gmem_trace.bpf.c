@@ -114,7 +114,7 @@ int BPF_PROG(tp_invalidate, struct kvm *kvm, struct inode *inode, unsigned long 
 		add(&inst->c[GMEM_INST_memory_failures], 1);
 	} else {
 		add(&inst->c[GMEM_INST_punches], 1);
-		add(&inst->c[GMEM_INST_punched_pages], end - start);
+		add(&inst->c[GMEM_INST_punched_pages], nr_pages);
 	}
 	return 0;
 }
@@ -217,8 +217,8 @@ int BPF_PROG(fn_fallocate, struct file *file, int mode, long long offset, long l
 	if (!inst)
 		return 0;
 	add(&inst->c[punch ? GMEM_INST_punches : GMEM_INST_allocates], 1);
-	add(&inst->c[punch ? GMEM_INST_punched_pages : GMEM_INST_allocated_pages],
-	    len >> PAGE_SHIFT);
+	if (!punch)
+		add(&inst->c[GMEM_INST_allocated_pages], len >> PAGE_SHIFT);
 	return 0;
 }
 

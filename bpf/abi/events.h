@@ -29,10 +29,11 @@
 	F(size, SIZE, "bytes asked for")           \
 	F(mode, MODE, "of fallocate, FALLOC_FL_*") \
 	F(pages, NUMBER, "pages found or allocated")
-#define GMEM_FIELDS_punch(F)                 \
-	F(offset, OFFSET, "in the instance") \
-	F(size, SIZE, "bytes asked for")     \
-	F(mode, MODE, "of fallocate, FALLOC_FL_*")
+#define GMEM_FIELDS_punch(F)                       \
+	F(offset, OFFSET, "in the instance")       \
+	F(size, SIZE, "bytes asked for")           \
+	F(mode, MODE, "of fallocate, FALLOC_FL_*") \
+	F(pages, NUMBER, "pages freed")
 #define GMEM_FIELDS_invalidate(F)            \
 	F(offset, OFFSET, "in the instance") \
 	F(size, SIZE, "bytes")               \

@@ -23,6 +23,7 @@
 	X(bind, "bindings")                                                                \
 	X(unbind, "bindings that ended")                                                   \
 	X(allocate, "allocations and punched holes")                                       \
+	X(punched, "pages that punched holes really freed")                                \
 	X(mmap, "host mappings")                                                           \
 	X(guest_fault, "guest faults: KVM took a page from an instance")                   \
 	X(first_touch, "guest faults that used a page for the first time")                 \
@@ -64,7 +65,7 @@
 	X(allocates, allocate, "allocations")                                    \
 	X(allocated_pages, allocate, "pages allocated, or there already")        \
 	X(punches, allocate, "holes punched")                                    \
-	X(punched_pages, allocate, "pages in the ranges of holes")               \
+	X(punched_pages, punched, "pages that punched holes freed")              \
 	X(mmaps, mmap, "host mappings made")                                     \
 	X(mmapped_pages, mmap, "pages mapped")                                   \
 	X(binds, bind, "bindings made")                                          \

@@ -72,8 +72,9 @@ static __always_inline int emit_allocate(void *ctx, struct kvm *kvm, struct inod
 	return 0;
 }
 
+/* @pages: GMEM_UNKNOWN: the kernel does not tell. */
 static __always_inline int emit_punch(void *ctx, struct kvm *kvm, struct inode *inode, int mode,
-				      __u64 offset, __u64 len, int ret)
+				      __u64 offset, __u64 len, __u64 pages, int ret)
 {
 	struct gmem_event_inst inst;
 	struct gmem_event *e;
@@ -85,6 +86,9 @@ static __always_inline int emit_punch(void *ctx, struct kvm *kvm, struct inode *
 	e->punch.offset = offset;
 	e->punch.size = len;
 	e->punch.mode = (__u32)mode;
+	e->punch.pages = pages;
+	if (pages == GMEM_UNKNOWN)
+		UNKNOWN(e, punch, pages);
 	end_event(e);
 	return 0;
 }
@@ -256,7 +260,7 @@ int BPF_PROG(tp_allocate, struct kvm *kvm, struct inode *inode, int mode, long l
 	     long long len, unsigned long nr_pages, int ret)
 {
 	if (mode & FALLOC_FL_PUNCH_HOLE)
-		return emit_punch(ctx, kvm, inode, mode, offset, len, ret);
+		return emit_punch(ctx, kvm, inode, mode, offset, len, 0, ret);
 	return emit_allocate(ctx, kvm, inode, mode, offset, len, nr_pages, ret);
 }
 
@@ -267,7 +271,7 @@ int BPF_PROG(tp_invalidate, struct kvm *kvm, struct inode *inode, unsigned long 
 	if (reason == KVM_GMEM_INVALIDATE_PUNCH)
 		return emit_punch(ctx, kvm, inode, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
 				  (__u64)start << PAGE_SHIFT, (__u64)(end - start) << PAGE_SHIFT,
-				  0);
+				  nr_pages, 0);
 	return emit_invalidate(ctx, kvm, inode, start, end - start,
 			       reason == KVM_GMEM_INVALIDATE_ERROR ? GMEM_REASON_ERROR
 								   : GMEM_REASON_RELEASE);
@@ -348,7 +352,8 @@ int BPF_PROG(fn_fallocate, struct file *file, int mode, long long offset, long l
 	struct kvm *kvm = kvm_of(file);
 
 	if (mode & FALLOC_FL_PUNCH_HOLE)
-		return emit_punch(ctx, kvm, file->f_inode, mode, offset, len, ret);
+		return emit_punch(ctx, kvm, file->f_inode, mode, offset, len,
+				  ret ? 0 : GMEM_UNKNOWN, ret);
 	return emit_allocate(ctx, kvm, file->f_inode, mode, offset, len,
 			     ret ? GMEM_UNKNOWN : (__u64)len >> PAGE_SHIFT, ret);
 }

@@ -53,7 +53,7 @@ const struct source sources[] = {
 	TP(release, FACT(release)),
 	TP(bind, FACT(bind)),
 	TP(unbind, FACT(unbind)),
-	{ .facts = FACT(allocate) | FACT(memory_failure),
+	{ .facts = FACT(allocate) | FACT(punched) | FACT(memory_failure),
 	  .hooks = { HOOK("tp_allocate", "kvm_gmem_allocate"), INVALIDATE } },
 	TP(mmap, FACT(mmap)),
 	TP(guest_fault, FACT(guest_fault) | FACT(first_touch)),

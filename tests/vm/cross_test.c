@@ -177,7 +177,7 @@ static void tally_invalidate(struct tally *t, const struct record *r)
 {
 	if (!strcmp(r->word, "punch")) {
 		add(t, C_punches, 1);
-		add(t, C_punched_pages, r->field[INVALIDATE_END] - r->field[INVALIDATE_START]);
+		add(t, C_punched_pages, r->field[INVALIDATE_NR_PAGES]);
 	} else if (!strcmp(r->word, "error")) {
 		add(t, C_memory_failures, 1);
 	}

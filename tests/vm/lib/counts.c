@@ -29,7 +29,7 @@ static const struct pair {
 	{ "allocate.ok", "allocates", "allocate", OPERATION },
 	{ "allocate.pages", "allocated_pages", "allocate", PAGES },
 	{ "punch.ok", "punches", "allocate", OPERATION },
-	{ "punch.pages", "punched_pages", "allocate", PAGES },
+	{ "punch.pages_freed", "punched_pages", "punched", PAGES },
 	{ "guest_fault.ok", "guest_faults", "guest_fault", OPERATION },
 	{ "guest_fault.first_touches", "first_touches", "first_touch", PART },
 	{ "host_fault.ok", "host_faults", "host_fault", OPERATION },

@@ -173,7 +173,7 @@ static void take_punch(struct record *r, struct json_object *obj, uint64_t ret)
 	r->id = EV_INVALIDATE;
 	r->field[INVALIDATE_START] = pages_of(obj, "offset");
 	r->field[INVALIDATE_END] = pages_of(obj, "offset") + pages_of(obj, "size");
-	r->field[INVALIDATE_NR_PAGES] = -1;
+	r->field[INVALIDATE_NR_PAGES] = value_or_unknown(obj, "pages");
 	strcpy(r->word, "punch");
 }
 
