@@ -118,6 +118,7 @@ void history_free(struct tui *tui);
 
 /* --- views --- */
 
+void header_draw(const struct tui *tui);
 void table_draw(struct tui *tui);
 void detail_draw(struct tui *tui);
 void help_draw(struct tui *tui);
