@@ -187,7 +187,15 @@ struct gmem_vm {
 	__u32 tgid;
 	__u32 type;
 	__u32 hot; /* index into the hot places plus 1, 0: none */
-	__u32 pad;
+	/* Its last operation that failed. */
+	__u32 error_op;
+	__u32 error; /* an errno, 0: none failed */
+	__u64 error_ns;
+	/* Its end: the process that released it, 0: unknown. */
+	__u64 ended_ns;
+	__u32 ended_by;
+	__u32 exiting;	 /* this process was ending, too */
+	__u32 exit_code; /* as of wait(2) */
 	char comm[16];
 	__u64 c[GMEM_VM_MAX];
 	__u64 folded[GMEM_INST_MAX]; /* of instances that are gone and not in ended_instances */
@@ -309,7 +317,7 @@ _Static_assert(sizeof(struct gmem_latency) == 528, "latency");
 _Static_assert(sizeof(struct gmem_errno) == 8, "errno");
 _Static_assert(sizeof(struct gmem_inst_key) == 16, "instance key");
 _Static_assert(sizeof(struct gmem_inst) == 8 * (10 + GMEM_INST_MAX), "instance");
-_Static_assert(sizeof(struct gmem_vm) == 88 + 8 * (GMEM_VM_MAX + GMEM_INST_MAX) + 1056 +
+_Static_assert(sizeof(struct gmem_vm) == 120 + 8 * (GMEM_VM_MAX + GMEM_INST_MAX) + 1056 +
 						 8 * GMEM_OP_MAX * (GMEM_ERRNOS + 1) +
 						 sizeof(struct gmem_heat),
 	       "VM");

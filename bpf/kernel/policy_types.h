@@ -168,7 +168,6 @@ struct bpf_iter__task {
 
 #define CLONE_THREAD	   0x00010000
 #define PF_IO_WORKER	   0x00000010
-#define PF_KTHREAD	   0x00200000
 #define LSM_UNSAFE_SHARE   1
 #define LSM_UNSAFE_PTRACE  2
 #define SECCOMP_RET_ERRNO  0x00050000 /* and the errno */

@@ -50,6 +50,8 @@ struct xa_node {
 };
 
 struct task_struct {
+	unsigned int flags;
+	int exit_code;
 	int pid;
 	int tgid;
 	char comm[16];
@@ -264,6 +266,9 @@ enum kvm_gmem_invalidate_reason {
 	KVM_GMEM_INVALIDATE_ERROR,
 	KVM_GMEM_INVALIDATE_RELEASE,
 };
+
+#define PF_EXITING 0x00000004
+#define PF_KTHREAD 0x00200000
 
 #define ANON_INODE_FS_MAGIC	     0x09041934
 #define GUEST_MEMFD_MAGIC	     0x474d454d

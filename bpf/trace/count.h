@@ -132,6 +132,9 @@ static __noinline int count_error(struct gmem_vm *vm, __u32 op, int ret)
 
 	if (!vm || op >= GMEM_OP_MAX || !err)
 		return 0;
+	vm->error_op = op;
+	vm->error = err;
+	vm->error_ns = bpf_ktime_get_ns();
 	for (i = 0; i < GMEM_ERRNOS; i++) {
 		e = &vm->err[op][i];
 		have = *(volatile __u32 *)&e->err;
@@ -415,6 +418,19 @@ static __always_inline void count_unbound(struct inode *inode)
 	}
 }
 
+/* Who released it. A kernel thread does so for another process, which is gone. */
+static __always_inline void note_end(struct gmem_vm *vm)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	vm->ended_ns = bpf_ktime_get_ns();
+	if (task->flags & PF_KTHREAD)
+		return;
+	vm->ended_by = task->tgid;
+	vm->exiting = !!(task->flags & PF_EXITING);
+	vm->exit_code = task->exit_code;
+}
+
 /* A VM ends, after all of its instances: its entry moves to ended_vms. */
 static __always_inline void end_vm(struct kvm *kvm)
 {
@@ -426,6 +442,7 @@ static __always_inline void end_vm(struct kvm *kvm)
 		return;
 	fold_hot_vm(vm);
 	vm->private_pages = private_pages_of(vm, kvm);
+	note_end(vm);
 	vm->kvm = 0;
 	if (bpf_map_update_elem(&ended_vms, &vm->id, vm, BPF_ANY))
 		add(&lost[GMEM_LOST_ended_full], 1);

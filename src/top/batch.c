@@ -10,36 +10,11 @@
 
 /* --- choice and order --- */
 
-/*
- * Has it ever had to do with guest_memfd? The entry for what does not fit may not have, and VMs
- * that are older than gmemtop are found without; younger ones are seen when they do something.
- */
-static bool is_used(const struct model_vm *vm)
-{
-	int i;
-
-	if (vm->nr_instances || (vm->now.private_pages && vm->now.private_pages != GMEM_UNKNOWN))
-		return true;
-	for (i = 0; i < GMEM_VM_MAX; i++) {
-		if (vm->now.c[i])
-			return true;
-	}
-	for (i = 0; i < GMEM_INST_MAX; i++) {
-		if (vm->inst[i])
-			return true;
-	}
-	for (i = 0; i < GMEM_OP_MAX; i++) {
-		if (errors_of(&vm->now, i))
-			return true;
-	}
-	return false;
-}
-
 bool batch_wanted(const struct batch *batch, const struct model_vm *vm)
 {
 	size_t n = batch->cgroup ? strlen(batch->cgroup) : 0;
 
-	if (!is_used(vm))
+	if (!model_is_used(vm))
 		return false;
 	if (batch->pid && vm->now.tgid != batch->pid)
 		return false;

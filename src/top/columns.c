@@ -267,14 +267,40 @@ GETTER(get_waste_backing)
 	return known(vm->waste_backing);
 }
 
-GETTER(get_errors)
+/* Can this kernel tell of any failure? */
+static bool errors_known(const struct features *f)
 {
-	uint64_t sum = 0;
+	uint32_t facts = FACT(host_fault);
 	int op;
 
 	for (op = 0; op < GMEM_OP_MAX; op++)
-		sum += errors_of(&vm->now, op);
-	return NUMBER(sum);
+		facts |= 1U << op_facts[op];
+	return f->facts & facts;
+}
+
+GETTER(get_errors)
+{
+	return errors_known(f) ? NUMBER(all_errors_of(vm)) : NONE;
+}
+
+GETTER(get_errors_rate)
+{
+	uint64_t sum = vm->rate_inst[GMEM_INST_host_faults_refused];
+	int op;
+
+	if (!errors_known(f) || !vm->rated)
+		return NONE;
+	for (op = 0; op < GMEM_OP_MAX; op++)
+		sum += vm->rate_err[op];
+	return FIXED(sum);
+}
+
+GETTER(get_last_error)
+{
+	struct value value = { .kind = VALUE_TEXT };
+
+	model_error_text(vm->now.error_op, vm->now.error, value.buf, sizeof(value.buf));
+	return *value.buf ? value : NONE;
 }
 
 #define ALL 100	 /* percent: the maximum */
@@ -322,7 +348,10 @@ const struct column columns[] = {
 	  get_waste_instance, 9, 0, WANT_WASTE },
 	{ "waste_backing", "WASTEBACK", "pages of the shared backing in memory that are private",
 	  get_waste_backing, 9, 0, WANT_WASTE },
-	{ "errors", NULL, "operations that failed", get_errors, 7, 0, 0 },
+	{ "errors", NULL, "operations that failed, refused host faults too", get_errors, 7, 0, 0 },
+	{ "errors_rate", NULL, "operations that failed per second", get_errors_rate, 7, 0, 0 },
+	{ "last_error", NULL, "the last operation that failed, and its error", get_last_error, -24,
+	  0, 0 },
 	{ "p50_ns", NULL, "50 % of all conversions took at most this long (+25 %)", get_latency, 10,
 	  50, 0 },
 	{ "p90_ns", NULL, "90 % of all conversions took at most this long (+25 %)", get_latency, 10,
@@ -396,7 +425,7 @@ int columns_compare(const struct column *column, const struct features *features
 	int order = 0;
 
 	if (va.kind == VALUE_TEXT && vb.kind == VALUE_TEXT)
-		order = strcmp(va.text, vb.text);
+		order = strcmp(value_text(&va), value_text(&vb));
 	else if (va.kind != vb.kind)
 		order = va.kind == VALUE_NONE ? 1 : -1;
 	else if (va.number != vb.number)

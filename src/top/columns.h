@@ -21,8 +21,14 @@ enum value_kind {
 struct value {
 	enum value_kind kind;
 	uint64_t number;
-	const char *text;
+	const char *text; /* NULL: it is in buf */
+	char buf[40];
 };
+
+static inline const char *value_text(const struct value *value)
+{
+	return value->text ? value->text : value->buf;
+}
 
 struct column {
 	const char *name;  /* the same in --columns, CSV and JSON */

@@ -134,6 +134,27 @@ static void add_up(struct model_vm *sum, const struct model_vm *vm)
 	sum->adopted |= vm->adopted;
 }
 
+bool model_is_used(const struct model_vm *vm)
+{
+	int i;
+
+	if (vm->nr_instances || (vm->now.private_pages && vm->now.private_pages != GMEM_UNKNOWN))
+		return true;
+	for (i = 0; i < GMEM_VM_MAX; i++) {
+		if (vm->now.c[i])
+			return true;
+	}
+	for (i = 0; i < GMEM_INST_MAX; i++) {
+		if (vm->inst[i])
+			return true;
+	}
+	for (i = 0; i < GMEM_OP_MAX; i++) {
+		if (errors_of(&vm->now, i))
+			return true;
+	}
+	return false;
+}
+
 void model_host(const struct model *model, struct model_vm *sum)
 {
 	const struct model_vm *vm;
@@ -149,6 +170,8 @@ void model_host(const struct model *model, struct model_vm *sum)
 			sum->rate_vm[c] += vm->rate_vm[c];
 		for (c = 0; c < GMEM_INST_MAX; c++)
 			sum->rate_inst[c] += vm->rate_inst[c];
+		for (c = 0; c < GMEM_OP_MAX && vm->now.error; c++)
+			sum->rate_err[c] += vm->rate_err[c];
 	}
 }
 
@@ -322,6 +345,19 @@ static void rates(__u64 *rate, uint64_t *prev, const __u64 *now, int nr, uint64_
 	}
 }
 
+/* In nearly all frames nothing fails. */
+static void error_rates(struct model_vm *vm, uint64_t interval_ns)
+{
+	__u64 now[GMEM_OP_MAX];
+	int op;
+
+	if (!vm->now.error)
+		return;
+	for (op = 0; op < GMEM_OP_MAX; op++)
+		now[op] = errors_of(&vm->now, op);
+	rates(vm->rate_err, vm->prev_err, now, GMEM_OP_MAX, interval_ns);
+}
+
 int model_set_wraps(struct model *model, uint64_t id, const uint32_t *wraps)
 {
 	size_t nr = GMEM_DIRECTIONS * GMEM_HIST_BUCKETS, i;
@@ -391,6 +427,7 @@ int model_end(struct model *model)
 		vm = model->vms[i];
 		rates(vm->rate_vm, vm->prev_vm, vm->now.c, GMEM_VM_MAX, model->interval_ns);
 		rates(vm->rate_inst, vm->prev_inst, vm->inst, GMEM_INST_MAX, model->interval_ns);
+		error_rates(vm, model->interval_ns);
 		vm->rated = model->interval_ns;
 	}
 	for (i = 0; i < model->nr_insts && model->looked & WANT_RATES; i++) {
@@ -420,6 +457,16 @@ void model_free(struct model *model)
 bool model_lower_bounds(const struct model *model)
 {
 	return model->missed || model->lost[GMEM_LOST_unread] || model->lost[GMEM_LOST_untracked];
+}
+
+uint64_t all_errors_of(const struct model_vm *vm)
+{
+	uint64_t sum = vm->inst[GMEM_INST_host_faults_refused];
+	int op;
+
+	for (op = 0; op < GMEM_OP_MAX; op++)
+		sum += errors_of(&vm->now, op);
+	return sum;
 }
 
 uint64_t errors_of(const struct gmem_vm *vm, enum gmem_op op)

@@ -17,6 +17,7 @@
 #include "policy.h"
 
 #define NAME_LEN 96
+#define END_LEN	 48
 
 /* What is only looked at when somebody wants to see it. */
 enum want {
@@ -37,9 +38,11 @@ struct model_vm {
 	__u64 inst[GMEM_INST_MAX];  /* sum over its instances, those that ended included */
 	__u64 rate_vm[GMEM_VM_MAX]; /* hundredths per second, of the last interval */
 	__u64 rate_inst[GMEM_INST_MAX];
+	__u64 rate_err[GMEM_OP_MAX];
 	__u64 ended[GMEM_INST_MAX]; /* of instances that ended */
 	uint64_t prev_vm[GMEM_VM_MAX];
 	uint64_t prev_inst[GMEM_INST_MAX];
+	uint64_t prev_err[GMEM_OP_MAX];
 	uint64_t size, resident; /* pages, of the instances that live */
 	uint32_t nr_instances;
 	/* Of this frame; each is GMEM_UNKNOWN where nobody looked, or could. */
@@ -50,12 +53,26 @@ struct model_vm {
 	uint64_t dead_ns; /* since when the kernel does not know it any more, 0: it does */
 	uint32_t absent;  /* frames in which it was not seen */
 	bool gone;	  /* ended since the frame before */
+	bool noted;	  /* its end is in model.ended */
 	bool adopted;	  /* has or had an instance older than gmemtop */
 	bool rated;	  /* there was a frame before, so that rates are known */
 	bool named;
 	char name[NAME_LEN];
 	char *cgroup;
 };
+
+/* A VM that ended. */
+struct model_ended {
+	uint64_t vm_id;
+	uint64_t at_ns; /* CLOCK_MONOTONIC */
+	__u64 error_ns;
+	uint32_t tgid, error_op, error; /* as in struct gmem_vm */
+	uint64_t refused;		/* host faults */
+	char name[NAME_LEN], why[END_LEN];
+};
+
+#define MODEL_ENDED 10 /* VMs */
+#define MINUTE	    60 /* seconds */
 
 struct model_inst {
 	struct gmem_inst now;
@@ -98,7 +115,14 @@ struct model {
 	bool by_vm;	      /* the index is, and by id */
 	struct model_vm past; /* sum over VMs that are no longer in the table */
 	struct latency host[GMEM_DIRECTIONS][NR_SPANS]; /* of all VMs, those that ended too */
-	struct policy_counts policy;			/* of the host */
+	struct model_ended ended[MODEL_ENDED];		/* those that ended last, newest first */
+	unsigned int nr_ended;
+	uint64_t ended_lately; /* how many ended in the last minute */
+	struct {
+		uint64_t second;
+		uint32_t nr;
+	} ends[MINUTE];		     /* the same by seconds */
+	struct policy_counts policy; /* of the host */
 	__u64 lost[GMEM_LOST_MAX];
 	uint64_t missed;
 	uint64_t now_ns, interval_ns; /* CLOCK_MONOTONIC; 0 in the first frame */
@@ -158,6 +182,15 @@ struct model_holder *model_holders_of(const struct model *model, uint64_t vm_id,
 /* Events are known to be in no number: what is shown is the least that happened. */
 bool model_lower_bounds(const struct model *model);
 
+/* Has the VM ever had to do with guest_memfd? */
+bool model_is_used(const struct model_vm *vm);
+
+/* Keep what is known of VMs that ended in this frame. After model_end(), when they have names. */
+void model_note_ends(struct model *model);
+
+/* An operation and why it failed; "" if none failed. */
+void model_error_text(uint32_t op, uint32_t error, char *buf, size_t size);
+
 /* For a source whose records are no 32 bits wide: model_vm.wraps is this. Return: 0 or -ENOMEM. */
 int model_set_wraps(struct model *model, uint64_t id, const uint32_t *wraps);
 
@@ -171,5 +204,8 @@ void model_free_copy(struct model_vm *copy);
 
 /* All failures of the operation, whatever the errno. */
 uint64_t errors_of(const struct gmem_vm *vm, enum gmem_op op);
+
+/* All failures of all operations, and refused host faults. */
+uint64_t all_errors_of(const struct model_vm *vm);
 
 #endif /* GMEM_MODEL_H */

@@ -49,7 +49,7 @@ static int put_value(FILE *out, struct value value)
 		fprintf(out, "%llu.%02llu", (unsigned long long)value.number / 100,
 			(unsigned long long)value.number % 100);
 		break;
-	case VALUE_TEXT: return put_text(out, value.text);
+	case VALUE_TEXT: return put_text(out, value_text(&value));
 	}
 	return 0;
 }

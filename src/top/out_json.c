@@ -19,7 +19,7 @@ static void put_value(struct json *json, const char *name, struct value value)
 	case VALUE_NONE: json_null(json, name); break;
 	case VALUE_NUMBER: json_u64(json, name, value.number); break;
 	case VALUE_FIXED: json_fixed(json, name, value.number); break;
-	case VALUE_TEXT: json_str(json, name, value.text); break;
+	case VALUE_TEXT: json_str(json, name, value_text(&value)); break;
 	}
 }
 
@@ -58,7 +58,22 @@ static const struct json_key op_keys[GMEM_OP_MAX] = {
 #undef X
 };
 
-static void put_errors(struct json *json, const struct features *f, const struct gmem_vm *vm)
+/* Host faults have no errno. */
+static void put_refused(struct json *json, const struct features *f, uint64_t refused)
+{
+	static const struct json_key key = JSON_KEY("host_fault");
+
+	if (!(f->facts & FACT(host_fault)) || !refused) {
+		json_word(json, &key, f->facts & FACT(host_fault) ? "{}" : "null");
+		return;
+	}
+	json_open(json, "host_fault", '{');
+	json_u64(json, "refused", refused);
+	json_close(json, '}');
+}
+
+static void put_errors(struct json *json, const struct features *f, const struct gmem_vm *vm,
+		       uint64_t refused)
 {
 	const struct gmem_errno *e;
 	const char *name;
@@ -88,7 +103,57 @@ static void put_errors(struct json *json, const struct features *f, const struct
 			json_u64(json, "other", vm->err_other[op]);
 		json_close(json, '}');
 	}
+	put_refused(json, f, refused);
 	json_close(json, '}');
+}
+
+/* Times in records are of CLOCK_MONOTONIC. */
+static uint64_t realtime(const struct frames *frames, const struct model *model, uint64_t ns)
+{
+	return frames->time_ns - (model->now_ns - ns);
+}
+
+static void put_last_error(struct json *json, uint64_t time_ns, uint32_t op, uint32_t error)
+{
+	static const struct json_key key = JSON_KEY("last_error");
+	const char *name;
+	char number[16];
+
+	if (!error || op >= GMEM_OP_MAX) {
+		json_word(json, &key, "null");
+		return;
+	}
+	name = strerrorname_np((int)error);
+	snprintf(number, sizeof(number), "%u", error);
+	json_open(json, "last_error", '{');
+	json_u64(json, "time_ns", time_ns);
+	json_str(json, "operation", op_names[op]);
+	json_str(json, "error", name ? name : number);
+	json_close(json, '}');
+}
+
+/* The VMs that ended last, newest first. */
+static void put_ended(struct json *json, const struct frames *frames, const struct model *model)
+{
+	const struct model_ended *ended;
+	unsigned int i;
+
+	json_u64(json, "ended_last_minute", model->ended_lately);
+	json_open(json, "ended", '[');
+	for (i = 0; i < model->nr_ended; i++) {
+		ended = &model->ended[i];
+		json_open(json, NULL, '{');
+		json_u64(json, "id", ended->vm_id);
+		json_u64(json, "pid", ended->tgid);
+		json_str(json, "name", ended->name);
+		json_u64(json, "time_ns", realtime(frames, model, ended->at_ns));
+		json_str(json, "why", ended->why);
+		put_last_error(json, realtime(frames, model, ended->error_ns), ended->error_op,
+			       ended->error);
+		json_u64(json, "host_faults_refused", ended->refused);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
 }
 
 #define PERCENTILES 3
@@ -310,9 +375,10 @@ static void put_looked(struct json *json, const struct model *model, const struc
 	}
 }
 
-static void put_vm(struct batch *batch, const struct features *f, struct model *model,
+static void put_vm(struct batch *batch, const struct frames *frames, struct model *model,
 		   const struct model_vm *vm)
 {
+	const struct features *f = frames->features;
 	struct json *json = &batch->json;
 
 	json_open(json, NULL, '{');
@@ -328,7 +394,9 @@ static void put_vm(struct batch *batch, const struct features *f, struct model *
 	json_u64(json, "instances", vm->nr_instances);
 	put_looked(json, model, vm);
 	put_counters(json, f, vm);
-	put_errors(json, f, &vm->now);
+	put_errors(json, f, &vm->now, vm->inst[GMEM_INST_host_faults_refused]);
+	put_last_error(json, realtime(frames, model, vm->now.error_ns), vm->now.error_op,
+		       vm->now.error);
 	put_latency(json, f, vm);
 	if (model->looked & WANT_HEAT)
 		put_heat(json, f, &vm->now.heat);
@@ -349,7 +417,7 @@ static void put_host(struct json *json, const struct features *f, const struct m
 	model_host(model, &host);
 	json_open(json, "host", '{');
 	put_counters(json, f, &host);
-	put_errors(json, f, &host.now);
+	put_errors(json, f, &host.now, host.inst[GMEM_INST_host_faults_refused]);
 	put_host_latency(json, f, model);
 	json_close(json, '}');
 }
@@ -382,9 +450,10 @@ int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct
 	json_bool(json, "lower_bounds", model_lower_bounds(model));
 	policy_counts_json(&model->policy, json);
 	put_host(json, f, model);
+	put_ended(json, frames, model);
 	json_open(json, "vms", '[');
 	for (i = 0; i < nr; i++)
-		put_vm(batch, f, model, batch->shown[i]);
+		put_vm(batch, frames, model, batch->shown[i]);
 	json_close(json, ']');
 	json_close(json, '}');
 	return json_flush_line(json, out);

@@ -20,7 +20,7 @@ static void format(struct value value, char *buf, size_t size)
 		snprintf(buf, size, "%llu.%02llu", (unsigned long long)value.number / 100,
 			 (unsigned long long)value.number % 100);
 		break;
-	case VALUE_TEXT: utf8_copy(buf, size, value.text); break;
+	case VALUE_TEXT: utf8_copy(buf, size, value_text(&value)); break;
 	}
 }
 

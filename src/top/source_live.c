@@ -33,6 +33,7 @@ static int next(struct frames *frames, struct model *model)
 	policy_counts_read(&model->policy);
 	for (i = 0; i < model->nr_vms; i++)
 		proc_identify(model->vms[i]);
+	model_note_ends(model);
 	return 0;
 }
 

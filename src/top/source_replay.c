@@ -107,7 +107,9 @@ static void read_errors(struct json_object *errors, struct gmem_vm *vm)
 				vm->err_other[i] += json_object_get_uint64(count);
 				continue;
 			}
-			vm->err[i][n].err = errno_of(name);
+			/* Its rates are known from the errors that are counted. */
+			vm->error = vm->err[i][n].err = errno_of(name);
+			vm->error_op = (__u32)i;
 			vm->err[i][n++].count = (__u32)json_object_get_uint64(count);
 		}
 	}
@@ -132,6 +134,56 @@ static void read_histogram(struct json_object *list, struct gmem_latency *latenc
 }
 
 /* @wraps: as in struct model_vm */
+/* A time of CLOCK_REALTIME by the clock of records. */
+static uint64_t record_time(const struct replay *replay, uint64_t time_ns)
+{
+	return replay->clock_ns - (replay->frames.time_ns - time_ns);
+}
+
+static void read_last_error(struct json_object *object, const struct replay *replay,
+			    __u32 *error_op, __u32 *error, __u64 *error_ns)
+{
+	char name[32];
+	__u32 op;
+
+	text(object, "operation", name, sizeof(name));
+	for (op = 0; op < GMEM_OP_MAX && strcmp(name, op_names[op]); op++)
+		;
+	if (op == GMEM_OP_MAX)
+		return;
+	text(object, "error", name, sizeof(name));
+	*error_op = op;
+	*error = errno_of(name);
+	*error_ns = record_time(replay, number(object, "time_ns"));
+}
+
+/* Recordings of older versions have no list: then it is made from the VMs that are gone. */
+static void read_ended(struct json_object *frame, const struct replay *replay, struct model *model)
+{
+	struct json_object *list = member(frame, "ended"), *one;
+	struct model_ended *ended;
+	size_t i;
+
+	if (!list) {
+		model_note_ends(model);
+		return;
+	}
+	model->ended_lately = number(frame, "ended_last_minute");
+	model->nr_ended = 0;
+	for (i = 0; i < length(list) && i < MODEL_ENDED; i++) {
+		one = json_object_array_get_idx(list, i);
+		ended = &model->ended[model->nr_ended++];
+		*ended = (struct model_ended){ .vm_id = number(one, "id") };
+		ended->tgid = (uint32_t)number(one, "pid");
+		ended->at_ns = record_time(replay, number(one, "time_ns"));
+		ended->refused = number(one, "host_faults_refused");
+		text(one, "name", ended->name, sizeof(ended->name));
+		text(one, "why", ended->why, sizeof(ended->why));
+		read_last_error(member(one, "last_error"), replay, &ended->error_op, &ended->error,
+				&ended->error_ns);
+	}
+}
+
 static void read_latency(struct json_object *latency, struct gmem_vm *vm, uint32_t *wraps)
 {
 	struct json_object *one;
@@ -187,7 +239,7 @@ static int add_instance(struct model *model, struct json_object *object, struct 
 	return model_add_instance(model, &inst, false);
 }
 
-static int add_vm(struct model *model, struct json_object *object)
+static int add_vm(const struct replay *replay, struct model *model, struct json_object *object)
 {
 	struct json_object *counters = member(object, "counters"), *list;
 	uint32_t wraps[GMEM_DIRECTIONS * GMEM_HIST_BUCKETS] = { 0 };
@@ -204,6 +256,8 @@ static int add_vm(struct model *model, struct json_object *object)
 	for (c = 0; c < GMEM_INST_MAX; c++)
 		vm.folded[c] = number(counters, inst_counter_names[c]);
 	read_errors(member(object, "errors"), &vm);
+	read_last_error(member(object, "last_error"), replay, &vm.error_op, &vm.error,
+			&vm.error_ns);
 	read_latency(member(object, "latency"), &vm, wraps);
 	read_heat(member(object, "heat"), &vm.heat);
 	/* A number of redundant conversions that was null: not all of them were judged. */
@@ -402,7 +456,7 @@ static int read_frame(struct replay *replay, struct model *model, struct json_ob
 	model_begin(model, replay->clock_ns, looked_at(vms));
 	read_policy(&model->policy, member(frame, "policy"));
 	for (i = 0; i < length(vms) && !ret; i++)
-		ret = add_vm(model, json_object_array_get_idx(vms, i));
+		ret = add_vm(replay, model, json_object_array_get_idx(vms, i));
 	for (n = 0; n < GMEM_LOST_MAX; n++)
 		losses[n] = number(lost, loss_names[n]);
 	model_set_lost(model, losses, number(lost, "missed"));
@@ -412,6 +466,7 @@ static int read_frame(struct replay *replay, struct model *model, struct json_ob
 		ret = model_end(model);
 	for (i = 0; i < length(vms); i++)
 		complete_vm(model, json_object_array_get_idx(vms, i));
+	read_ended(frame, replay, model);
 	return ret;
 }
 

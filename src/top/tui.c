@@ -15,8 +15,8 @@
 #define NS_PER_S 1000000000ULL
 
 static const char default_view[] =
-	"pid,name,private_pages,resident_pages,size_pages,to_private_rate,to_shared_rate,interval_p99_ns,"
-	"errors,guest_faults_rate,host_faults_rate,host_faults_refused,instances,type,p99_ns,id,cgroup";
+	"pid,name,errors,private_pages,resident_pages,size_pages,to_private_rate,to_shared_rate,"
+	"interval_p99_ns,guest_faults_rate,host_faults_rate,host_faults_refused,instances,type,p99_ns,id,cgroup";
 static const char default_sort[] = "resident_pages";
 
 static uint64_t now_ns(clockid_t clock)
@@ -121,6 +121,8 @@ static void draw(struct tui *tui)
 			table_draw(tui);
 		else if (tui->view == VIEW_DETAIL)
 			detail_draw(tui);
+		else if (tui->view == VIEW_ENDED)
+			ended_draw(tui);
 		else
 			help_draw(tui);
 		if (tui->prompt == PROMPT_SORT)

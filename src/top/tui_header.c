@@ -2,6 +2,7 @@
 /* The lines above the table: the host as a whole. */
 #define _GNU_SOURCE
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -9,7 +10,7 @@
 #include "tui_text.h"
 
 struct totals {
-	uint64_t vms, gone, instances, size, resident, private_pages, errors;
+	uint64_t vms, gone, instances, size, resident, private_pages;
 	struct model_vm host; /* also of VMs that ended */
 	bool unknown;	      /* the private pages of a VM */
 };
@@ -18,7 +19,6 @@ static void sum_up(const struct tui *tui, struct totals *sum)
 {
 	const struct model_vm *vm;
 	size_t i;
-	int c;
 
 	memset(sum, 0, sizeof(*sum));
 	for (i = 0; i < tui->model.nr_vms; i++) {
@@ -36,8 +36,6 @@ static void sum_up(const struct tui *tui, struct totals *sum)
 			sum->unknown = true;
 	}
 	model_host(&tui->model, &sum->host);
-	for (c = 0; c < GMEM_OP_MAX; c++)
-		sum->errors += errors_of(&sum->host.now, c);
 }
 
 /* "name value  ", the value "-" where it cannot be told. Half a number is a wrong one. */
@@ -59,16 +57,14 @@ static int field(const struct tui *tui, int y, int x, const char *name, bool kno
 static int draw_policy(const struct tui *tui, int x)
 {
 	const struct policy_counts *policy = &tui->model.policy;
-	__u64 denied = policy_denied(policy);
 
 	if (!policy->known)
 		return x;
 	x = screen_put(&tui->screen, 0, x, tui->screen.cols, STYLE_LABEL, "policy") + 1;
-	return screen_putf(&tui->screen, 0, x, denied ? STYLE_WARN : STYLE_VALUE, "%s, %llu denied",
-			   !policy->in_force ? "none"
-			   : policy->enforce ? "enforce"
-					     : "audit",
-			   denied) +
+	return screen_put(&tui->screen, 0, x, tui->screen.cols, STYLE_VALUE,
+			  !policy->in_force ? "none"
+			  : policy->enforce ? "enforce"
+					    : "audit") +
 	       2;
 }
 
@@ -132,6 +128,106 @@ static void draw_losses(const struct tui *tui, int y)
 		screen_put(screen, y, x + 1, screen->cols, STYLE_VALUE, "none");
 }
 
+#define NR_KINDS (GMEM_OP_MAX + 1)
+
+/* Failures of a kind. */
+struct kind {
+	const char *name;
+	uint64_t rate, total;
+};
+
+static int more_often(const void *a, const void *b)
+{
+	const struct kind *first = a, *second = b;
+
+	if (first->rate != second->rate)
+		return first->rate > second->rate ? -1 : 1;
+	return first->total > second->total ? -1 : first->total < second->total;
+}
+
+/*
+ * Errors per second and by kind, those of the last interval first. Kinds that do not fit are
+ * counted: nothing is left out unseen.
+ */
+static void draw_errors(const struct tui *tui, int y, const struct model_vm *host)
+{
+	static const struct kind none = { 0 };
+	const struct screen *screen = &tui->screen;
+	char number[NUMBER_LEN], text[64];
+	struct kind kinds[NR_KINDS], sum = none;
+	unsigned int i, n = 0;
+	bool rates = tui->model.interval_ns;
+	int x;
+
+	for (i = 0; i < NR_KINDS; i++) {
+		kinds[i].name = i < GMEM_OP_MAX ? op_names[i] : "refused";
+		kinds[i].rate = i < GMEM_OP_MAX ? host->rate_err[i]
+						: host->rate_inst[GMEM_INST_host_faults_refused];
+		kinds[i].total = i < GMEM_OP_MAX ? errors_of(&host->now, i)
+						 : host->inst[GMEM_INST_host_faults_refused];
+		sum.rate += kinds[i].rate;
+		sum.total += kinds[i].total;
+		n += kinds[i].total > 0;
+	}
+	qsort(kinds, NR_KINDS, sizeof(kinds[0]), more_often);
+	x = screen_put(screen, y, 0, screen->cols, STYLE_LABEL, "errors") + 1;
+	format_number(number, sum.total * 100, UNIT_COUNT, false);
+	x = screen_put(screen, y, x, screen->cols, sum.total ? STYLE_WARN : STYLE_VALUE, number) +
+	    2;
+	format_number(number, sum.rate, UNIT_COUNT, false);
+	x = screen_putf(screen, y, x, sum.rate ? STYLE_WARN : STYLE_VALUE, "%s/s",
+			rates ? number : "-") +
+	    2;
+	for (i = 0; i < n; i++) {
+		format_number(number, kinds[i].rate ? kinds[i].rate : kinds[i].total * 100,
+			      UNIT_COUNT, false);
+		snprintf(text, sizeof(text), "%s %s%s", kinds[i].name, number,
+			 kinds[i].rate ? "/s" : "");
+		/* "+9 kinds" has to fit behind all but the last one. */
+		if (x + (int)strlen(text) + (i + 1 < n ? 10 : 0) > screen->cols)
+			break;
+		x = screen_put(screen, y, x, screen->cols,
+			       kinds[i].rate ? STYLE_WARN : STYLE_NORMAL, text) +
+		    2;
+	}
+	if (i < n)
+		screen_putf(screen, y, x, STYLE_WARN, "+%u kinds", n - i);
+}
+
+/* What policies denied, and which VMs ended with what. */
+static void draw_trouble(const struct tui *tui, int y)
+{
+	const struct policy_counts *policy = &tui->model.policy;
+	const struct model *model = &tui->model;
+	const struct screen *screen = &tui->screen;
+	const struct model_ended *last = &model->ended[0];
+	char text[64];
+	__u64 denied;
+	int x = 0;
+
+	if (policy->known) {
+		denied = policy_denied(policy);
+		x = screen_put(screen, y, x, screen->cols, STYLE_LABEL, "denied") + 1;
+		x = screen_putf(screen, y, x, denied ? STYLE_WARN : STYLE_VALUE, "%llu", denied) +
+		    2;
+	}
+	x = screen_put(screen, y, x, screen->cols, STYLE_LABEL, "ended in 60 s") + 1;
+	x = screen_putf(screen, y, x, STYLE_VALUE, "%llu",
+			(unsigned long long)model->ended_lately) +
+	    2;
+	if (!model->ended_lately || !model->nr_ended)
+		return;
+	/* What went wrong comes before the name, which may be long. */
+	x = screen_put(screen, y, x, screen->cols, STYLE_LABEL, "last") + 1;
+	model_error_text(last->error_op, last->error, text, sizeof(text));
+	x = screen_put(screen, y, x, screen->cols, STYLE_NORMAL, last->why) + 1;
+	if (*text || last->refused)
+		x = screen_put(screen, y, x, screen->cols, STYLE_WARN,
+			       *text ? text : "refused host fault") +
+		    1;
+	screen_put(screen, y, x, screen->cols, STYLE_GONE, last->name);
+}
+
 /* p99 of both directions, of the last interval and since the start. */
 static int draw_p99(const struct tui *tui, int x)
 {
@@ -176,8 +272,7 @@ void header_draw(const struct tui *tui)
 		 known && sum.unknown ? " >=" : "");
 	x = field(tui, 1, x, name, known, sum.private_pages * 100, UNIT_PAGES);
 	x = field(tui, 1, x, "resident", true, sum.resident * 100, UNIT_PAGES);
-	x = field(tui, 1, x, "size", true, sum.size * 100, UNIT_PAGES);
-	field(tui, 1, x, "errors", true, sum.errors * 100, UNIT_COUNT);
+	field(tui, 1, x, "size", true, sum.size * 100, UNIT_PAGES);
 
 	x = field(tui, 2, 0, "to-private/s", rates && facts & FACT(convert),
 		  sum.host.rate_vm[GMEM_VM_to_private], UNIT_COUNT);
@@ -186,9 +281,9 @@ void header_draw(const struct tui *tui)
 	x = draw_p99(tui, x);
 	x = field(tui, 2, x, "gfaults/s", rates && facts & FACT(guest_fault),
 		  sum.host.rate_inst[GMEM_INST_guest_faults], UNIT_COUNT);
-	x = field(tui, 2, x, "hfaults/s", rates && facts & FACT(host_fault),
-		  sum.host.rate_inst[GMEM_INST_host_faults], UNIT_COUNT);
-	field(tui, 2, x, "refused/s", rates && facts & FACT(host_fault),
-	      sum.host.rate_inst[GMEM_INST_host_faults_refused], UNIT_COUNT);
-	draw_losses(tui, 3);
+	field(tui, 2, x, "hfaults/s", rates && facts & FACT(host_fault),
+	      sum.host.rate_inst[GMEM_INST_host_faults], UNIT_COUNT);
+	draw_errors(tui, 3, &sum.host);
+	draw_trouble(tui, 4);
+	draw_losses(tui, 5);
 }

@@ -22,12 +22,19 @@ void help_draw(struct tui *tui)
 {
 	static const char *const titles[] = { [VIEW_TABLE] = "In the table",
 					      [VIEW_DETAIL] = "Only in the details",
+					      [VIEW_ENDED] = "Only in the list of ended VMs",
 					      [VIEW_HELP] = "Only in this help" };
 	const struct screen *screen = &tui->screen;
 	int line = 0, y;
 	unsigned int v, i;
 
 	for (v = 0; v < ARRAY_LEN(titles); v++) {
+		for (i = 0; i < nr_tui_keys; i++) {
+			if (tui_keys[i].views & (1U << v) && !(tui_keys[i].views & ((1U << v) - 1)))
+				break;
+		}
+		if (i == nr_tui_keys)
+			continue;
 		y = line++ - tui->scroll;
 		if (y < screen->lines - 1)
 			screen_put(screen, y, 0, -screen->cols, STYLE_TITLE, titles[v]);

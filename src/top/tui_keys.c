@@ -11,8 +11,7 @@
 #define NS_PER_MS 1000000ULL
 #define CTRL(c)	  (0x1f & (c))
 #define ESCAPE	  27
-#define NOT_HELP  (IN(TABLE) | IN(DETAIL))
-#define SCROLLED  (IN(DETAIL) | IN(HELP))
+#define NOT_HELP  (IN(TABLE) | IN(DETAIL) | IN(ENDED))
 #define ALL	  (NOT_HELP | IN(HELP))
 
 static const unsigned int delays_ms[] = {
@@ -63,6 +62,12 @@ static void act_detail(struct tui *tui)
 	tui->has_fresh = false;
 	tui->heat_known = tui->model.looked;
 	look_now(tui);
+}
+
+static void act_ended(struct tui *tui)
+{
+	tui->view = VIEW_ENDED;
+	tui->scroll = 0;
 }
 
 static void move_to(struct tui *tui, size_t cursor)
@@ -285,7 +290,13 @@ const struct tui_key tui_keys[] = {
 	  "everything about the selected VM",
 	  IN(TABLE),
 	  act_detail },
-	{ { ESCAPE, KEY_BACKSPACE }, "Esc", "Back", "back to the table", IN(DETAIL), act_back },
+	{ { ESCAPE, KEY_BACKSPACE },
+	  "Esc",
+	  "Back",
+	  "back to the table",
+	  IN(DETAIL) | IN(ENDED),
+	  act_back },
+	{ { 'e' }, "e", "Ended", "the VMs that ended last, and why", IN(TABLE), act_ended },
 	{ { ESCAPE }, "Esc", NULL, "forget search and filter", IN(TABLE), act_back },
 	{ { 'q', ESCAPE, 'h', '?' }, "q Esc h ?", "Back", "leave the help", IN(HELP), act_back },
 	{ { KEY_F(3), '/' },

@@ -8,12 +8,13 @@
 
 #define SAMPLES	     256 /* of a sparkline */
 #define PATTERN	     64
-#define HEADER	     4 /* lines above the table */
+#define HEADER	     6 /* lines above the table */
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 enum view {
 	VIEW_TABLE,
 	VIEW_DETAIL,
+	VIEW_ENDED, /* the VMs that ended last */
 	VIEW_HELP,
 };
 
@@ -121,6 +122,7 @@ void history_free(struct tui *tui);
 void header_draw(const struct tui *tui);
 void table_draw(struct tui *tui);
 void detail_draw(struct tui *tui);
+void ended_draw(struct tui *tui);
 void help_draw(struct tui *tui);
 void menu_draw(struct tui *tui);
 void keys_draw(struct tui *tui);

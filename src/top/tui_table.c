@@ -90,7 +90,7 @@ static void format_value(const struct tui *tui, const char *name, struct value v
 		value.kind = VALUE_NONE;
 	switch (value.kind) {
 	case VALUE_NONE: snprintf(buf, size, "-"); return;
-	case VALUE_TEXT: snprintf(buf, size, "%s", value.text); return;
+	case VALUE_TEXT: snprintf(buf, size, "%s", value_text(&value)); return;
 	case VALUE_NUMBER:
 		format_number(number, value.number * 100, unit_of(name), tui->bytes);
 		break;
@@ -268,6 +268,18 @@ static unsigned int fixed_columns(const struct tui *tui)
 	return 0;
 }
 
+/* Something failed in the last interval. */
+static bool fails(const struct tui *tui, const struct row *row, const struct column *column)
+{
+	struct value rate;
+
+	if (!row || row->inst || strcmp(column->name, "errors"))
+		return false;
+	rate = column_by_name("errors_rate")
+		       ->get(column_by_name("errors_rate"), tui->frames->features, row->vm);
+	return rate.kind == VALUE_FIXED && rate.number;
+}
+
 static void draw_line(const struct tui *tui, int y, const struct row *row, enum style style)
 {
 	unsigned int i, fixed = fixed_columns(tui);
@@ -292,6 +304,8 @@ static void draw_line(const struct tui *tui, int y, const struct row *row, enum 
 		here = style;
 		if (row) {
 			cell_format(tui, column, row, buf, sizeof(buf));
+			if (fails(tui, row, column) && style != STYLE_SELECTED)
+				here = STYLE_WARN;
 		} else {
 			snprintf(buf, sizeof(buf), "%s",
 				 column_title(tui, column, title, sizeof(title)));

@@ -193,6 +193,87 @@ static void test_errors(void **state)
 	assert_int_equal(errors_of(&v, GMEM_OP_create), 0);
 }
 
+/* What fails shows at once, by kind, and what was refused is an error. */
+static void test_error_rates(void **state)
+{
+	struct gmem_inst in = inst(9, 5, 0);
+	struct gmem_vm v = vm(5, 0);
+	struct model model = { 0 };
+	struct model_vm host;
+
+	(void)state;
+	model_begin(&model, S, 0);
+	add_vm(&model, v, false);
+	add_inst(&model, in, false);
+	model_end(&model);
+	assert_int_equal(all_errors_of(model.vms[0]), 0);
+	v.err[GMEM_OP_bind][0] = (struct gmem_errno){ 17, 3 };
+	v.err[GMEM_OP_create][0] = (struct gmem_errno){ 22, 1 };
+	v.error = 22;
+	v.error_op = GMEM_OP_create;
+	in.c[GMEM_INST_host_faults_refused] = 4;
+	model_begin(&model, 3 * S, 0);
+	add_vm(&model, v, false);
+	add_inst(&model, in, false);
+	model_end(&model);
+	assert_int_equal(all_errors_of(model.vms[0]), 8);
+	assert_int_equal(model.vms[0]->rate_err[GMEM_OP_bind], 150);
+	assert_int_equal(model.vms[0]->rate_err[GMEM_OP_create], 50);
+	model_host(&model, &host);
+	assert_int_equal(host.rate_err[GMEM_OP_bind], 150);
+	model_begin(&model, 4 * S, 0);
+	add_vm(&model, v, false);
+	add_inst(&model, in, false);
+	model_end(&model);
+	assert_int_equal(model.vms[0]->rate_err[GMEM_OP_bind], 0);
+	model_free(&model);
+}
+
+/* The last ten that ended, newest first; how many ended in the last minute; and why. */
+static void test_ended(void **state)
+{
+	struct gmem_vm v = vm(5, 1);
+	struct model model = { 0 };
+	char text[64];
+	uint64_t id;
+
+	(void)state;
+	for (id = 2; id < 14; id++) {
+		v = vm(id, 1);
+		v.tgid = 100;
+		v.ended_by = id == 13 ? 7 : 100;
+		v.ended_ns = id * S;
+		v.exiting = id != 10;
+		v.exit_code = id == 12 ? 9 : 3 << 8;
+		v.error = id == 11 ? 17 : 0;
+		v.error_op = GMEM_OP_bind;
+		model_begin(&model, id * S, 0);
+		add_vm(&model, v, true);
+		model_end(&model);
+		model_note_ends(&model);
+		/* The same again, as a source that is paused may do. */
+		model_note_ends(&model);
+	}
+	assert_int_equal(model.nr_ended, MODEL_ENDED);
+	assert_int_equal(model.ended_lately, 12);
+	assert_int_equal(model.ended[0].vm_id, 13);
+	assert_int_equal(model.ended[9].vm_id, 4);
+	assert_string_equal(model.ended[0].why, "exit 3 (process 7)");
+	assert_string_equal(model.ended[1].why, "SIGKILL");
+	assert_string_equal(model.ended[3].why, "closed");
+	model_error_text(model.ended[2].error_op, model.ended[2].error, text, sizeof(text));
+	assert_string_equal(text, "bind EEXIST");
+	model_error_text(model.ended[1].error_op, model.ended[1].error, text, sizeof(text));
+	assert_string_equal(text, "");
+	model_begin(&model, 70 * S, 0);
+	model_end(&model);
+	model_note_ends(&model);
+	/* At 10 s and before is longer ago than a minute. */
+	assert_int_equal(model.ended_lately, 3);
+	assert_int_equal(model.nr_ended, MODEL_ENDED);
+	model_free(&model);
+}
+
 static void test_duration(void **state)
 {
 	static const char *const bad[] = { "",	  ".",	"-1",	 "1s",	       "1,5",
@@ -217,7 +298,8 @@ int main(void)
 		cmocka_unit_test(test_rates),		cmocka_unit_test(test_host),
 		cmocka_unit_test(test_end_of_instance), cmocka_unit_test(test_end_of_vm),
 		cmocka_unit_test(test_absence),		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_errors),		cmocka_unit_test(test_duration),
+		cmocka_unit_test(test_errors),		cmocka_unit_test(test_error_rates),
+		cmocka_unit_test(test_ended),		cmocka_unit_test(test_duration),
 	};
 
 	return cmocka_run_group_tests_name("model", tests, NULL, NULL);

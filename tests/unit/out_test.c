@@ -40,6 +40,9 @@ static void add(struct model *model, uint64_t id, const char *name, const char *
 	record.c[GMEM_VM_to_private] = conversions;
 	record.err[GMEM_OP_bind][0].err = 17;
 	record.err[GMEM_OP_bind][0].count = 2;
+	record.error = 17;
+	record.error_op = GMEM_OP_bind;
+	record.error_ns = S / 2;
 	record.private_pages = 7;
 	assert_int_equal(model_add_vm(model, &record, false), 0);
 	vm = model_vm(model, id);
@@ -70,6 +73,17 @@ static int setup(void **state)
 		assert_int_equal(model_end(&f->model), 0);
 	}
 	f->model.missed = 1;
+	f->model.nr_ended = 1;
+	f->model.ended_lately = 1;
+	f->model.ended[0] = (struct model_ended){ .vm_id = 1,
+						  .at_ns = S,
+						  .tgid = 101,
+						  .error_op = GMEM_OP_create,
+						  .error = 22,
+						  .error_ns = S,
+						  .refused = 5,
+						  .name = HOSTILE,
+						  .why = "SIGKILL" };
 	assert_int_equal(columns_parse(COLUMNS, f->batch.columns, &f->batch.nr_columns), 0);
 	for (i = 0; i < 2; i++) {
 		f->batch.shown = realloc(f->batch.shown, 2 * sizeof(*f->batch.shown));

@@ -209,7 +209,7 @@ static void test_keys(void **state __attribute__((unused)))
 /* The man page has the keys of the table, in its order, and no others. */
 static void test_keys_of_man(void **state __attribute__((unused)))
 {
-	static const char *const where[] = { "table", "details", "help" };
+	static const char *const where[] = { "table", "details", "ended", "help" };
 	char *page = read_text("man/gmemtop.1.scd"), *at, *end, row[512], label[64];
 	const struct tui_key *key;
 	unsigned int v;

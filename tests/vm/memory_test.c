@@ -574,13 +574,70 @@ static void test_latency(void)
 	close(vm);
 }
 
+/* --- ends --- */
+
+/* A VMM that fails at something, and is killed. Return: its pid. */
+static pid_t killed_vmm(void)
+{
+	int fds[2], vm;
+	pid_t pid;
+	char byte;
+
+	if (pipe(fds))
+		give_up("pipe");
+	pid = fork();
+	if (!pid) {
+		vm = create_vm();
+		create_instance(vm, SIZE, 0);
+		if (kvm_create_instance(vm, SIZE, ~0ULL) >= 0 || write(fds[1], "", 1) != 1)
+			_exit(1);
+		pause();
+	}
+	close(fds[1]);
+	if (pid < 0 || read(fds[0], &byte, 1) != 1)
+		give_up("start a VMM");
+	close(fds[0]);
+	/* A frame that shows it, so that its end is not all that is known of it. */
+	json_object_put(next_frame());
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return pid;
+}
+
+/* What ended, why, and at what it failed before, stays to be seen. */
+static void test_ended(void)
+{
+	struct json_object *frame, *ended, *error;
+	int64_t lately, before;
+	pid_t pid;
+
+	frame = next_frame();
+	before = number(frame, "ended_last_minute");
+	json_object_put(frame);
+	pid = killed_vmm();
+	frame = next_frame();
+	lately = number(frame, "ended_last_minute");
+	ended = json_object_array_get_idx(member(frame, "ended"), 0);
+	error = member(ended, "last_error");
+	CHECK(lately > before || before > 1, "%lld VMs ended in the last minute",
+	      (long long)lately);
+	CHECK(number(ended, "pid") == pid + falsify, "process %d is not in %s", pid,
+	      json_object_to_json_string(member(frame, "ended")));
+	CHECK(!strcmp(json_object_get_string(member(ended, "why")) ?: "", "SIGKILL"), "%s",
+	      json_object_to_json_string(ended));
+	CHECK(!strcmp(json_object_get_string(member(error, "operation")) ?: "", "create") &&
+		      !strcmp(json_object_get_string(member(error, "error")) ?: "", "EINVAL"),
+	      "%s", json_object_to_json_string(ended));
+	json_object_put(frame);
+}
+
 /* private is behind unseen-end: the maps of what it starts stay for a while, and are newer. */
 static const struct test_case cases[] = {
 	{ "waste", test_waste, PRIVATE },     { "twice", test_twice, PRIVATE },
 	{ "no-waste", test_no_waste, BIND },  { "heat", test_heat, PRIVATE },
 	{ "refault", test_refault, PRIVATE }, { "unseen-end", test_unseen_end, NOTHING },
 	{ "other", test_other, NOTHING },     { "private", test_private, PRIVATE },
-	{ "latency", test_latency, PRIVATE },
+	{ "latency", test_latency, PRIVATE }, { "ended", test_ended, NOTHING },
 };
 
 int main(int argc, char **argv)
