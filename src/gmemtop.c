@@ -164,6 +164,7 @@ static int run(const struct options *opts, struct batch *batch, struct source_bp
 		sleep_until(next);
 	}
 	model_free(&model);
+	live_end(&live);
 	return ret;
 }
 
@@ -191,9 +192,12 @@ static int show_live(const struct options *opts, const struct batch *batch,
 		     struct source_bpf *source)
 {
 	struct live live;
+	int ret;
 
 	live_init(&live, source);
-	return show(opts, batch, &live.frames);
+	ret = show(opts, batch, &live.frames);
+	live_end(&live);
+	return ret;
 }
 
 static int show_recorded(const struct options *opts, const struct batch *batch)

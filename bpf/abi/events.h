@@ -107,7 +107,10 @@ struct gmem_event_inst {
 
 /* The VM; id 0: not known. */
 struct gmem_event_vm {
-	__u64 id; /* unique while the stream lasts */
+	__u64 id;  /* unique while the stream lasts */
+	__u64 key; /* of the kind key_kind, see enum gmem_key */
+	__u32 key_kind;
+	__u32 pad;
 	__u32 tgid;
 	__u32 type;
 	char comm[16]; /* of the VMM, empty: not seen yet */
@@ -174,7 +177,7 @@ struct gmem_event_counts {
 	__u64 filtered; /* held back by a filter */
 };
 
-_Static_assert(sizeof(struct gmem_event) == 24 + 32 + 32 + 56 + 32 + 16 + 8 * GMEM_EV_VALUES,
+_Static_assert(sizeof(struct gmem_event) == 24 + 48 + 32 + 56 + 32 + 16 + 8 * GMEM_EV_VALUES,
 	       "event");
 #define F(...)	     +1
 #define X(name, ...) _Static_assert(0 GMEM_FIELDS_##name(F) <= GMEM_EV_VALUES, "fields of " #name);

@@ -148,6 +148,14 @@ enum gmem_loss {
 #define GMEM_UNKNOWN   (~0ULL)
 #define GMEM_TYPE_NONE (~0U) /* VMs of this architecture have no type */
 
+/* What tells a VM from all others of this boot, also from those that had its address before. */
+enum gmem_key {
+	GMEM_KEY_NONE,
+	GMEM_KEY_NUMBER, /* KVM numbers VMs (kernel-patches/) */
+	GMEM_KEY_DIR,	 /* inode of its directory in debugfs, and pid of its creator */
+	GMEM_KEY_SEEN,	 /* when it was seen first: of this run only */
+};
+
 struct gmem_latency {
 	__u64 max_ns;
 	__u64 judged; /* conversions of which is known whether they were redundant */
@@ -196,6 +204,10 @@ struct gmem_vm {
 	__u32 ended_by;
 	__u32 exiting;	 /* this process was ending, too */
 	__u32 exit_code; /* as of wait(2) */
+	__u32 key_kind;	 /* enum gmem_key */
+	__u32 vmm_gone;	 /* no process is left that could use it */
+	__u32 pad;
+	__u64 key;
 	char comm[16];
 	__u64 c[GMEM_VM_MAX];
 	__u64 folded[GMEM_INST_MAX]; /* of instances that are gone and not in ended_instances */
@@ -253,8 +265,28 @@ struct gmem_inst {
 
 /* In front of the record of a VM or instance: what only the kernel knows at this moment. */
 struct gmem_live {
-	__u64 pages; /* private ones of a VM, resident ones of an instance */
-	__u64 alive; /* 0: its end was not seen */
+	__u64 pages;	/* private ones of a VM, resident ones of an instance */
+	__u32 alive;	/* 0: its end was not seen */
+	__u32 parts;	/* GMEM_PART_*: what follows of a VM after the members before err */
+	__u64 cgroup;	/* of a VM's VMM, 0: unknown */
+	__u64 vmm_gone; /* as in struct gmem_vm */
+};
+
+/* Copying a record costs more than anything else in a frame: what is empty is left out. */
+#define GMEM_PART_ERRORS (1U << 0) /* err and err_other */
+#define GMEM_PART_HEAT	 (1U << 1) /* heat */
+
+/*
+ * A VM that was just made, in a ring: what its VMM was called, which may be gone when user space
+ * looks.
+ */
+#define GMEM_ARGS_MAX 512
+
+struct gmem_birth {
+	__u64 vm_id;
+	__u32 len; /* of what could be read of its arguments, each of which ends with a 0 */
+	__u32 cut; /* there are more */
+	char args[GMEM_ARGS_MAX];
 };
 
 /* A memslot with an instance behind it, as it is now. */
@@ -317,7 +349,7 @@ _Static_assert(sizeof(struct gmem_latency) == 528, "latency");
 _Static_assert(sizeof(struct gmem_errno) == 8, "errno");
 _Static_assert(sizeof(struct gmem_inst_key) == 16, "instance key");
 _Static_assert(sizeof(struct gmem_inst) == 8 * (10 + GMEM_INST_MAX), "instance");
-_Static_assert(sizeof(struct gmem_vm) == 120 + 8 * (GMEM_VM_MAX + GMEM_INST_MAX) + 1056 +
+_Static_assert(sizeof(struct gmem_vm) == 144 + 8 * (GMEM_VM_MAX + GMEM_INST_MAX) + 1056 +
 						 8 * GMEM_OP_MAX * (GMEM_ERRNOS + 1) +
 						 sizeof(struct gmem_heat),
 	       "VM");

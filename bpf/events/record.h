@@ -85,6 +85,7 @@ static __noinline struct gmem_event_vm *add_vm(struct kvm *kvm)
 
 	fresh.type = kvm_type_of(kvm);
 	fresh.tgid = creator_of(kvm);
+	fresh.key = key_of(kvm, &fresh.key_kind);
 	fresh.id = __sync_fetch_and_add(&next_vm, 1);
 	identify(&fresh, kvm);
 	bpf_map_update_elem(&vms, &key, &fresh, BPF_NOEXIST);

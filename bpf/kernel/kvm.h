@@ -37,6 +37,31 @@ static __always_inline int creator_of(struct kvm *kvm)
 						: BPF_CORE_READ(kvm, userspace_pid);
 }
 
+/*
+ * What tells a VM from all others of this boot. @kind: enum gmem_key. The number of an inode in
+ * debugfs has 32 bits and comes again after as many inodes; for one creator it does not.
+ */
+static __always_inline __u64 key_of(struct kvm *kvm, __u32 *kind)
+{
+	struct dentry *dir;
+	__u64 ino = 0;
+
+	if (bpf_core_field_exists(kvm->id)) {
+		*kind = GMEM_KEY_NUMBER;
+		return BPF_CORE_READ(kvm, id);
+	}
+	dir = bpf_core_field_exists(kvm->debugfs_dentry) ? BPF_CORE_READ(kvm, debugfs_dentry)
+							 : NULL;
+	if (dir && (__u64)dir < (__u64)-4095)
+		ino = BPF_CORE_READ(dir, d_inode, i_ino);
+	if (ino) {
+		*kind = GMEM_KEY_DIR;
+		return ino << 32 | (__u32)creator_of(kvm);
+	}
+	*kind = GMEM_KEY_SEEN;
+	return bpf_ktime_get_ns();
+}
+
 static __always_inline __u64 resident_pages_of(struct inode *inode)
 {
 	return BPF_CORE_READ(inode, i_mapping, nrpages);

@@ -11,20 +11,6 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-struct kernfs_node {
-	unsigned long long id;
-};
-
-struct cgroup {
-	int level;
-	struct kernfs_node *kn;
-	struct cgroup *ancestors[0]; /* from the root on; [level] is this one */
-};
-
-struct css_set {
-	struct cgroup *dfl_cgrp;
-};
-
 typedef struct {
 	unsigned int val;
 } kuid_t;

@@ -22,6 +22,11 @@ struct seq_file;
 
 struct mm_struct {
 	struct file *exe_file;
+	struct task_struct *owner; /* CONFIG_MEMCG */
+	struct {
+		int counter;
+	} mm_users;
+	unsigned long arg_start, arg_end;
 };
 
 struct hlist_node {
@@ -49,8 +54,23 @@ struct xa_node {
 	void *slots[64];
 };
 
+struct kernfs_node {
+	unsigned long long id;
+};
+
+struct cgroup {
+	int level;
+	struct kernfs_node *kn;
+	struct cgroup *ancestors[0]; /* from the root on; [level] is this one */
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
 struct task_struct {
 	unsigned int flags;
+	struct css_set *cgroups;
 	int exit_code;
 	int pid;
 	int tgid;
@@ -109,6 +129,7 @@ struct qstr {
 };
 
 struct dentry {
+	struct inode *d_inode;
 	struct qstr d_name;
 };
 
@@ -177,8 +198,10 @@ struct kvm {
 	struct mm_struct *mm;
 	struct kvm_memslots *memslots[1]; /* one for each address space */
 	struct refcount_struct users_count;
-	int userspace_pid; /* of the thread that made the VM */
-	int tgid;	   /* kernel-patches/: of its process */
+	int userspace_pid;     /* of the thread that made the VM */
+	int tgid;	       /* kernel-patches/: of its process */
+	unsigned long long id; /* kernel-patches/: never reused */
+	struct dentry *debugfs_dentry;
 	struct xarray mem_attr_array;
 	struct kvm_vm_stat stat;
 	struct kvm_arch arch;

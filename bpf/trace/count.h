@@ -23,6 +23,33 @@ static __always_inline void identify(struct gmem_vm *vm, struct kvm *kvm, struct
 	BPF_CORE_READ_STR_INTO(&vm->comm, task, comm);
 }
 
+/* What the VMM was called, of which the current task is a part. */
+static __noinline int tell_birth(struct gmem_vm *vm, struct kvm *kvm)
+{
+	unsigned long start = BPF_CORE_READ(kvm, mm, arg_start);
+	unsigned long size = BPF_CORE_READ(kvm, mm, arg_end) - start;
+	struct gmem_birth *birth;
+
+	if (!vm)
+		return 0;
+	birth = bpf_ringbuf_reserve(&births, sizeof(*birth), 0);
+	if (!birth)
+		return 0;
+	birth->vm_id = vm->id;
+	birth->cut = size >= GMEM_ARGS_MAX;
+	if (birth->cut)
+		size = GMEM_ARGS_MAX - 1;
+	/* For the verifier, which would compare another register. */
+	barrier_var(size);
+	size &= GMEM_ARGS_MAX - 1;
+	birth->len = size;
+	if (bpf_probe_read_user(birth->args, size, (void *)start))
+		birth->len = 0;
+	/* User space reads it with the next frame. */
+	bpf_ringbuf_submit(birth, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
 static __noinline struct gmem_vm *add_vm(struct kvm *kvm)
 {
 	__u64 key = (__u64)kvm, other = 0;
@@ -47,6 +74,7 @@ static __noinline struct gmem_vm *add_vm(struct kvm *kvm)
 	vm->private_pages = GMEM_UNKNOWN;
 	vm->type = kvm_type_of(kvm);
 	vm->tgid = creator_of(kvm);
+	vm->key = key_of(kvm, &vm->key_kind);
 	vm->id = __sync_fetch_and_add(&next_id, 1);
 	return vm;
 }
@@ -78,8 +106,10 @@ static __always_inline struct gmem_vm *get_vm(struct kvm *kvm)
 	vm = add_vm(kvm);
 	if (vm && vm->kvm) {
 		identify(vm, kvm, (struct task_struct *)bpf_get_current_task());
-		if (vm->comm[0])
+		if (vm->comm[0]) {
 			vm->cgroup = bpf_get_current_cgroup_id();
+			tell_birth(vm, kvm);
+		}
 	}
 	return vm;
 }

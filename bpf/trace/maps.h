@@ -40,6 +40,12 @@ struct {
 	__type(value, struct gmem_inst);
 } ended_instances SEC(".maps");
 
+/* VMs that were made since user space looked last. What does not fit is only a name. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 19);
+} births SEC(".maps");
+
 /* A VM's entry is too large for the stack: new ones begin as a copy of this, which stays empty. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -25,7 +25,22 @@ static __always_inline bool inst_is_alive(const struct gmem_inst *inst)
 	       BPF_CORE_READ(inode, i_sb, s_dev) == inst->dev;
 }
 
-/* Do records of VMs have the heat map at their end, or end before it? */
+/* What may change while a VM lives: its VMM's cgroup, and whether it has a VMM. */
+static __always_inline void look_at_vmm(const struct gmem_vm *vm, struct gmem_live *live)
+{
+	const struct mm_struct *mm;
+
+	live->cgroup = vm->cgroup;
+	if (!bpf_rdonly_cast)
+		return;
+	/* The VM keeps the structure, not the memory that it describes. */
+	mm = bpf_rdonly_cast((void *)vm->mm, bpf_core_type_id_kernel(struct mm_struct));
+	live->vmm_gone = !mm->mm_users.counter;
+	if (!live->vmm_gone && bpf_core_field_exists(mm->owner))
+		live->cgroup = mm->owner->cgroups->dfl_cgrp->kn->id ?: vm->cgroup;
+}
+
+/* Do records of VMs have the heat map at their end? */
 bool want_heat;
 
 /* Each VM with its private pages as of now. */
@@ -40,13 +55,21 @@ int dump_vms(struct bpf_iter__bpf_map_elem *ctx)
 		return 0;
 	live.pages = vm->private_pages;
 	live.alive = !vm->kvm || is_alive((struct kvm *)vm->kvm, vm->mm);
-	if (vm->kvm && live.alive)
+	live.cgroup = vm->cgroup;
+	live.vmm_gone = 0;
+	if (vm->kvm && live.alive) {
 		live.pages = private_pages_of(vm, (struct kvm *)vm->kvm);
+		look_at_vmm(vm, &live);
+		/* What it was last stays known when it ends. */
+		vm->cgroup = live.cgroup;
+	}
+	live.parts = (vm->error ? GMEM_PART_ERRORS : 0) | (want_heat ? GMEM_PART_HEAT : 0);
 	bpf_seq_write(seq, &live, sizeof(live));
-	if (want_heat)
-		bpf_seq_write(seq, vm, sizeof(*vm));
-	else
-		bpf_seq_write(seq, vm, __builtin_offsetof(struct gmem_vm, heat));
+	bpf_seq_write(seq, vm, __builtin_offsetof(struct gmem_vm, err));
+	if (live.parts & GMEM_PART_ERRORS)
+		bpf_seq_write(seq, vm->err, sizeof(vm->err) + sizeof(vm->err_other));
+	if (live.parts & GMEM_PART_HEAT)
+		bpf_seq_write(seq, &vm->heat, sizeof(vm->heat));
 	return 0;
 }
 
@@ -60,6 +83,7 @@ int dump_instances(struct bpf_iter__bpf_map_elem *ctx)
 
 	if (!inst)
 		return 0;
+	live.cgroup = live.vmm_gone = live.parts = 0;
 	live.pages = inst->resident;
 	live.alive = !inst->inode || inst_is_alive(inst);
 	if (inst->inode && live.alive)

@@ -192,32 +192,52 @@ void json_u64(struct json *json, const char *name, uint64_t value)
 		finish(json, digits_of(to, value));
 }
 
+/* A member: all of its key, of a size that is known; what is too much is overwritten. */
+static inline char *member(char *to, const struct json_key *key, uint64_t value, uint64_t known,
+			   enum json_unit unit)
+{
+	memcpy(to, key->text, JSON_KEY_SIZE);
+	to += key->len;
+	if (!known) {
+		memcpy(to, "null", 4);
+		return to + 4;
+	}
+	if (!value) {
+		*to = '0';
+		return to + 1;
+	}
+	return unit == JSON_HUNDREDTHS ? hundredths_of(to, value) : digits_of(to, value);
+}
+
 void json_members(struct json *json, const struct json_key *keys, const unsigned long long *values,
 		  unsigned int nr, uint64_t known, enum json_unit unit)
 {
-	char *to = room(json, nr * (JSON_KEY_SIZE + MAX_DIGITS) + JSON_KEY_SIZE);
-	unsigned int i, skip = !json->comma;
+	char *to = room(json, nr * (JSON_KEY_SIZE + MAX_DIGITS) + JSON_KEY_SIZE), *first = to;
+	const struct json_key *end = keys + nr;
 
 	if (!to || !nr)
 		return;
-	for (i = 0; i < nr; i++, skip = 0) {
-		/* All of it, of a size that is known: the next one overwrites what is too much. */
-		memcpy(to, keys[i].text, JSON_KEY_SIZE);
-		if (skip)
-			memmove(to, to + 1, JSON_KEY_SIZE - 1);
-		to += keys[i].len - skip;
-		if (!(known >> i & 1)) {
-			memcpy(to, "null", 4);
-			to += 4;
-		} else if (!values[i]) {
-			*to++ = '0';
-		} else if (unit == JSON_HUNDREDTHS) {
-			to = hundredths_of(to, values[i]);
-		} else {
-			to = digits_of(to, values[i]);
-		}
+	for (; keys < end; keys++, values++, known >>= 1)
+		to = member(to, keys, *values, known & 1, unit);
+	/* The comma before the first one. */
+	if (!json->comma) {
+		memmove(first, first + 1, (size_t)(to - first) - 1);
+		to--;
 	}
 	finish(json, to);
+	json->comma = true;
+}
+
+void json_raw(struct json *json, const char *text, size_t len)
+{
+	char *to = room(json, len + 1);
+
+	if (!to)
+		return;
+	if (json->comma)
+		*to++ = ',';
+	memcpy(to, text, len);
+	finish(json, to + len);
 	json->comma = true;
 }
 
@@ -228,6 +248,42 @@ void json_word(struct json *json, const struct json_key *key, const char *word)
 	put(json, key->text + skip, key->len - skip);
 	put(json, word, strlen(word));
 	json->comma = true;
+}
+
+void json_pairs(struct json *json, const char *name, const unsigned long long (*values)[2],
+		unsigned int nr)
+{
+	unsigned int i;
+	char *to;
+
+	json_open(json, name, '[');
+	to = room(json, nr * (2 * MAX_DIGITS + 4) + 1);
+	if (!to)
+		return;
+	for (i = 0; i < nr; i++) {
+		*to++ = '[';
+		to = digits_of(to, values[i][0]);
+		*to++ = ',';
+		to = digits_of(to, values[i][1]);
+		*to++ = ']';
+		*to++ = ',';
+	}
+	finish(json, nr ? to - 1 : to);
+	json_close(json, ']');
+}
+
+void json_hex16(struct json *json, const char *name, uint64_t value)
+{
+	char *to = begin(json, name);
+	int i;
+
+	if (!to)
+		return;
+	*to++ = '"';
+	for (i = 0; i < 16; i++, value <<= 4)
+		*to++ = "0123456789abcdef"[value >> 60];
+	*to++ = '"';
+	finish(json, to);
 }
 
 void json_array(struct json *json, const char *name, const unsigned long long *values,

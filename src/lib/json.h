@@ -52,8 +52,18 @@ enum json_unit {
 void json_members(struct json *json, const struct json_key *keys, const unsigned long long *values,
 		  unsigned int nr, uint64_t known, enum json_unit unit);
 
+/* Members, or a value, that are JSON already. */
+void json_raw(struct json *json, const char *text, size_t len);
+
 /* A member whose value is a few bytes of JSON that are known before. */
 void json_word(struct json *json, const struct json_key *key, const char *word);
+
+/* A number as a string of 16 hexadecimal digits. */
+void json_hex16(struct json *json, const char *name, uint64_t value);
+
+/* An array of pairs of numbers. @nr: pairs */
+void json_pairs(struct json *json, const char *name, const unsigned long long (*values)[2],
+		unsigned int nr);
 
 /* An array of numbers. */
 void json_array(struct json *json, const char *name, const unsigned long long *values,

@@ -5,6 +5,7 @@
 
 #include "../lib/log.h"
 #include "columns.h"
+#include "key.h"
 
 #define NONE	  ((struct value){ .kind = VALUE_NONE })
 #define NUMBER(n) ((struct value){ .kind = VALUE_NUMBER, .number = (n) })
@@ -89,15 +90,33 @@ static bool vm_counter_known(const struct features *features, const struct model
 	return true;
 }
 
-uint64_t vm_counters_known(const struct features *features, const struct model_vm *vm)
+/* Of most counters the kernel decides, whatever the VM. Kept, as it is asked for every VM. */
+static uint64_t by_facts(uint32_t facts, const enum gmem_fact *needed, int nr)
 {
 	uint64_t known = 0;
 	int i;
 
-	_Static_assert(GMEM_VM_MAX <= 64 && GMEM_INST_MAX <= 64, "a bit each");
-	for (i = 0; i < GMEM_VM_MAX; i++)
-		known |= (uint64_t)vm_counter_known(features, vm, i) << i;
+	for (i = 0; i < nr; i++)
+		known |= (uint64_t)(facts >> needed[i] & 1) << i;
 	return known;
+}
+
+#define BIT(n) (1ULL << (n))
+
+uint64_t vm_counters_known(const struct features *features, const struct model_vm *vm)
+{
+	static uint64_t known;
+	static uint32_t facts;
+
+	_Static_assert(GMEM_VM_MAX <= 64 && GMEM_INST_MAX <= 64, "a bit each");
+	if (facts != features->facts)
+		known = by_facts(features->facts, vm_counter_facts, GMEM_VM_MAX);
+	facts = features->facts;
+	return (known & ~BIT(GMEM_VM_to_private_redundant) & ~BIT(GMEM_VM_to_shared_redundant)) |
+	       (uint64_t)vm_counter_known(features, vm, GMEM_VM_to_private_redundant)
+		       << GMEM_VM_to_private_redundant |
+	       (uint64_t)vm_counter_known(features, vm, GMEM_VM_to_shared_redundant)
+		       << GMEM_VM_to_shared_redundant;
 }
 
 struct value vm_counter(const struct features *features, const struct model_vm *vm, int index)
@@ -129,12 +148,15 @@ static bool inst_counter_known(const struct features *features, const struct mod
 
 uint64_t inst_counters_known(const struct features *features, const struct model_vm *vm)
 {
-	uint64_t known = 0;
-	int i;
+	static uint64_t known;
+	static uint32_t facts;
 
-	for (i = 0; i < GMEM_INST_MAX; i++)
-		known |= (uint64_t)inst_counter_known(features, vm, i) << i;
-	return known;
+	if (facts != features->facts)
+		known = by_facts(features->facts, inst_counter_facts, GMEM_INST_MAX);
+	facts = features->facts;
+	if (inst_counter_known(features, vm, GMEM_INST_unbinds))
+		return known;
+	return known & ~BIT(GMEM_INST_unbinds) & ~BIT(GMEM_INST_unbound_pages);
 }
 
 struct value inst_counter(const struct features *features, const struct model_vm *vm, int index)
@@ -190,9 +212,17 @@ GETTER(get_id)
 	return NUMBER(vm->now.id);
 }
 
+GETTER(get_key)
+{
+	struct value value = { .kind = VALUE_TEXT };
+
+	return key_text(vm->key, value.buf) ? value : NONE;
+}
+
 GETTER(get_pid)
 {
-	return vm->now.tgid ? NUMBER(vm->now.tgid) : NONE;
+	/* Another process may have the pid of a VMM that is gone. */
+	return vm->now.tgid && !vm->now.vmm_gone ? NUMBER(vm->now.tgid) : NONE;
 }
 
 GETTER(get_name)
@@ -212,7 +242,7 @@ GETTER(get_type)
 
 GETTER(get_state)
 {
-	return TEXT(vm->gone ? "gone" : "live");
+	return TEXT(vm->gone ? "gone" : vm->now.vmm_gone ? "VMM gone" : "live");
 }
 
 GETTER(get_private)
@@ -327,11 +357,13 @@ static struct value get_latency(const struct column *c, const struct features *f
 
 const struct column columns[] = {
 	{ "id", NULL, "number that gmemtop gave to the VM", get_id, 6, 0, 0 },
+	{ "key", NULL, "key of the VM, the same in events and for every gmemtop", get_key, -16, 0,
+	  0 },
 	{ "pid", NULL, "process of the VMM", get_pid, 7, 0, 0 },
 	{ "name", NULL, "name of the VM", get_name, -20, 0, 0 },
 	{ "type", NULL, "type of the VM", get_type, -18, 0, 0 },
 	{ "cgroup", NULL, "cgroup of the VMM", get_cgroup, -30, 0, 0 },
-	{ "state", NULL, "live, or gone since the frame before", get_state, -5, 0, 0 },
+	{ "state", NULL, "live, VMM gone, or gone since the frame before", get_state, -8, 0, 0 },
 	{ "private_pages", "PRIVATE", "pages that are private", get_private, 9, 0, 0 },
 	{ "private_from", NULL,
 	  "where they come from: KVM's statistic, or counted in its attributes", get_private_from,

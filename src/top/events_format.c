@@ -6,6 +6,7 @@
 #include "../lib/utf8.h"
 #include "columns.h"
 #include "events_format.h"
+#include "key.h"
 #include "session.h"
 
 #define ATTRIBUTE_PRIVATE (1ULL << 3)
@@ -132,6 +133,13 @@ static void json_dev(struct json *json, uint32_t dev)
 	json_str(json, "dev", buf);
 }
 
+static void json_key(struct json *json, uint64_t key)
+{
+	char text[KEY_LEN];
+
+	json_str(json, "key", key_text(key, text));
+}
+
 static void json_vm(struct json *json, const struct event_view *view)
 {
 	const struct gmem_event_vm *vm = &view->e->vm;
@@ -142,6 +150,7 @@ static void json_vm(struct json *json, const struct event_view *view)
 	}
 	json_open(json, "vm", '{');
 	json_u64(json, "id", vm->id);
+	json_key(json, key_of_vm(vm->key_kind, vm->key));
 	json_u64(json, "pid", view->vm_pid);
 	json_str(json, "name", view->vm_name);
 	json_str(json, "type", vm_type_name(vm->type));
@@ -184,13 +193,16 @@ static void json_who(struct json *json, const struct event_view *view)
 	json_close(json, '}');
 }
 
-static void json_instance(struct json *json, const struct gmem_event_inst *inst)
+static void json_instance(struct json *json, const struct gmem_event *e)
 {
+	const struct gmem_event_inst *inst = &e->inst;
+
 	if (!inst->ino) {
 		json_null(json, "instance");
 		return;
 	}
 	json_open(json, "instance", '{');
+	json_key(json, key_of_instance(key_of_vm(e->vm.key_kind, e->vm.key), inst->dev, inst->ino));
 	json_dev(json, inst->dev);
 	json_u64(json, "ino", inst->ino);
 	json_u64(json, "size", inst->size);
@@ -247,7 +259,7 @@ void event_json(struct json *json, const struct event_view *view)
 	json_str(json, "event", event_descs[e->event].name);
 	json_vm(json, view);
 	json_who(json, view);
-	json_instance(json, &e->inst);
+	json_instance(json, e);
 	json_fields(json, e);
 	/* A fault has a result, not an errno. */
 	if (e->event == GMEM_EV_host_fault)

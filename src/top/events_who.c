@@ -105,7 +105,7 @@ const char *who_vm(struct who *who, const struct gmem_event_vm *vm, uint32_t *pi
 		who->vm.now.id = vm->id;
 		who->vm.now.tgid = place->pid;
 		memcpy(who->vm.now.comm, vm->comm, sizeof(vm->comm));
-		proc_identify(&who->vm);
+		proc_identify(&who->vm, NULL, who->root);
 		free(who->vm.cgroup);
 		memcpy(place->name, who->vm.name, sizeof(place->name));
 	}

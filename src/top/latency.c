@@ -4,8 +4,6 @@
 #include "../../bpf/trace/buckets.h"
 #include "latency.h"
 
-#define AT_ONCE 8 /* buckets */
-
 uint64_t latency_begin(unsigned int bucket)
 {
 	return bucket < 4 ? bucket : (4ULL + bucket % 4) << (bucket / 4 - 1);
@@ -16,43 +14,44 @@ uint64_t latency_end(unsigned int bucket, uint64_t max_ns)
 	return bucket + 1 < GMEM_HIST_BUCKETS ? latency_begin(bucket + 1) - 1 : max_ns;
 }
 
-static bool all_empty(const uint32_t *hist)
-{
-	uint64_t pairs[AT_ONCE / 2];
+#define AT_ONCE 8 /* buckets */
 
-	memcpy(pairs, hist, sizeof(pairs));
-	return !(pairs[0] | pairs[1] | pairs[2] | pairs[3]);
+static inline bool all_empty(const uint32_t *hist)
+{
+	uint64_t a, b, c, d;
+
+	memcpy(&a, hist, sizeof(a));
+	memcpy(&b, hist + 2, sizeof(b));
+	memcpy(&c, hist + 4, sizeof(c));
+	memcpy(&d, hist + 6, sizeof(d));
+	return !(a | b | c | d);
 }
 
-/* The range that is not empty, as far as whole groups of AT_ONCE buckets are. */
-static void find_range(const uint32_t *hist, struct latency *latency)
+struct latency_range latency_range(const struct gmem_latency *latency)
 {
-	unsigned int low = 0, high = GMEM_HIST_BUCKETS;
+	const uint32_t *first = latency->hist, *end = first + GMEM_HIST_BUCKETS, *at = first;
 
-	while (low < high && all_empty(hist + low))
-		low += AT_ONCE;
-	while (high > low && all_empty(hist + high - AT_ONCE))
-		high -= AT_ONCE;
-	while (low < high && !hist[low])
-		low++;
-	while (high > low && !hist[high - 1])
-		high--;
-	latency->low = low;
-	latency->high = high;
+	while (at < end && all_empty(at))
+		at += AT_ONCE;
+	if (at == end)
+		return (struct latency_range){ 0 };
+	while (all_empty(end - AT_ONCE))
+		end -= AT_ONCE;
+	while (!*at)
+		at++;
+	while (!end[-1])
+		end--;
+	return (struct latency_range){ (uint8_t)(at - first), (uint8_t)(end - first) };
 }
 
-void latency_since(const struct gmem_latency *now, const struct gmem_latency *before, bool wrapped,
-		   struct latency *since)
+void latency_since(const struct gmem_latency *now, const struct gmem_latency *before,
+		   struct latency_range range, struct latency *since)
 {
 	unsigned int i, last = GMEM_HIST_BUCKETS;
 	uint64_t end;
 
-	if (wrapped) {
-		since->low = 0;
-		since->high = GMEM_HIST_BUCKETS;
-	} else {
-		find_range(now->hist, since);
-	}
+	since->low = range.low;
+	since->high = range.high;
 	for (i = since->low; i < since->high; i++) {
 		since->hist[i] = now->hist[i] - before->hist[i];
 		if (since->hist[i])
@@ -69,17 +68,14 @@ void latency_since(const struct gmem_latency *now, const struct gmem_latency *be
 		since->max_ns = end;
 }
 
-void latency_total(const struct gmem_latency *now, const uint32_t *wraps, struct latency *total)
+void latency_total(const struct gmem_latency *now, const uint32_t *wraps,
+		   struct latency_range range, struct latency *total)
 {
 	unsigned int i;
 
 	total->max_ns = now->max_ns;
-	if (wraps) {
-		total->low = 0;
-		total->high = GMEM_HIST_BUCKETS;
-	} else {
-		find_range(now->hist, total);
-	}
+	total->low = range.low;
+	total->high = range.high;
 	for (i = total->low; i < total->high; i++)
 		total->hist[i] = now->hist[i] + (wraps ? (uint64_t)wraps[i] << 32 : 0);
 }

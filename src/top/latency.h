@@ -15,6 +15,13 @@ struct latency {
 	uint64_t hist[GMEM_HIST_BUCKETS];
 };
 
+/* Buckets outside of [low, high) are empty. */
+struct latency_range {
+	uint8_t low, high;
+};
+
+struct latency_range latency_range(const struct gmem_latency *latency);
+
 /* The shortest duration that a bucket counts. */
 uint64_t latency_begin(unsigned int bucket);
 
@@ -25,19 +32,21 @@ uint64_t latency_end(unsigned int bucket, uint64_t max_ns);
  * latency_since - the conversions between two records
  * @now: the newer record
  * @before: the older one
- * @wrapped: a bucket of the newer one may have wrapped, even to 0
+ * @range: of the newer one; with all buckets if one may have wrapped, even to 0
  * @since: the result
  *
  * The maximum is exact if it is the maximum of @now too, else it is the end of its bucket.
  */
-void latency_since(const struct gmem_latency *now, const struct gmem_latency *before, bool wrapped,
-		   struct latency *since);
+void latency_since(const struct gmem_latency *now, const struct gmem_latency *before,
+		   struct latency_range range, struct latency *since);
 
 /**
  * latency_total - all conversions of a record
  * @wraps: how often each bucket wrapped, NULL: none did
+ * @range: as above
  */
-void latency_total(const struct gmem_latency *now, const uint32_t *wraps, struct latency *total);
+void latency_total(const struct gmem_latency *now, const uint32_t *wraps,
+		   struct latency_range range, struct latency *total);
 
 void latency_add(struct latency *to, const struct latency *from);
 

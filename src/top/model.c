@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../lib/grow.h"
+#include "key.h"
 #include "model.h"
 #include "model_memory.h"
 
@@ -237,6 +238,8 @@ int model_add_vm(struct model *model, const struct gmem_vm *record, bool ended)
 		return -ENOMEM;
 	memcpy(&vm->now, record,
 	       model->looked & WANT_HEAT ? sizeof(*record) : offsetof(struct gmem_vm, heat));
+	if (!vm->key)
+		vm->key = key_of_vm(vm->now.key_kind, vm->now.key);
 	vm->absent = 0;
 	vm->gone = ended;
 	return 0;
@@ -335,6 +338,11 @@ static void rates(__u64 *rate, uint64_t *prev, const __u64 *now, int nr, uint64_
 {
 	int i;
 
+	/* Most VMs do most things seldom. */
+	if (!memcmp(prev, now, (size_t)nr * sizeof(*now))) {
+		memset(rate, 0, (size_t)nr * sizeof(*rate));
+		return;
+	}
 	for (i = 0; i < nr; i++) {
 		rate[i] = 0;
 		if (interval_ns && now[i] > prev[i])
@@ -381,16 +389,17 @@ void model_latency(const struct model_vm *vm, int direction, enum span span,
 	const struct gmem_latency *now = &vm->now.latency[direction];
 
 	if (span == LAST_INTERVAL)
-		latency_since(now, &vm->before[direction], vm->wraps, latency);
+		latency_since(now, &vm->before[direction], vm->range[direction], latency);
 	else
 		latency_total(now, vm->wraps ? vm->wraps + direction * GMEM_HIST_BUCKETS : NULL,
-			      latency);
+			      vm->range[direction], latency);
 }
 
 static void host_latency(struct model *model)
 {
-	const struct model_vm *vm;
+	static const struct latency_range all = { 0, GMEM_HIST_BUCKETS };
 	struct latency latency;
+	struct model_vm *vm;
 	size_t i;
 	int d;
 
@@ -401,6 +410,7 @@ static void host_latency(struct model *model)
 			vm = model->vms[i];
 			if (!memcmp(&vm->now.latency[d], &vm->before[d], sizeof(vm->before[d])))
 				continue;
+			vm->range[d] = vm->wraps ? all : latency_range(&vm->now.latency[d]);
 			model_latency(vm, d, LAST_INTERVAL, &latency);
 			latency_add(&model->host[d][LAST_INTERVAL], &latency);
 		}

@@ -34,6 +34,7 @@ enum span { SINCE_START, LAST_INTERVAL, NR_SPANS };
 struct model_vm {
 	struct gmem_vm now;			     /* as last read */
 	struct gmem_latency before[GMEM_DIRECTIONS]; /* now.latency of the frame before */
+	struct latency_range range[GMEM_DIRECTIONS]; /* of now.latency */
 	uint32_t *wraps; /* [direction][bucket]: how often now.latency wrapped, NULL: never */
 	__u64 inst[GMEM_INST_MAX];  /* sum over its instances, those that ended included */
 	__u64 rate_vm[GMEM_VM_MAX]; /* hundredths per second, of the last interval */
@@ -56,14 +57,16 @@ struct model_vm {
 	bool noted;	  /* its end is in model.ended */
 	bool adopted;	  /* has or had an instance older than gmemtop */
 	bool rated;	  /* there was a frame before, so that rates are known */
-	bool named;
+	bool named, named_by_option; /* by a look at the VMM, see proc.h */
+	uint64_t named_cgroup;	     /* the cgroup at that time */
+	uint64_t key;		     /* see key.h, 0: none */
 	char name[NAME_LEN];
 	char *cgroup;
 };
 
 /* A VM that ended. */
 struct model_ended {
-	uint64_t vm_id;
+	uint64_t vm_id, key;
 	uint64_t at_ns; /* CLOCK_MONOTONIC */
 	__u64 error_ns;
 	uint32_t tgid, error_op, error; /* as in struct gmem_vm */

@@ -52,6 +52,7 @@ static void keep(struct model *model, const struct model_vm *vm)
 		model->nr_ended++;
 	*ended = (struct model_ended){
 		.vm_id = vm->now.id,
+		.key = vm->key,
 		.at_ns = vm->now.ended_ns ? vm->now.ended_ns : model->now_ns,
 		.error_ns = vm->now.error_ns,
 		.tgid = vm->now.tgid,

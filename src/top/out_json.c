@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "heat.h"
+#include "key.h"
 #include "out.h"
 
 static const char *const loss_names[GMEM_LOST_MAX] = {
@@ -12,6 +13,14 @@ static const char *const loss_names[GMEM_LOST_MAX] = {
 	GMEM_LOSSES(X)
 #undef X
 };
+
+static void put_key(struct json *json, uint64_t key)
+{
+	if (key)
+		json_hex16(json, "key", key);
+	else
+		json_null(json, "key");
+}
 
 static void put_value(struct json *json, const char *name, struct value value)
 {
@@ -72,6 +81,40 @@ static void put_refused(struct json *json, const struct features *f, uint64_t re
 	json_close(json, '}');
 }
 
+/* What nearly every VM has: no errors. It is made once. */
+static void put_no_errors(struct json *json, const struct features *f)
+{
+	static char text[1024];
+	static uint32_t facts;
+	static size_t len;
+	bool known;
+	int op;
+
+	if (!len || facts != f->facts) {
+		facts = f->facts;
+		len = (size_t)snprintf(text, sizeof(text), "\"errors\":{");
+		for (op = 0; op < GMEM_OP_MAX; op++) {
+			known = facts & (1U << op_facts[op]);
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "\"%s\":%s,",
+						op_names[op], known ? "{}" : "null");
+		}
+		known = facts & FACT(host_fault);
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "\"host_fault\":%s}",
+					known ? "{}" : "null");
+	}
+	json_raw(json, text, len);
+}
+
+static bool has_errors(const struct gmem_vm *vm)
+{
+	bool any = false;
+	int op;
+
+	for (op = 0; op < GMEM_OP_MAX; op++)
+		any |= vm->err[op][0].err || vm->err_other[op];
+	return any;
+}
+
 static void put_errors(struct json *json, const struct features *f, const struct gmem_vm *vm,
 		       uint64_t refused)
 {
@@ -80,6 +123,10 @@ static void put_errors(struct json *json, const struct features *f, const struct
 	char number[16];
 	int op, i;
 
+	if (!refused && !has_errors(vm)) {
+		put_no_errors(json, f);
+		return;
+	}
 	json_open(json, "errors", '{');
 	for (op = 0; op < GMEM_OP_MAX; op++) {
 		if (!(f->facts & (1U << op_facts[op]))) {
@@ -115,12 +162,11 @@ static uint64_t realtime(const struct frames *frames, const struct model *model,
 
 static void put_last_error(struct json *json, uint64_t time_ns, uint32_t op, uint32_t error)
 {
-	static const struct json_key key = JSON_KEY("last_error");
 	const char *name;
 	char number[16];
 
 	if (!error || op >= GMEM_OP_MAX) {
-		json_word(json, &key, "null");
+		json_null(json, "last_error");
 		return;
 	}
 	name = strerrorname_np((int)error);
@@ -144,6 +190,7 @@ static void put_ended(struct json *json, const struct frames *frames, const stru
 		ended = &model->ended[i];
 		json_open(json, NULL, '{');
 		json_u64(json, "id", ended->vm_id);
+		put_key(json, ended->key);
 		json_u64(json, "pid", ended->tgid);
 		json_str(json, "name", ended->name);
 		json_u64(json, "time_ns", realtime(frames, model, ended->at_ns));
@@ -156,54 +203,52 @@ static void put_ended(struct json *json, const struct frames *frames, const stru
 	json_close(json, ']');
 }
 
+/* p50, p90, p99 and the maximum; null where there were no conversions. */
 #define PERCENTILES 3
+#define DURATIONS   (PERCENTILES + 1)
 
-/* p50, p90, p99 and the maximum. */
-static void put_percentiles(struct json *json, const struct latency *latency)
+static uint64_t durations_of(const struct latency *latency, __u64 *ns)
 {
-	static const struct json_key keys[] = { JSON_KEY("p50_ns"), JSON_KEY("p90_ns"),
-						JSON_KEY("p99_ns"), JSON_KEY("max_ns") };
 	static const unsigned int percents[PERCENTILES] = { 50, 90, 99 };
-	uint64_t known = 0;
-	__u64 ns[PERCENTILES + 1];
 
-	if (latency_percentiles(latency, percents, PERCENTILES, ns)) {
-		ns[PERCENTILES] = latency->max_ns;
-		known = ~0ULL;
-	}
-	json_members(json, keys, ns, PERCENTILES + 1, known, JSON_ONES);
+	if (!latency || !latency_percentiles(latency, percents, PERCENTILES, ns))
+		return 0;
+	ns[PERCENTILES] = latency->max_ns;
+	return (1U << DURATIONS) - 1;
 }
 
 /* Buckets that are not empty: the longest duration that it counts, and how many it has. */
 static void put_histogram(struct json *json, const struct latency *latency)
 {
-	__u64 pair[2];
-	unsigned int i;
+	__u64 pairs[GMEM_HIST_BUCKETS][2];
+	unsigned int i, nr = 0;
 
-	json_open(json, "histogram", '[');
 	for (i = latency->low; i < latency->high; i++) {
 		if (!latency->hist[i])
 			continue;
-		pair[0] = latency_end(i, latency->max_ns);
-		pair[1] = latency->hist[i];
-		json_array(json, NULL, pair, 2);
+		pairs[nr][0] = latency_end(i, latency->max_ns);
+		pairs[nr++][1] = latency->hist[i];
 	}
-	json_close(json, ']');
+	json_pairs(json, "histogram", pairs, nr);
 }
 
 static void put_direction(struct json *json, const char *name, const struct latency *total,
 			  const struct latency *interval)
 {
+	static const struct json_key keys[NR_SPANS * DURATIONS] = {
+		JSON_KEY("p50_ns"),	     JSON_KEY("p90_ns"),
+		JSON_KEY("p99_ns"),	     JSON_KEY("max_ns"),
+		JSON_KEY("interval_p50_ns"), JSON_KEY("interval_p90_ns"),
+		JSON_KEY("interval_p99_ns"), JSON_KEY("interval_max_ns"),
+	};
+	__u64 ns[NR_SPANS * DURATIONS];
+	uint64_t known;
+
 	json_open(json, name, '{');
-	put_percentiles(json, total);
+	known = durations_of(total, ns);
+	known |= durations_of(interval, ns + DURATIONS) << DURATIONS;
+	json_members(json, keys, ns, NR_SPANS * DURATIONS, known, JSON_ONES);
 	put_histogram(json, total);
-	if (interval) {
-		json_open(json, "interval", '{');
-		put_percentiles(json, interval);
-		json_close(json, '}');
-	} else {
-		json_null(json, "interval");
-	}
 	json_close(json, '}');
 }
 
@@ -281,6 +326,7 @@ static void put_instances(struct json *json, const struct features *f, struct mo
 			continue;
 		json_open(json, NULL, '{');
 		json_u64(json, "id", inst->id);
+		put_key(json, key_of_instance(vm->key, inst->dev, inst->ino));
 		put_dev(json, inst->dev);
 		json_u64(json, "ino", inst->ino);
 		json_u64(json, "size_pages", inst->size >> 12);
@@ -383,7 +429,9 @@ static void put_vm(struct batch *batch, const struct frames *frames, struct mode
 
 	json_open(json, NULL, '{');
 	json_u64(json, "id", vm->now.id);
+	put_key(json, vm->key);
 	json_u64(json, "pid", vm->now.tgid);
+	json_bool(json, "vmm_gone", vm->now.vmm_gone);
 	json_str(json, "name", vm->name);
 	json_str(json, "type", vm->now.id == GMEM_ID_OTHER ? NULL : vm_type_name(vm->now.type));
 	json_str(json, "cgroup", vm->cgroup);

@@ -148,6 +148,8 @@ int source_open(struct source_bpf **source, const struct source_options *opts)
 	}
 	ret = make_others(s);
 	if (!ret)
+		ret = source_births_open(s);
+	if (!ret)
 		ret = attach_dumps(s);
 	if (!ret)
 		ret = attach(s);
@@ -201,12 +203,6 @@ static void add_hot_inst(const struct source_bpf *s, struct gmem_inst *inst)
 }
 
 /* A record: what only the kernel knows at this moment, and the entry of the map. */
-/* The heat map is only there if it is wanted, and what stands in its place is not looked at. */
-struct vm_record {
-	struct gmem_live live;
-	struct gmem_vm vm;
-};
-
 struct inst_record {
 	struct gmem_live live;
 	struct gmem_inst inst;
@@ -269,20 +265,56 @@ static int defer_unseen(struct deferred *deferred, const void *record, size_t si
 	return 0;
 }
 
-static int take_vm(struct source_bpf *s, struct model *model, struct vm_record *record, bool ended)
+#define VM_ERRORS (sizeof(((struct gmem_vm *)0)->err) + sizeof(((struct gmem_vm *)0)->err_other))
+
+static size_t vm_size(const void *record)
 {
-	/* Without the heat map, which may not be there. */
-	size_t size = offsetof(struct gmem_vm, heat);
+	const struct gmem_live *live = record;
+
+	return sizeof(*live) + offsetof(struct gmem_vm, err) +
+	       (live->parts & GMEM_PART_ERRORS ? VM_ERRORS : 0) +
+	       (live->parts & GMEM_PART_HEAT ? sizeof(struct gmem_heat) : 0);
+}
+
+/* Parts that are not in a record are empty. */
+static void unpack_vm(struct source_bpf *s, const char *record)
+{
+	const struct gmem_live *live = (const void *)record;
+
+	_Static_assert(offsetof(struct gmem_vm, err) + VM_ERRORS == offsetof(struct gmem_vm, heat),
+		       "order of the parts");
+	record += sizeof(*live);
+	memcpy(&s->vm, record, offsetof(struct gmem_vm, err));
+	record += offsetof(struct gmem_vm, err);
+	if (live->parts & GMEM_PART_ERRORS) {
+		memcpy(s->vm.err, record, VM_ERRORS);
+		record += VM_ERRORS;
+	} else if (s->parts & GMEM_PART_ERRORS) {
+		memset(s->vm.err, 0, VM_ERRORS);
+	}
+	if (live->parts & GMEM_PART_HEAT)
+		memcpy(&s->vm.heat, record, sizeof(s->vm.heat));
+	s->parts = live->parts;
+}
+
+static int take_vm(struct source_bpf *s, struct model *model, const void *record, bool ended)
+{
+	const struct gmem_live *live = record;
+	struct gmem_vm *vm = &s->vm;
 	int ret;
 
-	if (record->live.alive)
-		record->vm.private_pages = record->live.pages;
-	add_hot_vm(s, &record->vm);
-	ret = model_add_vm(model, &record->vm, ended);
+	unpack_vm(s, record);
+	if (live->alive) {
+		vm->private_pages = live->pages;
+		vm->cgroup = live->cgroup;
+		vm->vmm_gone = (__u32)live->vmm_gone;
+	}
+	add_hot_vm(s, vm);
+	ret = model_add_vm(model, vm, ended);
 	if (!ret && ended)
-		ret = defer_id(&s->deferred, record->vm.id);
-	else if (!ret && !record->live.alive)
-		ret = defer_unseen(&s->deferred, &record->vm, size);
+		ret = defer_id(&s->deferred, vm->id);
+	else if (!ret && !live->alive)
+		ret = defer_unseen(&s->deferred, vm, offsetof(struct gmem_vm, heat));
 	return ret;
 }
 
@@ -329,12 +361,13 @@ static int take(struct source_bpf *s, struct model *model, int dump, void *recor
 	return take_inst(s, model, record, dump == DUMP_ENDED_INSTANCES);
 }
 
-int source_records(struct source_bpf *s, struct bpf_link *link, size_t size,
+int source_records(struct source_bpf *s, struct bpf_link *link, size_t least,
+		   size_t (*size_of)(const void *record),
 		   int (*take_one)(struct source_bpf *s, struct model *model, int kind,
 				   void *record),
 		   struct model *model, int kind)
 {
-	size_t have = 0, at;
+	size_t have = 0, at, size;
 	ssize_t n;
 	int fd, ret = 0;
 
@@ -350,8 +383,12 @@ int source_records(struct source_bpf *s, struct bpf_link *link, size_t size,
 			break;
 		}
 		have += (size_t)n;
-		for (at = 0; have - at >= size && !ret; at += size)
+		for (at = 0; have - at >= least && !ret; at += size) {
+			size = size_of ? size_of(s->buf + at) : least;
+			if (have - at < size)
+				break;
 			ret = take_one(s, model, kind, s->buf + at);
+		}
 		have -= at;
 		memmove(s->buf, s->buf + at, have);
 	}
@@ -362,13 +399,14 @@ int source_records(struct source_bpf *s, struct bpf_link *link, size_t size,
 /* @taken: grows by the entries of what has ended that were taken out */
 static int read_dump(struct source_bpf *s, struct model *model, enum dump dump, uint64_t *taken)
 {
-	size_t size = sizeof(struct inst_record);
 	int ret;
 
 	if (dumps_vms(dump))
-		size = s->skel->bss->want_heat ? sizeof(struct vm_record)
-					       : offsetof(struct vm_record, vm.heat);
-	ret = source_records(s, s->links[dump], size, take, model, (int)dump);
+		ret = source_records(s, s->links[dump], sizeof(struct gmem_live), vm_size, take,
+				     model, (int)dump);
+	else
+		ret = source_records(s, s->links[dump], sizeof(struct inst_record), NULL, take,
+				     model, (int)dump);
 	finish_dump(s, model, dump, taken);
 	return ret;
 }
@@ -412,6 +450,8 @@ int source_read(struct source_bpf *source, struct model *model, uint64_t only)
 		if (ret)
 			return ret;
 	}
+	/* Behind the VMs, so that the birth of each of them has been told. */
+	ring_buffer__consume(source->ring);
 	model_set_lost(model, source->skel->bss->lost, programs_missed(source->skel->obj));
 	return source_look(source, model, model->looked, only);
 }
@@ -427,9 +467,11 @@ void source_close(struct source_bpf *source)
 		bpf_link__destroy(source->links[dump]);
 	for (i = 0; i < NR_VISITS; i++)
 		bpf_link__destroy(source->visits[i]);
+	ring_buffer__free(source->ring);
 	gmem_trace_bpf__destroy(source->skel);
 	features_free(&source->features);
 	free(source->found);
+	free(source->births);
 	free(source->deferred.ids);
 	free(source->deferred.unseen);
 	free(source);

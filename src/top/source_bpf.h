@@ -36,6 +36,12 @@ const struct features *source_features(const struct source_bpf *source);
  */
 int source_read(struct source_bpf *source, struct model *model, uint64_t only);
 
+/* What is known of the birth of a VM of the last frame, NULL: nothing. */
+const struct gmem_birth *source_birth(const struct source_bpf *source, uint64_t vm_id);
+
+/* VMs up to this one have names now. */
+void source_forget_births(struct source_bpf *source, uint64_t up_to);
+
 void source_close(struct source_bpf *source);
 
 #endif /* GMEM_SOURCE_BPF_H */

@@ -43,6 +43,11 @@ struct source_bpf {
 	struct bpf_link *links[NR_DUMPS], *visits[NR_VISITS];
 	uint64_t ended_vms, ended_instances; /* taken out of the maps so far */
 	struct deferred deferred;
+	struct gmem_vm vm; /* the record that was read last, */
+	uint32_t parts;	   /* and which parts it had */
+	struct ring_buffer *ring;
+	struct gmem_birth *births; /* of VMs that may not be in the model yet */
+	size_t nr_births, room_births;
 	struct gmem_binding *found; /* bindings of one VM */
 	size_t room_found;
 	uint64_t backing[GMEM_MAX_BLOCKS]; /* a bit for each page, as in private_mask */
@@ -52,14 +57,21 @@ struct source_bpf {
 /**
  * source_records - read an iterator to its end
  * @link: the iterator
- * @size: of a record
+ * @least: bytes that every record has
+ * @size_of: bytes of a record whose first @least are there; NULL: all have @least
  * @take: called with each; what it returns, if not 0, ends the reading
  *
  * Return: 0 or a negative errno.
  */
-int source_records(struct source_bpf *s, struct bpf_link *link, size_t size,
+int source_records(struct source_bpf *s, struct bpf_link *link, size_t least,
+		   size_t (*size_of)(const void *record),
 		   int (*take)(struct source_bpf *s, struct model *model, int kind, void *record),
 		   struct model *model, int kind);
+
+/* --- source_births.c --- */
+
+/* Return: 0 or a negative errno. */
+int source_births_open(struct source_bpf *s);
 
 /* --- source_memory.c --- */
 

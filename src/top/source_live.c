@@ -2,7 +2,9 @@
 #include <stdio.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "../lib/cgroup.h"
 #include "proc.h"
 #include "source_bpf.h"
 #include "source_live.h"
@@ -20,6 +22,8 @@ static uint64_t now_ns(clockid_t clock)
 static int next(struct frames *frames, struct model *model)
 {
 	struct live *live = (struct live *)frames;
+	const struct gmem_birth *birth;
+	uint64_t last = 0;
 	size_t i;
 	int ret;
 
@@ -31,8 +35,12 @@ static int next(struct frames *frames, struct model *model)
 	if (ret)
 		return ret;
 	policy_counts_read(&model->policy);
-	for (i = 0; i < model->nr_vms; i++)
-		proc_identify(model->vms[i]);
+	for (i = 0; i < model->nr_vms; i++) {
+		last = model->vms[i]->now.id;
+		birth = model->vms[i]->named ? NULL : source_birth(live->source, last);
+		proc_identify(model->vms[i], birth, live->cgroups);
+	}
+	source_forget_births(live->source, last);
 	model_note_ends(model);
 	return 0;
 }
@@ -42,9 +50,15 @@ void live_init(struct live *live, struct source_bpf *source)
 	struct utsname uts;
 
 	uname(&uts);
-	*live = (struct live){ .source = source };
+	*live = (struct live){ .source = source, .cgroups = cgroup_root() };
 	live->frames.next = next;
 	live->frames.features = source_features(source);
 	snprintf(live->frames.kernel, sizeof(live->frames.kernel), "%.*s", KERNEL_LEN - 1,
 		 uts.release);
+}
+
+void live_end(struct live *live)
+{
+	if (live->cgroups >= 0)
+		close(live->cgroups);
 }

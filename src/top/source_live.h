@@ -10,9 +10,11 @@ struct source_bpf;
 struct live {
 	struct frames frames; /* first */
 	struct source_bpf *source;
+	int cgroups; /* as of cgroup_root() */
 };
 
 /* Make frames of an open source, which stays the caller's. */
 void live_init(struct live *live, struct source_bpf *source);
+void live_end(struct live *live);
 
 #endif /* GMEM_SOURCE_LIVE_H */

@@ -29,8 +29,8 @@ static int visit(struct source_bpf *s, struct model *model)
 	int i, ret = 0;
 
 	for (i = 0; i < NR_VISITS && !ret; i++)
-		ret = source_records(s, s->visits[i], sizeof(struct gmem_holder), take_hold, model,
-				     i);
+		ret = source_records(s, s->visits[i], sizeof(struct gmem_holder), NULL, take_hold,
+				     model, i);
 	return ret;
 }
 

@@ -59,6 +59,13 @@ static void text(struct json_object *object, const char *name, char *buf, size_t
 	snprintf(buf, size, "%s", value ? json_object_get_string(value) : "");
 }
 
+static uint64_t key_in(struct json_object *object)
+{
+	struct json_object *value = member(object, "key");
+
+	return value ? strtoull(json_object_get_string(value), NULL, 16) : 0;
+}
+
 static size_t length(struct json_object *array)
 {
 	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
@@ -173,7 +180,7 @@ static void read_ended(struct json_object *frame, const struct replay *replay, s
 	for (i = 0; i < length(list) && i < MODEL_ENDED; i++) {
 		one = json_object_array_get_idx(list, i);
 		ended = &model->ended[model->nr_ended++];
-		*ended = (struct model_ended){ .vm_id = number(one, "id") };
+		*ended = (struct model_ended){ .vm_id = number(one, "id"), .key = key_in(one) };
 		ended->tgid = (uint32_t)number(one, "pid");
 		ended->at_ns = record_time(replay, number(one, "time_ns"));
 		ended->refused = number(one, "host_faults_refused");
@@ -248,6 +255,7 @@ static int add_vm(const struct replay *replay, struct model *model, struct json_
 	size_t i;
 
 	vm.tgid = (__u32)number(object, "pid");
+	vm.vmm_gone = json_object_get_boolean(member(object, "vmm_gone"));
 	vm.type = type_of(object);
 	vm.private_pages = member(object, "private_pages") ? number(object, "private_pages")
 							   : GMEM_UNKNOWN;
@@ -374,6 +382,7 @@ static void complete_vm(struct model *model, struct json_object *object)
 
 	if (!vm)
 		return;
+	vm->key = key_in(object);
 	vm->size = number(object, "size_pages");
 	vm->resident = number(object, "resident_pages");
 	vm->nr_instances = (uint32_t)number(object, "instances");

@@ -334,7 +334,7 @@ const struct tui_key tui_keys[] = {
 	{ { KEY_RIGHT }, "Right", NULL, "columns to the right", IN(TABLE), act_right },
 	{ { ' ', 'p' }, "Space p", "Freeze", "freeze, and go on", NOT_HELP, act_freeze },
 	{ { '.' }, ".", NULL, "the next frame now", NOT_HELP, act_step },
-	{ { 'u' }, "u", "Units", "memory in bytes or in pages", NOT_HELP, act_units },
+	{ { 'u' }, "u", NULL, "memory in bytes or in pages", NOT_HELP, act_units },
 	{ { '+', '=' }, "+", NULL, "more time between frames", NOT_HELP, act_slower },
 	{ { '-' }, "-", NULL, "less time between frames", NOT_HELP, act_faster },
 	{ { CTRL('l') }, "Ctrl-L", NULL, "draw the screen anew", ALL, act_redraw },

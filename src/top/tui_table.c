@@ -207,7 +207,9 @@ static void format_below(const struct tui *tui, const struct column *column, con
 void cell_format(const struct tui *tui, const struct column *column, const struct row *row,
 		 char *buf, size_t size)
 {
-	if (row->below)
+	if (!row->inst && row->vm->now.vmm_gone && !strcmp(column->name, "name"))
+		snprintf(buf, size, "%s (VMM gone)", row->vm->name);
+	else if (row->below)
 		format_below(tui, column, row, buf, size);
 	else if (row->inst)
 		format_inst(tui, column, row, buf, size);

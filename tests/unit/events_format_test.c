@@ -99,15 +99,16 @@ static void test_whole_object(void **state)
 	e.exe_ino = 77;
 	e.exe_generation = 4711;
 	e.exe_subvolume = 256;
-	expect_json(&e,
-		    "{\"seq\":7,\"time_ns\":1000000001,\"monotonic_ns\":11,\"event\":\"create\","
-		    "\"vm\":{\"id\":2,\"pid\":100,\"name\":\"web \\\"1\\\"\","
-		    "\"type\":\"software-protected\"},"
-		    "\"who\":{\"pid\":101,\"tid\":102,\"comm\":\"sixteen_letters_\",\"uid\":1000,"
-		    "\"exe\":\"/usr/bin/qemu\",\"exe_inode\":{\"dev\":\"254:3\",\"ino\":77,"
-		    "\"generation\":4711,\"changed\":0,\"subvolume\":256},\"cgroup\":null},"
-		    "\"instance\":{\"dev\":\"8:1\",\"ino\":5,\"size\":1048576,\"flags\":3},"
-		    "\"size\":1048576,\"flags\":3,\"fd\":9,\"errno\":0,\"error\":null}");
+	expect_json(
+		&e,
+		"{\"seq\":7,\"time_ns\":1000000001,\"monotonic_ns\":11,\"event\":\"create\","
+		"\"vm\":{\"id\":2,\"key\":null,\"pid\":100,\"name\":\"web \\\"1\\\"\","
+		"\"type\":\"software-protected\"},"
+		"\"who\":{\"pid\":101,\"tid\":102,\"comm\":\"sixteen_letters_\",\"uid\":1000,"
+		"\"exe\":\"/usr/bin/qemu\",\"exe_inode\":{\"dev\":\"254:3\",\"ino\":77,"
+		"\"generation\":4711,\"changed\":0,\"subvolume\":256},\"cgroup\":null},"
+		"\"instance\":{\"key\":null,\"dev\":\"8:1\",\"ino\":5,\"size\":1048576,\"flags\":3},"
+		"\"size\":1048576,\"flags\":3,\"fd\":9,\"errno\":0,\"error\":null}");
 }
 
 /* What is written of the event has such a member. */

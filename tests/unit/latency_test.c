@@ -78,18 +78,18 @@ static void test_percentiles(void **state)
 	__u64 ns[2];
 
 	(void)state;
-	latency_total(&record, NULL, &latency);
+	latency_total(&record, NULL, latency_range(&record), &latency);
 	assert_false(latency_percentiles(&latency, percents, 2, ns));
 	count(&vm, 0, 1030, 98);
 	count(&vm, 0, 1500000, 2);
-	latency_total(&vm.latency[0], NULL, &latency);
+	latency_total(&vm.latency[0], NULL, latency_range(&vm.latency[0]), &latency);
 	assert_int_equal(percentile(&latency, 1), 1279);
 	assert_int_equal(percentile(&latency, 98), 1279);
 	assert_int_equal(percentile(&latency, 99), 1500000);
 	assert_int_equal(percentile(&latency, 100), 1500000);
 	/* What is longer than any bucket. */
 	count(&vm, 0, 100 * S, 1000);
-	latency_total(&vm.latency[0], NULL, &latency);
+	latency_total(&vm.latency[0], NULL, latency_range(&vm.latency[0]), &latency);
 	assert_int_equal(percentile(&latency, 99), 100 * S);
 }
 

@@ -126,8 +126,9 @@ static void forget_unknown(struct record *r)
 			r->inst = -1;
 		break;
 	case EV_INVALIDATE:
-		/* gmemtop does not report it. */
-		r->field[INVALIDATE_NR_PAGES] = -1;
+		/* gmemtop reports it of holes. */
+		if (!traced("punched") || strcmp(r->word, "punch"))
+			r->field[INVALIDATE_NR_PAGES] = -1;
 		if (!traced("memory_failure") && !strcmp(r->word, "error"))
 			r->field[INVALIDATE_END] = -1;
 		break;

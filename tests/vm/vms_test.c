@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which VM is which: keys that every gmemtop shows the same and no other VM gets, names and cgroups
+ * of VMs that are gone before anybody could look, VMMs that move or are gone.
+ *
+ * Usage: vms_test [--falsify] [CASE...]
+ *        vms_test --vmm ARGUMENT...    a VMM that makes a VM and ends
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "lib/watch.h"
+
+#define CGROUPS "/sys/fs/cgroup"
+#define AGAIN	20
+
+static const char *text_of(struct json_object *obj, const char *name)
+{
+	struct json_object *value = member(obj, name);
+
+	return value ? json_object_get_string(value) : "(null)";
+}
+
+/* --- keys --- */
+
+static struct json_object *first_instance(struct json_object *vm)
+{
+	return json_object_array_get_idx(member(vm, "instance_list"), 0);
+}
+
+/* The keys as the event of a creation has them. */
+static struct json_object *created(int vm)
+{
+	char *argv[] = { GMEMTOP, "events", "--json", "-e", "create", "-n", "1", NULL };
+	struct watcher events = start(argv);
+	struct json_object *event;
+	int inst;
+
+	json_object_put(frame_of(&events));
+	inst = create_instance(vm, SIZE, 0);
+	event = frame_of(&events);
+	stop(&events);
+	close(inst);
+	return event;
+}
+
+static void test_keys(void)
+{
+	struct json_object *frame, *shown, *other, *event;
+	char keys[AGAIN][32], inst_key[32];
+	int vm = create_vm(), inst = create_instance(vm, SIZE, 0), i, k;
+	struct watcher once;
+
+	frame = next_frame();
+	shown = vm_of(frame);
+	snprintf(keys[0], sizeof(keys[0]), "%s", text_of(shown, "key"));
+	snprintf(inst_key, sizeof(inst_key), "%s", text_of(first_instance(shown), "key"));
+	json_object_put(frame);
+	CHECK(strlen(keys[0]) == 16 && strlen(inst_key) == 16 && strcmp(keys[0], inst_key),
+	      "the VM has %s, its instance %s", keys[0], inst_key);
+	once = watch(true);
+	frame = frame_of(&once);
+	other = vm_of(frame);
+	CHECK(!strcmp(text_of(other, "key"), falsify ? "" : keys[0]),
+	      "%s, another gmemtop shows %s", keys[0], text_of(other, "key"));
+	CHECK(!strcmp(text_of(first_instance(other), "key"), inst_key), "%s, another one shows %s",
+	      inst_key, text_of(first_instance(other), "key"));
+	json_object_put(frame);
+	stop(&once);
+	event = created(vm);
+	CHECK(!strcmp(text_of(member(event, "vm"), "key"), keys[0]), "%s, but %s", keys[0],
+	      json_object_to_json_string(event));
+	CHECK(strlen(text_of(member(event, "instance"), "key")) == 16 &&
+		      strcmp(text_of(member(event, "instance"), "key"), inst_key),
+	      "another instance, but %s", json_object_to_json_string(event));
+	json_object_put(event);
+	close(inst);
+	close(vm);
+	/* The same address, descriptor and process. */
+	for (i = 1; i < AGAIN; i++) {
+		vm = create_vm();
+		inst = create_instance(vm, SIZE, 0);
+		frame = next_frame();
+		snprintf(keys[i], sizeof(keys[i]), "%s", text_of(vm_of(frame), "key"));
+		json_object_put(frame);
+		close(inst);
+		close(vm);
+		for (k = 0; k < i; k++)
+			CHECK(strcmp(keys[k], keys[i]), "VM %d has the key of VM %d: %s", i, k,
+			      keys[i]);
+	}
+}
+
+/* --- names --- */
+
+static void write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		give_up(path);
+	close(fd);
+}
+
+static void enter(const char *cgroup)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), CGROUPS "%s", cgroup);
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), CGROUPS "%s/cgroup.procs", cgroup);
+	write_to(path, "0");
+}
+
+static int vmm(void)
+{
+	int vm;
+
+	kvm = kvm_open();
+	if (kvm < 0)
+		return 1;
+	probe();
+	vm = create_vm();
+	create_instance(vm, SIZE, 0);
+	return 0;
+}
+
+static void run_vmm(const char *name, const char *cgroup)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		enter(cgroup);
+		execl("/proc/self/exe", "vmm", "--vmm", "-name", name, NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		give_up("run a VMM");
+}
+
+/* It lives for some milliseconds of a frame of two seconds. */
+static void test_brief(void)
+{
+	char *argv[] = { GMEMTOP,   "--json",	"-d",	       "2", "--vm",
+			 "brie[f]", "--cgroup", "/gmem-brief", NULL };
+	struct watcher w = start(argv);
+	struct json_object *frame = frame_of(&w), *list, *vm;
+	int found = 0, i;
+	size_t k;
+
+	json_object_put(frame);
+	run_vmm("guest=brief,debug-threads=on", "/gmem-brief");
+	run_vmm("guest=other", "/gmem-brief");
+	for (i = 0; i < 2; i++) {
+		frame = frame_of(&w);
+		list = member(frame, "vms");
+		for (k = 0; k < length(list); k++) {
+			vm = json_object_array_get_idx(list, k);
+			found += !strcmp(text_of(vm, "name"), "brief") &&
+				 !strcmp(text_of(vm, "cgroup"), "/gmem-brief") &&
+				 json_object_get_boolean(member(vm, "gone"));
+		}
+		if (i)
+			CHECK(found == 1 + falsify, "%d VMs that fit, shown is %s", found,
+			      json_object_to_json_string(list));
+		json_object_put(frame);
+	}
+	stop(&w);
+	rmdir(CGROUPS "/gmem-brief");
+}
+
+static void test_moves(void)
+{
+	int vm, inst;
+	struct json_object *frame;
+
+	enter("/gmem-from");
+	vm = create_vm();
+	inst = create_instance(vm, SIZE, 0);
+	frame = next_frame();
+	CHECK(!strcmp(text_of(vm_of(frame), "cgroup"), "/gmem-from"), "%s",
+	      text_of(vm_of(frame), "cgroup"));
+	json_object_put(frame);
+	enter("/gmem-to");
+	frame = next_frame();
+	CHECK(!strcmp(text_of(vm_of(frame), "cgroup"), falsify ? "" : "/gmem-to"), "%s",
+	      text_of(vm_of(frame), "cgroup"));
+	json_object_put(frame);
+	enter("/");
+	close(inst);
+	close(vm);
+	rmdir(CGROUPS "/gmem-from");
+	rmdir(CGROUPS "/gmem-to");
+}
+
+/* --- VMMs that are gone --- */
+
+static struct json_object *vm_with_key(struct json_object *frame, const char *key)
+{
+	struct json_object *vms = member(frame, "vms"), *vm;
+	size_t i;
+
+	for (i = 0; i < length(vms); i++) {
+		vm = json_object_array_get_idx(vms, i);
+		if (!strcmp(text_of(vm, "key"), key))
+			return vm;
+	}
+	return NULL;
+}
+
+/* A child has the descriptors of a VMM that is gone. */
+static void test_vmm_gone(void)
+{
+	struct json_object *frame, *vm = NULL;
+	int fds[2], status;
+	pid_t parent, holder;
+	char key[32] = "";
+	struct watcher once;
+	size_t i;
+
+	if (pipe(fds))
+		give_up("pipe");
+	parent = fork();
+	if (!parent) {
+		prctl(PR_SET_NAME, "departed");
+		create_instance(create_vm(), SIZE, 0);
+		holder = fork();
+		if (!holder) {
+			prctl(PR_SET_NAME, "holder");
+			pause();
+			_exit(0);
+		}
+		if (write(fds[1], &holder, sizeof(holder)) != sizeof(holder))
+			_exit(1);
+		_exit(0);
+	}
+	if (parent < 0 || read(fds[0], &holder, sizeof(holder)) != sizeof(holder) ||
+	    waitpid(parent, &status, 0) != parent)
+		give_up("start a VMM");
+	frame = next_frame();
+	for (i = 0; i < length(member(frame, "vms")); i++) {
+		vm = json_object_array_get_idx(member(frame, "vms"), i);
+		if (number(vm, "pid") == parent)
+			break;
+	}
+	CHECK(vm && json_object_get_boolean(member(vm, "vmm_gone")) == !falsify &&
+		      !json_object_get_boolean(member(vm, "gone")),
+	      "shown is %s", json_object_to_json_string(member(frame, "vms")));
+	CHECK(!strcmp(text_of(vm, "name"), "departed"), "its name is %s", text_of(vm, "name"));
+	snprintf(key, sizeof(key), "%s", text_of(vm, "key"));
+	json_object_put(frame);
+	/* Another one finds the VM at the holder, who is no VMM. */
+	once = watch(true);
+	frame = frame_of(&once);
+	vm = vm_with_key(frame, key);
+	CHECK(vm && json_object_get_boolean(member(vm, "vmm_gone")) &&
+		      !strcmp(text_of(vm, "name"), "VMM gone"),
+	      "shown is %s", json_object_to_json_string(vm));
+	json_object_put(frame);
+	stop(&once);
+	kill(holder, SIGKILL);
+}
+
+static const struct test_case cases[] = {
+	{ "keys", test_keys, NOTHING },
+	{ "brief", test_brief, NOTHING },
+	{ "moves", test_moves, NOTHING },
+	{ "vmm-gone", test_vmm_gone, NOTHING },
+};
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "--vmm"))
+		return vmm();
+	return run_cases(cases, ARRAY_LEN(cases), argv);
+}
