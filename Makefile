@@ -335,6 +335,7 @@ install-gmemctl: $(O)/gmemctl $(O)/gmemctl.8 $(O)/gmem-policy.5	## the same for 
 	install -D -m 644 contrib/completion/gmemctl.bash $(SHARE)/bash-completion/completions/gmemctl
 	install -d $(SHARE)/doc/gmem/policies $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 644 contrib/policies/*.yaml $(SHARE)/doc/gmem/policies
+	install -m 644 contrib/gmemctl.schema.json $(SHARE)/doc/gmem
 	sed 's|@SBINDIR@|$(PREFIX)/sbin|' contrib/systemd/gmemctl.service \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/gmemctl.service
 

@@ -129,7 +129,7 @@ test_explain()
 		setpriv --reuid 1234 --regid 99 --clear-groups sleep 60 &
 		sleep 0.2
 		status 0 "$gmemctl" explain --policy "$dir/own.yaml" --op create --pid $! -o json
-		json out 'd["subject"]["uid"] == "1234"'
+		json out 'd["subject"]["uid"] == 1234'
 		kill $!
 	fi
 	status 2 "$gmemctl" explain --policy "$policy" --op creat
@@ -156,10 +156,10 @@ test_events()
 	# One event: the first that a policy decides, of gmemtop or of gmemctl monitor.
 	status 0 "$gmemctl" explain --policy contrib/policies/cloud-host.yaml "$dir/events" -o json
 	json out 'd["operation"] == "create" and d["request"] == {"size": "4KiB", "flags": "none", "vm-type": "tdx"}'
-	json out 'd["subject"]["exe"] == "/bin/x" and d["subject"]["uid"] == "64055" and d["rule"] == "default"'
+	json out 'd["subject"]["exe"] == "/bin/x" and d["subject"]["uid"] == 64055 and d["rule"] == "default"'
 	status 0 "$gmemctl" explain --policy contrib/policies/confidential-host.yaml -o json \
 		'{"seq":7,"operation":"convert","who":{"uid":5,"exe":null,"cgroup":"/b"},"request":{"direction":"to-shared","range":"0x1000-0x2000","vm-type":"unknown"}}'
-	json out 'd["rule"] == "low-memory-stays-private" and d["request"]["vm-type"] == "unknown" and d["subject"] == {"exe": None, "exe_untrusted_fs": False, "root": "host", "verity": None, "uid": "5", "cgroup": "/b"}'
+	json out 'd["rule"] == "low-memory-stays-private" and d["request"]["vm-type"] == "unknown" and d["subject"] == {"exe": None, "exe_untrusted_fs": False, "root": "host", "verity": None, "uid": 5, "user": None, "cgroup": "/b"}'
 	status 2 "$gmemctl" explain --policy contrib/policies/cloud-host.yaml '{"event":"release"}'
 	status 2 "$gmemctl" explain --policy contrib/policies/cloud-host.yaml --op create "$dir/events"
 	status 6 "$gmemctl" test --policy contrib/policies/confidential-host.yaml --events "$dir/events" -o json
@@ -243,6 +243,48 @@ test_replaced()
 	# A recording of another host: its numbers mean nothing here.
 	sed 's/ (deleted)//' "$dir/same.jsonl" >"$dir/path.jsonl"
 	status 0 "$gmemctl" test --policy "$dir/vmm.yaml" --events "$dir/path.jsonl"
+}
+
+# matches REPORT FILE: the file has one line, which is this report by the schema
+matches()
+{
+	tests/schema.py contrib/gmemctl.schema.json "$1" <"$dir/$2" 2>"$dir/schema" || fail "$(cat "$dir/schema")"
+}
+
+# differs WHAT SED: the last report with this change does not match the schema
+differs()
+{
+	sed "$2" "$dir/out" >"$dir/changed"
+	! cmp -s "$dir/out" "$dir/changed" || fail "$1: nothing was changed"
+	! tests/schema.py contrib/gmemctl.schema.json <"$dir/changed" 2>/dev/null || fail "$1 matches the schema"
+}
+
+# What is written as JSON is what the schema describes; tests/vm/policy_schema.sh has the other reports.
+test_schema()
+{
+	local policy=contrib/policies/cloud-host.yaml
+
+	status 0 "$gmemctl" test contrib/policies/cloud-host.test.yaml -o json
+	matches cases out
+	status 0 "$gmemctl" explain --policy "$policy" --op create --uid root -o json
+	matches explain out
+	json out 'd["subject"]["uid"] == 0 and d["subject"]["user"] == "root"'
+	status 6 "$gmemctl" test --policy "$dir/vmm.yaml" --events "$dir/same.jsonl" -o json
+	matches events out
+	status 3 "$gmemctl" check "$dir/bad.yaml" -o json
+	matches check out
+	status 3 "$gmemctl" explain --policy "$dir/bad.yaml" --op create -o json
+	matches error err
+	status 1 "$gmemctl" check /nonexistent -o json
+	matches error err
+	status 0 "$gmemctl" check "$policy" -o json
+	matches check out
+	differs 'another version' 's/"version":1/"version":2/'
+	differs 'another report' 's/"report":"check"/"report":"chick"/'
+	differs 'a member more' 's/"valid":true/"valid":true,"more":1/'
+	differs 'a member less' 's/"valid":true,//'
+	differs 'another type' 's/"valid":true/"valid":1/'
+	differs 'another word' 's/"mode":"enforce"/"mode":"enforced"/'
 }
 
 # says_of WANTED TEXT WORD...: each command that reads a file, of this one

@@ -6,6 +6,7 @@
 #include "../lib/utf8.h"
 #include "denial.h"
 #include "kernel/probe.h"
+#include "print.h"
 #include "../policy/request.h"
 #include "../policy/value.h"
 
@@ -236,21 +237,6 @@ void denial_print(const struct denial *denial, FILE *out)
 	fprintf(out, " by %s generation %llu\n", denial_why(denial, why), event->generation);
 }
 
-static void json_inode(struct json *json, const char *name, __u32 dev, __u64 ino)
-{
-	char text[32];
-
-	if (!ino) {
-		json_null(json, name);
-		return;
-	}
-	snprintf(text, sizeof(text), "%u:%u", DEV_MAJOR(dev), DEV_MINOR(dev));
-	json_open(json, name, '{');
-	json_str(json, "dev", text);
-	json_u64(json, "ino", ino);
-	json_close(json, '}');
-}
-
 static void json_request(struct json *json, const struct gmem_request *request)
 {
 	char value[REQUEST_TEXT];
@@ -304,33 +290,13 @@ static void json_reason(struct json *json, const struct denial *denial)
 	json_close(json, '}');
 }
 
-/* The same members as of `gmemtop events --json`. */
-static void json_exe_inode(struct json *json, const struct gmem_denial *event)
-{
-	const struct gmem_identity *exe = &event->exe;
-	char dev[32];
-
-	if (!event->exe_known || exe->kind != GMEM_BY_INODE) {
-		json_null(json, "exe_inode");
-		return;
-	}
-	snprintf(dev, sizeof(dev), "%u:%u", DEV_MAJOR(exe->dev), DEV_MINOR(exe->dev));
-	json_open(json, "exe_inode", '{');
-	json_str(json, "dev", dev);
-	json_u64(json, "ino", exe->ino);
-	json_u64(json, "generation", exe->generation);
-	json_u64(json, "changed", exe->changed);
-	json_u64(json, "subvolume", exe->subvolume);
-	json_close(json, '}');
-}
-
 void denial_json(const struct denial *denial, struct json *json)
 {
 	const struct gmem_denial *event = denial->event;
 	char comm[sizeof(event->comm) + 1] = "";
 
 	memcpy(comm, event->comm, sizeof(event->comm));
-	json_open(json, NULL, '{');
+	report_begin(json, REPORT_denial);
 	json_u64(json, "seq", event->sequence);
 	json_u64(json, "time_ns", denial->time_ns);
 	json_u64(json, "generation", event->generation);
@@ -347,7 +313,11 @@ void denial_json(const struct denial *denial, struct json *json)
 	json_u64(json, "uid", event->uid);
 	json_str(json, "exe", denial->exe);
 	json_bool(json, "exe_certain", denial->exe && denial->exe_certain);
-	json_exe_inode(json, event);
+	/* The same members as of `gmemtop events --json`. */
+	if (event->exe_known)
+		json_identity(json, "exe_inode", &event->exe);
+	else
+		json_null(json, "exe_inode");
 	json_str(json, "root", event->exe_known ? root_names[event->exe.root % 2] : NULL);
 	json_str(json, "cgroup", denial->cgroup);
 	json_close(json, '}');

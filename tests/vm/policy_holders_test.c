@@ -211,7 +211,7 @@ static void check_holders(bool policy)
 	      "%s", json_object_to_json_string(holder));
 	if (policy) {
 		CHECK(is(holder, "subjects", "[ \"bad\" ]") && number(holder, "uid") == BAD &&
-			      number(holder, "tag.ino") == (long)exe.st_ino,
+			      number(holder, "exe_inode.ino") == (long)exe.st_ino,
 		      "%s", json_object_to_json_string(holder));
 		CHECK(!strcmp(decision(holder, "mmap"), "denied by may-not"), "%s",
 		      decision(holder, "mmap"));
@@ -222,7 +222,7 @@ static void check_holders(bool policy)
 		CHECK(is(instance, "known_to_policy", "true"), "%s",
 		      json_object_to_json_string(instance));
 	} else {
-		CHECK(!get(holder, "tag") && !length(holder, "decisions") &&
+		CHECK(!get(holder, "exe_inode") && !length(holder, "decisions") &&
 			      !get(instance, "known_to_policy") && !get(all, "policy"),
 		      "%s", json_object_to_json_string(holder));
 	}

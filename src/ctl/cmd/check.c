@@ -7,15 +7,15 @@
 #include "../../lib/json.h"
 #include "../../lib/log.h"
 #include "../ctl.h"
+#include "../print.h"
 #include "../../policy/compile.h"
 #include "../kernel/policy_file.h"
 
 static int print_json(const struct policy_file *file)
 {
 	struct json json = { 0 };
-	int ret;
 
-	json_open(&json, NULL, '{');
+	report_begin(&json, REPORT_check);
 	json_str(&json, "file", file->policy->file);
 	json_bool(&json, "valid", !file->diags.nr_errors);
 	json_u64(&json, "errors", file->diags.nr_errors);
@@ -25,10 +25,7 @@ static int print_json(const struct policy_file *file)
 	json_u64(&json, "subjects", file->policy->nr_subjects);
 	json_u64(&json, "rules", file->policy->nr_rules);
 	diags_json(&file->diags, &json);
-	json_close(&json, '}');
-	ret = json_flush_line(&json, stdout);
-	json_free(&json);
-	return ret;
+	return report_end(&json);
 }
 
 /* A number of things, with an s where there is not one of them. */

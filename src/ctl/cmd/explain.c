@@ -5,12 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libsmartcols/libsmartcols.h>
-
 #include "../../lib/exits.h"
 #include "../../lib/json.h"
 #include "../../lib/log.h"
 #include "../ctl.h"
+#include "../print.h"
 #include "../kernel/in_force.h"
 #include "../kernel/namespaces.h"
 #include "../kernel/loader.h"
@@ -23,23 +22,6 @@
 #include "../kernel/who.h"
 
 #define TEXT 512
-
-enum column {
-	COLUMN_RULE,
-	COLUMN_LINE,
-	COLUMN_VERDICT,
-	COLUMN_CONDITION,
-	COLUMN_WANTED,
-	COLUMN_GIVEN,
-	COLUMN_HOLDS,
-	COLUMN_MAX
-};
-
-static const char *const titles[COLUMN_MAX] = {
-	[COLUMN_RULE] = "RULE",		  [COLUMN_LINE] = "LINE",     [COLUMN_VERDICT] = "VERDICT",
-	[COLUMN_CONDITION] = "CONDITION", [COLUMN_WANTED] = "WANTED", [COLUMN_GIVEN] = "GIVEN",
-	[COLUMN_HOLDS] = "HOLDS",
-};
 
 /* What the kernel knows of the process that is asked for, where its policy is in force. */
 struct in_kernel {
@@ -58,7 +40,8 @@ struct explain {
 	const struct gmem_request *request;
 	struct gmem_decision decision;
 	struct json json;
-	struct libscols_table *table;
+	bool as_json;
+	struct rows rows;		/* conditions: of one rule in JSON, of all in text */
 	const struct policy_rule *rule; /* that is being shown */
 	bool rule_begins;
 };
@@ -70,36 +53,39 @@ static const char *verdict_text(const struct policy_rule *rule)
 	return rule->deny ? "deny" : "allow";
 }
 
+static const struct field fields[] = {
+	{ "RULE", NULL, FIELD_TEXT },	    { "LINE", NULL, FIELD_NUMBER },
+	{ "VERDICT", NULL, FIELD_TEXT },    { "CONDITION", "condition", FIELD_TEXT },
+	{ "WANTED", "wanted", FIELD_TEXT }, { "GIVEN", "given", FIELD_TEXT },
+	{ "HOLDS", "holds", FIELD_BOOL },
+};
+
+static void begin_conditions(struct explain *explain)
+{
+	rows_begin(&explain->rows, explain->as_json ? &explain->json : NULL, "conditions", '[',
+		   fields, sizeof(fields) / sizeof(fields[0]), 0);
+}
+
 /* One condition of the rule that is being shown. */
 static void show(struct explain *explain, const char *condition, const char *wanted,
 		 const char *given, bool holds)
 {
-	struct libscols_line *line;
-	char number[16];
+	const struct policy_rule *rule = explain->rule;
+	struct rows *rows = &explain->rows;
 
-	if (!explain->table) {
-		json_open(&explain->json, NULL, '{');
-		json_str(&explain->json, "condition", condition);
-		json_str(&explain->json, "wanted", wanted);
-		json_str(&explain->json, "given", given);
-		json_bool(&explain->json, "holds", holds);
-		json_close(&explain->json, '}');
-		return;
-	}
-	line = scols_table_new_line(explain->table, NULL);
-	if (!line)
-		return;
-	if (explain->rule_begins) {
-		snprintf(number, sizeof(number), "%u", explain->rule->place.line);
-		scols_line_set_data(line, COLUMN_RULE, explain->rule->name);
-		scols_line_set_data(line, COLUMN_LINE, number);
-		scols_line_set_data(line, COLUMN_VERDICT, verdict_text(explain->rule));
-		explain->rule_begins = false;
-	}
-	scols_line_set_data(line, COLUMN_CONDITION, condition);
-	scols_line_set_data(line, COLUMN_WANTED, wanted);
-	scols_line_set_data(line, COLUMN_GIVEN, given);
-	scols_line_set_data(line, COLUMN_HOLDS, holds ? "yes" : "no");
+	row_begin(rows, NULL);
+	row_text(rows, explain->rule_begins ? rule->name : " ");
+	if (explain->rule_begins)
+		row_number(rows, rule->place.line);
+	else
+		row_text(rows, " ");
+	row_text(rows, explain->rule_begins ? verdict_text(rule) : " ");
+	row_text(rows, condition);
+	row_text(rows, wanted);
+	row_text(rows, given);
+	row_bool(rows, holds);
+	row_end(rows);
+	explain->rule_begins = false;
 }
 
 static void user_names(const struct policy_subject *subject, char *text, size_t size)
@@ -179,7 +165,7 @@ static void show_conditions(struct explain *explain, const struct eval_rule *eva
 	show(explain, "operation", value_list(VALUE_OPERATION, rule->ops, ",", wanted, TEXT),
 	     value_name(VALUE_OPERATION, explain->request->op), eval->operation);
 	/* Who reads it wants to know why a rule for this operation does not match. */
-	if (explain->table && !eval->operation)
+	if (!explain->as_json && !eval->operation)
 		return;
 	if (rule->any)
 		show(explain, "subject", "any", "any", true);
@@ -199,18 +185,18 @@ static void show_rule(struct explain *explain, const struct policy_rule *rule)
 
 	explain->rule = rule;
 	explain->rule_begins = true;
-	if (!explain->table) {
+	if (explain->as_json) {
 		json_open(&explain->json, NULL, '{');
 		json_str(&explain->json, "name", rule->name);
 		json_u64(&explain->json, "line", rule->place.line);
 		json_str(&explain->json, "verdict", rule->deny ? "deny" : "allow");
 		json_bool(&explain->json, "audit", rule->audit_rule);
 		json_bool(&explain->json, "matches", eval.matches);
-		json_open(&explain->json, "conditions", '[');
+		begin_conditions(explain);
 	}
 	show_conditions(explain, &eval);
-	if (!explain->table) {
-		json_close(&explain->json, ']');
+	if (explain->as_json) {
+		rows_end(&explain->rows);
 		json_close(&explain->json, '}');
 	}
 }
@@ -320,36 +306,25 @@ static void json_event(struct json *json, const struct event_question *event)
 static int explain_guard(const struct event_question *event, bool as_json)
 {
 	struct json json = { 0 };
-	int ret;
 
 	if (!as_json) {
 		printf("%s by %s, generation %llu: guards ask no rules (gmem-policy(5), GUARDS)\n",
 		       verdict_of(event), event->why ?: event->guard, event->generation);
 		return 0;
 	}
-	json_open(&json, NULL, '{');
+	report_begin(&json, REPORT_explain);
 	json_event(&json, event);
-	json_close(&json, '}');
-	ret = json_flush_line(&json, stdout);
-	json_free(&json);
-	return ret;
+	return report_end(&json);
 }
 
 static int print_text(struct explain *explain)
 {
 	const struct policy *policy = explain->policy;
 	const struct gmem_decision *d = &explain->decision;
-	enum column column;
 
-	explain->table = scols_new_table();
-	if (!explain->table)
-		return -ENOMEM;
-	for (column = 0; column < COLUMN_MAX; column++)
-		scols_table_new_column(explain->table, titles[column], 0,
-				       column == COLUMN_LINE ? SCOLS_FL_RIGHT : 0);
+	begin_conditions(explain);
 	show_rules(explain);
-	scols_print_table(explain->table);
-	scols_unref_table(explain->table);
+	rows_end(&explain->rows);
 	if (d->audit_rule != GMEM_RULE_NONE)
 		printf("rule %s in audit mode would %s it (%s:%u)\n",
 		       policy->rules[d->audit_rule].name, d->audit_deny ? "deny" : "allow",
@@ -380,7 +355,11 @@ static void json_subject(struct explain *explain)
 	json_bool(json, "exe_untrusted_fs", who->exe_untrusted_fs);
 	json_str(json, "root", root_names[who->root]);
 	json_str(json, "verity", who->has_verity ? given_digest(explain, text) : NULL);
-	json_str(json, "uid", who->user || who->has_uid ? given_user(explain, text) : NULL);
+	if (who->has_uid)
+		json_u64(json, "uid", who->uid);
+	else
+		json_null(json, "uid");
+	json_str(json, "user", who->user);
 	json_str(json, "cgroup", who->cgroup);
 	json_close(json, '}');
 }
@@ -404,9 +383,8 @@ static int print_json(struct explain *explain)
 	const struct policy *policy = explain->policy;
 	const struct gmem_decision *d = &explain->decision;
 	struct json *json = &explain->json;
-	int ret;
 
-	json_open(json, NULL, '{');
+	report_begin(json, REPORT_explain);
 	json_str(json, "file", policy->file);
 	json_str(json, "policy", policy->name);
 	json_str(json, "mode", policy->enforce ? "enforce" : "audit");
@@ -433,10 +411,7 @@ static int print_json(struct explain *explain)
 	json_open(json, "rules", '[');
 	show_rules(explain);
 	json_close(json, ']');
-	json_close(json, '}');
-	ret = json_flush_line(json, stdout);
-	json_free(json);
-	return ret;
+	return report_end(json);
 }
 
 static int explain_request(const struct policy_file *file, const struct who *who,
@@ -449,7 +424,8 @@ static int explain_request(const struct policy_file *file, const struct who *who
 				   .event = opts->file ? question : NULL,
 				   .pid = (unsigned int)opts->pid,
 				   .who = who,
-				   .request = request };
+				   .request = request,
+				   .as_json = opts->json };
 	struct gmem_decision plain;
 
 	explain.decision = policy_decide(&file->compiled, who, request);

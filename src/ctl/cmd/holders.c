@@ -11,6 +11,7 @@
 #include "../../lib/json.h"
 #include "../../lib/log.h"
 #include "../ctl.h"
+#include "../print.h"
 #include "../kernel/holders.h"
 #include "../kernel/in_force.h"
 #include "../kernel/namespaces.h"
@@ -83,12 +84,6 @@ static const char *vm_type_name(const struct held_instance *instance)
 	__u32 type = type_of(instance);
 
 	return type == GMEM_TYPE_unknown ? NULL : value_name(VALUE_TYPE, type);
-}
-
-static char *dev_text(__u32 dev, char text[32])
-{
-	snprintf(text, 32, "%u:%u", DEV_MAJ(dev), DEV_MIN(dev));
-	return text;
 }
 
 static void each_decision(const struct view *view, decided_fn decided, void *data)
@@ -195,10 +190,7 @@ static void json_decision(const struct view *view, const struct gmem_request *re
 	json_str(json, "operation", value_name(VALUE_OPERATION, request->op));
 	json_str(json, "verdict", verdict_of(view, decision));
 	json_str(json, "rule", decider(view, decision->rule, request->op, number, &line));
-	if (line)
-		json_u64(json, "line", line);
-	else
-		json_null(json, "line");
+	json_line(json, "line", line);
 	json_close(json, '}');
 }
 
@@ -254,20 +246,15 @@ static void json_places(struct json *json, const struct view *view)
 static void json_standing(struct json *json, const struct view *view)
 {
 	const struct standing *standing = &view->standing;
-	char dev[32];
 
 	if (!view->force->word || view->standing_ret) {
-		json_null(json, "tag");
+		json_null(json, "exe_inode");
 		json_null(json, "subjects");
 	} else {
-		if (standing->tagged) {
-			json_open(json, "tag", '{');
-			json_str(json, "dev", dev_text(standing->exe.dev, dev));
-			json_u64(json, "ino", standing->exe.ino);
-			json_close(json, '}');
-		} else {
-			json_null(json, "tag");
-		}
+		if (standing->tagged)
+			json_identity(json, "exe_inode", &standing->exe);
+		else
+			json_null(json, "exe_inode");
 		json_open(json, "subjects", '[');
 		each_subject(view, json_name, json);
 		json_close(json, ']');
@@ -299,7 +286,7 @@ static void json_holder(struct json *json, const struct view *view)
 static void json_instance(struct json *json, const struct view *view)
 {
 	const struct held_instance *instance = view->instance;
-	char text[REQUEST_TEXT], dev[32];
+	char text[REQUEST_TEXT], dev[DEV_TEXT];
 
 	json_open(json, NULL, '{');
 	json_str(json, "dev", dev_text(instance->dev, dev));
@@ -528,7 +515,7 @@ static int show(const struct held *held, const struct found_holders *found,
 		ret = -ENOMEM;
 		goto out;
 	}
-	json_open(&json, NULL, '{');
+	report_begin(&json, REPORT_holders);
 	json_policy(&json, force);
 	json_bool(&json, "bindings_known", found->knows_kvm);
 	json_u64(&json, "vms_unread", found->unread);
@@ -551,9 +538,8 @@ static int show(const struct held *held, const struct found_holders *found,
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');
-	json_close(&json, '}');
 	if (as_json)
-		ret = json_flush_line(&json, stdout);
+		ret = report_end(&json);
 	else if (held->nr)
 		scols_print_table(table);
 	else

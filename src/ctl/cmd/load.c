@@ -9,6 +9,7 @@
 #include "../../lib/log.h"
 #include "../../lib/utf8.h"
 #include "../ctl.h"
+#include "../print.h"
 #include "../interrupt.h"
 #include "../kernel/loader.h"
 #include "../../policy/compile.h"
@@ -40,9 +41,8 @@ static void json_existing(struct json *json, const struct load_report *report)
 		const struct existing_process *process = &report->existing.list[i];
 
 		json_open(json, NULL, '{');
-		json_u64(json, "ino", process->place.ino);
-		json_u64(json, "dev", process->place.dev);
-		json_u64(json, "size_bytes", process->place.size);
+		json_inode(json, "instance", process->place.dev, process->place.ino);
+		json_u64(json, "size", process->place.size);
 		json_u64(json, "pid", process->place.tgid);
 		json_str(json, "comm", process->place.comm);
 		json_str(json, "vm", *process->vm ? process->vm : NULL);
@@ -106,9 +106,8 @@ static int print_load_json(const struct policy_file *file, const struct load_rep
 {
 	struct json json = { 0 };
 	unsigned int op;
-	int ret;
 
-	json_open(&json, NULL, '{');
+	report_begin(&json, REPORT_load);
 	json_str(&json, "policy", file->policy->name);
 	json_bool(&json, "dry_run", dry_run);
 	json_u64(&json, "generation", report->generation);
@@ -123,10 +122,7 @@ static int print_load_json(const struct policy_file *file, const struct load_rep
 	json_u64(&json, "denied_instances", report->unlabelled);
 	json_existing(&json, report);
 	json_untrusted_fs(&json, file->policy);
-	json_close(&json, '}');
-	ret = json_flush_line(&json, stdout);
-	json_free(&json);
-	return ret;
+	return report_end(&json);
 }
 
 /* One line for each process and instance. */
@@ -228,13 +224,12 @@ static int print_done(const struct ctl_options *opts, const char *text, const ch
 		      const char *proof, __u64 generation)
 {
 	struct json json = { 0 };
-	int ret;
 
 	if (!opts->json) {
 		puts(text);
 		return 0;
 	}
-	json_open(&json, NULL, '{');
+	report_begin(&json, REPORT_done);
 	json_str(&json, "done", text);
 	if (mode)
 		json_str(&json, "mode", mode);
@@ -242,10 +237,7 @@ static int print_done(const struct ctl_options *opts, const char *text, const ch
 		json_str(&json, "proof", proof);
 	if (generation)
 		json_u64(&json, "generation", generation);
-	json_close(&json, '}');
-	ret = json_flush_line(&json, stdout);
-	json_free(&json);
-	return ret;
+	return report_end(&json);
 }
 
 /*

@@ -20,6 +20,7 @@
 #include "../../lib/stop.h"
 #include "../ctl.h"
 #include "../denial_names.h"
+#include "../print.h"
 #include "../kernel/namespaces.h"
 #include "../kernel/probe.h"
 
@@ -68,7 +69,7 @@ static int tell_lost(struct monitor *m, __u64 lost)
 	if (!lost)
 		return 0;
 	if (m->opts->json) {
-		json_open(&m->json, NULL, '{');
+		report_begin(&m->json, REPORT_lost);
 		json_open(&m->json, "lost", '{');
 		json_u64(&m->json, "events", lost);
 		json_close(&m->json, '}');
@@ -88,7 +89,7 @@ static int tell_policy(struct monitor *m)
 	const char *mode = GMEM_ACTIVE_ENFORCES(m->word) ? "enforce" : "audit";
 
 	if (m->opts->json) {
-		json_open(&m->json, NULL, '{');
+		report_begin(&m->json, REPORT_policy);
 		json_open(&m->json, "policy", '{');
 		json_bool(&m->json, "in_force", m->word);
 		json_str(&m->json, "name", policy ? policy->name : NULL);
@@ -327,7 +328,7 @@ static int tell_summary(struct monitor *m)
 	if (ret)
 		return ret;
 	if (m->opts->json) {
-		json_open(&m->json, NULL, '{');
+		report_begin(&m->json, REPORT_summary);
 		json_open(&m->json, "summary", '{');
 		json_u64(&m->json, "shown", m->shown);
 		json_u64(&m->json, "events", m->came);

@@ -6,6 +6,7 @@
 #include "../../lib/json.h"
 #include "../../lib/log.h"
 #include "../ctl.h"
+#include "../print.h"
 #include "../interrupt.h"
 #include "../kernel/refresh.h"
 
@@ -13,7 +14,9 @@
 
 static char *inode_text(const struct gmem_identity *exe, char text[INODE_TEXT])
 {
-	snprintf(text, INODE_TEXT, "%u:%u/%llu", exe->dev >> 20, exe->dev & 0xfffff, exe->ino);
+	char dev[DEV_TEXT];
+
+	snprintf(text, INODE_TEXT, "%s/%llu", dev_text(exe->dev, dev), exe->ino);
 	return text;
 }
 
@@ -69,21 +72,13 @@ static void print_text(const struct refresh_report *report)
 		       proof_texts[report->proof], report->generation);
 }
 
-static void json_inode(struct json *json, const char *name, const struct gmem_identity *exe)
-{
-	char text[INODE_TEXT];
-
-	json_str(json, name, exe->kind == GMEM_BY_INODE ? inode_text(exe, text) : NULL);
-}
-
 static int print_json(const struct refresh_report *report)
 {
 	const struct policy *policy = report->file.policy;
 	struct json json = { 0 };
 	size_t i;
-	int ret;
 
-	json_open(&json, NULL, '{');
+	report_begin(&json, REPORT_refresh);
 	json_str(&json, "policy", policy->name);
 	json_bool(&json, "changed", report->changed);
 	json_u64(&json, "generation", report->generation);
@@ -99,8 +94,8 @@ static int print_json(const struct refresh_report *report)
 		json_str(&json, "name", subject->name);
 		json_str(&json, "exe", subject->exe);
 		json_str(&json, "state", subject->exe ? refresh_names[refreshed->state] : NULL);
-		json_inode(&json, "inode_before", &refreshed->before);
-		json_inode(&json, "inode", &refreshed->now);
+		json_identity(&json, "exe_inode_before", &refreshed->before);
+		json_identity(&json, "exe_inode", &refreshed->now);
 		json_u64(&json, "kept", refreshed->kept);
 		json_bool(&json, "users_differ", refreshed->users_differ);
 		json_str(&json, "cgroup_now",
@@ -108,10 +103,7 @@ static int print_json(const struct refresh_report *report)
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');
-	json_close(&json, '}');
-	ret = json_flush_line(&json, stdout);
-	json_free(&json);
-	return ret;
+	return report_end(&json);
 }
 
 int ctl_refresh(const struct ctl_options *opts)

@@ -11,6 +11,7 @@
 #include "../../lib/json.h"
 #include "../../lib/log.h"
 #include "../ctl.h"
+#include "../print.h"
 #include "../kernel/digest.h"
 #include "../kernel/loader.h"
 #include "../../policy/compile.h"
@@ -20,36 +21,11 @@
 
 #define NAME_IN_FORCE "in force" /* as the name of the file, in messages */
 
-enum column {
-	COLUMN_RULE,
-	COLUMN_LINE,
-	COLUMN_VERDICT,
-	COLUMN_OPERATIONS,
-	COLUMN_HITS,
-	COLUMN_MAX = COLUMN_HITS + GMEM_VERDICT_MAX
-};
-
-static const char *const titles[COLUMN_MAX] = {
-	[COLUMN_RULE] = "RULE",
-	[COLUMN_LINE] = "LINE",
-	[COLUMN_VERDICT] = "VERDICT",
-	[COLUMN_OPERATIONS] = "OPERATIONS",
-	[COLUMN_HITS + GMEM_VERDICT_allowed] = "ALLOWED",
-	[COLUMN_HITS + GMEM_VERDICT_denied] = "DENIED",
-	[COLUMN_HITS + GMEM_VERDICT_would_deny] = "WOULD DENY",
-	[COLUMN_HITS + GMEM_VERDICT_would_allow] = "WOULD ALLOW",
-};
-
-static const char *const hit_names[GMEM_VERDICT_MAX] = {
-#define X(name, text) [GMEM_VERDICT_##name] = #name,
-	GMEM_VERDICTS(X)
-#undef X
-};
-
 /* A line of the table: a rule, a default, or one of the two that stand for doubt. */
 struct row {
 	char name[POLICY_MAX_NAME + 16];
 	char operations[160];
+	__u32 ops; /* the same as bits */
 	const char *verdict;
 	unsigned int line; /* 0: nowhere in the file */
 	const struct gmem_hits *hits;
@@ -73,12 +49,14 @@ static bool make_row(const struct policy *policy, const struct loader_shown *sho
 	row->line = 0;
 	row->verdict = "deny";
 	row->operations[0] = '\0';
+	row->ops = 0;
 	if (number < policy->nr_rules) {
 		rule = &policy->rules[number];
 		snprintf(row->name, sizeof(row->name), "%s", rule->name);
 		value_list(VALUE_OPERATION, rule->ops, " ", row->operations,
 			   sizeof(row->operations));
 		row->verdict = verdict_of(rule);
+		row->ops = rule->ops;
 		row->line = rule->place.line;
 		return true;
 	}
@@ -88,6 +66,7 @@ static bool make_row(const struct policy *policy, const struct loader_shown *sho
 		op = number - GMEM_RULE_DEFAULT(0);
 		snprintf(row->name, sizeof(row->name), "(default)");
 		snprintf(row->operations, sizeof(row->operations), "%s", operation_names[op]);
+		row->ops = 1U << op;
 		row->verdict = policy->default_deny >> op & 1 ? "deny" : "allow";
 		row->line = policy->default_places[op].line;
 		return true;
@@ -100,84 +79,64 @@ static bool make_row(const struct policy *policy, const struct loader_shown *sho
 	return true;
 }
 
-static void print_table(const struct policy *policy, const struct loader_shown *shown)
+static void print_rules(struct json *json, const struct policy *policy,
+			const struct loader_shown *shown)
 {
-	struct libscols_table *table = scols_new_table();
-	struct libscols_line *line;
-	char number[24];
-	unsigned int i, v;
+	static const struct field fields[] = {
+		{ NULL, "number", FIELD_NUMBER },   { "RULE", "name", FIELD_TEXT },
+		{ "LINE", "line", FIELD_NUMBER },   { "VERDICT", "verdict", FIELD_TEXT },
+		{ "OPERATIONS", NULL, FIELD_TEXT }, FIELDS_OF_HITS,
+	};
+	struct rows rows;
 	struct row row;
+	unsigned int i;
 
-	for (i = 0; table && i < COLUMN_MAX; i++)
-		scols_table_new_column(table, titles[i], 0,
-				       i >= COLUMN_HITS || i == COLUMN_LINE ? SCOLS_FL_RIGHT : 0);
-	for (i = 0; table && i < GMEM_RULE_MAX; i++) {
+	rows_begin(&rows, json, "rules", '[', fields, sizeof(fields) / sizeof(fields[0]), 0);
+	for (i = 0; i < GMEM_RULE_MAX; i++) {
 		if (!make_row(policy, shown, i, &row))
 			continue;
-		line = scols_table_new_line(table, NULL);
-		snprintf(number, sizeof(number), row.line ? "%u" : "-", row.line);
-		scols_line_set_data(line, COLUMN_RULE, row.name);
-		scols_line_set_data(line, COLUMN_LINE, number);
-		scols_line_set_data(line, COLUMN_VERDICT, row.verdict);
-		scols_line_set_data(line, COLUMN_OPERATIONS, row.operations);
-		for (v = 0; v < GMEM_VERDICT_MAX; v++) {
-			snprintf(number, sizeof(number), "%llu",
-				 (unsigned long long)row.hits->n[v]);
-			scols_line_set_data(line, COLUMN_HITS + v, number);
-		}
+		row_begin(&rows, NULL);
+		row_number(&rows, i);
+		row_text(&rows, row.name);
+		if (row.line)
+			row_number(&rows, row.line);
+		else
+			row_text(&rows, NULL);
+		row_text(&rows, row.verdict);
+		row_text(&rows, row.operations);
+		row_hits(&rows, row.hits, GMEM_VERDICT_MAX);
+		if (json)
+			json_operations(json, "operations", row.ops);
+		row_end(&rows);
 	}
-	if (table)
-		scols_print_table(table);
-	scols_unref_table(table);
+	rows_end(&rows);
 }
 
-/* --- counters by operation and by guard --- */
-
-/* Operations, or guards: @nr of them. */
-static void print_hits(const char *head, const char *const *names, const struct gmem_hits *hits,
-		       unsigned int nr)
+/* Counters of operations, or of guards: @nr of them. */
+static void print_hits(struct json *json, const char *name, const char *title,
+		       const char *const *names, const struct gmem_hits *hits, unsigned int nr)
 {
-	struct libscols_table *table = scols_new_table();
-	struct libscols_line *line;
-	unsigned int i, v;
-	char number[24];
+	const struct field fields[] = { { title, NULL, FIELD_TEXT }, FIELDS_OF_HITS };
+	struct rows rows;
+	unsigned int i;
 
-	for (v = 0; table && v <= GMEM_VERDICT_MAX; v++)
-		scols_table_new_column(table, v ? titles[COLUMN_HITS + v - 1] : head, 0,
-				       v ? SCOLS_FL_RIGHT : 0);
-	for (i = 0; table && i < nr; i++) {
-		line = scols_table_new_line(table, NULL);
-		scols_line_set_data(line, 0, names[i]);
-		for (v = 0; v < GMEM_VERDICT_MAX; v++) {
-			snprintf(number, sizeof(number), "%llu", hits[i].n[v]);
-			scols_line_set_data(line, v + 1, number);
-		}
-	}
-	if (table)
-		scols_print_table(table);
-	scols_unref_table(table);
-}
-
-static void json_hits(struct json *json, const char *name, const char *const *names,
-		      const struct gmem_hits *hits, unsigned int nr)
-{
-	unsigned int i, v;
-
-	json_open(json, name, '{');
+	rows_begin(&rows, json, name, '{', fields, sizeof(fields) / sizeof(fields[0]), 0);
 	for (i = 0; i < nr; i++) {
-		json_open(json, names[i], '{');
-		for (v = 0; v < GMEM_VERDICT_MAX; v++)
-			json_u64(json, hit_names[v], hits[i].n[v]);
-		json_close(json, '}');
+		row_begin(&rows, names[i]);
+		row_text(&rows, names[i]);
+		row_hits(&rows, &hits[i], GMEM_VERDICT_MAX);
+		row_end(&rows);
 	}
-	json_close(json, '}');
+	rows_end(&rows);
 }
 
 /* --- subjects --- */
 
 static char *inode_text(const struct gmem_identity *exe, char text[64])
 {
-	snprintf(text, 64, "inode %u:%u/%llu", exe->dev >> 20, exe->dev & 0xfffff, exe->ino);
+	char dev[DEV_TEXT];
+
+	snprintf(text, 64, "inode %s/%llu", dev_text(exe->dev, dev), exe->ino);
 	return text;
 }
 
@@ -251,7 +210,7 @@ static void print_subjects(const struct policy *policy, const struct resolved *l
 static void json_subjects(struct json *json, const struct policy *policy,
 			  const struct resolved *list)
 {
-	char digest[VALUE_DIGEST_TEXT], inode[64];
+	char digest[VALUE_DIGEST_TEXT];
 	size_t i, j;
 
 	json_open(json, "subjects", '[');
@@ -261,9 +220,7 @@ static void json_subjects(struct json *json, const struct policy *policy,
 		json_open(json, NULL, '{');
 		json_str(json, "name", subject->name);
 		json_str(json, "exe", subject->exe);
-		json_str(json, "exe_inode",
-			 list[i].exe.kind == GMEM_BY_INODE ? inode_text(&list[i].exe, inode)
-							   : NULL);
+		json_identity(json, "exe_inode", &list[i].exe);
 		json_str(json, "exe_now", subject->exe ? resolved_names[list[i].exe_now] : NULL);
 		json_u64(json, "exe_replaced", list[i].replaced);
 		json_str(json, "verity",
@@ -301,11 +258,11 @@ static void print_text(const struct policy *policy, const struct loader_shown *s
 	       policy->name, GMEM_ACTIVE_ENFORCES(shown->word) ? "enforce" : "audit",
 	       GMEM_ACTIVE_GENERATION(shown->word), policy->nr_rules, when, shown->how.uid,
 	       digest_text(shown->how.digest, digest));
-	print_table(policy, shown);
+	print_rules(NULL, policy, shown);
 	putchar('\n');
-	print_hits("OPERATION", operation_names, shown->ops, GMEM_DO_MAX);
+	print_hits(NULL, NULL, "OPERATION", operation_names, shown->ops, GMEM_DO_MAX);
 	putchar('\n');
-	print_hits("GUARD", guard_names, shown->guards, GMEM_GUARD_MAX);
+	print_hits(NULL, NULL, "GUARD", guard_names, shown->guards, GMEM_GUARD_MAX);
 	if (policy->nr_subjects) {
 		putchar('\n');
 		print_subjects(policy, list);
@@ -317,43 +274,20 @@ static int print_json(const struct policy *policy, const struct loader_shown *sh
 {
 	char digest[DIGEST_TEXT];
 	struct json json = { 0 };
-	unsigned int i, v;
-	struct row row;
-	int ret;
 
-	json_open(&json, NULL, '{');
+	report_begin(&json, REPORT_show);
 	json_str(&json, "policy", policy->name);
 	json_u64(&json, "generation", GMEM_ACTIVE_GENERATION(shown->word));
 	json_str(&json, "mode", GMEM_ACTIVE_ENFORCES(shown->word) ? "enforce" : "audit");
 	json_u64(&json, "loaded_seconds", shown->how.loaded_s);
 	json_u64(&json, "loaded_by", shown->how.uid);
 	json_str(&json, "digest", digest_text(shown->how.digest, digest));
-	json_open(&json, "rules", '[');
-	for (i = 0; i < GMEM_RULE_MAX; i++) {
-		if (!make_row(policy, shown, i, &row))
-			continue;
-		json_open(&json, NULL, '{');
-		json_u64(&json, "number", i);
-		json_str(&json, "name", row.name);
-		if (row.line)
-			json_u64(&json, "line", row.line);
-		else
-			json_null(&json, "line");
-		json_str(&json, "verdict", row.verdict);
-		json_str(&json, "operations", row.operations);
-		for (v = 0; v < GMEM_VERDICT_MAX; v++)
-			json_u64(&json, hit_names[v], row.hits->n[v]);
-		json_close(&json, '}');
-	}
-	json_close(&json, ']');
-	json_hits(&json, "operations", operation_names, shown->ops, GMEM_DO_MAX);
-	json_hits(&json, "guards", guard_names, shown->guards, GMEM_GUARD_MAX);
+	print_rules(&json, policy, shown);
+	print_hits(&json, "operations", NULL, operation_names, shown->ops, GMEM_DO_MAX);
+	print_hits(&json, "guards", NULL, guard_names, shown->guards, GMEM_GUARD_MAX);
 	json_subjects(&json, policy, list);
 	json_str(&json, "source", shown->source);
-	json_close(&json, '}');
-	ret = json_flush_line(&json, stdout);
-	json_free(&json);
-	return ret;
+	return report_end(&json);
 }
 
 int ctl_show(const struct ctl_options *opts)

@@ -5,12 +5,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include <libsmartcols/libsmartcols.h>
-
 #include "../../lib/exits.h"
 #include "../../lib/json.h"
 #include "../../lib/log.h"
 #include "../ctl.h"
+#include "../print.h"
 #include "../kernel/digest.h"
 #include "../kernel/in_force.h"
 #include "../kernel/loader.h"
@@ -32,36 +31,6 @@ static bool is_decided(enum guarantee guarantee)
 	       guarantee == GUARANTEE_command;
 }
 
-/* @enforced: a policy decides, and not in audit mode */
-static void json_operations(struct json *json, const struct plan *plan,
-			    const struct gmem_hits *hits, bool enforced)
-{
-	static const char *const names[] = {
-#define X(name, text) #name,
-		GMEM_VERDICTS(X)
-#undef X
-	};
-	unsigned int op, v;
-
-	json_open(json, "operations", '{');
-	for (op = 0; op < GMEM_DO_MAX; op++) {
-		json_open(json, operation_names[op], '{');
-		json_str(json, "guarantee", guarantee_names[plan->guarantee[op]]);
-		if (hits)
-			json_bool(json, "enforced", enforced && is_decided(plan->guarantee[op]));
-		if (plan->way[op] >= 0)
-			json_str(json, "hook",
-				 program_hooks[__builtin_ctz(ways[plan->way[op]].programs)]);
-		else
-			json_null(json, "hook");
-		json_str(json, "why", plan->why[op][0] ? plan->why[op] : NULL);
-		for (v = 0; hits && v < GMEM_VERDICT_MAX; v++)
-			json_u64(json, names[v], hits[op].n[v]);
-		json_close(json, '}');
-	}
-	json_close(json, '}');
-}
-
 /* What is not enforced now would be by a policy, or in the other mode. */
 static const char *guarantee_text(enum guarantee guarantee, bool enforced, char text[64])
 {
@@ -70,39 +39,42 @@ static const char *guarantee_text(enum guarantee guarantee, bool enforced, char 
 	return text;
 }
 
-static void print_operations(const struct plan *plan, const struct gmem_hits *hits, bool enforced)
-{
-	static const char *const heads[] = { "OPERATION", "GUARANTEE",	"HOOK", "ALLOWED",
-					     "DENIED",	  "WOULD DENY", "WHY" };
-	struct libscols_table *table = scols_new_table();
-	struct libscols_line *line;
-	unsigned int op, i, v;
-	char buf[32], guarantee[64];
+/* Without counters: nothing is attached. */
+#define HITS_HIDDEN(first) (7U << (first))
 
-	for (i = 0; table && i < sizeof(heads) / sizeof(heads[0]); i++) {
-		if (hits || i < 3 || i > 5)
-			scols_table_new_column(table, heads[i], 0,
-					       i >= 3 && i <= 5 ? SCOLS_FL_RIGHT : 0);
+/* @json: NULL: as text; @enforced: a policy decides, and not in audit mode */
+static void print_operations(struct json *json, const struct plan *plan,
+			     const struct gmem_hits *hits, bool enforced)
+{
+	static const struct field fields[] = {
+		{ "OPERATION", NULL, FIELD_TEXT }, { "GUARANTEE", NULL, FIELD_TEXT },
+		{ NULL, "guarantee", FIELD_TEXT }, { NULL, "enforced", FIELD_BOOL },
+		{ "HOOK", "hook", FIELD_TEXT },	   FIELDS_OF_HITS,
+		{ "WHY", "why", FIELD_TEXT },
+	};
+	const unsigned int nr = sizeof(fields) / sizeof(fields[0]);
+	const struct gmem_hits none = { 0 };
+	struct rows rows;
+	unsigned int op;
+	char text[64];
+
+	rows_begin(&rows, json, "operations", '{', fields, nr,
+		   hits ? 0 : HITS_HIDDEN(5) | 1U << 8 | 1U << 3);
+	for (op = 0; op < GMEM_DO_MAX; op++) {
+		row_begin(&rows, operation_names[op]);
+		row_text(&rows, operation_names[op]);
+		row_text(&rows, guarantee_text(plan->guarantee[op], enforced, text));
+		row_text(&rows, guarantee_names[plan->guarantee[op]]);
+		row_bool(&rows, enforced && is_decided(plan->guarantee[op]));
+		row_text(&rows,
+			 plan->way[op] < 0
+				 ? NULL
+				 : program_hooks[__builtin_ctz(ways[plan->way[op]].programs)]);
+		row_hits(&rows, hits ? &hits[op] : &none, GMEM_VERDICT_MAX);
+		row_text(&rows, plan->why[op][0] ? plan->why[op] : NULL);
+		row_end(&rows);
 	}
-	for (op = 0; table && op < GMEM_DO_MAX; op++) {
-		line = scols_table_new_line(table, NULL);
-		scols_line_set_data(line, 0, operation_names[op]);
-		scols_line_set_data(line, 1,
-				    guarantee_text(plan->guarantee[op], enforced, guarantee));
-		scols_line_set_data(
-			line, 2,
-			plan->way[op] < 0
-				? "-"
-				: program_hooks[__builtin_ctz(ways[plan->way[op]].programs)]);
-		for (v = 0; hits && v < 3; v++) {
-			snprintf(buf, sizeof(buf), "%llu", (unsigned long long)hits[op].n[v]);
-			scols_line_set_data(line, 3 + v, plan->way[op] < 0 ? "-" : buf);
-		}
-		scols_line_set_data(line, hits ? 6 : 3, plan->why[op]);
-	}
-	if (table)
-		scols_print_table(table);
-	scols_unref_table(table);
+	rows_end(&rows);
 }
 
 /* What becomes of a guard, in a word. @in_force: of a policy; not: on this kernel */
@@ -116,54 +88,29 @@ static const char *guard_state(const struct plan *plan, unsigned int guard, bool
 }
 
 /* @hits: NULL: none are counted, since nothing is attached */
-static void json_guards(struct json *json, const struct plan *plan, const struct gmem_hits *hits)
+static void print_guards(struct json *json, const struct plan *plan, const struct gmem_hits *hits)
 {
-	static const char *const names[] = {
-#define X(name, text) #name,
-		GMEM_VERDICTS(X)
-#undef X
+	static const struct field fields[] = {
+		{ "GUARD", NULL, FIELD_TEXT },
+		{ "STATE", "state", FIELD_TEXT },
+		FIELDS_OF_HITS_3,
+		{ "WHY", "why", FIELD_TEXT },
 	};
-	unsigned int guard, v;
+	const unsigned int nr = sizeof(fields) / sizeof(fields[0]);
+	const struct gmem_hits none = { 0 };
+	struct rows rows;
+	unsigned int guard;
 
-	json_open(json, "guards", '{');
+	rows_begin(&rows, json, "guards", '{', fields, nr, hits ? 0 : HITS_HIDDEN(2));
 	for (guard = 0; guard < GMEM_GUARD_lock; guard++) {
-		json_open(json, guard_names[guard], '{');
-		json_str(json, "state", guard_state(plan, guard, hits));
-		json_str(json, "why", plan->guard_why[guard][0] ? plan->guard_why[guard] : NULL);
-		for (v = 0; hits && v < GMEM_VERDICT_would_allow; v++)
-			json_u64(json, names[v], hits[guard].n[v]);
-		json_close(json, '}');
+		row_begin(&rows, guard_names[guard]);
+		row_text(&rows, guard_names[guard]);
+		row_text(&rows, guard_state(plan, guard, hits));
+		row_hits(&rows, hits ? &hits[guard] : &none, GMEM_VERDICT_would_allow);
+		row_text(&rows, plan->guard_why[guard][0] ? plan->guard_why[guard] : NULL);
+		row_end(&rows);
 	}
-	json_close(json, '}');
-}
-
-static void print_guards(const struct plan *plan, const struct gmem_hits *hits)
-{
-	static const char *const heads[] = { "GUARD",  "STATE",	     "ALLOWED",
-					     "DENIED", "WOULD DENY", "WHY" };
-	struct libscols_table *table = scols_new_table();
-	struct libscols_line *line;
-	unsigned int guard, i, v;
-	char buf[32];
-
-	for (i = 0; table && i < sizeof(heads) / sizeof(heads[0]); i++) {
-		if (hits || i < 2 || i > 4)
-			scols_table_new_column(table, heads[i], 0,
-					       i >= 2 && i <= 4 ? SCOLS_FL_RIGHT : 0);
-	}
-	for (guard = 0; table && guard < GMEM_GUARD_lock; guard++) {
-		line = scols_table_new_line(table, NULL);
-		scols_line_set_data(line, 0, guard_names[guard]);
-		scols_line_set_data(line, 1, guard_state(plan, guard, hits));
-		for (v = 0; hits && v < 3; v++) {
-			snprintf(buf, sizeof(buf), "%llu", hits[guard].n[v]);
-			scols_line_set_data(line, 2 + v, buf);
-		}
-		scols_line_set_data(line, hits ? 5 : 2, plan->guard_why[guard]);
-	}
-	if (table)
-		scols_print_table(table);
-	scols_unref_table(table);
+	rows_end(&rows);
 }
 
 /* Attempts to change a locked policy, or to look into it; the proof of each load is among them. */
@@ -323,9 +270,9 @@ static void print_text(const struct loader_status *status, const struct ctl_opti
 		       "it: %llu\n",
 		       (unsigned long long)status->journal.no_memory,
 		       (unsigned long long)status->journal.forks_refused);
-	print_operations(&status->plan, status->ops, is_enforcing(status));
+	print_operations(NULL, &status->plan, status->ops, is_enforcing(status));
 	putchar('\n');
-	print_guards(&status->plan, status->guards);
+	print_guards(NULL, &status->plan, status->guards);
 }
 
 static int print_json(const struct loader_status *status, const struct ctl_options *opts)
@@ -333,9 +280,8 @@ static int print_json(const struct loader_status *status, const struct ctl_optio
 	bool active = status->loaded && status->word;
 	char digest[DIGEST_TEXT];
 	struct json json = { 0 };
-	int ret;
 
-	json_open(&json, NULL, '{');
+	report_begin(&json, REPORT_status);
 	json_bool(&json, "loaded", status->loaded);
 	json_bool(&json, "enforcing", is_enforcing(status));
 	json_str(&json, "mode", mode_in_force(active ? status->word : 0));
@@ -364,13 +310,10 @@ static int print_json(const struct loader_status *status, const struct ctl_optio
 		report_cgroups(opts, status->word, &json);
 	json_close(&json, ']');
 	if (status->loaded) {
-		json_operations(&json, &status->plan, status->ops, is_enforcing(status));
-		json_guards(&json, &status->plan, status->guards);
+		print_operations(&json, &status->plan, status->ops, is_enforcing(status));
+		print_guards(&json, &status->plan, status->guards);
 	}
-	json_close(&json, '}');
-	ret = json_flush_line(&json, stdout);
-	json_free(&json);
-	return ret;
+	return report_end(&json);
 }
 
 /* Operations and guards together. */
@@ -439,7 +382,7 @@ static int check_attached(const struct ctl_options *opts)
 	for (i = 0; i < attached.nr; i++)
 		enforcing |= attached.list[i].first.word &&
 			     GMEM_ACTIVE_ENFORCES(attached.list[i].first.word) && !silenced;
-	json_open(&json, NULL, '{');
+	report_begin(&json, REPORT_summary_of_attached);
 	json_bool(&json, "enforcing", enforcing);
 	json_bool(&json, "silenced", silenced);
 	json_open(&json, "policies", '[');
@@ -453,10 +396,10 @@ static int check_attached(const struct ctl_options *opts)
 			print_attached(&attached.list[i]);
 	}
 	json_close(&json, ']');
-	json_close(&json, '}');
 	if (opts->json)
-		ret = json_flush_line(&json, stdout);
-	json_free(&json);
+		ret = report_end(&json);
+	else
+		json_free(&json);
 	attached_free(&attached);
 	return ret ?: enforcing ? GMEM_EXIT_OK : GMEM_EXIT_FAILURE;
 }
@@ -495,12 +438,12 @@ int ctl_probe(const struct ctl_options *opts)
 		if (!hooks.lsm_known)
 			log_note(
 				"whether bpf is among the LSMs cannot be read: is securityfs mounted?");
-		print_operations(&plan, NULL, true);
+		print_operations(NULL, &plan, NULL, true);
 		putchar('\n');
-		print_guards(&plan, NULL);
+		print_guards(NULL, &plan, NULL);
 		return 0;
 	}
-	json_open(&json, NULL, '{');
+	report_begin(&json, REPORT_probe);
 	if (hooks.lsm_known)
 		json_bool(&json, "lsm_bpf", hooks.lsm_active);
 	else
@@ -508,10 +451,7 @@ int ctl_probe(const struct ctl_options *opts)
 	json_bool(&json, "kvm", hooks.kvm);
 	json_bool(&json, "kvm_types", hooks.knows_kvm);
 	json_bool(&json, "fs_verity", hooks.has_verity);
-	json_operations(&json, &plan, NULL, false);
-	json_guards(&json, &plan, NULL);
-	json_close(&json, '}');
-	ret = json_flush_line(&json, stdout);
-	json_free(&json);
-	return ret;
+	print_operations(&json, &plan, NULL, false);
+	print_guards(&json, &plan, NULL);
+	return report_end(&json);
 }

@@ -5,29 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libsmartcols/libsmartcols.h>
-
 #include "../../lib/exits.h"
 #include "../../lib/json.h"
 #include "../../lib/log.h"
 #include "../ctl.h"
+#include "../print.h"
 #include "../../policy/cases.h"
 #include "../kernel/policy_file.h"
 #include "../kernel/who.h"
-
-enum column {
-	COLUMN_CASE,
-	COLUMN_LINE,
-	COLUMN_EXPECTED,
-	COLUMN_DECIDED,
-	COLUMN_RESULT,
-	COLUMN_MAX
-};
-
-static const char *const titles[COLUMN_MAX] = {
-	[COLUMN_CASE] = "CASE",	      [COLUMN_LINE] = "LINE",	  [COLUMN_EXPECTED] = "EXPECTED",
-	[COLUMN_DECIDED] = "DECIDED", [COLUMN_RESULT] = "RESULT",
-};
 
 struct outcome {
 	struct gmem_decision decision;
@@ -67,78 +52,70 @@ static void describe(char *text, size_t size, bool deny, const char *rule, const
 		 audit ? ", audit rule " : "", audit ? audit : "");
 }
 
-static int print_text(const struct results *results)
+static void json_outcome(struct json *json, const char *name, bool deny, const char *rule,
+			 const char *audit)
 {
-	struct libscols_table *table = scols_new_table();
-	char text[256], number[16];
-	size_t i;
-	int c;
+	if (!json)
+		return;
+	json_open(json, name, '{');
+	json_str(json, "verdict", verdict(deny));
+	json_str(json, "rule", rule);
+	json_str(json, "audit_rule", audit);
+	json_close(json, '}');
+}
 
-	if (!table)
-		return -ENOMEM;
-	for (c = 0; c < COLUMN_MAX; c++)
-		scols_table_new_column(table, titles[c], 0, c == COLUMN_LINE ? SCOLS_FL_RIGHT : 0);
+static void print_cases(struct json *json, const struct results *results)
+{
+	static const struct field fields[] = {
+		{ "CASE", "name", FIELD_TEXT },	  { "LINE", "line", FIELD_NUMBER },
+		{ "EXPECTED", NULL, FIELD_TEXT }, { "DECIDED", NULL, FIELD_TEXT },
+		{ "RESULT", NULL, FIELD_TEXT },	  { NULL, "ok", FIELD_BOOL },
+	};
+	struct rows rows;
+	char text[256];
+	size_t i;
+
+	rows_begin(&rows, json, "cases", '[', fields, sizeof(fields) / sizeof(fields[0]), 0);
 	for (i = 0; i < results->cases->nr; i++) {
 		const struct policy_case *wanted = &results->cases->cases[i];
 		const struct outcome *outcome = &results->outcomes[i];
-		struct libscols_line *line = scols_table_new_line(table, NULL);
+		bool audits = wanted->audit || outcome->decision.audit_rule != GMEM_RULE_NONE;
 
-		if (!line)
-			break;
-		scols_line_set_data(line, COLUMN_CASE, wanted->name);
-		snprintf(number, sizeof(number), "%u", wanted->place.line);
-		scols_line_set_data(line, COLUMN_LINE, number);
+		row_begin(&rows, NULL);
+		row_text(&rows, wanted->name);
+		row_number(&rows, wanted->place.line);
 		describe(text, sizeof(text), wanted->deny, wanted->rule, wanted->audit);
-		scols_line_set_data(line, COLUMN_EXPECTED, text);
+		row_text(&rows, text);
 		describe(text, sizeof(text), outcome->decision.deny, outcome->rule,
-			 wanted->audit || outcome->decision.audit_rule != GMEM_RULE_NONE
-				 ? outcome->audit
-				 : NULL);
-		scols_line_set_data(line, COLUMN_DECIDED, text);
-		scols_line_set_data(line, COLUMN_RESULT, outcome->ok ? "ok" : "FAILED");
+			 audits ? outcome->audit : NULL);
+		row_text(&rows, text);
+		row_text(&rows, outcome->ok ? "ok" : "FAILED");
+		row_bool(&rows, outcome->ok);
+		json_outcome(json, "expected", wanted->deny, wanted->rule, wanted->audit);
+		json_outcome(json, "decided", outcome->decision.deny, outcome->rule,
+			     outcome->audit);
+		row_end(&rows);
 	}
-	scols_print_table(table);
-	scols_unref_table(table);
-	printf("%zu cases, %zu failed\n", results->cases->nr, results->failed);
-	return 0;
+	rows_end(&rows);
 }
 
 static int print_json(const struct results *results, const struct policy_file *file)
 {
 	struct json json = { 0 };
-	size_t i;
-	int ret;
 
-	json_open(&json, NULL, '{');
+	report_begin(&json, REPORT_cases);
 	json_str(&json, "policy", file->policy->file);
 	json_u64(&json, "passed", results->cases->nr - results->failed);
 	json_u64(&json, "failed", results->failed);
-	json_open(&json, "cases", '[');
-	for (i = 0; i < results->cases->nr; i++) {
-		const struct policy_case *wanted = &results->cases->cases[i];
-		const struct outcome *outcome = &results->outcomes[i];
+	print_cases(&json, results);
+	return report_end(&json);
+}
 
-		json_open(&json, NULL, '{');
-		json_str(&json, "name", wanted->name);
-		json_u64(&json, "line", wanted->place.line);
-		json_bool(&json, "ok", outcome->ok);
-		json_open(&json, "expected", '{');
-		json_str(&json, "verdict", verdict(wanted->deny));
-		json_str(&json, "rule", wanted->rule);
-		json_str(&json, "audit_rule", wanted->audit);
-		json_close(&json, '}');
-		json_open(&json, "decided", '{');
-		json_str(&json, "verdict", verdict(outcome->decision.deny));
-		json_str(&json, "rule", outcome->rule);
-		json_str(&json, "audit_rule", outcome->audit);
-		json_close(&json, '}');
-		json_close(&json, '}');
-	}
-	json_close(&json, ']');
-	json_close(&json, '}');
-	ret = json_flush_line(&json, stdout);
-	json_free(&json);
-	return ret;
+static int print_text(const struct results *results)
+{
+	print_cases(NULL, results);
+	printf("%zu cases, %zu failed\n", results->cases->nr, results->failed);
+	return 0;
 }
 
 static int run_cases(const struct policy_cases *cases, const struct policy_file *file, bool as_json)

@@ -3,12 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include <libsmartcols/libsmartcols.h>
-
 #include "../../lib/exits.h"
 #include "../../lib/json.h"
 #include "../../lib/log.h"
 #include "../ctl.h"
+#include "../print.h"
 #include "../../policy/decide.h"
 #include "../../policy/replay.h"
 #include "../../policy/value.h"
@@ -21,14 +20,48 @@ static unsigned int line_of(const struct policy *policy, const struct event_grou
 					      : policy->default_places[group->op].line;
 }
 
+static void print_groups(struct json *json, const struct policy *policy,
+			 const struct events_report *report)
+{
+	static const struct field fields[] = {
+		{ "COUNT", "count", FIELD_NUMBER },
+		{ NULL, "first_seq", FIELD_NUMBER },
+		{ "OPERATION", "operation", FIELD_TEXT },
+		{ "RULE", "rule", FIELD_TEXT },
+		{ "LINE", "line", FIELD_NUMBER },
+		{ "UID", "uid", FIELD_NUMBER },
+		{ "CGROUP", "cgroup", FIELD_TEXT },
+		{ "VM", "vm", FIELD_TEXT },
+		{ "EXE", "exe", FIELD_TEXT },
+	};
+	const struct event_group *group;
+	struct rows rows;
+
+	rows_begin(&rows, json, "denials", '[', fields, sizeof(fields) / sizeof(fields[0]), 0);
+	for (group = report->first; group; group = group->next) {
+		row_begin(&rows, NULL);
+		row_number(&rows, group->count);
+		row_number(&rows, group->first_seq);
+		row_text(&rows, value_name(VALUE_OPERATION, group->op));
+		row_text(&rows, decision_rule(policy, group->rule));
+		row_number(&rows, line_of(policy, group));
+		if (group->uid < 0)
+			row_text(&rows, NULL);
+		else
+			row_number(&rows, (__u64)group->uid);
+		row_text(&rows, group->cgroup);
+		row_text(&rows, group->vm);
+		row_text(&rows, group->exe);
+		row_end(&rows);
+	}
+	rows_end(&rows);
+}
+
 static int print_json(const struct policy *policy, const struct events_report *report)
 {
-	const struct event_group *group;
 	struct json json = { 0 };
-	unsigned int op;
-	int ret;
 
-	json_open(&json, NULL, '{');
+	report_begin(&json, REPORT_events);
 	json_str(&json, "policy", policy->file);
 	json_u64(&json, "events", report->events);
 	json_u64(&json, "denied", report->denied);
@@ -36,68 +69,9 @@ static int print_json(const struct policy *policy, const struct events_report *r
 	json_u64(&json, "incomplete", report->unplaced);
 	json_u64(&json, "skipped", report->skipped);
 	json_u64(&json, "lost", report->lost);
-	json_open(&json, "not_recorded", '[');
-	for (op = 0; op < GMEM_DO_MAX; op++) {
-		if (report->absent >> op & 1)
-			json_str(&json, NULL, value_name(VALUE_OPERATION, op));
-	}
-	json_close(&json, ']');
-	json_open(&json, "denials", '[');
-	for (group = report->first; group; group = group->next) {
-		json_open(&json, NULL, '{');
-		json_u64(&json, "count", group->count);
-		json_u64(&json, "first_seq", group->first_seq);
-		json_str(&json, "operation", value_name(VALUE_OPERATION, group->op));
-		json_str(&json, "rule", decision_rule(policy, group->rule));
-		json_u64(&json, "line", line_of(policy, group));
-		json_str(&json, "exe", group->exe);
-		if (group->uid < 0)
-			json_null(&json, "uid");
-		else
-			json_u64(&json, "uid", (uint64_t)group->uid);
-		json_str(&json, "cgroup", group->cgroup);
-		json_str(&json, "vm", group->vm);
-		json_close(&json, '}');
-	}
-	json_close(&json, ']');
-	json_close(&json, '}');
-	ret = json_flush_line(&json, stdout);
-	json_free(&json);
-	return ret;
-}
-
-static void print_groups(const struct policy *policy, const struct events_report *report)
-{
-	static const char *const titles[] = { "COUNT", "OPERATION", "RULE", "LINE",
-					      "UID",   "CGROUP",    "VM",   "EXE" };
-	struct libscols_table *table = scols_new_table();
-	const struct event_group *group;
-	struct libscols_line *line;
-	char number[24];
-	size_t i;
-
-	for (i = 0; table && i < sizeof(titles) / sizeof(*titles); i++)
-		scols_table_new_column(table, titles[i], 0,
-				       !i || i == 3 || i == 4 ? SCOLS_FL_RIGHT : 0);
-	for (group = report->first; table && group; group = group->next) {
-		line = scols_table_new_line(table, NULL);
-		if (!line)
-			break;
-		snprintf(number, sizeof(number), "%llu", group->count);
-		scols_line_set_data(line, 0, number);
-		scols_line_set_data(line, 1, value_name(VALUE_OPERATION, group->op));
-		scols_line_set_data(line, 2, decision_rule(policy, group->rule));
-		snprintf(number, sizeof(number), "%u", line_of(policy, group));
-		scols_line_set_data(line, 3, number);
-		snprintf(number, sizeof(number), "%lld", group->uid);
-		scols_line_set_data(line, 4, group->uid < 0 ? "-" : number);
-		scols_line_set_data(line, 5, group->cgroup ? group->cgroup : "-");
-		scols_line_set_data(line, 6, group->vm ? group->vm : "-");
-		scols_line_set_data(line, 7, group->exe ? group->exe : "-");
-	}
-	if (table)
-		scols_print_table(table);
-	scols_unref_table(table);
+	json_operations(&json, "not_recorded", report->absent);
+	print_groups(&json, policy, report);
+	return report_end(&json);
 }
 
 static int print_text(const struct policy *policy, const struct events_report *report)
@@ -105,7 +79,7 @@ static int print_text(const struct policy *policy, const struct events_report *r
 	char ops[128];
 
 	if (report->first)
-		print_groups(policy, report);
+		print_groups(NULL, policy, report);
 	printf("%llu events, %llu would be denied, %llu more by rules in audit mode\n",
 	       report->events, report->denied, report->would);
 	if (report->skipped)
