@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What gmem_policy.bpf.c and user space share: the words of a policy, the layout of the maps that
- * hold a compiled one, and the events.
+ * What gmem_policy.bpf.c and user space share: operations, conditions and their values, the layout
+ * of the maps that contain a compiled policy, and the events.
  *
- * A compiled policy lives in one of GMEM_SLOTS slots: a struct gmem_head, a pool of bit sets over
- * rules and subjects, and hash entries that name the slot. A slot is filled while nothing uses it;
- * then the one word of the map `active` is stored, which says slot, mode and generation. Who
- * decides reads this word once and everything else through it, and looks at the head's generation
- * again at the end: a decision is made wholly by one policy or not at all, and then it is a denial.
+ * A compiled policy is in one of GMEM_SLOTS slots: a struct gmem_head (the policy descriptor), a
+ * pool of bit sets of rules and subjects (the match sets), and hash entries whose key contains the
+ * slot. A slot is filled while no program reads it. Then one word is stored in the map `active`:
+ * slot, mode and generation. A decision reads this word once and everything else through it, and
+ * reads the generation of the descriptor again at the end. A decision is therefore made entirely
+ * by one policy; if the policy was replaced meanwhile, the decision is a denial.
  */
 #ifndef GMEM_ABI_POLICY_H
 #define GMEM_ABI_POLICY_H
@@ -17,21 +18,21 @@
 #define GMEM_MAX_RULES	  1024
 #define GMEM_MAX_SUBJECTS 1024
 #define GMEM_MAX_SOURCE	  (1 << 20) /* bytes of a policy file */
-#define GMEM_SLOTS	  3	    /* in force, before that, being filled */
+#define GMEM_SLOTS	  3	    /* in force, the previous one, being filled */
 
 /* X(name, what it is): the operations of a policy */
-#define GMEM_OPERATIONS(X)                                               \
-	X(create, "creation of an instance")                             \
-	X(bind, "binding of an instance to guest memory")                \
-	X(mmap, "host mapping of an instance, and change of its rights") \
-	X(fault, "host fault on a mapping of an instance")               \
-	X(convert, "conversion between private and shared")              \
-	X(punch, "fallocate on an instance: allocation and holes")       \
+#define GMEM_OPERATIONS(X)                                                   \
+	X(create, "creation of an instance")                                 \
+	X(bind, "binding of an instance to guest memory")                    \
+	X(mmap, "host mapping of an instance, and change of its protection") \
+	X(fault, "host fault on a mapping of an instance")                   \
+	X(convert, "conversion between private and shared")                  \
+	X(punch, "fallocate on an instance: allocation and holes")           \
 	X(receive, "receipt of an instance's fd from another process")
 
 /*
- * X(name, what it keeps off): guards of the tasks that a policy names by executable or digest, and
- * of the policy itself. The first ones are switched by the policy, `lock` comes by --lock.
+ * X(name, what it denies): guards of the tasks that a policy names by executable or digest, and of
+ * the policy itself. The policy switches the first ones; --lock enforces `lock`.
  */
 #define GMEM_POLICY_GUARDS(X)                                                                \
 	X(trace, "control from outside: ptrace, /proc/PID/mem, process_vm_*, pidfd_getfd")   \
@@ -46,7 +47,7 @@
 	X(mmap, 0)           \
 	X(init_shared, 1)
 
-/* X(name, KVM's number on x86): types of VMs; others and unknown ones are "other" */
+/* X(name, KVM's number on x86): types of VMs; every other type is "other" */
 #define GMEM_VM_TYPES(X)         \
 	X(default, 0)            \
 	X(software_protected, 1) \
@@ -65,7 +66,7 @@
 #define GMEM_DIRECTIONS_OF_CONVERSION(X) \
 	X(to_private)                    \
 	X(to_shared)                     \
-	X(other) /* neither, or both at once */
+	X(other) /* neither, or both in one request */
 
 enum gmem_operation {
 #define X(name, ...) GMEM_DO_##name,
@@ -86,7 +87,7 @@ enum gmem_vm_type {
 	GMEM_VM_TYPES(X)
 #undef X
 		GMEM_TYPE_other,
-	GMEM_TYPE_unknown, /* the kernel did not say: what allows does not match, what denies does */
+	GMEM_TYPE_unknown, /* not provided: rules that allow do not match, rules that deny do */
 	GMEM_TYPE_MAX
 };
 
@@ -98,8 +99,9 @@ enum gmem_direction {
 };
 
 /*
- * The flags of an instance in a request: the kernel's bits, or one of the last two. A policy names
- * bits below GMEM_FLAGS_NAMED, by name or by number; all values with a bit above it are one class.
+ * The flags of an instance in a request: the kernel's bits, or one of the last two values. A policy
+ * names bits below GMEM_FLAGS_NAMED, by name or by number; all values with a bit above it are one
+ * class.
  */
 #define GMEM_FLAGS_NAMED    256
 #define GMEM_FLAGS_foreign  0x80000000U /* a bit that the request cannot hold: 0x80000000 or above */
@@ -121,8 +123,8 @@ enum gmem_flags_class {
 #define GMEM_PROT_MAX 8
 
 /*
- * Kinds: everything about a request that has few values makes one number, and the rules that match
- * it are worked out when the policy is compiled. X(operation, values of the detail)
+ * Kinds: all properties of a request that have few values are combined to one number, and the rules
+ * that match it are computed when the policy is compiled. X(operation, values of the detail)
  */
 #define GMEM_KINDS(X)            \
 	X(create, 1)             \
@@ -151,16 +153,17 @@ struct gmem_set {
 };
 
 /*
- * Intervals: a value (size, start, end) lies between two bounds that the rules name; for each
- * interval the rules that it satisfies. bounds[i] is the first value of interval i + 1.
+ * Intervals: the bounds that the rules name divide the values of a dimension (size, start, ...)
+ * into intervals. For each interval there is the set of rules that its values satisfy. bounds[i] is
+ * the first value of interval i + 1.
  */
 #define GMEM_MAX_BOUNDS 1023 /* different ones per dimension */
-#define GMEM_INTERVALS(X)                              \
-	X(size, "size of the instance in bytes")       \
-	X(start, "first guest address")                \
-	X(end, "first guest address behind the range") \
-	X(offset, "first byte in the instance")        \
-	X(offset_end, "first byte behind the range in the instance")
+#define GMEM_INTERVALS(X)                             \
+	X(size, "size of the instance in bytes")      \
+	X(start, "first guest address")               \
+	X(end, "first guest address after the range") \
+	X(offset, "first byte in the instance")       \
+	X(offset_end, "first byte after the range in the instance")
 
 enum gmem_interval_dimension {
 #define X(name, ...) GMEM_BY_##name,
@@ -169,16 +172,16 @@ enum gmem_interval_dimension {
 		GMEM_BY_MAX
 };
 
-/* Classes: what a task can be told apart by. Class 0 of each is what no subject names. */
+/* Classes: the properties that distinguish tasks. Class 0 is everything that no subject names. */
 #define GMEM_CLASSES(X)                              \
 	X(exe, "executable or its fs-verity digest") \
 	X(uid, "user")                               \
 	X(cgroup, "innermost cgroup that a subject names")
 
-/* The map of executables says with the class whether the file is one that was replaced since. */
+/* An entry of the map of executables: the class, and whether the file was replaced since the load. */
 #define GMEM_CLASS(value) (0xffff & (value))
 #define GMEM_EXE_REPLACED (1U << 31)
-/* Class 0: no subject's executable any more. Processes that run it keep their guards. */
+/* Class 0: no longer the executable of a subject. Processes that run it stay guarded. */
 
 enum gmem_class_dimension {
 #define X(name, ...) GMEM_CLASS_##name,
@@ -203,32 +206,32 @@ enum gmem_pool {
 	GMEM_POOL_MAX
 };
 
-/* With the guard trace: processes of one subject in different cgroups are kept apart too. */
+/* With the guard trace: a process cannot control one of the same subject in another cgroup. */
 #define GMEM_TRACE_BY_CGROUP (1U << 31)
 
 struct gmem_head {
 	__u64 generation; /* 0: being filled, or empty */
 	__u32 nr_rules, nr_subjects;
-	__u32 default_deny;    /* operations that are denied where no rule matches: bits */
-	__u32 has_audit;       /* operations that rules in audit mode name: bits */
-	__u32 guards;	       /* that are up: bits of enum gmem_guard, and GMEM_TRACE_BY_CGROUP */
-	__u32 manager;	       /* subject that alone may change it under lock, plus 1; 0: none */
-	__u32 by_flags;	       /* operations for which a rule names flags: bits */
+	__u32 default_deny; /* operations that are denied where no rule matches: bits */
+	__u32 has_audit;    /* operations that rules in audit mode name: bits */
+	__u32 guards;	/* that are enforced: bits of enum gmem_guard, and GMEM_TRACE_BY_CGROUP */
+	__u32 manager;	/* index of the subject that can change a locked policy, plus 1; 0: none */
+	__u32 by_flags; /* operations for which a rule names flags: bits */
 	__u32 by[GMEM_BY_MAX]; /* operations for which this dimension matters: bits */
 	__u32 nr_bounds[GMEM_BY_MAX];
 	__u64 bounds[GMEM_BY_MAX][GMEM_MAX_BOUNDS + 1]; /* ascending; the rest is ~0 */
 	char name[64];
 };
 
-/* The word of the map `active`; 0: no policy, nothing is decided. */
+/* The word of the map `active`; 0: no policy is in force. */
 #define GMEM_ACTIVE(generation, slot, enforce) \
 	((__u64)(generation) << 8 | (__u64)(slot) << 1 | !!(enforce))
 #define GMEM_ACTIVE_GENERATION(word) ((word) >> 8)
-/* Not by a division, which is most of what it costs to look at this word. */
+/* Without a division, which would be most of the cost of a decision without a policy. */
 #define GMEM_ACTIVE_SLOT(word)	   ((__u32)((word) >> 1 & 3))
 #define GMEM_ACTIVE_ENFORCES(word) (1 & (word))
 
-/* Keys of the hashes that give a class (1 and up) to what a subject names. */
+/* Keys of the hashes that map what a subject names to its class, from 1 on. */
 #define GMEM_DIGEST_SIZE 64
 enum gmem_identity_kind {
 	GMEM_BY_INODE = 1, /* dev, ino, generation of the inode */
@@ -237,7 +240,7 @@ enum gmem_identity_kind {
 
 /*
  * The root directory that the task had at exec. It decides which loader and which libraries ran, so
- * a subject gets an entry for the second value only if the policy says `root: any`.
+ * a subject gets an entry for the second value only with `root: any` in the policy.
  */
 enum gmem_root {
 	GMEM_ROOT_host,
@@ -253,7 +256,8 @@ struct gmem_identity {
 			__u64 ino;
 			__u32 dev; /* the kernel's dev_t: major << 20 | minor */
 			__u32 generation;
-			__u64 changed;	 /* where the file system has no generation: when */
+			__u64 changed;	 /* time of the last change, if the file system has no
+					    generation */
 			__u64 subvolume; /* of btrfs; elsewhere 0 */
 		};
 		struct {
@@ -276,8 +280,8 @@ struct gmem_cgroup_key {
 	__u32 pad;
 };
 
-/* What was asked for. What does not belong to the operation is 0; unknown things have their values.
- */
+/* A request. Members that do not apply to the operation are 0; unknown ones have values of their
+ * own. */
 struct gmem_request {
 	__u32 op;	  /* enum gmem_operation, or GMEM_DO_GUARD() */
 	__u32 flags;	  /* of the instance: GMEM_FLAGS_OF(); conversions: GMEM_FLAGS_unknown */
@@ -288,17 +292,19 @@ struct gmem_request {
 	__u64 size;	  /* of the instance in bytes */
 	__u64 start, end; /* guest addresses: bind, convert */
 	__u64 offset, offset_end; /* bytes in the instance: bind */
-	/* A guard's: start is what was reached for, a process (trace) or an object (lock) */
+	/* Of a guard, start is the target: a process (trace) or an object (lock). */
 };
 
-/* What a guard kept off has the operation: */
+/* The operation of a denial by a guard: */
 #define GMEM_DO_GUARD(guard) (GMEM_DO_MAX + (guard))
 
-/* Rules have numbers from 0 in the order of the file; the default of operation o is: */
+/* Rules are numbered from 0 in the order of the file; the default of operation o is: */
 #define GMEM_RULE_DEFAULT(o) (GMEM_MAX_RULES + (o))
 #define GMEM_RULE_BROKEN     (GMEM_MAX_RULES + GMEM_DO_MAX) /* map entry missing, policy replaced */
-#define GMEM_RULE_UNKNOWN    (GMEM_RULE_BROKEN + 1)  /* the instance is older than the policy */
-#define GMEM_RULE_NO_MEMORY  (GMEM_RULE_UNKNOWN + 1) /* for the tag or the cache of who asks */
+#define GMEM_RULE_UNKNOWN \
+	(GMEM_RULE_BROKEN + 1) /* the instance is unlabelled: it existed before the policy */
+#define GMEM_RULE_NO_MEMORY \
+	(GMEM_RULE_UNKNOWN + 1) /* for the tag or the cache of the requesting task */
 /* An ioctl on an instance: its number is unknown, or no rule but a default allows it. */
 #define GMEM_RULE_IOCTL (GMEM_RULE_NO_MEMORY + 1)
 #define GMEM_RULE_MAX	(GMEM_RULE_IOCTL + 1)
@@ -313,7 +319,7 @@ struct gmem_decision {
 	__u32 audit_deny;
 };
 
-/* X(name, what it counts): per rule and per operation */
+/* X(name, what it counts): for each rule and each operation */
 #define GMEM_VERDICTS(X)                                                        \
 	X(allowed, "operations allowed")                                        \
 	X(denied, "operations denied")                                          \
@@ -331,7 +337,7 @@ struct gmem_hits {
 	__u64 n[GMEM_VERDICT_MAX];
 };
 
-/* An event: a denial, or what would have been one. */
+/* An event: a denial, or in audit mode what would have been one. */
 struct gmem_denial {
 	__u64 time_ns; /* CLOCK_BOOTTIME */
 	__u64 sequence;

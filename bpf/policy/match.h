@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The matcher: which rule decides a request. Compiled for the kernel and for user space, so that
- * `gmemctl test` decides as the kernel does. Every path that lacks something ends in a denial by
+ * `gmemctl test` decides as the kernel does. If a map entry is missing, the decision is a denial by
  * GMEM_RULE_BROKEN.
  *
- * The includer may define GMEM_APART, if there is a verifier: functions of their own and not
- * static, so that it looks at them once, and then has one way to follow with an answer that it
- * knows nothing of, instead of one for each answer.
+ * An includer with a verifier defines GMEM_APART: the functions are then global, the verifier
+ * checks each of them once, and follows one path after a call, with an unknown result, instead of
+ * one path for each result.
  */
 #ifndef GMEM_POLICY_MATCH_H
 #define GMEM_POLICY_MATCH_H
@@ -26,7 +26,7 @@
 #define GMEM_ROLLED
 #endif
 
-/* Defined by the includer: the set of that number in the pool of a slot, or NULL. */
+/* Defined by the includer: the set with this index in the pool of a slot, or NULL. */
 static const struct gmem_set *gmem_set(const void *pool, __u32 index);
 
 /* 1 if any bit is set, otherwise 0. */
@@ -35,7 +35,7 @@ static __always_inline __u64 gmem_any_bit(__u64 w)
 	return gmem_top_bit(w | -w);
 }
 
-/* 1 if a is not above b, otherwise 0. */
+/* 1 if a is at most b, otherwise 0. */
 static __always_inline __u64 gmem_not_above(__u64 a, __u64 b)
 {
 	__u64 borrow = (~b & a) | ((~b | a) & (b - a));
@@ -43,14 +43,14 @@ static __always_inline __u64 gmem_not_above(__u64 a, __u64 b)
 	return gmem_top_bit(~borrow);
 }
 
-/* By multiplication with a sequence in which every six bits in a row are different ones. */
+/* By multiplication with a de Bruijn sequence: any six consecutive bits occur once. */
 static const __u8 gmem_lowest_bit[64] = {
 	0,  1,	48, 2,	57, 49, 28, 3,	61, 58, 50, 42, 38, 29, 17, 4,	62, 55, 59, 36, 53, 51,
 	43, 22, 45, 39, 33, 30, 24, 18, 12, 5,	63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21,
 	44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,	13, 8,	7,  6,
 };
 
-/* The number of the lowest bit that is set; of 0 it is 0. */
+/* The index of the lowest bit that is set; 0 for 0. */
 static __always_inline __u32 gmem_lowest(__u64 w)
 {
 	__u64 lowest = w & -w;
@@ -85,13 +85,13 @@ static __always_inline __u32 gmem_flags_class(__u32 flags)
 	return flags == GMEM_FLAGS_unknown ? GMEM_FLAGS_CLASS_unknown : GMEM_FLAGS_CLASS_other;
 }
 
-/* Kind and class of the flags as one number: requests that differ in neither. */
+/* Kind and class of the flags as one number. */
 static __always_inline __u32 gmem_sort(const struct gmem_request *r)
 {
 	return gmem_kind(r) + gmem_flags_class(r->flags) * (GMEM_KIND_MAX + 1);
 }
 
-/* The interval in which a value lies: how many bounds are not above it. The same cost for all. */
+/* The interval of a value: the number of bounds up to it. All values cost the same. */
 static __always_inline __u32 gmem_interval(const __u64 *bounds, __u64 value)
 {
 	__u32 at = 0;
@@ -118,7 +118,7 @@ GMEM_APART __u32 gmem_index_of_kind(const struct gmem_request *r)
 	return GMEM_POOL_KIND + (r ? gmem_kind(r) : GMEM_KIND_MAX);
 }
 
-/* The set of the rules that allow or deny these flags. @otherwise: if no rule names any. */
+/* The set of the rules whose flags match. @otherwise: the set if no rule names flags */
 GMEM_APART __u32 gmem_index_by_flags(const struct gmem_head *head, const struct gmem_request *r,
 				     __u32 otherwise)
 {
@@ -127,7 +127,7 @@ GMEM_APART __u32 gmem_index_by_flags(const struct gmem_head *head, const struct 
 	return GMEM_POOL_FLAGS + gmem_flags_class(r->flags);
 }
 
-/* The set of the rules that do not mind the value, or those whose bounds it is within. */
+/* The set of the rules that do not test the value, or whose bounds contain it. */
 GMEM_APART __u32 gmem_index_by(const struct gmem_head *head, __u32 op, __u32 dimension, __u64 value,
 			       __u32 otherwise)
 {
@@ -151,12 +151,12 @@ static __always_inline struct gmem_decision gmem_broken(void)
 _Static_assert(GMEM_BY_MAX == 5, "all dimensions are matched");
 
 /*
- * The rule that decides: the first one, in the order of the file, that names the operation and a
- * subject that the task is, and whose conditions hold. Rules in audit mode do not decide; the first
- * of those that would have is named.
- * @mine: the rules for what the task is
+ * The rule that decides: the first one in the order of the file that names the operation and a
+ * subject of the task, and whose conditions hold. Rules in audit mode do not decide; the first of
+ * them that matches before is reported.
+ * @mine: the rules for the subjects of the task
  *
- * All sets are walked whole, so that one rule costs what a thousand cost.
+ * All sets are read completely, so that one rule costs as much as a thousand.
  */
 static __always_inline struct gmem_decision gmem_decide(const struct gmem_head *head,
 							const void *pool,
@@ -175,7 +175,7 @@ static __always_inline struct gmem_decision gmem_decide(const struct gmem_head *
 		GMEM_INTERVALS(X)
 #undef X
 	};
-	__u64 decides = 0, tries = 0; /* words in which there is a rule that matches: bits */
+	__u64 decides = 0, tries = 0; /* words of the sets in which a rule matches: bits */
 
 	if (!kind || !flags || !deny || !audit || r->op >= GMEM_DO_MAX)
 		return gmem_broken();

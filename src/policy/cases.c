@@ -17,7 +17,7 @@ struct case_reader {
 	struct diags *diags;
 };
 
-/* A case while it is read: what belongs together stands in several keys. */
+/* A case while it is read: several keys make up one request. */
 struct case_text {
 	struct policy_case *to;
 	struct who_text who;
@@ -31,7 +31,7 @@ static int read_text(struct case_reader *reader, const struct tree *value, const
 	return 0;
 }
 
-/* A list as options have it: with commas between; none where it is empty. */
+/* A list as in options: separated by commas; "none" for the empty list. */
 static int read_list(struct case_reader *reader, const struct tree *value, const char **text)
 {
 	const struct tree *word;

@@ -25,7 +25,7 @@ struct checker {
 	const struct gmem_set
 		*flags[GMEM_FLAGS_CLASS_MAX]; /* by class of flags: those that differ */
 	size_t nr_flags;
-	struct gmem_set boxed[GMEM_DO_MAX]; /* rules that look at sizes or addresses */
+	struct gmem_set boxed[GMEM_DO_MAX]; /* rules that test sizes or addresses */
 	struct gmem_set *covers;	    /* by subject: the rules for every task that it is */
 	bool *has_covers;
 };
@@ -162,7 +162,7 @@ static bool decides_for(const struct checker *checker, unsigned int rule,
 	for (kind = checker->kinds; kind < checker->kinds + checker->nr_kinds; kind++) {
 		if (!set_has(kind->set, rule))
 			continue;
-		/* Where the operation has no flags, the set of the kind stands for theirs. */
+		/* If the operation has no flags, the set of the kind takes the place of theirs. */
 		nr_flags = checker->compiled->head.by_flags >> kind->op & 1 ? checker->nr_flags : 0;
 		for (i = 0; i < nr_flags || (!nr_flags && !i); i++) {
 			const struct gmem_set *flags = nr_flags ? checker->flags[i] : kind->set;
@@ -220,7 +220,7 @@ static void check_rules(struct checker *checker)
 		check_rule(checker, i);
 }
 
-/* A file that a container can replace in its root says nothing; in a subject of its own it does. */
+/* With `root: any` a container can replace the loader, so uid or cgroup must restrict the subject. */
 static void check_roots(const struct policy *policy, struct diags *diags)
 {
 	size_t i;

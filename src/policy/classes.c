@@ -156,7 +156,7 @@ static int compare_user_names(const void *x, const void *y)
 	return order ? order : strcmp(a->name, b->name);
 }
 
-/* Classes by their sets: users who are the same subjects have the same class. */
+/* Classes by their sets: users with the same subjects have the same class. */
 struct set_hash {
 	__u16 classes[HASH_SIZE];
 };
@@ -269,7 +269,7 @@ bool is_below(const char *path, const char *ancestor)
 	return !strncmp(path, ancestor, len) && (!path[len] || path[len] == '/');
 }
 
-/* What is below a cgroup comes right behind it: '/' is before all other letters. */
+/* Descendants of a cgroup follow it directly: '/' sorts before all other characters. */
 static int compare_cgroups(const void *x, const void *y)
 {
 	const struct item *a = x, *b = y;
@@ -371,7 +371,7 @@ int classes_fill(struct compiled *compiled, struct diags *diags)
 	return ret;
 }
 
-/* --- who is which class --- */
+/* --- the class of a task's properties --- */
 
 static __u32 class_by_root(const struct compiled_exe *exe, enum gmem_root root)
 {
@@ -429,7 +429,7 @@ __u32 class_of_cgroup(const struct compiled *compiled, const char *path)
 	__u32 class = 0;
 	size_t i;
 
-	/* A cgroup stands behind those that it is in: the last is the innermost. */
+	/* A cgroup follows its ancestors: the last match is the innermost. */
 	for (i = 0; i < compiled->nr_cgroups; i++) {
 		if (is_below(path, compiled->cgroups[i].path))
 			class = compiled->cgroups[i].class;

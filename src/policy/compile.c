@@ -7,7 +7,7 @@
 #include "classes.h"
 #include "compile.h"
 
-/* A dimension of which a condition looks at an interval: the values from low to high match. */
+/* A condition on one dimension: the values from low to high, both included, match. */
 struct span {
 	__u64 low, high;
 };
@@ -156,7 +156,7 @@ static void fill_intervals(struct compiled *compiled, enum gmem_interval_dimensi
 	}
 }
 
-/* Rules by one property of a request each; a kind is what is in all of them. */
+/* Rules by one property of a request each; the rules of a kind are in all of these sets. */
 struct parts {
 	struct gmem_set ops[GMEM_DO_MAX];
 	struct gmem_set types[GMEM_TYPE_MAX];
@@ -213,7 +213,7 @@ static bool matches_type(const struct policy_rule *rule, __u32 type)
 	return type == GMEM_TYPE_unknown ? rule->deny : rule->types >> type & 1;
 }
 
-/* What allows wants nothing else to be asked for, what denies wants one of them. */
+/* An allowing rule matches if nothing else is requested, a denying rule if one of them is. */
 static bool matches_prot(const struct policy_rule *rule, __u32 prot)
 {
 	if (!rule_has(rule, POLICY_IF_prot))

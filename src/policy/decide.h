@@ -10,7 +10,7 @@ struct who {
 	const char *exe; /* path or NULL; compared with files that do not exist on this host */
 	bool has_exe_identity, has_verity;
 	bool exe_untrusted_fs; /* no identity, see src/ctl/kernel/resolve.h */
-	bool exe_recorded;     /* the identity is of an event: it alone says what the file is */
+	bool exe_recorded;     /* the identity is from an event: only the identity is compared */
 	struct gmem_identity exe_identity, verity; /* slot 0, root 0 */
 	enum gmem_root root;
 	bool has_uid;

@@ -78,8 +78,7 @@ static bool flags_hold(const struct policy *policy, const struct policy_rule *ru
 	return rule->deny ? flags & rule->flags : (flags & rule->flags) == flags;
 }
 
-/* Of a request that is asked for from @from to @to, and a rule that names what is from @start to
- * @end */
+/* Does a request for @from to @to match a rule for @start to @end? The ends do not belong to them. */
 static bool range_holds(const struct policy_rule *rule, __u64 start, __u64 end, __u64 from,
 			__u64 to)
 {
@@ -91,7 +90,7 @@ static bool range_holds(const struct policy_rule *rule, __u64 start, __u64 end, 
 	return starts && ends && from >= start && to <= end;
 }
 
-/* What the kernel does not know: what allows does not match, what denies does. */
+/* By a value that the kernel does not provide, rules that allow do not match, rules that deny do. */
 static bool condition_holds(const struct policy *policy, const struct policy_rule *rule,
 			    enum policy_condition condition, const struct gmem_request *request)
 {

@@ -466,7 +466,7 @@ static int read_rules(void *context, const struct tree *value, void *into)
 	return ret;
 }
 
-/* Who may change it under lock: by what runs, since a user alone can be anybody who became it. */
+/* The manager of a locked policy: with an executable, since other processes can become its user. */
 static int read_manager(void *context, const struct tree *value, void *into)
 {
 	struct reader *reader = context;
@@ -488,7 +488,7 @@ static int read_manager(void *context, const struct tree *value, void *into)
 	return 0;
 }
 
-/* Subjects come before the rules that name them, wherever they stand in the file. */
+/* Subjects are read before the rules that name them, in whichever order the file has them. */
 static const struct tree_key policy_keys[] = {
 	{ "version", read_version, true },  { "name", read_policy_name, true },
 	{ "mode", read_mode, true },	    { "default", read_default, true },

@@ -17,7 +17,7 @@ struct rule_reader {
 	struct reader *reader;
 	struct policy_rule *rule;
 	bool has_allow, has_deny;
-	const struct tree *conditions[POLICY_IF_MAX]; /* where they stand */
+	const struct tree *conditions[POLICY_IF_MAX]; /* their values in the file */
 };
 
 /* --- conditions --- */
@@ -226,7 +226,7 @@ int read_subject_name(struct reader *reader, const struct tree *word)
 		policy->subjects[number].used = true;
 		return number;
 	}
-	/* Looking for what was meant is dear: not for errors that nobody will see. */
+	/* Searching for a similar name is expensive: only for errors that are printed. */
 	if (reader->diags->nr < DIAGS_KEPT)
 		closest = closest_name(word->text, reader->subject_names, policy->nr_subjects);
 	if (closest)
@@ -354,7 +354,7 @@ int read_rule(struct reader *reader, const struct tree *value, struct policy_rul
 	if (in.has_allow && in.has_deny)
 		diag_error(reader->diags, value->place, "a rule has one of them",
 			   "allow and deny in one rule");
-	/* Where another word is wrong, it may be the one that is missing. */
+	/* If another word is misspelled, it can be the missing one. */
 	else if (!in.has_allow && !in.has_deny && reader->diags->nr_errors == errors)
 		diag_error(reader->diags, value->place, "a rule has one of them",
 			   "neither allow nor deny");

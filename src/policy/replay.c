@@ -44,7 +44,7 @@ static int operation_of(const char *event)
 	return -1;
 }
 
-/* --- what a record has: NULL, -1 and false where it says nothing --- */
+/* --- members of a record: NULL, -1 and false if it has none --- */
 
 static json_object *member(json_object *object, const char *name)
 {
@@ -170,8 +170,9 @@ static bool is_deleted(const char *path)
 }
 
 /*
- * gmemctl monitor reports what the kernel decided by, so the identity counts. A recording can come
- * from another host, where inodes have other numbers: there the path counts as long as it is one.
+ * gmemctl monitor reports the identity that the kernel decided by, so the identity is used. A
+ * recording can be from another host, where inodes have other numbers: for it the path is used,
+ * unless the path is that of a deleted file.
  */
 static void read_exe(json_object *record, json_object *from, struct who *who)
 {
@@ -280,7 +281,7 @@ static int decide(struct replay *replay, json_object *record, int op)
 	return 0;
 }
 
-/* The head of a recording: what was not looked at cannot have been denied. */
+/* The head of a recording: operations without a source were not recorded. */
 static void take_sources(struct replay *replay, json_object *sources)
 {
 	__u32 recorded = 0;
@@ -386,7 +387,7 @@ void events_report_free(struct events_report *report)
 
 /* --- one event --- */
 
-/* A denial as `gmemctl monitor` writes it: its request has the words of the language. */
+/* A denial as `gmemctl monitor` writes it: its request is written as in the language. */
 static int read_denial(json_object *record, struct gmem_request *request)
 {
 	struct request_text text = { .op = text_of(record, "operation") };

@@ -174,7 +174,7 @@ static int add_event(struct builder *builder, struct fy_event *event)
 	}
 }
 
-/* What libfyaml itself has to say. */
+/* Diagnostics of libfyaml. */
 static void take_errors(struct fy_diag *diag, struct diags *diags)
 {
 	struct fy_diag_error *error;

@@ -14,7 +14,7 @@
 #define LONGEST_NAME 24
 #define MAX_UID	     4294967294U
 
-/* "other" is a direction of requests, but none that a policy can name. */
+/* "other" is a direction of requests that a policy cannot name. */
 #define NAMED_DIRECTIONS 2
 
 #define X(name, ...) #name,

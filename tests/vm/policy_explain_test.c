@@ -56,7 +56,7 @@ static void check_untrusted_fs(const char *exe, const char *why)
 		   exe);
 	CHECK(!command("gmemctl load --accept-default-change made-up.yaml"), "%s", said.err);
 	CHECK(strstr(said.err, "made-up.yaml:6:15: warning: exe ") && strstr(said.err, exe) &&
-		      strstr(said.err, why) && strstr(said.err, "no task is known by it; copy it"),
+		      strstr(said.err, why) && strstr(said.err, "identifies no task; copy it"),
 	      "%s", said.err);
 	CHECK(run(exe) == EACCES, "it is known: %d %s", said.status, said.err);
 	CHECK(!command("gmemctl load -o json --accept-default-change made-up.yaml"), "%s",
@@ -77,7 +77,7 @@ static void check_untrusted_fs(const char *exe, const char *why)
 		      is(item(json, "subjects", 0), "exe_inode", "null"),
 	      "%s", said.out);
 	json_object_put(json);
-	CHECK(!command("gmemctl refresh") && strstr(said.out, "no task is known by the file"), "%s",
+	CHECK(!command("gmemctl refresh") && strstr(said.out, "the file identifies no task"), "%s",
 	      said.out);
 	/* One in its place is another file, which counts. */
 	CHECK(!command("cp /proc/%d/exe plain", getpid()), "%s", said.err);
@@ -116,7 +116,7 @@ static void test_fuse(void)
 	      said.err);
 	CHECK(!command("gmemctl explain --policy fuse.yaml --op create --exe " FUSE "/vmm") &&
 		      strstr(said.out, "create denied by default") &&
-		      strstr(said.out, "exe " FUSE "/vmm: no task is known by the file"),
+		      strstr(said.out, "exe " FUSE "/vmm: the file identifies no task"),
 	      "%s", said.out);
 	CHECK(!command("gmemctl explain -o json --policy fuse.yaml --op create --exe " FUSE "/vmm"),
 	      "%s", said.err);

@@ -55,7 +55,7 @@ static void json_existing(struct json *json, const struct load_report *report)
 	json_close(json, ']');
 }
 
-/* Those of FUSE were told when the file was read; the others the kernel alone tells. */
+/* Files of FUSE were reported when the policy was read; only the kernel knows the others. */
 static void report_untrusted_fs(struct policy_file *file, const struct load_report *report,
 				bool as_json)
 {
@@ -73,8 +73,8 @@ static void report_untrusted_fs(struct policy_file *file, const struct load_repo
 			subject->exe_untrusted_fs = true;
 			diag_warning(&diags, subject->exe_place, EXE_MADE_UP_ADVICE,
 				     "exe %s is in a file system that was mounted in a user "
-				     "namespace, whose owner says what it is: no task is known "
-				     "by it",
+				     "namespace, whose owner chooses inode numbers: it identifies "
+				     "no task",
 				     subject->exe);
 		}
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* From the names in a policy to what the kernel knows: users, executables, cgroups. */
+/* Resolve the names of a policy: users, executables, cgroups. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -26,14 +26,14 @@
 #define FUSE_SUPER_MAGIC 0x65735546
 #endif
 
-#define MOST_USERS    256 /* that are looked at for what was meant */
+#define MOST_USERS    256 /* compared with a misspelled name */
 #define FIRST_ENTRY   4096
 #define LARGEST_ENTRY (1 << 20) /* of a user, with all its texts */
 
 struct resolver {
 	struct policy *policy;
 	struct diags *diags;
-	enum severity severity; /* of what is not here */
+	enum severity severity; /* of names that do not exist here */
 	int cgroup_root;	/* negative: there is none */
 	/* What has been looked up: a name is looked up, and missed, once. */
 	struct name_map users, exes, cgroups;
@@ -41,7 +41,7 @@ struct resolver {
 	size_t nr_users;
 };
 
-/* What getpwnam_r() says where there is nobody of the name, see its manual. */
+/* Results of getpwnam_r() if the user does not exist, see its manual. */
 static bool is_nobody(int error)
 {
 	return !error || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
@@ -92,7 +92,7 @@ bool mount_is_untrusted(FILE *mountinfo, int id)
 	return made_up;
 }
 
-/* As is_untrusted_fs() in bpf/kernel/file_identity.h. The number of FUSE is also that of virtiofs. */
+/* As is_untrusted_fs() in bpf/kernel/file_identity.h. virtiofs has the magic number of FUSE too. */
 static bool is_untrusted_fs(int fd)
 {
 	struct statx st;
@@ -100,7 +100,7 @@ static bool is_untrusted_fs(int fd)
 	FILE *mountinfo;
 	bool made_up;
 
-	/* Who serves FUSE need not answer. */
+	/* A FUSE server can leave a request unanswered. */
 	if ((!fstatfs(fd, &fs) && fs.f_type != FUSE_SUPER_MAGIC) ||
 	    statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st))
 		return false;
@@ -119,7 +119,7 @@ int resolve_exe(const char *path, struct gmem_identity *identity)
 	struct stat st;
 
 	memset(identity, 0, sizeof(*identity));
-	/* Nothing but a regular file is opened: a device may take that for an order. */
+	/* Only a regular file is opened: opening a device can have side effects. */
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -144,7 +144,7 @@ int resolve_exe(const char *path, struct gmem_identity *identity)
 	return ret;
 }
 
-/* The user that was probably meant. Only this host's own ones are looked at. */
+/* A user with a similar name, of those in /etc/passwd. */
 static void similar_user(const char *name, char *hint, size_t size)
 {
 	char *names[MOST_USERS];
@@ -212,7 +212,7 @@ static void resolve_uids(struct resolver *resolver, struct policy_subject *subje
 	}
 }
 
-/* The kernel runs the interpreter instead. */
+/* A script: the kernel executes its interpreter. */
 static bool is_script(const char *path)
 {
 	char start[2] = "";
@@ -246,8 +246,8 @@ static void resolve_subject_exe(struct resolver *resolver, struct policy_subject
 	subject->exe_untrusted_fs = ret == EXE_MADE_UP;
 	if (subject->exe_untrusted_fs)
 		diag_warning(resolver->diags, subject->exe_place, EXE_MADE_UP_ADVICE,
-			     "exe %s is a file of FUSE, whose server says what it is: no task is "
-			     "known by it",
+			     "exe %s is a file of FUSE, whose server chooses inode numbers: it "
+			     "identifies no task",
 			     subject->exe);
 	else if (ret)
 		diag_add(resolver->diags, resolver->severity, subject->exe_place, NULL,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the kernel knows of users and executables. */
+/* Resolution of the names in a policy on this host. */
 #ifndef GMEM_CTL_KERNEL_RESOLVE_H
 #define GMEM_CTL_KERNEL_RESOLVE_H
 
@@ -13,31 +13,31 @@
 int resolve_user(const char *name, __u32 *uid);
 
 /*
- * The inode of an executable: device, number and, where the file system tells it, generation.
- * Return: 0; EXE_MADE_UP; -ENOEXEC if it is no regular file, or a negative errno.
+ * The inode of an executable: device, number and, if the file system provides it, generation.
+ * Return: 0; EXE_MADE_UP; -ENOEXEC if it is not a regular file, or a negative errno.
  */
 int resolve_exe(const char *path, struct gmem_identity *identity);
 
 /*
- * A file of FUSE: what it says of itself is up to whoever serves it, and no task has an identity by
- * it. So it is with file systems that were mounted in a user namespace, which only the kernel knows.
+ * A file of FUSE, whose server chooses its device and inode number: it identifies no task. The same
+ * holds for file systems that were mounted in a user namespace; only the kernel knows which these
+ * are.
  */
 #define EXE_MADE_UP 1
-#define EXE_UNTRUSTED_FS_TEXT                                                                     \
-	"no task is known by the file that stands there: it is of FUSE, or of a mount of a user " \
-	"namespace"
-#define EXE_MADE_UP_ADVICE "copy it to a file system of the host's own, and name that file"
+#define EXE_UNTRUSTED_FS_TEXT \
+	"the file identifies no task: it is on FUSE, or on a mount of a user namespace"
+#define EXE_MADE_UP_ADVICE "copy it to a trusted file system, and name the copy"
 
 /**
  * mount_is_untrusted - is a mount one of FUSE?
- * @mountinfo: as /proc/self/mountinfo, read from where it stands
+ * @mountinfo: as /proc/self/mountinfo, read from its current position
  * @id: of the mount
  */
 bool mount_is_untrusted(FILE *mountinfo, int id);
 
 /**
  * policy_resolve - look up the users, executables and cgroups that a policy names
- * @required: what is not there is an error; otherwise a warning, and no task will be it
+ * @required: a name that does not exist is an error; otherwise a warning, and it matches no task
  *
  * Return: 0, -EBADMSG if @diags has errors now, -ENOMEM.
  */

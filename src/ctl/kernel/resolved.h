@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the subjects of the policy in force are in the kernel, and whether the names still say it. */
+/* What the subjects of the policy in force are in the kernel, and what their names stand for now. */
 #ifndef GMEM_CTL_KERNEL_RESOLVED_H
 #define GMEM_CTL_KERNEL_RESOLVED_H
 
@@ -9,12 +9,12 @@
 #include "policy_file.h"
 
 /* X(name, in words): what a file's name stands for now */
-#define RESOLVED_STATES(X)                                         \
-	X(same, "the same file")                                   \
-	X(other, "another file stands there now: gmemctl refresh") \
-	X(missing, "there is no file now")                         \
-	X(made_up, EXE_UNTRUSTED_FS_TEXT)                          \
-	X(unknown, "what stands there now cannot be told")
+#define RESOLVED_STATES(X)                                          \
+	X(same, "the same file")                                    \
+	X(other, "another file has this path now: gmemctl refresh") \
+	X(missing, "there is no file now")                          \
+	X(made_up, EXE_UNTRUSTED_FS_TEXT)                           \
+	X(unknown, "the file that has this path now cannot be identified")
 
 enum resolved_state {
 #define X(name, ...) RESOLVED_##name,

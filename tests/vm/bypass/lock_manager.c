@@ -217,10 +217,11 @@ const struct bypass_case bypass_lock_manager[] = {
 	  .prepare = library_on_overlay, LOCKED },
 	LOCK_CASE("94", "lock: the manager with another loader, in a mount namespace",
 		  manager_in_own_mounts, LOCKED),
-	LOCK_CASE("95", "lock: a policy that allows all, loaded by the manager", other_policy,
-		  .denials = BYPASS_NONE,
-		  EVERYWHERE(POSSIBLE("Who starts the manager's executable is the manager, and may "
-				      "load another policy, which is locked too."))),
+	LOCK_CASE(
+		"95", "lock: a policy that allows all, loaded by the manager", other_policy,
+		.denials = BYPASS_NONE,
+		EVERYWHERE(POSSIBLE("Any process that starts the manager's executable is the "
+				    "manager, and can load another policy, which is locked too."))),
 	LOCK_CASE("F120", "lock: the manager's monitor goes on while the manager loads a policy",
 		  watch_a_load, EVERYWHERE(ALLOWED)),
 	LOCK_CASE("F121", "lock: gmemctl status --check by others than the manager",
