@@ -8,9 +8,10 @@ SHELL := /bin/bash
 LANE ?= patched
 # A command has dollar signs of its own: take it as it was written, not as make would expand it.
 override CMD := $(value CMD)
-export LANE CMD TIMEOUT TTY ICOUNT MEM SMP APPEND UPDATE KERNEL_TARBALL LAB_DIR
+export LANE CMD TIMEOUT TTY ICOUNT MEM SMP APPEND UPDATE KERNEL_TARBALL KERNEL_PATCHES SERIES LAB_DIR
 ALL_LANES := $(shell sed -n "s/^lanes='\(.*\)'/\1/p" tests/vm/lib.sh)
-LANES := $(ALL_LANES)
+# next is a kernel given by hand.
+LANES := $(filter-out next,$(ALL_LANES))
 
 O := build
 # Tests at a time. A VM of the lab keeps two thirds of a CPU busy and wants 4 GiB of memory at most.
@@ -74,7 +75,7 @@ check-long:	## the tests that take too long for each change: debug kernel, races
 deps:	## install the packages that are missing (Debian, Ubuntu)
 	@tests/vm/deps.sh
 
-kernel:	## have the kernel of LANE: built here, or Debian's; UPDATE=1 KERNEL_TARBALL=/path
+kernel:	## have the kernel of LANE: built here, or Debian's; UPDATE=1 KERNEL_TARBALL=/path (KERNEL_PATCHES=none)
 	@tests/vm/kernel.sh $(LANE)
 
 # One after the other: each of them uses all CPUs.
@@ -100,7 +101,7 @@ bench: all	## what the patches, gmemtop and policies cost in guest instructions,
 check-compilers: all	## build with every compiler of Debian 12, 13 and Ubuntu 24.04, as far as there is an archive
 	@tests/compilers.sh
 
-check-patches:	## is every patch of the series fit to be sent?
+check-patches:	## is every patch of the series fit to be sent? SERIES=7.3 or 6.12
 	@tests/vm/check-patches.sh
 
 clean:	## remove build/ (the cache of kernels stays)
@@ -303,10 +304,11 @@ $(O)/tests/bypass_evil.so: tests/vm/bypass/evil/evil.c | $(O)/tests
 
 all: $(O)/tests/bypass $(O)/tests/bypass_evil.so
 
-# Without debug, which takes three quarters of an hour, unless LANES names it.
+# Without debug, which takes three quarters of an hour, unless LANES names it, and patched-builtin, which is
+# patched for it.
 BYPASS_ARGS ?=
-BYPASS_LANES = $(if $(filter file,$(origin LANES)),$(filter-out debug,$(LANES)),$(LANES))
-lab-bypass: all	## every known way around a policy, in four lanes or LANES; BYPASS_ARGS='--rounds N CASE...'
+BYPASS_LANES = $(if $(filter file,$(origin LANES)),$(filter-out debug patched-builtin,$(LANES)),$(LANES))
+lab-bypass: all	## every known way around a policy, in five lanes or LANES; BYPASS_ARGS='--rounds N CASE...'
 	@bad=0; for lane in $(BYPASS_LANES); do \
 		LANE=$$lane CMD='$(O)/tests/bypass $(BYPASS_ARGS)' TIMEOUT=$${TIMEOUT:-5400} tests/vm/lab.sh || bad=$$?; \
 	done; exit $$bad

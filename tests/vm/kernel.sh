@@ -4,6 +4,11 @@
 # kernel.sh LANE: have the kernel of a lane, print the directory that holds it:
 #   bzImage  release  config  lib/modules/RELEASE  selftests/ (KVM's own; not in the stock lanes)
 # kernel.sh --try SOURCE PATCHES: does the series in PATCHES apply to SOURCE?
+# kernel.sh --applicable SOURCE PATCHES: print what of it applies: of each directory the patches before the
+# first one that does not apply, as every patch builds on those before it
+#
+# Lane next is a kernel given by hand: KERNEL_TARBALL=/path, which is remembered. It is built with what of the
+# series applies, or without any of it if KERNEL_PATCHES=none.
 #
 # What is built stands in $cache/out/LANE-KEY, KEY made of source, patches and config. Each lane has a
 # work tree of its own, hard links to the pristine source: a file is replaced, never written to, and
@@ -12,7 +17,6 @@ set -eu
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-series=${KERNEL_SERIES:-7.3}
 configs=$root/tests/vm/config
 trap scratch_done EXIT
 trap 'exit 130' INT
@@ -31,30 +35,66 @@ touched()
 	(cd / && git apply --numstat -z "$@") | tr '\0' '\n' | cut -f 3 | sort -u
 }
 
+# apply_patch SOURCE SCRATCH PATCH: in SCRATCH are those files of SOURCE that were touched so far. A patch that
+# does not apply changes nothing; what git reports is left in SCRATCH.log.
+apply_patch()
+{
+	local source=$1 scratch=$2 file
+
+	for file in $(touched "$3" 2>/dev/null); do
+		if [ -e "$source/$file" ] && [ ! -e "$scratch.seen/$file" ]; then
+			mkdir -p "$scratch/$(dirname "$file")"
+			cp "$source/$file" "$scratch/$file"
+		fi
+		mkdir -p "$scratch.seen/$(dirname "$file")"
+		: >"$scratch.seen/$file"
+	done
+	# git must not take the cache for a part of some repository around it
+	(cd "$scratch" && GIT_CEILING_DIRECTORIES=$(dirname "$scratch") git apply -v "$3") \
+		>"$scratch.log" 2>&1
+}
+
 # apply_series SOURCE SCRATCH PATCH...: SCRATCH becomes the touched files, patched
 apply_series()
 {
-	local source=$1 scratch=$2 file patch
+	local source=$1 scratch=$2 patch
 
 	shift 2
 	for patch in "$@"; do
-		for file in $(touched "$patch" 2>/dev/null); do
-			if [ -e "$source/$file" ] && [ ! -e "$scratch.seen/$file" ]; then
-				mkdir -p "$scratch/$(dirname "$file")"
-				cp "$source/$file" "$scratch/$file"
-			fi
-			mkdir -p "$scratch.seen/$(dirname "$file")"
-			: >"$scratch.seen/$file"
-		done
-		# git must not take the cache for a part of some repository around it
-		(cd "$scratch" && GIT_CEILING_DIRECTORIES=$(dirname "$scratch") git apply -v "$patch") \
-			>"$scratch.log" 2>&1 || {
+		apply_patch "$source" "$scratch" "$patch" || {
 			grep -E '^error:' "$scratch.log" | head -n 5 >&2
 			die 1 "$(basename "$patch") does not apply to $(basename "$source")" \
 				"(the hunks are named above); refresh it in $(dirname "$patch")"
 		}
 	done
 	rm -rf "$scratch.seen" "$scratch.log"
+}
+
+# applicable SOURCE PATCH...: print those that apply, report the others
+applicable()
+{
+	local source=$1 patch dir stopped=' ' n=0
+
+	shift
+	scratch applicable
+	mkdir "$tmp/series"
+	for patch in "$@"; do
+		dir=$(dirname "$patch")
+		case $stopped in
+		*" $dir "*) continue ;;
+		esac
+		if apply_patch "$source" "$tmp/series" "$patch"; then
+			n=$((n + 1))
+			echo "$patch"
+		else
+			stopped+="$dir "
+			say "$(basename "$dir")/$(basename "$patch") does NOT apply to $(basename "$source")," \
+				"what follows it in its directory is left out:"
+			grep -E '^error: patch failed|^error: .*: No such file' "$tmp/series.log" | sed 's/^error: /\t/' >&2 || true
+		fi
+	done
+	scratch_done
+	say "$n of $# patches apply to $(basename "$source")"
 }
 
 # put FROM TO: by rename, for TO may share its inode with the pristine source
@@ -188,18 +228,20 @@ build()
 # selftests.sh names besides.
 build_selftests()
 {
-	local kvm=$work/linux/tools/testing/selftests/kvm test tests=()
+	local kvm=$work/linux/tools/testing/selftests/kvm x86=x86 test tests=()
 
 	kmake INSTALL_HDR_PATH="$tmp/headers" headers_install >"$work/install.log" 2>&1 || build_failed
+	# 6.12 calls the directory x86_64.
+	[ -d "$kvm/$x86" ] || x86=x86_64
 	mapfile -t tests < <(cd "$kvm" && {
-		grep -lE 'guest_memfd|GUEST_MEMFD' -- *.c x86/*.c
+		grep -lE 'guest_memfd|GUEST_MEMFD' -- *.c $x86/*.c
 		for test in $plain; do
 			[ ! -e "$test.c" ] || echo "$test.c"
-			[ ! -e "x86/$test.c" ] || echo "x86/$test.c"
+			[ ! -e "$x86/$test.c" ] || echo "$x86/$test.c"
 		done
 	} | sort -u)
 	tests=("${tests[@]%.c}")
-	mkdir -p "$tmp/selftests/x86" "$1"
+	mkdir -p "$tmp/selftests/$x86" "$1"
 	make -C "$kvm" -j "$(($(nproc) + 1))" CC='ccache gcc' OUTPUT="$tmp/selftests" \
 		KHDR_INCLUDES="-isystem $tmp/headers/include" \
 		"${tests[@]/#/$tmp/selftests/}" >"$work/install.log" 2>&1 || build_failed
@@ -222,14 +264,38 @@ if [ "${1:-}" = --try ]; then
 	apply_series "$2" "$tmp/series" "${patches[@]}"
 	exit 0
 fi
+if [ "${1:-}" = --applicable ]; then
+	mapfile -t patches < <(patch_list "$(cd "$3" && pwd -P)")
+	applicable "$2" "${patches[@]}"
+	exit 0
+fi
+
+# next_source: the source that was given by hand, now or the last time
+next_source()
+{
+	local given
+
+	if [ -n "${KERNEL_TARBALL:-}" ]; then
+		given=$("$root/tests/vm/source.sh" linux) || exit
+		ln -sfn "$(basename "$given")" "$cache/src/next"
+	fi
+	[ -d "$cache/src/next/virt" ] ||
+		die 1 "lane next is a kernel given by hand: KERNEL_TARBALL=/path/to/linux.tar.xz make kernel LANE=next"
+	readlink -f "$cache/src/next"
+}
 
 lane=${1:-}
 check_lane "$lane"
+export KERNEL_SERIES=${KERNEL_SERIES:-7.3}
 case $lane in
 stock-*) exec "$root/tests/vm/source.sh" "$lane" ;;
+patched-6.12) KERNEL_SERIES=6.12 ;;
 esac
 
-source=$("$root/tests/vm/source.sh" linux)
+case $lane in
+next) source=$(next_source) ;;
+*) source=$("$root/tests/vm/source.sh" linux) ;;
+esac
 fragments=("$configs/lab.config")
 case $lane in
 debug) fragments+=("$configs/debug.config") ;;
@@ -243,7 +309,11 @@ patched) localversion=-gmem ;;
 *) localversion=-gmem-$lane ;;
 esac
 patches=()
-[ "$lane" = vanilla ] || mapfile -t patches < <(patch_list "$root/kernel-patches/v$series")
+[ "$lane" = vanilla ] || mapfile -t patches < <(patch_list "$root/kernel-patches/v$KERNEL_SERIES")
+if [ "$lane" = next ]; then
+	[ "${KERNEL_PATCHES:-}" != none ] || patches=()
+	mapfile -t patches < <(applicable "$source" "${patches[@]}")
+fi
 work=$cache/trees/$lane
 plain=$("$root/tests/vm/selftests.sh" names)
 # The number changes with what else ends up in the directory.

@@ -75,6 +75,71 @@ test_patch()
 	grep -q '^error: patch failed: .*:[0-9]' "$tmp/err" || die 1 "the hunk is not named"
 }
 
+# The lane of a kernel that is given by hand, up to where make begins to build it.
+test_next()
+{
+	local source file work
+
+	source=$("$vm/source.sh" linux)
+	other_cache
+	work=$XDG_CACHE_HOME/gmem-lab/trees/next/linux
+	for file in make flex bison bc ccache pahole; do
+		fake "$file" <<-'END'
+			#!/bin/sh
+			case $0 in
+			*/pahole) echo v1.30 ;;
+			esac
+			echo "fake: *** nothing is built here"
+			exit 1
+		END
+	done
+	try 1 "$vm/kernel.sh" next
+	said 'lane next is a kernel given by hand: KERNEL_TARBALL='
+	nothing_left trees
+
+	mkdir -p "$tmp/linux/virt/kvm"
+	touch "$tmp/linux/Kbuild"
+	(cd / && git apply --numstat "$root"/kernel-patches/v7.3/*/000[1-9]-*.patch) | cut -f 3 | sort -u |
+		while read -r file; do
+			[ ! -e "$source/$file" ] || { cd "$source" && cp --parents "$file" "$tmp/linux/"; }
+		done
+	echo 'all:' >"$tmp/linux/Makefile"
+	given()
+	{
+		tar -C "$tmp" -cf "$tmp/$1.tar" linux
+		try 1 env KERNEL_TARBALL="$tmp/$1.tar" "${@:2}" "$vm/kernel.sh" next
+		said 'lane next: the kernel build failed'
+	}
+	given whole
+	said '17 of 17 patches apply'
+	grep -q security_guest_memfd_bind "$work/virt/kvm/guest_memfd.c" || die 1 "the tree is not patched"
+	! grep -q security_guest_memfd_bind "$XDG_CACHE_HOME"/gmem-lab/src/next/virt/kvm/guest_memfd.c ||
+		die 1 "the source that was given is patched"
+	# The tarball is remembered.
+	rm -r "$tmp/linux/virt/kvm/guest_memfd.h"
+	try 1 "$vm/kernel.sh" next
+	said '17 of 17 patches apply'
+	# One place moved: the rest of this series is left out, and the other series are tried.
+	sed -i 's/kvm_range_has_memory_attributes(/kvm_range_has_attributes(/' "$tmp/linux/virt/kvm/kvm_main.c"
+	cp "$source/virt/kvm/guest_memfd.h" "$tmp/linux/virt/kvm/"
+	given moved
+	said '2-lsm/0002-.* does NOT apply'
+	grep -q 'patch failed: virt/kvm/kvm_main.c:[0-9]' "$tmp/err" || die 1 "the hunk is not named"
+	said '12 of 17 patches apply'
+	grep -q security_guest_memfd_bind "$work/virt/kvm/guest_memfd.c" || die 1 "2-lsm/0001 is not applied"
+	! grep -q security_guest_memfd_fault "$work/virt/kvm/guest_memfd.c" || die 1 "2-lsm/0003 is applied"
+	# Nothing, by wish and because nothing applies.
+	given moved KERNEL_PATCHES=none
+	said '0 of 0 patches apply'
+	cmp "$tmp/linux/virt/kvm/guest_memfd.c" "$work/virt/kvm/guest_memfd.c" || die 1 "the tree is patched"
+	find "$tmp/linux" -name '*.[ch]' -exec sh -c 'for f; do echo "int x;" >"$f"; done' sh {} +
+	given other
+	said '1-kvm/0001-.* does NOT apply'
+	[ "$(cat "$work/virt/kvm/guest_memfd.c")" = 'int x;' ] || die 1 "the tree is not the source"
+	nothing_left tmp
+	nothing_left out
+}
+
 test_space()
 {
 	ln -s "$("$vm/source.sh" linux)" "$tmp/source"

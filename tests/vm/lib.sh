@@ -7,7 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 # shellcheck disable=SC2034
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/gmem-lab
 me=$(basename "$0" .sh)
-lanes='vanilla patched patched-builtin debug stock-7 stock-6.12'
+lanes='vanilla patched patched-builtin patched-6.12 debug next stock-7 stock-6.12'
 
 say()
 {
