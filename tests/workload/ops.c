@@ -375,7 +375,8 @@ static int run_op(struct ctx *ctx, const struct op *line, u64 shift)
 		op.gpa = line->gpa + shift + i * line->step;
 		op.offset = line->offset + shift + i * line->step;
 		ret = op_once(ctx, &op);
-		if (op.expect == EXPECT_ANY ? ret != -ENXIO && ret != -ERANGE : ret == -op.expect)
+		if (op.expect == EXPECT_ANY ? ret != -ENXIO && ret != -ERANGE
+					    : ret == -op.expect || ret == -op.or_expect)
 			continue;
 		say("VM %u, line %d: the outcome is %s, expected was %s", ctx->vm->index, op.line,
 		    outcome(ret),
@@ -442,6 +443,13 @@ static int run_line(struct ctx *ctx, const struct op *op)
 	return run_op(ctx, op, 0);
 }
 
+static bool has_flags(struct vm *vm, u64 flags)
+{
+	int have = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_GUEST_MEMFD_FLAGS);
+
+	return have > 0 && ((u64)have & flags) == flags;
+}
+
 /**
  * run_scenario - carry out a scenario in one VM, in its control thread
  * @vm: the VM
@@ -463,6 +471,15 @@ int run_scenario(struct vm *vm, const struct scenario *scenario)
 				ret = -EINVAL;
 			} else {
 				left[depth++] = op->times - 1;
+			}
+		} else if (op->id == OP_IF) {
+			if (!has_flags(vm, op->flags)) {
+				at = op->jump;
+			} else if (depth == MAX_NESTING) {
+				say("line %d: if is nested too deep", op->line);
+				ret = -EINVAL;
+			} else {
+				left[depth++] = 0;
 			}
 		} else if (op->id == OP_END) {
 			if (left[depth - 1]--)

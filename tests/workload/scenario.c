@@ -94,7 +94,8 @@ static const struct op_desc op_descs[NR_OPS] = {
 		     "hypercall redundant touch prefault allocate punch host-touch invalid; pages=N at most "
 		     "per operation; rate=N conversions per second of the VM; pause=US after each" },
 	[OP_REPEAT] = { "repeat", K(TIMES), "times=N the lines until end" },
-	[OP_END] = { "end", 0, "of repeat" },
+	[OP_IF] = { "if", K(FLAGS), "the lines until end, where KVM has flags= for instances" },
+	[OP_END] = { "end", 0, "of repeat or if" },
 	[OP_START] = { "start", 0, "set-up ends here (first line unless given), see --wait-start" },
 	[OP_SLEEP] = { "sleep", K(DURATION) | K(TIMES), "duration=MS" },
 	[OP_EXIT] = { "exit", 0, "end the process without closing anything" },
@@ -107,7 +108,7 @@ static int yes_no(const char *text, bool *value)
 	return *value || !strcmp(text, "no") ? 0 : -EINVAL;
 }
 
-static int parse_expect(const char *text, int *expect)
+static int parse_outcome(const char *text, int *expect)
 {
 	const char *name;
 	int i;
@@ -129,6 +130,19 @@ static int parse_expect(const char *text, int *expect)
 		}
 	}
 	return -EINVAL;
+}
+
+/* A second outcome, behind a bar, is that of older kernels. */
+static int parse_expect(struct op *op, char *text)
+{
+	char *bar = strchr(text, '|');
+	int ret;
+
+	if (bar)
+		*bar++ = 0;
+	ret = parse_outcome(text, &op->expect);
+	op->or_expect = op->expect;
+	return ret || !bar ? ret : parse_outcome(bar, &op->or_expect);
 }
 
 static int parse_to(struct op *op, const char *text)
@@ -158,7 +172,7 @@ static int parse_small(const char *text, int *value)
 	return ret || n > 65535 ? -EINVAL : 0;
 }
 
-static int parse_value(struct op *op, enum key key, const char *text)
+static int parse_value(struct op *op, enum key key, char *text)
 {
 	u64 n;
 	int ret;
@@ -210,7 +224,7 @@ static int parse_value(struct op *op, enum key key, const char *text)
 	case KEY_KINDS: op->kinds = strdup(text); return op->kinds ? 0 : -ENOMEM;
 	case KEY_TIMES: return parse_size(text, &op->times);
 	case KEY_STEP: return parse_size(text, &op->step);
-	case KEY_EXPECT: return parse_expect(text, &op->expect);
+	case KEY_EXPECT: return parse_expect(op, text);
 	default: return -EINVAL;
 	}
 }
@@ -252,6 +266,10 @@ static void op_init(struct op *op, int line)
 
 static int op_check(const struct op *op)
 {
+	if (op->id == OP_IF && !op->has_flags) {
+		say("line %d: if wants flags=", op->line);
+		return -EINVAL;
+	}
 	if (op->id == OP_CONVERT && !op->has_attributes) {
 		say("line %d: convert wants to= or attributes=", op->line);
 		return -EINVAL;
@@ -313,23 +331,25 @@ static int parse_line(struct scenario *s, char *text, int line)
 	return op_check(op);
 }
 
-static int link_repeats(struct scenario *s)
+static int link_blocks(struct scenario *s)
 {
 	size_t i, depth = 0, stack[64];
 
 	for (i = 0; i < s->nr; i++) {
-		if (s->op[i].id == OP_REPEAT && depth < ARRAY_SIZE(stack)) {
+		if ((s->op[i].id == OP_REPEAT || s->op[i].id == OP_IF) &&
+		    depth < ARRAY_SIZE(stack)) {
 			stack[depth++] = i;
 		} else if (s->op[i].id == OP_END) {
 			if (!depth) {
-				say("line %d: end without repeat", s->op[i].line);
+				say("line %d: end without repeat or if", s->op[i].line);
 				return -EINVAL;
 			}
 			s->op[i].jump = stack[--depth];
+			s->op[stack[depth]].jump = i;
 		}
 	}
 	if (depth)
-		say("line %d: repeat without end", s->op[stack[depth - 1]].line);
+		say("line %d: repeat or if without end", s->op[stack[depth - 1]].line);
 	return depth ? -EINVAL : 0;
 }
 
@@ -351,7 +371,7 @@ static int parse_text(struct scenario *s, char *text)
 				return ret;
 		}
 	}
-	return link_repeats(s);
+	return link_blocks(s);
 }
 
 static char *read_script(const char *path)
@@ -404,7 +424,7 @@ int scenario_load(struct scenario *scenario)
 		op_init(scenario->op, 0);
 		scenario->op[0].id = OP_START;
 		for (i = 1; i < scenario->nr; i++)
-			scenario->op[i].jump += scenario->op[i].id == OP_END;
+			scenario->op[i].jump++;
 	}
 	return ret;
 }

@@ -191,6 +191,7 @@ enum op_id {
 	OP_POISON,
 	OP_MIX,
 	OP_REPEAT,
+	OP_IF,
 	OP_END,
 	OP_START,
 	OP_SLEEP,
@@ -213,9 +214,9 @@ struct op {
 	u64 gpa, size, offset, flags, attributes, mode;
 	u64 slot, times, step, interrupt, ops, rate, duration_ms, pause_us, pages;
 	s64 fd;
-	int by, vcpu, expect;
+	int by, vcpu, expect, or_expect; /* or_expect: an older kernel's outcome */
 	bool has_size, has_flags, has_attributes, has_fd, has_mode, read, private, hold;
-	size_t jump; /* REPEAT: its END, END: its REPEAT */
+	size_t jump; /* IF: its END, END: its REPEAT or IF */
 };
 
 struct scenario {
