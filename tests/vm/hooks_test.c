@@ -17,6 +17,7 @@
 #include "hooks.skel.h"
 #include "inodes.skel.h"
 #include "lib/kvm.h"
+#include "lib/offers.h"
 #include "lib/sigbus.h"
 #include "test.h"
 
@@ -27,8 +28,24 @@
 #define ROUNDS 1000
 
 static struct hooks_bpf *skel;
-static struct inodes_bpf *inodes;
+static struct inodes_bpf *inodes; /* NULL where inodes of instances are as all anonymous ones */
 static int kvm_fd;
+
+/* What a VM of this type needs to bind an instance, where instances can be mapped. */
+static __u64 flags_for(unsigned long type)
+{
+	return type == KVM_X86_DEFAULT_VM && offer_can(OFFER_mapped) ? GUEST_MEMFD_FLAG_MMAP : 0;
+}
+
+static void check_inodes(long before, long created)
+{
+	if (!inodes)
+		return;
+	CHECK(inodes->bss->allocated == before + created, "%ld allocated",
+	      inodes->bss->allocated - before);
+	CHECK(inodes->bss->allocated == inodes->bss->destroyed, "%ld allocated, %ld destroyed",
+	      inodes->bss->allocated, inodes->bss->destroyed);
+}
 
 static void judge(enum hook hook, int err)
 {
@@ -66,6 +83,7 @@ static long private_pages(int vm)
 static void test_create(unsigned long type)
 {
 	static const int errors[] = { EACCES, EPERM, ENOSPC, 4095 };
+	__u64 flags = offer_can(OFFER_mapped) ? GUEST_MEMFD_FLAG_MMAP : 0;
 	long refs, before;
 	struct stat st;
 	int vm, fd, r;
@@ -84,13 +102,10 @@ static void test_create(unsigned long type)
 		      skel->bss->calls[HOOK_CREATE].count);
 	}
 
-	before = inodes->bss->allocated;
+	before = inodes ? inodes->bss->allocated : 0;
 	for (int i = 0; i < ROUNDS; i++)
 		kvm_create_instance(vm, SIZE, 0);
-	CHECK(inodes->bss->allocated == before + ROUNDS, "%ld allocated",
-	      inodes->bss->allocated - before);
-	CHECK(inodes->bss->allocated == inodes->bss->destroyed, "%ld allocated, %ld destroyed",
-	      inodes->bss->allocated, inodes->bss->destroyed);
+	check_inodes(before, ROUNDS);
 	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
 
 	/* Bad requests are KVM's to refuse, the hook has no say. */
@@ -100,12 +115,12 @@ static void test_create(unsigned long type)
 	CHECK(!skel->bss->calls[HOOK_CREATE].count, "called for a bad size");
 
 	judge_nothing();
-	fd = kvm_create_instance(vm, SIZE, GUEST_MEMFD_FLAG_MMAP);
+	fd = kvm_create_instance(vm, SIZE, flags);
 	CHECK(fd >= 0, "errno %d", errno);
 	CHECK(!fstat(fd, &st) && st.st_ino == skel->bss->calls[HOOK_CREATE].ino, "inode %lu %llu",
 	      st.st_ino, skel->bss->calls[HOOK_CREATE].ino);
 	CHECK(skel->bss->calls[HOOK_CREATE].arg[0] == SIZE, "size");
-	CHECK(skel->bss->calls[HOOK_CREATE].arg[1] == GUEST_MEMFD_FLAG_MMAP, "flags");
+	CHECK(skel->bss->calls[HOOK_CREATE].arg[1] == flags, "flags");
 	CHECK(module_refs() > refs || !refs, "an instance holds references");
 	close(fd);
 	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
@@ -125,7 +140,7 @@ static void test_bind(unsigned long type)
 	long refs = module_refs();
 
 	vm = create_vm(type);
-	fd = kvm_create_instance(vm, SIZE, type ? 0 : GUEST_MEMFD_FLAG_MMAP);
+	fd = kvm_create_instance(vm, SIZE, flags_for(type));
 	fstat(fd, &st);
 	for (int i = 0; i < ROUNDS; i++) {
 		judge(HOOK_BIND, -EACCES);
@@ -269,6 +284,8 @@ static void test_positive(void)
 	CHECK(!kvm_bind(vm, SLOT, fd, GPA, SIZE, 0), "errno %d", errno);
 	close(fd);
 	close(vm);
+	if (!offer_can(OFFER_mapped))
+		return;
 
 	vm = create_vm(KVM_X86_DEFAULT_VM);
 	mfd = kvm_create_instance(vm, SIZE, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
@@ -294,14 +311,15 @@ static int load(void)
 	bpf_program__set_autoload(skel->progs.create_positive, true);
 	bpf_program__set_autoload(skel->progs.bind_positive, true);
 	bpf_program__set_autoload(skel->progs.attributes_positive, true);
-	bpf_program__set_autoload(skel->progs.fault_positive, true);
+	bpf_program__set_autoload(skel->progs.fault_positive, offer_can(OFFER_mapped));
+	bpf_program__set_autoload(skel->progs.fault, offer_can(OFFER_mapped));
 	bpf_program__set_autoattach(skel->progs.create_positive, false);
 	bpf_program__set_autoattach(skel->progs.bind_positive, false);
 	bpf_program__set_autoattach(skel->progs.attributes_positive, false);
 	bpf_program__set_autoattach(skel->progs.fault_positive, false);
 	err = hooks_bpf__load(skel);
 	err = err ?: hooks_bpf__attach(skel);
-	if (err)
+	if (err || !offer_can(OFFER_mapped))
 		return err;
 	inodes = inodes_bpf__open_and_load();
 	return inodes ? inodes_bpf__attach(inodes) : -errno;
@@ -324,14 +342,15 @@ int main(void)
 	refs = module_refs();
 	test_create(KVM_X86_DEFAULT_VM);
 	test_create(KVM_X86_SW_PROTECTED_VM);
-	test_bind(KVM_X86_DEFAULT_VM);
+	if (offer_can(OFFER_mapped))
+		test_bind(KVM_X86_DEFAULT_VM);
 	test_bind(KVM_X86_SW_PROTECTED_VM);
 	test_convert();
-	test_fault();
+	if (offer_can(OFFER_mapped))
+		test_fault();
 	test_positive();
 	CHECK(module_refs() == refs, "%ld, was %ld", module_refs(), refs);
-	CHECK(inodes->bss->allocated == inodes->bss->destroyed, "%ld allocated, %ld destroyed",
-	      inodes->bss->allocated, inodes->bss->destroyed);
+	check_inodes(inodes ? inodes->bss->allocated : 0, 0);
 	printf("hooks: %d checks, %d failed\n", checks, failures);
 	inodes_bpf__destroy(inodes);
 	hooks_bpf__destroy(skel);

@@ -30,7 +30,7 @@ table()
 		conversions-anonymous - private_mem_conversions_test -s anonymous_thp
 		exits - private_mem_kvm_exits_test
 		pre-fault - pre_fault_memory_test
-		trace patched,debug guest_memfd_trace_test
+		trace patched,patched-builtin,patched-6.12,debug guest_memfd_trace_test
 		memory-regions - set_memory_region_test 2
 	END
 }

@@ -18,7 +18,8 @@
 	X(patched, "patched") \
 	X(vanilla, "vanilla") \
 	X(stock_7, "stock-7") \
-	X(stock_612, "stock-6.12")
+	X(stock_612, "stock-6.12") \
+	X(patched_612, "patched-6.12")
 
 enum offer_lane {
 #define X(name, text) OFFER_LANE_##name,
@@ -40,43 +41,43 @@ enum offer_source {
 
 /* X(fact, and its source in each lane) */
 #define OFFER_FACTS(X) \
-	X(convert, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION) \
-	X(asked, TRACEPOINT, FUNCTION, FUNCTION, NONE) \
-	X(changed, TRACEPOINT, NONE, NONE, NONE) \
-	X(redundant, TRACEPOINT, ON_REQUEST, ON_REQUEST, ON_REQUEST) \
-	X(create, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION) \
-	X(release, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION) \
-	X(bind, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION) \
-	X(unbind, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION) \
-	X(allocate, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION) \
-	X(punched, TRACEPOINT, NONE, NONE, NONE) \
-	X(mmap, TRACEPOINT, FUNCTION, FUNCTION, NONE) \
-	X(guest_fault, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION) \
-	X(first_touch, TRACEPOINT, NONE, NONE, NONE) \
-	X(host_fault, TRACEPOINT, FUNCTION, FUNCTION, NONE) \
-	X(populate, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION) \
-	X(memory_failure, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION) \
-	X(private_pages, MEMORY, MEMORY, MEMORY, MEMORY) \
-	X(vm_end, FUNCTION, FUNCTION, FUNCTION, FUNCTION) \
-	X(existing, MEMORY, MEMORY, MEMORY, MEMORY) \
-	X(bindings, MEMORY, MEMORY, MEMORY, MEMORY) \
-	X(attributes, MEMORY, MEMORY, MEMORY, MEMORY) \
-	X(backing, MEMORY, MEMORY, MEMORY, MEMORY)
+	X(convert, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
+	X(asked, TRACEPOINT, FUNCTION, FUNCTION, NONE, TRACEPOINT) \
+	X(changed, TRACEPOINT, NONE, NONE, NONE, TRACEPOINT) \
+	X(redundant, TRACEPOINT, ON_REQUEST, ON_REQUEST, ON_REQUEST, TRACEPOINT) \
+	X(create, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
+	X(release, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
+	X(bind, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
+	X(unbind, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
+	X(allocate, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
+	X(punched, TRACEPOINT, NONE, NONE, NONE, TRACEPOINT) \
+	X(mmap, TRACEPOINT, FUNCTION, FUNCTION, NONE, NONE) \
+	X(guest_fault, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
+	X(first_touch, TRACEPOINT, NONE, NONE, NONE, TRACEPOINT) \
+	X(host_fault, TRACEPOINT, FUNCTION, FUNCTION, NONE, NONE) \
+	X(populate, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
+	X(memory_failure, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
+	X(private_pages, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
+	X(vm_end, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION) \
+	X(existing, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
+	X(bindings, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
+	X(attributes, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
+	X(backing, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY)
 
 /* X(operation, and the guarantee that gmemctl gives for it in each lane, without --strict-ioctl) */
 #define OFFER_OPERATIONS(X) \
-	X(create, enforced, limited, limited, limited) \
-	X(bind, enforced, impossible, impossible, impossible) \
-	X(mmap, enforced, enforced, enforced, moot) \
-	X(fault, enforced, impossible, impossible, moot) \
-	X(convert, enforced, impossible, impossible, impossible) \
-	X(punch, enforced, enforced, enforced, enforced) \
-	X(receive, enforced, enforced, enforced, enforced)
+	X(create, enforced, limited, limited, limited, enforced) \
+	X(bind, enforced, impossible, impossible, impossible, enforced) \
+	X(mmap, enforced, enforced, enforced, moot, moot) \
+	X(fault, enforced, impossible, impossible, moot, moot) \
+	X(convert, enforced, impossible, impossible, impossible, enforced) \
+	X(punch, enforced, enforced, enforced, enforced, enforced) \
+	X(receive, enforced, enforced, enforced, enforced, enforced)
 
 /* X(ability, and whether a lane has it): 1 or 0 */
 #define OFFER_ABILITIES(X) \
-	X(software_protected, 1, 1, 0, 0) /* VMs with private memory, which convert pages */ \
-	X(mapped, 1, 1, 1, 0)		  /* instances that the host maps, bound to default VMs */
+	X(software_protected, 1, 1, 0, 0, 1) /* VMs with private memory, which convert pages */ \
+	X(mapped, 1, 1, 1, 0, 0)	     /* instances that the host maps, bound to default VMs */
 
 /* clang-format on */
 
@@ -91,7 +92,8 @@ static const struct offer_fact {
 	const char *fact;
 	enum offer_source source[OFFER_LANE_MAX];
 } offer_facts[] = {
-#define X(name, p, v, s7, s6) { #name, { OFFER_##p, OFFER_##v, OFFER_##s7, OFFER_##s6 } },
+#define X(name, p, v, s7, s6, p6) \
+	{ #name, { OFFER_##p, OFFER_##v, OFFER_##s7, OFFER_##s6, OFFER_##p6 } },
 	OFFER_FACTS(X)
 #undef X
 };

@@ -10,8 +10,9 @@
 static inline enum guarantee offer_guarantee(int op)
 {
 	static const enum guarantee guarantees[GMEM_DO_MAX][OFFER_LANE_MAX] = {
-#define X(name, p, v, s7, s6) \
-	[GMEM_DO_##name] = { GUARANTEE_##p, GUARANTEE_##v, GUARANTEE_##s7, GUARANTEE_##s6 },
+#define X(name, p, v, s7, s6, p6)                                                          \
+	[GMEM_DO_##name] = { GUARANTEE_##p, GUARANTEE_##v, GUARANTEE_##s7, GUARANTEE_##s6, \
+			     GUARANTEE_##p6 },
 		OFFER_OPERATIONS(X)
 #undef X
 	};
