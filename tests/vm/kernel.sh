@@ -300,6 +300,7 @@ fragments=("$configs/lab.config")
 case $lane in
 debug) fragments+=("$configs/debug.config") ;;
 patched-builtin) fragments+=("$configs/builtin.config") ;;
+patched-6.12) fragments+=("$configs/6.12.config") ;;
 esac
 # What `uname -r` ends with. It is no part of the configuration, which every object depends on: vanilla
 # and patched share what the series does not touch.
