@@ -110,7 +110,8 @@ int main(void)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	libbpf_set_print(quiet);
-	vm = kvm < 0 ? -1 : kvm_create_vm(kvm, KVM_X86_DEFAULT_VM);
+	/* The only kind that every kernel of the series lets bind. */
+	vm = kvm < 0 ? -1 : kvm_create_vm(kvm, KVM_X86_SW_PROTECTED_VM);
 	if (vm < 0)
 		give_up("a VM");
 	printf("KVM is %s\n", access("/sys/module/kvm/refcnt", F_OK) ? "built in" : "a module");

@@ -14,10 +14,10 @@
 
 /* X(name, LANE): the columns of the tables below, in this order. Lanes debug and patched-builtin
  * are patched here. */
-#define OFFER_LANES(X)        \
-	X(patched, "patched") \
-	X(vanilla, "vanilla") \
-	X(stock_7, "stock-7") \
+#define OFFER_LANES(X)             \
+	X(patched, "patched")      \
+	X(vanilla, "vanilla")      \
+	X(stock_7, "stock-7")      \
 	X(stock_612, "stock-6.12") \
 	X(patched_612, "patched-6.12")
 
