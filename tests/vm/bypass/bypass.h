@@ -20,8 +20,8 @@
 #include "../../../bpf/abi/policy.h"
 
 /*
- * X(name, as LANE has it): debug is patched here. Lane patched-6.12 has no column: where 6.12 differs
- * from 7.3, it is as stock-6.12, and else as patched.
+ * X(name, as LANE has it): debug is patched here. Lane patched-6.12 has no column: where 6.12
+ * differs from 7.3, it is as stock-6.12, and else as patched.
  */
 #define BYPASS_LANES(X)       \
 	X(patched, "patched") \
