@@ -186,6 +186,17 @@ $(O)/gmem_%.skel.h: $(O)/gmem_%.bpf.o
 	$(call tell,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name gmem_$*_bpf >$@
 
+# The release, and the commit that is built: a tarball of `make dist` has that in a file.
+VERSION := $(shell sed -n "s/^.. \([0-9]\)/\1/p" CHANGELOG.md | head -n 1)
+COMMIT := $(shell if [ -e .git ]; then git rev-parse --short=12 HEAD; else cat COMMIT; fi 2>/dev/null)
+
+# Written anew only where it differs.
+$(O)/gmem_version.h: FORCE | $(O)/src
+	$(Q)text='#define GMEM_VERSION "$(VERSION)$(if $(COMMIT), ($(COMMIT)))"'; \
+		[ "$$text" = "$$(cat $@ 2>/dev/null)" ] || echo "$$text" >$@
+
+$(O)/src/lib/version.o: $(O)/gmem_version.h
+
 $(O)/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/gmem_events.skel.h $(O)/gmem_attached.skel.h $(O)/src
 	$(call tell,CC  ,$@)
 	@mkdir -p $(@D)
@@ -244,6 +255,7 @@ $(O)/gmemtop.1: man/gmemtop.1.scd $(O)/gmemtop | $(O)/src
 	$(Q)sed -e '/^@EVENTS@$$/{r $(O)/events.txt' -e 'd}' $< | scdoc >$@
 
 PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
 SHARE := $(DESTDIR)$(PREFIX)/share
 
 install: $(O)/gmemtop $(O)/gmemtop.1	## install gmemtop below PREFIX (/usr/local); DESTDIR=... for packages
@@ -340,10 +352,40 @@ install-gmemctl: $(O)/gmemctl $(O)/gmemctl.8 $(O)/gmem-policy.5	## the same for 
 	install -m 644 contrib/gmemctl.schema.json $(SHARE)/doc/gmem
 	sed 's|@SBINDIR@|$(PREFIX)/sbin|' contrib/systemd/gmemctl.service \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/gmemctl.service
+	install -d $(DESTDIR)$(SYSCONFDIR)/gmem
 
 install: install-gmemctl
 
 .PHONY: install-gmemctl
+
+# --- what is handed on ---
+
+DIST := gmem-$(VERSION)
+
+dist: $(O)/$(DIST).tar.gz	## a tarball of the tracked files, with the number of the commit
+
+# Owner, order and time are the same whoever makes it.
+$(O)/$(DIST).tar.gz: FORCE | $(O)/src
+	$(Q)rm -rf $(O)/$(DIST) && mkdir $(O)/$(DIST)
+	$(Q)git ls-files -z | xargs -0 cp --parents -t $(O)/$(DIST)
+	$(Q)echo $(COMMIT) >$(O)/$(DIST)/COMMIT
+	$(Q)tar -C $(O) --sort=name --owner=0 --group=0 --numeric-owner \
+		--mtime=@$$(git log -1 --format=%ct) -czf $@ $(DIST)
+	$(Q)rm -rf $(O)/$(DIST)
+
+# In a tree of its own, as a package is built elsewhere. Debian wants the changelog in its own form.
+deb: $(O)/$(DIST).tar.gz	## Debian packages of this commit, in build/deb
+	$(Q)rm -rf $(O)/deb && mkdir -p $(O)/deb && tar -C $(O)/deb -xzf $<
+	$(Q)cd $(O)/deb/$(DIST) && cp -r contrib/debian debian && \
+		mkdir debian/source && echo '3.0 (native)' >debian/source/format && \
+		printf 'gmem (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- %s  %s\n' \
+			'$(VERSION)' '$(shell sed -n 's/^Maintainer: //p' contrib/debian/control)' \
+			"$$(date -R -d @$$(git -C $(CURDIR) log -1 --format=%ct))" >debian/changelog && \
+		MAKEFLAGS= DEB_BUILD_OPTIONS='nocheck parallel=$(JOBS)' dpkg-buildpackage -b -us -uc
+	$(Q)rm -rf $(O)/deb/$(DIST)
+	@ls $(O)/deb/*.deb
+
+.PHONY: dist deb
 
 # The policy language: the parser with any bytes, the matcher with every policy that comes out.
 FUZZ_SECONDS ?= 600

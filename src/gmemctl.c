@@ -13,10 +13,7 @@
 #include "lib/log.h"
 #include "lib/opts.h"
 #include "lib/output.h"
-
-#ifndef GMEM_VERSION
-#define GMEM_VERSION "0"
-#endif
+#include "lib/version.h"
 
 #define AT(member) offsetof(struct ctl_options, member)
 
@@ -270,7 +267,7 @@ static int run(int argc, char **argv)
 		return argc < 2 ? GMEM_EXIT_USAGE : GMEM_EXIT_OK;
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
-		puts("gmemctl " GMEM_VERSION);
+		printf("gmemctl %s\n", gmem_version);
 		return GMEM_EXIT_OK;
 	}
 	command = find(argv[1]);

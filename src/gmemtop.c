@@ -11,6 +11,7 @@
 #include "lib/opts.h"
 #include "lib/output.h"
 #include "lib/stop.h"
+#include "lib/version.h"
 #include "top/batch.h"
 #include "top/events.h"
 #include "top/programs.h"
@@ -19,10 +20,6 @@
 #include "top/source_live.h"
 #include "top/source_replay.h"
 #include "top/tui.h"
-
-#ifndef GMEM_VERSION
-#define GMEM_VERSION "0"
-#endif
 
 #define MIN_DELAY_NS (NS_PER_S / 20)
 #define DEFAULT_VMS  10000
@@ -248,7 +245,7 @@ static int gmemtop(int argc, char **argv)
 		return GMEM_EXIT_OK;
 	}
 	if (opts.version) {
-		puts("gmemtop " GMEM_VERSION);
+		printf("gmemtop %s\n", gmem_version);
 		return GMEM_EXIT_OK;
 	}
 	if (opts.columns && !strcmp(opts.columns, "help")) {

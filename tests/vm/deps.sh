@@ -13,7 +13,7 @@ packages='gcc make bash pkg-config ca-certificates clang llvm
 	libcmocka-dev scdoc secilc shellcheck clang-format'
 lab_packages='git ccache flex bison bc libssl-dev rsync cpio xz-utils zstd kmod perl python3
 	busybox-static qemu-system-x86 seabios debian-archive-keyring
-	libclang-rt-dev e2fsprogs btrfs-progs procps tmux gcc-aarch64-linux-gnu debootstrap uuid-dev'
+	libclang-rt-dev e2fsprogs btrfs-progs procps tmux debhelper gcc-aarch64-linux-gnu debootstrap uuid-dev'
 
 # make bench compares with it, and reports where it is missing.
 optional=bpftrace
