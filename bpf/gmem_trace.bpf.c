@@ -19,7 +19,7 @@ char LICENSE[] SEC("license") = "GPL";
 /* --- the tracepoints of kernel-patches/ --- */
 
 SEC("?tp_btf/kvm_gmem_convert")
-int BPF_PROG(tp_convert, struct kvm *kvm, struct kvm_memory_attributes *attrs,
+int BPF_PROG(gmem_t_convert, struct kvm *kvm, struct kvm_memory_attributes *attrs,
 	     unsigned long nr_changed, __u64 duration, int ret)
 {
 	__u32 direction;
@@ -36,14 +36,15 @@ int BPF_PROG(tp_convert, struct kvm *kvm, struct kvm_memory_attributes *attrs,
 }
 
 SEC("?tp_btf/kvm_gmem_create")
-int BPF_PROG(tp_create, struct kvm *kvm, struct inode *inode, long long size, __u64 flags, int ret)
+int BPF_PROG(gmem_t_create, struct kvm *kvm, struct inode *inode, long long size, __u64 flags,
+	     int ret)
 {
 	count_create(kvm, inode, size, ret);
 	return 0;
 }
 
 SEC("?tp_btf/kvm_gmem_release")
-int BPF_PROG(tp_release, struct kvm *kvm, struct inode *inode)
+int BPF_PROG(gmem_t_release, struct kvm *kvm, struct inode *inode)
 {
 	if (inode)
 		count_release(kvm, inode);
@@ -51,7 +52,7 @@ int BPF_PROG(tp_release, struct kvm *kvm, struct inode *inode)
 }
 
 SEC("?tp_btf/kvm_gmem_bind")
-int BPF_PROG(tp_bind, struct kvm *kvm, struct inode *inode,
+int BPF_PROG(gmem_t_bind, struct kvm *kvm, struct inode *inode,
 	     struct kvm_userspace_memory_region2 *mem, int ret)
 {
 	struct gmem_inst *inst;
@@ -69,7 +70,7 @@ int BPF_PROG(tp_bind, struct kvm *kvm, struct inode *inode,
 }
 
 SEC("?tp_btf/kvm_gmem_unbind")
-int BPF_PROG(tp_unbind, struct kvm *kvm, struct inode *inode, struct kvm_memory_slot *slot)
+int BPF_PROG(gmem_t_unbind, struct kvm *kvm, struct inode *inode, struct kvm_memory_slot *slot)
 {
 	struct gmem_inst *inst = get_inst(kvm, inode);
 
@@ -81,7 +82,7 @@ int BPF_PROG(tp_unbind, struct kvm *kvm, struct inode *inode, struct kvm_memory_
 }
 
 SEC("?tp_btf/kvm_gmem_allocate")
-int BPF_PROG(tp_allocate, struct kvm *kvm, struct inode *inode, int mode, long long offset,
+int BPF_PROG(gmem_t_allocate, struct kvm *kvm, struct inode *inode, int mode, long long offset,
 	     long long len, unsigned long nr_pages, int ret)
 {
 	struct gmem_inst *inst;
@@ -100,7 +101,7 @@ int BPF_PROG(tp_allocate, struct kvm *kvm, struct inode *inode, int mode, long l
 }
 
 SEC("?tp_btf/kvm_gmem_invalidate")
-int BPF_PROG(tp_invalidate, struct kvm *kvm, struct inode *inode, unsigned long start,
+int BPF_PROG(gmem_t_invalid, struct kvm *kvm, struct inode *inode, unsigned long start,
 	     unsigned long end, unsigned long nr_pages, enum kvm_gmem_invalidate_reason reason)
 {
 	struct gmem_inst *inst;
@@ -120,7 +121,7 @@ int BPF_PROG(tp_invalidate, struct kvm *kvm, struct inode *inode, unsigned long 
 }
 
 SEC("?tp_btf/kvm_gmem_guest_fault")
-int BPF_PROG(tp_guest_fault, struct kvm *kvm, struct inode *inode, struct kvm_memory_slot *slot,
+int BPF_PROG(gmem_t_gfault, struct kvm *kvm, struct inode *inode, struct kvm_memory_slot *slot,
 	     unsigned long long gfn, bool zeroed, int ret)
 {
 	__u64 *c;
@@ -139,7 +140,7 @@ int BPF_PROG(tp_guest_fault, struct kvm *kvm, struct inode *inode, struct kvm_me
 }
 
 SEC("?tp_btf/kvm_gmem_host_fault")
-int BPF_PROG(tp_host_fault, struct kvm *kvm, struct inode *inode, struct vm_fault *vmf,
+int BPF_PROG(gmem_t_hfault, struct kvm *kvm, struct inode *inode, struct vm_fault *vmf,
 	     unsigned int ret)
 {
 	count_host_fault(fault_counters(kvm, inode), ret);
@@ -147,7 +148,7 @@ int BPF_PROG(tp_host_fault, struct kvm *kvm, struct inode *inode, struct vm_faul
 }
 
 SEC("?tp_btf/kvm_gmem_mmap")
-int BPF_PROG(tp_mmap, struct kvm *kvm, struct inode *inode, struct vm_area_desc *desc, int ret)
+int BPF_PROG(gmem_t_mmap, struct kvm *kvm, struct inode *inode, struct vm_area_desc *desc, int ret)
 {
 	if (desc)
 		count_mmap(kvm, inode, desc->end - desc->start, ret);
@@ -155,8 +156,8 @@ int BPF_PROG(tp_mmap, struct kvm *kvm, struct inode *inode, struct vm_area_desc 
 }
 
 SEC("?tp_btf/kvm_gmem_populate")
-int BPF_PROG(tp_populate, struct kvm *kvm, struct inode *inode, unsigned long long gfn, long npages,
-	     long ret)
+int BPF_PROG(gmem_t_populate, struct kvm *kvm, struct inode *inode, unsigned long long gfn,
+	     long npages, long ret)
 {
 	count_populate(kvm, ret);
 	return 0;
@@ -165,7 +166,7 @@ int BPF_PROG(tp_populate, struct kvm *kvm, struct inode *inode, unsigned long lo
 /* --- KVM's own functions --- */
 
 SEC("?fexit")
-int BPF_PROG(fn_create, struct kvm *kvm, struct kvm_create_guest_memfd *args, int ret)
+int BPF_PROG(gmem_f_create, struct kvm *kvm, struct kvm_create_guest_memfd *args, int ret)
 {
 	struct file *file = NULL;
 
@@ -178,7 +179,7 @@ int BPF_PROG(fn_create, struct kvm *kvm, struct kvm_create_guest_memfd *args, in
 }
 
 SEC("?fentry")
-int BPF_PROG(fn_release, struct inode *inode, struct file *file)
+int BPF_PROG(gmem_f_release, struct inode *inode, struct file *file)
 {
 	count_unbound(inode);
 	count_release(kvm_of(file), inode);
@@ -186,7 +187,7 @@ int BPF_PROG(fn_release, struct inode *inode, struct file *file)
 }
 
 SEC("?fentry")
-int BPF_PROG(fn_unbind, struct kvm_memory_slot *slot)
+int BPF_PROG(gmem_f_unbind, struct kvm_memory_slot *slot)
 {
 	struct file *file = slot->gmem.file;
 	struct gmem_inst *inst;
@@ -203,7 +204,8 @@ int BPF_PROG(fn_unbind, struct kvm_memory_slot *slot)
 }
 
 SEC("?fexit")
-int BPF_PROG(fn_fallocate, struct file *file, int mode, long long offset, long long len, long ret)
+int BPF_PROG(gmem_f_allocate, struct file *file, int mode, long long offset, long long len,
+	     long ret)
 {
 	bool punch = mode & FALLOC_FL_PUNCH_HOLE;
 	struct kvm *kvm = kvm_of(file);
@@ -223,7 +225,7 @@ int BPF_PROG(fn_fallocate, struct file *file, int mode, long long offset, long l
 }
 
 SEC("?fexit")
-int BPF_PROG(fn_mmap, struct file *file, struct vm_area_struct *vma, int ret)
+int BPF_PROG(gmem_f_mmap, struct file *file, struct vm_area_struct *vma, int ret)
 {
 	count_mmap(kvm_of(file), file->f_inode, vma->vm_end - vma->vm_start, ret);
 	return 0;
@@ -231,7 +233,7 @@ int BPF_PROG(fn_mmap, struct file *file, struct vm_area_struct *vma, int ret)
 
 /* Its number of arguments differs between kernels: the result has to be asked for. */
 SEC("?fexit")
-int BPF_PROG(fn_guest_fault, struct kvm *kvm, struct kvm_memory_slot *slot)
+int BPF_PROG(gmem_f_gfault, struct kvm *kvm, struct kvm_memory_slot *slot)
 {
 	struct file *file;
 	__u64 result = 0, *c;
@@ -253,7 +255,7 @@ int BPF_PROG(fn_guest_fault, struct kvm *kvm, struct kvm_memory_slot *slot)
 }
 
 SEC("?fexit")
-int BPF_PROG(fn_host_fault, struct vm_fault *vmf, unsigned int ret)
+int BPF_PROG(gmem_f_hfault, struct vm_fault *vmf, unsigned int ret)
 {
 	struct file *file = vmf->vma->vm_file;
 
@@ -263,7 +265,7 @@ int BPF_PROG(fn_host_fault, struct vm_fault *vmf, unsigned int ret)
 
 /* As above: 7.3 has one argument more. */
 SEC("?fexit")
-int BPF_PROG(fn_populate, struct kvm *kvm)
+int BPF_PROG(gmem_f_populate, struct kvm *kvm)
 {
 	__u64 ret = 0;
 
@@ -273,20 +275,20 @@ int BPF_PROG(fn_populate, struct kvm *kvm)
 }
 
 SEC("?fentry")
-int BPF_PROG(fn_memory_failure, struct address_space *mapping)
+int BPF_PROG(gmem_f_memfail, struct address_space *mapping)
 {
 	struct gmem_inst_key key;
 	struct gmem_inst *inst;
 
 	inst_key(&key, mapping->host);
-	inst = bpf_map_lookup_elem(&instances, &key);
+	inst = bpf_map_lookup_elem(&gmem_instances, &key);
 	if (inst)
 		add(&inst->c[GMEM_INST_memory_failures], 1);
 	return 0;
 }
 
 SEC("?fentry")
-int BPF_PROG(fn_vm_end, struct kvm *kvm)
+int BPF_PROG(gmem_f_vm_end, struct kvm *kvm)
 {
 	end_vm(kvm);
 	return 0;

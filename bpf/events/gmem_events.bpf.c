@@ -196,7 +196,7 @@ static __always_inline int emit_populate(void *ctx, struct kvm *kvm, struct inod
 /* --- the tracepoints of kernel-patches/ --- */
 
 SEC("?tp_btf/kvm_gmem_convert")
-int BPF_PROG(tp_convert, struct kvm *kvm, struct kvm_memory_attributes *attrs,
+int BPF_PROG(gmem_t_convert, struct kvm *kvm, struct kvm_memory_attributes *attrs,
 	     unsigned long nr_changed, __u64 duration, int ret)
 {
 	struct gmem_event_inst none = {};
@@ -220,19 +220,20 @@ int BPF_PROG(tp_convert, struct kvm *kvm, struct kvm_memory_attributes *attrs,
 }
 
 SEC("?tp_btf/kvm_gmem_create")
-int BPF_PROG(tp_create, struct kvm *kvm, struct inode *inode, long long size, __u64 flags, int ret)
+int BPF_PROG(gmem_t_create, struct kvm *kvm, struct inode *inode, long long size, __u64 flags,
+	     int ret)
 {
 	return emit_create(ctx, kvm, inode, size, flags, ret);
 }
 
 SEC("?tp_btf/kvm_gmem_release")
-int BPF_PROG(tp_release, struct kvm *kvm, struct inode *inode)
+int BPF_PROG(gmem_t_release, struct kvm *kvm, struct inode *inode)
 {
 	return inode ? emit_release(ctx, kvm, inode) : 0;
 }
 
 SEC("?tp_btf/kvm_gmem_bind")
-int BPF_PROG(tp_bind, struct kvm *kvm, struct inode *inode,
+int BPF_PROG(gmem_t_bind, struct kvm *kvm, struct inode *inode,
 	     struct kvm_userspace_memory_region2 *mem, int ret)
 {
 	struct request done = {};
@@ -249,14 +250,14 @@ int BPF_PROG(tp_bind, struct kvm *kvm, struct inode *inode,
 }
 
 SEC("?tp_btf/kvm_gmem_unbind")
-int BPF_PROG(tp_unbind, struct kvm *kvm, struct inode *inode, struct kvm_memory_slot *slot)
+int BPF_PROG(gmem_t_unbind, struct kvm *kvm, struct inode *inode, struct kvm_memory_slot *slot)
 {
 	return slot ? emit_unbind(ctx, kvm, inode, slot) : 0;
 }
 
 /* Fires for what asks for memory, and for everything that fails. */
 SEC("?tp_btf/kvm_gmem_allocate")
-int BPF_PROG(tp_allocate, struct kvm *kvm, struct inode *inode, int mode, long long offset,
+int BPF_PROG(gmem_t_allocate, struct kvm *kvm, struct inode *inode, int mode, long long offset,
 	     long long len, unsigned long nr_pages, int ret)
 {
 	if (mode & FALLOC_FL_PUNCH_HOLE)
@@ -265,7 +266,7 @@ int BPF_PROG(tp_allocate, struct kvm *kvm, struct inode *inode, int mode, long l
 }
 
 SEC("?tp_btf/kvm_gmem_invalidate")
-int BPF_PROG(tp_invalidate, struct kvm *kvm, struct inode *inode, unsigned long start,
+int BPF_PROG(gmem_t_invalid, struct kvm *kvm, struct inode *inode, unsigned long start,
 	     unsigned long end, unsigned long nr_pages, enum kvm_gmem_invalidate_reason reason)
 {
 	if (reason == KVM_GMEM_INVALIDATE_PUNCH)
@@ -278,21 +279,21 @@ int BPF_PROG(tp_invalidate, struct kvm *kvm, struct inode *inode, unsigned long 
 }
 
 SEC("?tp_btf/kvm_gmem_guest_fault")
-int BPF_PROG(tp_guest_fault, struct kvm *kvm, struct inode *inode, struct kvm_memory_slot *slot,
+int BPF_PROG(gmem_t_gfault, struct kvm *kvm, struct inode *inode, struct kvm_memory_slot *slot,
 	     unsigned long long gfn, bool zeroed, int ret)
 {
 	return slot ? emit_guest_fault(ctx, kvm, inode, slot, gfn, zeroed, ret) : 0;
 }
 
 SEC("?tp_btf/kvm_gmem_host_fault")
-int BPF_PROG(tp_host_fault, struct kvm *kvm, struct inode *inode, struct vm_fault *vmf,
+int BPF_PROG(gmem_t_hfault, struct kvm *kvm, struct inode *inode, struct vm_fault *vmf,
 	     unsigned int ret)
 {
 	return vmf ? emit_host_fault(ctx, kvm, inode, vmf, ret) : 0;
 }
 
 SEC("?tp_btf/kvm_gmem_mmap")
-int BPF_PROG(tp_mmap, struct kvm *kvm, struct inode *inode, struct vm_area_desc *desc, int ret)
+int BPF_PROG(gmem_t_mmap, struct kvm *kvm, struct inode *inode, struct vm_area_desc *desc, int ret)
 {
 	if (!desc)
 		return 0;
@@ -302,8 +303,8 @@ int BPF_PROG(tp_mmap, struct kvm *kvm, struct inode *inode, struct vm_area_desc 
 }
 
 SEC("?tp_btf/kvm_gmem_populate")
-int BPF_PROG(tp_populate, struct kvm *kvm, struct inode *inode, unsigned long long gfn, long npages,
-	     long ret)
+int BPF_PROG(gmem_t_populate, struct kvm *kvm, struct inode *inode, unsigned long long gfn,
+	     long npages, long ret)
 {
 	return emit_populate(ctx, kvm, inode, gfn, npages, ret);
 }
@@ -311,7 +312,7 @@ int BPF_PROG(tp_populate, struct kvm *kvm, struct inode *inode, unsigned long lo
 /* --- KVM's own functions --- */
 
 SEC("?fexit")
-int BPF_PROG(fn_create, struct kvm *kvm, struct kvm_create_guest_memfd *args, int ret)
+int BPF_PROG(gmem_f_create, struct kvm *kvm, struct kvm_create_guest_memfd *args, int ret)
 {
 	struct file *file = ret >= 0 ? file_of_fd(ret) : NULL;
 
@@ -323,7 +324,7 @@ int BPF_PROG(fn_create, struct kvm *kvm, struct kvm_create_guest_memfd *args, in
 
 /* The end of an instance ends its bindings and takes its memory away. */
 SEC("?fentry")
-int BPF_PROG(fn_release, struct inode *inode, struct file *file)
+int BPF_PROG(gmem_f_release, struct inode *inode, struct file *file)
 {
 	struct kvm *kvm = kvm_of(file);
 
@@ -333,7 +334,7 @@ int BPF_PROG(fn_release, struct inode *inode, struct file *file)
 }
 
 SEC("?fentry")
-int BPF_PROG(fn_unbind, struct kvm_memory_slot *slot)
+int BPF_PROG(gmem_f_unbind, struct kvm_memory_slot *slot)
 {
 	struct file *file = slot->gmem.file;
 
@@ -347,7 +348,8 @@ int BPF_PROG(fn_unbind, struct kvm_memory_slot *slot)
 }
 
 SEC("?fexit")
-int BPF_PROG(fn_fallocate, struct file *file, int mode, long long offset, long long len, long ret)
+int BPF_PROG(gmem_f_allocate, struct file *file, int mode, long long offset, long long len,
+	     long ret)
 {
 	struct kvm *kvm = kvm_of(file);
 
@@ -359,7 +361,7 @@ int BPF_PROG(fn_fallocate, struct file *file, int mode, long long offset, long l
 }
 
 SEC("?fexit")
-int BPF_PROG(fn_mmap, struct file *file, struct vm_area_struct *vma, int ret)
+int BPF_PROG(gmem_f_mmap, struct file *file, struct vm_area_struct *vma, int ret)
 {
 	return emit_mmap(ctx, kvm_of(file), file->f_inode, vma->vm_start, vma->vm_end,
 			 vma->vm_pgoff, vma->vm_flags, ret);
@@ -367,7 +369,7 @@ int BPF_PROG(fn_mmap, struct file *file, struct vm_area_struct *vma, int ret)
 
 /* The number of arguments differs between kernels: the result has to be asked for. */
 SEC("?fexit")
-int BPF_PROG(fn_guest_fault, struct kvm *kvm, struct kvm_memory_slot *slot, unsigned long long gfn)
+int BPF_PROG(gmem_f_gfault, struct kvm *kvm, struct kvm_memory_slot *slot, unsigned long long gfn)
 {
 	__u64 ret = 0;
 
@@ -377,7 +379,7 @@ int BPF_PROG(fn_guest_fault, struct kvm *kvm, struct kvm_memory_slot *slot, unsi
 }
 
 SEC("?fexit")
-int BPF_PROG(fn_host_fault, struct vm_fault *vmf, unsigned int ret)
+int BPF_PROG(gmem_f_hfault, struct vm_fault *vmf, unsigned int ret)
 {
 	struct file *file = vmf->vma->vm_file;
 
@@ -385,7 +387,7 @@ int BPF_PROG(fn_host_fault, struct vm_fault *vmf, unsigned int ret)
 }
 
 SEC("?fexit")
-int BPF_PROG(fn_populate, struct kvm *kvm, unsigned long long gfn, void *src, long npages)
+int BPF_PROG(gmem_f_populate, struct kvm *kvm, unsigned long long gfn, void *src, long npages)
 {
 	__u64 ret = 0;
 
@@ -413,7 +415,7 @@ static __always_inline struct kvm *first_kvm_of(struct inode *inode)
 }
 
 SEC("?fentry")
-int BPF_PROG(fn_memory_failure, struct address_space *mapping, struct folio *folio)
+int BPF_PROG(gmem_f_memfail, struct address_space *mapping, struct folio *folio)
 {
 	struct inode *inode = BPF_CORE_READ(mapping, host);
 
@@ -422,10 +424,10 @@ int BPF_PROG(fn_memory_failure, struct address_space *mapping, struct folio *fol
 }
 
 SEC("?fentry")
-int BPF_PROG(fn_vm_end, struct kvm *kvm)
+int BPF_PROG(gmem_f_vm_end, struct kvm *kvm)
 {
 	__u64 key = (__u64)kvm;
 
-	bpf_map_delete_elem(&vms, &key);
+	bpf_map_delete_elem(&gmem_vms, &key);
 	return 0;
 }

@@ -18,7 +18,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
-} stream SEC(".maps");
+} gmem_stream SEC(".maps");
 
 /* The VMs that were seen, by struct kvm. They leave when they end. */
 struct {
@@ -27,7 +27,7 @@ struct {
 	__uint(max_entries, MAX_VMS);
 	__type(key, __u64);
 	__type(value, struct gmem_event_vm);
-} vms SEC(".maps");
+} gmem_vms SEC(".maps");
 
 /* The cgroup of the filter; only made when there is one. */
 struct {
@@ -35,7 +35,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u32);
-} cgroups SEC(".maps");
+} gmem_cgroups SEC(".maps");
 
 /* The filters. */
 const volatile __u32 wanted; /* bit per event */
@@ -88,8 +88,8 @@ static __noinline struct gmem_event_vm *add_vm(struct kvm *kvm)
 	fresh.key = key_of(kvm, &fresh.key_kind);
 	fresh.id = __sync_fetch_and_add(&next_vm, 1);
 	identify(&fresh, kvm);
-	bpf_map_update_elem(&vms, &key, &fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&vms, &key);
+	bpf_map_update_elem(&gmem_vms, &key, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&gmem_vms, &key);
 }
 
 static __always_inline struct gmem_event_vm *get_vm(struct kvm *kvm)
@@ -99,7 +99,7 @@ static __always_inline struct gmem_event_vm *get_vm(struct kvm *kvm)
 
 	if (!kvm)
 		return NULL;
-	vm = bpf_map_lookup_elem(&vms, &key);
+	vm = bpf_map_lookup_elem(&gmem_vms, &key);
 	if (!vm)
 		vm = add_vm(kvm);
 	if (vm && !vm->comm[0])
@@ -116,7 +116,7 @@ static __always_inline bool passes(const struct gmem_event_vm *vm, bool failed, 
 	if (only_pid && bpf_get_current_pid_tgid() >> 32 != only_pid &&
 	    !(vm && vm->tgid == only_pid))
 		return false;
-	return !only_cgroup || bpf_current_task_under_cgroup(&cgroups, 0) == 1;
+	return !only_cgroup || bpf_current_task_under_cgroup(&gmem_cgroups, 0) == 1;
 }
 
 static __always_inline void fill_who(struct gmem_event *e)
@@ -181,13 +181,13 @@ static __always_inline struct gmem_event *begin_event(void *ctx, __u32 id, struc
 	add(&counts[id].emitted, 1);
 	seq = __sync_fetch_and_add(&next_seq, 1);
 	if (with_stacks) {
-		stacks = bpf_ringbuf_reserve(&stream, sizeof(*stacks), 0);
+		stacks = bpf_ringbuf_reserve(&gmem_stream, sizeof(*stacks), 0);
 		e = &stacks->event;
 		if (!stacks)
 			goto lost;
 		fill_stacks(ctx, stacks);
 	} else {
-		e = bpf_ringbuf_reserve(&stream, sizeof(*e), 0);
+		e = bpf_ringbuf_reserve(&gmem_stream, sizeof(*e), 0);
 		if (!e)
 			goto lost;
 		e->nr_kernel = 0;

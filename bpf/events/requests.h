@@ -27,11 +27,11 @@ struct {
 	__uint(max_entries, MAX_REQUESTS);
 	__type(key, __u32);
 	__type(value, struct request);
-} requests SEC(".maps");
+} gmem_requests SEC(".maps");
 
 static __always_inline struct request *request_of(__u32 tid, bool binds)
 {
-	struct request *r = bpf_map_lookup_elem(&requests, &tid);
+	struct request *r = bpf_map_lookup_elem(&gmem_requests, &tid);
 
 	return r && r->binds == binds ? r : NULL;
 }
@@ -40,7 +40,7 @@ static __always_inline void begin_request(const struct request *r)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 
-	if (bpf_map_update_elem(&requests, &tid, r, BPF_ANY))
+	if (bpf_map_update_elem(&gmem_requests, &tid, r, BPF_ANY))
 		add(&untracked, 1);
 }
 
@@ -126,7 +126,7 @@ static __always_inline void end_convert(void *ctx, struct kvm *kvm, unsigned lon
 	end_event(e);
 out:
 	if (r)
-		bpf_map_delete_elem(&requests, &tid);
+		bpf_map_delete_elem(&gmem_requests, &tid);
 }
 
 static __always_inline void emit_bind(void *ctx, struct kvm *kvm, const struct request *r, int ret)
@@ -171,7 +171,7 @@ static __always_inline void end_bind(void *ctx, struct kvm *kvm, unsigned long a
 
 	if (r) {
 		done = *r;
-		bpf_map_delete_elem(&requests, &tid);
+		bpf_map_delete_elem(&gmem_requests, &tid);
 		if (!ret)
 			emit_bind(ctx, kvm, &done, 0);
 	}

@@ -77,7 +77,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct reading);
-} readings SEC(".maps");
+} gmem_readings SEC(".maps");
 
 static __always_inline bool is_array_of(struct bpf_map___attached *map, __u32 value, __u32 entries)
 {
@@ -159,7 +159,7 @@ int gmem_attached(struct bpf_iter__bpf_link *ctx)
 	struct reading *reading;
 	__u32 zero = 0;
 
-	reading = bpf_map_lookup_elem(&readings, &zero);
+	reading = bpf_map_lookup_elem(&gmem_readings, &zero);
 	if (!link || !reading)
 		return 0;
 	prog = BPF_CORE_READ(link, prog);

@@ -88,7 +88,7 @@ static long walk_slots(__u32 index, void *ctx)
 
 /* One run tells of one address space, from a bucket on; question.bucket says how far it came. */
 SEC("?raw_tp")
-int list_bindings(void *ctx)
+int gmem_bindings(void *ctx)
 {
 	struct kvm *kvm = (struct kvm *)question.kvm;
 	struct bucket_walk walk = { .kvm = kvm };

@@ -20,7 +20,7 @@ static void begin_bind(struct kvm *kvm, struct kvm_memory_slot *slot, __u64 offs
 static void end_bind(void *ctx, struct kvm *kvm, unsigned long arg, long ret);
 
 SEC("?fexit")
-int BPF_PROG(fn_ioctl_done, struct file *filp, unsigned int cmd, unsigned long arg, long ret)
+int BPF_PROG(gmem_f_ioctlret, struct file *filp, unsigned int cmd, unsigned long arg, long ret)
 {
 	if (cmd == KVM_SET_MEMORY_ATTRIBUTES && fn_converts)
 		end_convert(ctx, filp->private_data, arg, ret);
@@ -31,7 +31,8 @@ int BPF_PROG(fn_ioctl_done, struct file *filp, unsigned int cmd, unsigned long a
 
 /* A conversion begins: a tracepoint of newer kernels, which knows neither the VM nor the result. */
 SEC("?tp_btf/kvm_vm_set_mem_attributes")
-int BPF_PROG(tp_asked, unsigned long long start, unsigned long long end, unsigned long attributes)
+int BPF_PROG(gmem_t_asked, unsigned long long start, unsigned long long end,
+	     unsigned long attributes)
 {
 	begin_convert(true, start, end, attributes);
 	return 0;
@@ -39,7 +40,7 @@ int BPF_PROG(tp_asked, unsigned long long start, unsigned long long end, unsigne
 
 /* The same where there is no such tracepoint. */
 SEC("?fentry")
-int BPF_PROG(fn_ioctl, struct file *filp, unsigned int cmd)
+int BPF_PROG(gmem_f_ioctl, struct file *filp, unsigned int cmd)
 {
 	if (cmd == KVM_SET_MEMORY_ATTRIBUTES)
 		begin_convert(false, 0, 0, 0);
@@ -48,7 +49,7 @@ int BPF_PROG(fn_ioctl, struct file *filp, unsigned int cmd)
 
 /* Does the range have these attributes already? KVM asks once per conversion that is well-formed. */
 SEC("?fexit")
-int BPF_PROG(fn_range_has, struct kvm *kvm, unsigned long long start, unsigned long long end,
+int BPF_PROG(gmem_f_has_attr, struct kvm *kvm, unsigned long long start, unsigned long long end,
 	     unsigned long mask, unsigned long attrs, unsigned char ret)
 {
 	/* A bool is the lowest byte, the rest of the register is anything. */
@@ -57,7 +58,7 @@ int BPF_PROG(fn_range_has, struct kvm *kvm, unsigned long long start, unsigned l
 }
 
 SEC("?fexit")
-int BPF_PROG(fn_bound, struct kvm *kvm, struct kvm_memory_slot *slot, unsigned int fd,
+int BPF_PROG(gmem_f_bound, struct kvm *kvm, struct kvm_memory_slot *slot, unsigned int fd,
 	     unsigned long long offset, int ret)
 {
 	if (!ret)

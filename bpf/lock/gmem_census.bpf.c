@@ -150,7 +150,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct gmem_census_dir);
-} room SEC(".maps");
+} gmem_room SEC(".maps");
 
 SEC("iter/task_file")
 int gmem_c_dirs(struct bpf_iter__task_file *ctx)
@@ -162,7 +162,7 @@ int gmem_c_dirs(struct bpf_iter__task_file *ctx)
 	struct inode *inode;
 	__u32 zero = 0, i;
 
-	dir = bpf_map_lookup_elem(&room, &zero);
+	dir = bpf_map_lookup_elem(&gmem_room, &zero);
 	if (!file || !task || !dir || task->tgid != self || task->pid != self)
 		return 0;
 	__builtin_memset(dir, 0, sizeof(*dir));

@@ -32,7 +32,7 @@ static __noinline int tell_birth(struct gmem_vm *vm, struct kvm *kvm)
 
 	if (!vm)
 		return 0;
-	birth = bpf_ringbuf_reserve(&births, sizeof(*birth), 0);
+	birth = bpf_ringbuf_reserve(&gmem_births, sizeof(*birth), 0);
 	if (!birth)
 		return 0;
 	birth->vm_id = vm->id;
@@ -57,14 +57,14 @@ static __noinline struct gmem_vm *add_vm(struct kvm *kvm)
 	__u32 zero = 0;
 	int ret;
 
-	vm = bpf_map_lookup_elem(&blank, &zero);
+	vm = bpf_map_lookup_elem(&gmem_blank, &zero);
 	if (!vm)
 		return NULL;
-	ret = bpf_map_update_elem(&vms, &key, vm, BPF_NOEXIST);
-	vm = bpf_map_lookup_elem(&vms, &key);
+	ret = bpf_map_update_elem(&gmem_vms, &key, vm, BPF_NOEXIST);
+	vm = bpf_map_lookup_elem(&gmem_vms, &key);
 	if (!vm) {
 		add(&lost[GMEM_LOST_vms_full], 1);
-		return bpf_map_lookup_elem(&vms, &other);
+		return bpf_map_lookup_elem(&gmem_vms, &other);
 	}
 	if (ret)
 		return vm;
@@ -84,7 +84,7 @@ static __always_inline struct gmem_vm *get_vm_of(struct kvm *kvm, struct task_st
 	__u64 key = (__u64)kvm;
 	struct gmem_vm *vm;
 
-	vm = bpf_map_lookup_elem(&vms, &key);
+	vm = bpf_map_lookup_elem(&gmem_vms, &key);
 	if (!vm)
 		vm = add_vm(kvm);
 	if (vm && vm->kvm && !vm->comm[0])
@@ -100,7 +100,7 @@ static __always_inline struct gmem_vm *get_vm(struct kvm *kvm)
 
 	if (!kvm)
 		return NULL;
-	vm = bpf_map_lookup_elem(&vms, &key);
+	vm = bpf_map_lookup_elem(&gmem_vms, &key);
 	if (vm)
 		return vm;
 	vm = add_vm(kvm);
@@ -134,12 +134,12 @@ static __noinline struct gmem_inst *add_inst(struct kvm *kvm, struct inode *inod
 	fresh.ino = key.ino;
 	fresh.dev = key.dev;
 	fresh.born = born;
-	bpf_map_update_elem(&instances, &key, &fresh, BPF_NOEXIST);
-	inst = bpf_map_lookup_elem(&instances, &key);
+	bpf_map_update_elem(&gmem_instances, &key, &fresh, BPF_NOEXIST);
+	inst = bpf_map_lookup_elem(&gmem_instances, &key);
 	if (inst)
 		return inst;
 	add(&lost[GMEM_LOST_instances_full], 1);
-	return bpf_map_lookup_elem(&instances, &other);
+	return bpf_map_lookup_elem(&gmem_instances, &other);
 }
 
 /* The entry of an instance, made if there is none; NULL for no inode. */
@@ -151,7 +151,7 @@ static __always_inline struct gmem_inst *get_inst(struct kvm *kvm, struct inode 
 	if (!inode)
 		return NULL;
 	inst_key(&key, inode);
-	inst = bpf_map_lookup_elem(&instances, &key);
+	inst = bpf_map_lookup_elem(&gmem_instances, &key);
 	return inst ?: add_inst(kvm, inode, 0);
 }
 
@@ -415,19 +415,19 @@ static __always_inline void count_release(struct kvm *kvm, struct inode *inode)
 		add(&vm->c[GMEM_VM_releases], 1);
 		add(&vm->c[GMEM_VM_released_pages], resident);
 	}
-	inst = bpf_map_lookup_elem(&instances, &key);
+	inst = bpf_map_lookup_elem(&gmem_instances, &key);
 	if (!inst)
 		return;
 	fold_hot_inst(inst);
 	inst->resident = resident;
 	inst->inode = 0;
-	if (!bpf_map_update_elem(&ended_instances, &inst->id, inst, BPF_ANY)) {
+	if (!bpf_map_update_elem(&gmem_ended_inst, &inst->id, inst, BPF_ANY)) {
 		add(&nr_ended_instances, 1);
 	} else if (vm) {
 		for (i = 0; i < GMEM_INST_MAX; i++)
 			add(&vm->folded[i], inst->c[i]);
 	}
-	bpf_map_delete_elem(&instances, &key);
+	bpf_map_delete_elem(&gmem_instances, &key);
 }
 
 /* With the file all bindings of an instance end, which KVM does without a call for each. */
@@ -438,7 +438,7 @@ static __always_inline void count_unbound(struct inode *inode)
 	__u64 *c;
 
 	inst_key(&key, inode);
-	inst = bpf_map_lookup_elem(&instances, &key);
+	inst = bpf_map_lookup_elem(&gmem_instances, &key);
 	if (!inst)
 		return;
 	c = inst->c;
@@ -467,18 +467,18 @@ static __always_inline void end_vm(struct kvm *kvm)
 	__u64 key = (__u64)kvm;
 	struct gmem_vm *vm;
 
-	vm = bpf_map_lookup_elem(&vms, &key);
+	vm = bpf_map_lookup_elem(&gmem_vms, &key);
 	if (!vm)
 		return;
 	fold_hot_vm(vm);
 	vm->private_pages = private_pages_of(vm, kvm);
 	note_end(vm);
 	vm->kvm = 0;
-	if (bpf_map_update_elem(&ended_vms, &vm->id, vm, BPF_ANY))
+	if (bpf_map_update_elem(&gmem_ended_vms, &vm->id, vm, BPF_ANY))
 		add(&lost[GMEM_LOST_ended_full], 1);
 	else
 		add(&nr_ended_vms, 1);
-	bpf_map_delete_elem(&vms, &key);
+	bpf_map_delete_elem(&gmem_vms, &key);
 }
 
 #endif /* GMEM_TRACE_COUNT_H */

@@ -13,7 +13,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u64); /* struct kvm */
 	__type(value, struct gmem_vm);
-} vms SEC(".maps");
+} gmem_vms SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -21,7 +21,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, struct gmem_inst_key);
 	__type(value, struct gmem_inst);
-} instances SEC(".maps");
+} gmem_instances SEC(".maps");
 
 /* What ended since user space looked last, by id; user space takes the entries out. */
 struct {
@@ -30,7 +30,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u64);
 	__type(value, struct gmem_vm);
-} ended_vms SEC(".maps");
+} gmem_ended_vms SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -38,13 +38,13 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u64);
 	__type(value, struct gmem_inst);
-} ended_instances SEC(".maps");
+} gmem_ended_inst SEC(".maps");
 
 /* VMs that were made since user space looked last. What does not fit is only a name. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 19);
-} births SEC(".maps");
+} gmem_births SEC(".maps");
 
 /* A VM's entry is too large for the stack: new ones begin as a copy of this, which stays empty. */
 struct {
@@ -52,7 +52,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct gmem_vm);
-} blank SEC(".maps");
+} gmem_blank SEC(".maps");
 
 __u64 next_id = GMEM_ID_FIRST;
 __u64 lost[GMEM_LOST_MAX];

@@ -152,7 +152,7 @@ static __always_inline void end_bind(void *ctx, struct kvm *kvm, unsigned long a
 	struct gmem_inst *inst;
 
 	if (r) {
-		inst = ret ? NULL : bpf_map_lookup_elem(&instances, &r->inst);
+		inst = ret ? NULL : bpf_map_lookup_elem(&gmem_instances, &r->inst);
 		if (inst) {
 			add(&inst->c[GMEM_INST_binds], 1);
 			add(&inst->c[GMEM_INST_bound_pages], r->pages);

@@ -45,7 +45,7 @@ bool want_heat;
 
 /* Each VM with its private pages as of now. */
 SEC("iter/bpf_map_elem")
-int dump_vms(struct bpf_iter__bpf_map_elem *ctx)
+int gmem_dump_vms(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct seq_file *seq = ctx->meta->seq;
 	struct gmem_vm *vm = ctx->value;
@@ -75,7 +75,7 @@ int dump_vms(struct bpf_iter__bpf_map_elem *ctx)
 
 /* Each instance with its resident pages as of now. */
 SEC("iter/bpf_map_elem")
-int dump_instances(struct bpf_iter__bpf_map_elem *ctx)
+int gmem_dump_inst(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct seq_file *seq = ctx->meta->seq;
 	struct gmem_inst *inst = ctx->value;
@@ -123,7 +123,7 @@ static __always_inline void tell_holder(struct seq_file *seq, struct task_struct
  * shows a file it holds it, so that the end of what it finds cannot have been before.
  */
 SEC("iter/task_file")
-int visit_files(struct bpf_iter__task_file *ctx)
+int gmem_visit_fds(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
@@ -147,7 +147,7 @@ int visit_files(struct bpf_iter__task_file *ctx)
 
 /* The same through mappings, which outlive descriptors. */
 SEC("iter/task_vma")
-int visit_mappings(struct bpf_iter__task_vma *ctx)
+int gmem_visit_maps(struct bpf_iter__task_vma *ctx)
 {
 	struct vm_area_struct *vma = ctx->vma;
 	struct task_struct *task = ctx->task;
@@ -177,7 +177,7 @@ static __always_inline bool is_bound_here(struct kvm *kvm, struct inode *inode, 
 
 	key.ino = BPF_CORE_READ(inode, i_ino);
 	key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	inst = bpf_map_lookup_elem(&instances, &key);
+	inst = bpf_map_lookup_elem(&gmem_instances, &key);
 	if (!inst || inst->inode != (__u64)inode || inst->kvm != (__u64)kvm)
 		return false;
 	*flags = inst->flags;
@@ -260,7 +260,7 @@ static long read_block(__u32 index, void *ctx)
 }
 
 SEC("?raw_tp")
-int read_pages(void *ctx)
+int gmem_read_pages(void *ctx)
 {
 	question.answered = 0;
 	if (!is_alive((struct kvm *)question.kvm, question.mm) || question.blocks > GMEM_MAX_BLOCKS)

@@ -101,9 +101,9 @@ static int set_up(struct stream *s, const struct stream_options *opts)
 				       features_from_function(&s->features, GMEM_FACT_convert);
 	s->skel->rodata->fn_binds = s->offered & 1U << GMEM_EV_bind &&
 				    features_from_function(&s->features, GMEM_FACT_bind);
-	ret = bpf_map__set_max_entries(s->skel->maps.stream, buffer_size(opts->buffer_mib));
+	ret = bpf_map__set_max_entries(s->skel->maps.gmem_stream, buffer_size(opts->buffer_mib));
 	if (!ret && opts->cgroup < 0)
-		ret = bpf_map__set_autocreate(s->skel->maps.cgroups, false);
+		ret = bpf_map__set_autocreate(s->skel->maps.gmem_cgroups, false);
 	if (!ret)
 		ret = programs_choose(s->skel->obj, &s->features, facts_of(s));
 	return ret;
@@ -132,8 +132,8 @@ static int load(struct stream *s, const struct stream_options *opts, bool attach
 	if (!ret)
 		ret = gmem_events_bpf__load(s->skel);
 	if (!ret && opts->cgroup >= 0)
-		ret = bpf_map_update_elem(bpf_map__fd(s->skel->maps.cgroups), &zero, &opts->cgroup,
-					  BPF_ANY);
+		ret = bpf_map_update_elem(bpf_map__fd(s->skel->maps.gmem_cgroups), &zero,
+					  &opts->cgroup, BPF_ANY);
 	if (ret) {
 		gmem_events_bpf__destroy(s->skel);
 		s->skel = NULL;
@@ -167,7 +167,7 @@ int stream_open(struct stream **stream, const struct stream_options *opts, strea
 		ret = programs_load_error(ret);
 		goto err;
 	}
-	s->ring = ring_buffer__new(bpf_map__fd(s->skel->maps.stream), on_record, s, NULL);
+	s->ring = ring_buffer__new(bpf_map__fd(s->skel->maps.gmem_stream), on_record, s, NULL);
 	ret = s->ring ? gmem_events_bpf__attach(s->skel) : -errno;
 	if (ret) {
 		ret = programs_refused(ret, "attach to the kernel");

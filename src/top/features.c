@@ -32,17 +32,17 @@
 			__VA_ARGS__ \
 		}                   \
 	}
-#define TP(name, what)                                                             \
-	{                                                                          \
-		.facts = (what), .hooks = { HOOK("tp_" #name, "kvm_gmem_" #name) } \
+#define TP(name, what)                                                                 \
+	{                                                                              \
+		.facts = (what), .hooks = { HOOK("gmem_t_" #name, "kvm_gmem_" #name) } \
 	}
 #define FN(what, ...)                                     \
 	{                                                 \
 		.facts = (what), .hooks = { __VA_ARGS__ } \
 	}
-#define IOCTL	   HOOK("fn_ioctl_done", "kvm_vm_ioctl")
-#define INVALIDATE HOOK("tp_invalidate", "kvm_gmem_invalidate")
-#define BOUND	   HOOK("fn_bound", "kvm_gmem_prepare_memory_region", "kvm_gmem_bind")
+#define IOCTL	   HOOK("gmem_f_ioctlret", "kvm_vm_ioctl")
+#define INVALIDATE HOOK("gmem_t_invalid", "kvm_gmem_invalidate")
+#define BOUND	   HOOK("gmem_f_bound", "kvm_gmem_prepare_memory_region", "kvm_gmem_bind")
 
 /* clang-format off */
 
@@ -54,26 +54,26 @@ const struct source sources[] = {
 	TP(bind, FACT(bind)),
 	TP(unbind, FACT(unbind)),
 	{ .facts = FACT(allocate) | FACT(punched) | FACT(memory_failure),
-	  .hooks = { HOOK("tp_allocate", "kvm_gmem_allocate"), INVALIDATE } },
+	  .hooks = { HOOK("gmem_t_allocate", "kvm_gmem_allocate"), INVALIDATE } },
 	TP(mmap, FACT(mmap)),
-	TP(guest_fault, FACT(guest_fault) | FACT(first_touch)),
-	TP(host_fault, FACT(host_fault)),
+	FN(FACT(guest_fault) | FACT(first_touch), HOOK("gmem_t_gfault", "kvm_gmem_guest_fault")),
+	FN(FACT(host_fault), HOOK("gmem_t_hfault", "kvm_gmem_host_fault")),
 	TP(populate, FACT(populate)),
-	FN(FACT(convert) | FACT(asked), IOCTL, HOOK("tp_asked", "kvm_vm_set_mem_attributes")),
-	FN(FACT(convert), IOCTL, HOOK("fn_ioctl", "kvm_vm_ioctl")),
+	FN(FACT(convert) | FACT(asked), IOCTL, HOOK("gmem_t_asked", "kvm_vm_set_mem_attributes")),
+	FN(FACT(convert), IOCTL, HOOK("gmem_f_ioctl", "kvm_vm_ioctl")),
 	{ .facts = FACT(redundant), .on_request = true,
-	  .hooks = { HOOK("fn_range_has", "kvm_range_has_memory_attributes") } },
-	FN(FACT(create), HOOK("fn_create", "kvm_gmem_create")),
-	FN(FACT(release), HOOK("fn_release", "kvm_gmem_release")),
+	  .hooks = { HOOK("gmem_f_has_attr", "kvm_range_has_memory_attributes") } },
+	FN(FACT(create), HOOK("gmem_f_create", "kvm_gmem_create")),
+	FN(FACT(release), HOOK("gmem_f_release", "kvm_gmem_release")),
 	FN(FACT(bind), IOCTL, BOUND),
-	FN(FACT(unbind), HOOK("fn_unbind", "kvm_gmem_unbind")),
-	FN(FACT(allocate), HOOK("fn_fallocate", "kvm_gmem_fallocate")),
-	FN(FACT(mmap), HOOK("fn_mmap", "kvm_gmem_mmap")),
-	FN(FACT(guest_fault), HOOK("fn_guest_fault", "kvm_gmem_get_pfn")),
-	FN(FACT(host_fault), HOOK("fn_host_fault", "kvm_gmem_fault_user_mapping")),
-	FN(FACT(populate), HOOK("fn_populate", "kvm_gmem_populate")),
-	FN(FACT(memory_failure), HOOK("fn_memory_failure", "kvm_gmem_error_folio")),
-	FN(FACT(vm_end), HOOK("fn_vm_end", "kvm_arch_destroy_vm", "kvm_destroy_vm")),
+	FN(FACT(unbind), HOOK("gmem_f_unbind", "kvm_gmem_unbind")),
+	FN(FACT(allocate), HOOK("gmem_f_allocate", "kvm_gmem_fallocate")),
+	FN(FACT(mmap), HOOK("gmem_f_mmap", "kvm_gmem_mmap")),
+	FN(FACT(guest_fault), HOOK("gmem_f_gfault", "kvm_gmem_get_pfn")),
+	FN(FACT(host_fault), HOOK("gmem_f_hfault", "kvm_gmem_fault_user_mapping")),
+	FN(FACT(populate), HOOK("gmem_f_populate", "kvm_gmem_populate")),
+	FN(FACT(memory_failure), HOOK("gmem_f_memfail", "kvm_gmem_error_folio")),
+	FN(FACT(vm_end), HOOK("gmem_f_vm_end", "kvm_arch_destroy_vm", "kvm_destroy_vm")),
 };
 
 /* clang-format on */
@@ -146,7 +146,7 @@ struct found {
 
 bool is_tracepoint(const struct hook *hook)
 {
-	return hook->program && !strncmp(hook->program, "tp_", 3);
+	return hook->program && !strncmp(hook->program, "gmem_t_", 7);
 }
 
 bool kvm_present(void)

@@ -20,8 +20,8 @@ struct json;
 
 /*
  * A BPF program and what it can be attached to: one name, which may differ between kernels.
- * Programs whose name begins with "tp_" belong to a tracepoint, the others to the entry or exit of
- * a function.
+ * Programs whose name begins with "gmem_t_" belong to a tracepoint, the others to the entry or exit
+ * of a function.
  */
 struct hook {
 	const char *program;

@@ -43,6 +43,6 @@ void source_forget_births(struct source_bpf *source, uint64_t up_to)
 
 int source_births_open(struct source_bpf *s)
 {
-	s->ring = ring_buffer__new(bpf_map__fd(s->skel->maps.births), take_birth, s, NULL);
+	s->ring = ring_buffer__new(bpf_map__fd(s->skel->maps.gmem_births), take_birth, s, NULL);
 	return s->ring ? 0 : -errno;
 }

@@ -17,10 +17,10 @@
 static struct bpf_map *dump_map(const struct source_bpf *s, enum dump dump)
 {
 	switch (dump) {
-	case DUMP_INSTANCES: return s->skel->maps.instances;
-	case DUMP_ENDED_INSTANCES: return s->skel->maps.ended_instances;
-	case DUMP_VMS: return s->skel->maps.vms;
-	default: return s->skel->maps.ended_vms;
+	case DUMP_INSTANCES: return s->skel->maps.gmem_instances;
+	case DUMP_ENDED_INSTANCES: return s->skel->maps.gmem_ended_inst;
+	case DUMP_VMS: return s->skel->maps.gmem_vms;
+	default: return s->skel->maps.gmem_ended_vms;
 	}
 }
 
@@ -34,13 +34,14 @@ static int set_sizes(struct source_bpf *s, const struct source_options *opts)
 	int ret;
 
 	/* One more for what does not fit. */
-	ret = bpf_map__set_max_entries(s->skel->maps.vms, opts->max_vms + 1);
+	ret = bpf_map__set_max_entries(s->skel->maps.gmem_vms, opts->max_vms + 1);
 	if (!ret)
-		ret = bpf_map__set_max_entries(s->skel->maps.instances, opts->max_instances + 1);
+		ret = bpf_map__set_max_entries(s->skel->maps.gmem_instances,
+					       opts->max_instances + 1);
 	if (!ret)
-		ret = bpf_map__set_max_entries(s->skel->maps.ended_vms, opts->max_vms);
+		ret = bpf_map__set_max_entries(s->skel->maps.gmem_ended_vms, opts->max_vms);
 	if (!ret)
-		ret = bpf_map__set_max_entries(s->skel->maps.ended_instances, opts->max_instances);
+		ret = bpf_map__set_max_entries(s->skel->maps.gmem_ended_inst, opts->max_instances);
 	return ret;
 }
 
@@ -64,8 +65,9 @@ static int load(struct source_bpf *s, const struct source_options *opts, bool at
 	s->skel->rodata->sees_conversions = s->features.facts & FACT(convert);
 	s->skel->rodata->use_hot_vms = s->features.facts & FACT(vm_end);
 	s->skel->rodata->use_hot_insts = s->features.facts & FACT(release);
-	bpf_program__set_autoload(s->skel->progs.list_bindings, s->features.facts & FACT(bindings));
-	bpf_program__set_autoload(s->skel->progs.read_pages, s->features.facts & FACT(attributes));
+	bpf_program__set_autoload(s->skel->progs.gmem_bindings, s->features.facts & FACT(bindings));
+	bpf_program__set_autoload(s->skel->progs.gmem_read_pages,
+				  s->features.facts & FACT(attributes));
 	ret = set_sizes(s, opts);
 	if (!ret)
 		ret = programs_choose(s->skel->obj, &s->features, ~0U);
@@ -87,10 +89,10 @@ static int make_others(struct source_bpf *s)
 	__u64 key = 0;
 	int ret;
 
-	ret = bpf_map_update_elem(bpf_map__fd(s->skel->maps.vms), &key, &vm, BPF_ANY);
+	ret = bpf_map_update_elem(bpf_map__fd(s->skel->maps.gmem_vms), &key, &vm, BPF_ANY);
 	if (!ret)
-		ret = bpf_map_update_elem(bpf_map__fd(s->skel->maps.instances), &inst_key, &inst,
-					  BPF_ANY);
+		ret = bpf_map_update_elem(bpf_map__fd(s->skel->maps.gmem_instances), &inst_key,
+					  &inst, BPF_ANY);
 	return ret;
 }
 
@@ -104,7 +106,8 @@ static int attach_dumps(struct source_bpf *s)
 	opts.link_info = &info;
 	opts.link_info_len = sizeof(info);
 	for (dump = 0; dump < NR_DUMPS; dump++) {
-		program = dumps_vms(dump) ? s->skel->progs.dump_vms : s->skel->progs.dump_instances;
+		program = dumps_vms(dump) ? s->skel->progs.gmem_dump_vms
+					  : s->skel->progs.gmem_dump_inst;
 		info.map.map_fd = (__u32)bpf_map__fd(dump_map(s, dump));
 		s->links[dump] = bpf_program__attach_iter(program, &opts);
 		if (!s->links[dump])
@@ -117,9 +120,9 @@ static int attach_dumps(struct source_bpf *s)
 static int attach(struct source_bpf *s)
 {
 	struct bpf_program *asked[] = {
-		s->skel->progs.dump_vms,      s->skel->progs.dump_instances,
-		s->skel->progs.visit_files,   s->skel->progs.visit_mappings,
-		s->skel->progs.list_bindings, s->skel->progs.read_pages,
+		s->skel->progs.gmem_dump_vms,  s->skel->progs.gmem_dump_inst,
+		s->skel->progs.gmem_visit_fds, s->skel->progs.gmem_visit_maps,
+		s->skel->progs.gmem_bindings,  s->skel->progs.gmem_read_pages,
 	};
 	unsigned int i;
 	int ret;
@@ -222,7 +225,7 @@ static void end_unseen_vm(struct source_bpf *s, struct model *model, const struc
 	if (!known->dead_ns)
 		known->dead_ns = model->now_ns;
 	if (model->now_ns - known->dead_ns < UNSEEN_NS ||
-	    bpf_map_delete_elem(bpf_map__fd(s->skel->maps.vms), &vm->kvm))
+	    bpf_map_delete_elem(bpf_map__fd(s->skel->maps.gmem_vms), &vm->kvm))
 		return;
 	if (vm->hot && hot->kvm == vm->kvm)
 		memset(hot, 0, sizeof(*hot));
@@ -236,7 +239,7 @@ static void end_unseen_inst(struct source_bpf *s, struct model *model, const str
 	struct gmem_hot_inst *hot = &s->skel->bss->hot_insts[(inst->hot - 1) % GMEM_HOT_INSTS];
 	struct gmem_inst_key key = { .ino = inst->ino, .dev = inst->dev };
 
-	if (bpf_map_delete_elem(bpf_map__fd(s->skel->maps.instances), &key))
+	if (bpf_map_delete_elem(bpf_map__fd(s->skel->maps.gmem_instances), &key))
 		return;
 	if (inst->hot && hot->inode == inst->inode)
 		memset(hot, 0, sizeof(*hot));

@@ -36,11 +36,11 @@ static int visit(struct source_bpf *s, struct model *model)
 
 int source_visit(struct source_bpf *s)
 {
-	s->visits[GMEM_HOLD_FD] = bpf_program__attach_iter(s->skel->progs.visit_files, NULL);
+	s->visits[GMEM_HOLD_FD] = bpf_program__attach_iter(s->skel->progs.gmem_visit_fds, NULL);
 	if (!s->visits[GMEM_HOLD_FD])
 		return -errno;
 	s->visits[GMEM_HOLD_MAPPING] =
-		bpf_program__attach_iter(s->skel->progs.visit_mappings, NULL);
+		bpf_program__attach_iter(s->skel->progs.gmem_visit_maps, NULL);
 	if (!s->visits[GMEM_HOLD_MAPPING])
 		return -errno;
 	return visit(s, NULL);
@@ -64,7 +64,7 @@ static int ask(struct source_bpf *s, struct bpf_program *program)
 static long list_bindings(struct source_bpf *s, const struct gmem_vm *vm)
 {
 	struct bindings_place place = {
-		.program = bpf_program__fd(s->skel->progs.list_bindings),
+		.program = bpf_program__fd(s->skel->progs.gmem_bindings),
 		.question = &s->skel->bss->question,
 		.answer = s->skel->bss->bindings,
 		.nr_answer = &s->skel->bss->nr_bindings,
@@ -105,7 +105,7 @@ static int read_pages(struct source_bpf *s, const struct gmem_vm *vm,
 		.pgoff = binding->pgoff + at,
 		.blocks = (uint32_t)((pages + PAGES_PER_BLOCK - 1) / PAGES_PER_BLOCK),
 	};
-	return ask(s, s->skel->progs.read_pages);
+	return ask(s, s->skel->progs.gmem_read_pages);
 }
 
 /* @pagemap: of the VMM, negative: the backing cannot be looked at. */

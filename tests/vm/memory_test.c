@@ -426,7 +426,8 @@ static void test_unseen_end(void)
 	struct gmem_vm vm = { .id = 1000000, .kvm = 0xffff888000001000, .mm = 5, .tgid = 1 };
 	struct gmem_inst inst = { .id = 1000001, .vm_id = 1000000, .inode = vm.kvm, .ino = 99 };
 	struct gmem_inst_key key = { .ino = 99 };
-	int vms = map_of("vms"), insts = map_of("instances"), frames, gone = 0, listed = 0;
+	int vms = map_of("gmem_vms"), insts = map_of("gmem_instances"), frames, gone = 0,
+	    listed = 0;
 	struct json_object *frame = NULL, *list, *shown;
 	int64_t ends = 0;
 	size_t i;

@@ -9,6 +9,8 @@
  * counts of the oldest compiler. A program may need a quarter more than that, and so may all of
  * them together. Programs and the table must name each other: one without the other is a failure.
  *
+ * The names of programs and maps of this project's objects begin with gmem_ and are not cut off.
+ *
  * A count of - in the table says that the program cannot be loaded in lane patched, because the
  * kernel has no function for it to be attached to.
  *
@@ -187,6 +189,25 @@ static unsigned int verified(const struct bpf_program *program)
 	return info.verified_insns;
 }
 
+/* bpftool shows whose a program or map is, and shows all of its name. */
+static void check_name(const char *path, const char *name)
+{
+	CHECK(!strncmp(name, "gmem_", 5) && strlen(name) < BPF_OBJ_NAME_LEN, "%s: %s", path, name);
+}
+
+static void check_names(const char *path, const struct bpf_object *object)
+{
+	struct bpf_program *program;
+	struct bpf_map *map;
+
+	bpf_object__for_each_program(program, object) check_name(path, bpf_program__name(program));
+	bpf_object__for_each_map(map, object)
+	{
+		if (!bpf_map__is_internal(map))
+			check_name(path, bpf_map__name(map));
+	}
+}
+
 /* Return: what the verifier walked in all programs. */
 static unsigned long look_at(const char *compiler, const char *path, const char *object,
 			     unsigned long *expected)
@@ -201,6 +222,8 @@ static unsigned long look_at(const char *compiler, const char *path, const char 
 	CHECK(obj, "%s: %s", path, strerror(errno));
 	if (!obj)
 		return 0;
+	if (!printing && !strncmp(object, "gmem_", 5))
+		check_names(path, obj);
 	switch_on(obj);
 	bpf_object__for_each_program(program, obj)
 		bpf_program__set_autoload(program, choose(program));

@@ -62,7 +62,7 @@ static int load_programs(struct finder *finder)
 	if (!skel)
 		return -errno;
 	skel->rodata->knows_kvm = knows_kvm();
-	bpf_program__set_autoload(skel->progs.list_bindings, skel->rodata->knows_kvm);
+	bpf_program__set_autoload(skel->progs.gmem_bindings, skel->rodata->knows_kvm);
 	ret = gmem_inspect_bpf__load(skel);
 	if (ret) {
 		gmem_inspect_bpf__destroy(skel);
@@ -313,7 +313,7 @@ static int by_kvm(const void *a, const void *b)
 static int read_bindings(struct gmem_inspect_bpf *skel, struct found_holders *holders)
 {
 	struct bindings_place place = {
-		.program = bpf_program__fd(skel->progs.list_bindings),
+		.program = bpf_program__fd(skel->progs.gmem_bindings),
 		.question = &skel->bss->question,
 		.answer = skel->bss->bindings,
 		.nr_answer = &skel->bss->nr_bindings,
