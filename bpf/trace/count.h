@@ -257,10 +257,81 @@ static __always_inline void count_conversion(struct kvm *kvm, int pid, __u32 dir
 		count_duration(&c[GMEM_VM_to_private_ns], latency, ns);
 }
 
+static __always_inline void fold_hot_vm(struct gmem_vm *vm)
+{
+	struct gmem_hot_vm *hot = &hot_vms[(vm->hot - 1) & (GMEM_HOT_VMS - 1)];
+	int i, d;
+
+	if (!vm->hot || hot->kvm != vm->kvm)
+		return;
+	for (i = 0; i < GMEM_HOT_VM_COUNTERS; i++) {
+		add(&vm->c[i], hot->c[i]);
+		hot->c[i] = 0;
+	}
+	for (d = 0; d < GMEM_DIRECTIONS; d++) {
+		if (hot->latency[d].max_ns > vm->latency[d].max_ns)
+			vm->latency[d].max_ns = hot->latency[d].max_ns;
+		vm->latency[d].judged += hot->latency[d].judged;
+		for (i = 0; i < GMEM_HIST_BUCKETS; i++) {
+			vm->latency[d].hist[i] += hot->latency[d].hist[i];
+			hot->latency[d].hist[i] = 0;
+		}
+		hot->latency[d].max_ns = hot->latency[d].judged = 0;
+	}
+	move_heat(&vm->heat, &hot->heat);
+	vm->hot = 0;
+	__sync_lock_test_and_set(&hot->kvm, 0);
+}
+
+/*
+ * The entry of a VM that has ended moves to ended_vms. Not static: the verifier looks at it once,
+ * whatever ways lead here.
+ */
+__noinline int move_to_ended(struct gmem_vm *vm)
+{
+	__u64 key;
+
+	if (!vm)
+		return 0;
+	fold_hot_vm(vm);
+	key = vm->kvm;
+	vm->ended_ns = bpf_ktime_get_ns();
+	vm->kvm = 0;
+	if (bpf_map_update_elem(&gmem_ended_vms, &vm->id, vm, BPF_ANY))
+		add(&lost[GMEM_LOST_ended_full], 1);
+	else
+		add(&nr_ended_vms, 1);
+	bpf_map_delete_elem(&gmem_vms, &key);
+	return 0;
+}
+
+/*
+ * A VM begins to use guest_memfd. If the kernel left out the run that would have told of the end of
+ * another one, and gave its memory to this one, the entry is the other's.
+ */
+static __noinline int forget_former(struct kvm *kvm)
+{
+	__u64 address = (__u64)kvm, key;
+	struct gmem_vm *vm;
+	__u32 kind;
+
+	if (!kvm)
+		return 0;
+	vm = bpf_map_lookup_elem(&gmem_vms, &address);
+	if (!vm || !vm->kvm)
+		return 0;
+	key = key_of(kvm, &kind);
+	if (kind != GMEM_KEY_SEEN && vm->key_kind == kind && vm->key != key)
+		move_to_ended(vm);
+	return 0;
+}
+
 static __always_inline void count_create(struct kvm *kvm, struct inode *inode, __u64 size, int ret)
 {
-	struct gmem_vm *vm = get_vm(kvm);
+	struct gmem_vm *vm;
 
+	forget_former(kvm);
+	vm = get_vm(kvm);
 	if (!vm)
 		return;
 	if (ret < 0) {
@@ -370,32 +441,6 @@ static __always_inline void fold_hot_inst(struct gmem_inst *inst)
 	__sync_lock_test_and_set(&hot->inode, 0);
 }
 
-static __always_inline void fold_hot_vm(struct gmem_vm *vm)
-{
-	struct gmem_hot_vm *hot = &hot_vms[(vm->hot - 1) & (GMEM_HOT_VMS - 1)];
-	int i, d;
-
-	if (!vm->hot || hot->kvm != vm->kvm)
-		return;
-	for (i = 0; i < GMEM_HOT_VM_COUNTERS; i++) {
-		add(&vm->c[i], hot->c[i]);
-		hot->c[i] = 0;
-	}
-	for (d = 0; d < GMEM_DIRECTIONS; d++) {
-		if (hot->latency[d].max_ns > vm->latency[d].max_ns)
-			vm->latency[d].max_ns = hot->latency[d].max_ns;
-		vm->latency[d].judged += hot->latency[d].judged;
-		for (i = 0; i < GMEM_HIST_BUCKETS; i++) {
-			vm->latency[d].hist[i] += hot->latency[d].hist[i];
-			hot->latency[d].hist[i] = 0;
-		}
-		hot->latency[d].max_ns = hot->latency[d].judged = 0;
-	}
-	move_heat(&vm->heat, &hot->heat);
-	vm->hot = 0;
-	__sync_lock_test_and_set(&hot->kvm, 0);
-}
-
 /*
  * An instance ends: its entry moves to ended_instances. Without room there its numbers are added to
  * its VM's, so that at most the name is lost.
@@ -453,7 +498,6 @@ static __always_inline void note_end(struct gmem_vm *vm)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	vm->ended_ns = bpf_ktime_get_ns();
 	if (task->flags & PF_KTHREAD)
 		return;
 	vm->ended_by = task->tgid;
@@ -461,7 +505,7 @@ static __always_inline void note_end(struct gmem_vm *vm)
 	vm->exit_code = task->exit_code;
 }
 
-/* A VM ends, after all of its instances: its entry moves to ended_vms. */
+/* A VM ends, after all of its instances. */
 static __always_inline void end_vm(struct kvm *kvm)
 {
 	__u64 key = (__u64)kvm;
@@ -470,15 +514,9 @@ static __always_inline void end_vm(struct kvm *kvm)
 	vm = bpf_map_lookup_elem(&gmem_vms, &key);
 	if (!vm)
 		return;
-	fold_hot_vm(vm);
 	vm->private_pages = private_pages_of(vm, kvm);
 	note_end(vm);
-	vm->kvm = 0;
-	if (bpf_map_update_elem(&gmem_ended_vms, &vm->id, vm, BPF_ANY))
-		add(&lost[GMEM_LOST_ended_full], 1);
-	else
-		add(&nr_ended_vms, 1);
-	bpf_map_delete_elem(&gmem_vms, &key);
+	move_to_ended(vm);
 }
 
 #endif /* GMEM_TRACE_COUNT_H */

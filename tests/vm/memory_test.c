@@ -630,6 +630,62 @@ static void test_ended(void)
 	json_object_put(frame);
 }
 
+/* Of a VM of this process. Return: its address, 0: there is none. */
+static __u64 entry_of_own(int vms, struct gmem_vm *vm)
+{
+	__u64 address = 0, *last = NULL;
+
+	while (!bpf_map_get_next_key(vms, last, &address)) {
+		last = &address;
+		if (!bpf_map_lookup_elem(vms, &address, vm) && vm->tgid == (__u32)getpid())
+			return address;
+	}
+	return 0;
+}
+
+/*
+ * A VM has the address of one whose end was not seen: they are two. Its entry is made the other's
+ * here, whose key in KVM is another one.
+ */
+static void test_reused(void)
+{
+	int dev = kvm_open(), vm = kvm_create_vm(dev, KVM_X86_DEFAULT_VM);
+	int fd = kvm_create_instance(vm, KVM_PAGE, 0), second, vms = map_of("gmem_vms");
+	struct json_object *frame, *shown;
+	struct gmem_vm entry;
+	__u64 address = vms < 0 ? 0 : entry_of_own(vms, &entry);
+	int frames, gone = 0, live = 0;
+	size_t i;
+
+	if (fd < 0 || !address)
+		give_up("find the entry of the VM");
+	entry.key ^= 1;
+	if (bpf_map_update_elem(vms, &address, &entry, BPF_EXIST))
+		give_up("change its key");
+	second = kvm_create_instance(vm, KVM_PAGE, 0);
+	for (frames = 0; frames < 60 && !gone; frames++) {
+		frame = frame_of(&running);
+		for (live = 0, i = 0; i < length(member(frame, "vms")); i++) {
+			shown = json_object_array_get_idx(member(frame, "vms"), i);
+			if (number(shown, "pid") != getpid())
+				continue;
+			if (json_object_get_boolean(member(shown, "gone")))
+				gone++;
+			else
+				live++;
+			CHECK(number(member(shown, "counters"), "creates") == 1 || !gone,
+			      "creates: %s", json_object_to_json_string(shown));
+		}
+		json_object_put(frame);
+	}
+	CHECK(gone == 1 + falsify && live == 1, "gone %d times, %d live", gone, live);
+	close(second);
+	close(fd);
+	close(vm);
+	close(dev);
+	close(vms);
+}
+
 /* private is behind unseen-end: the maps of what it starts stay for a while, and are newer. */
 static const struct test_case cases[] = {
 	{ "waste", test_waste, PRIVATE },     { "twice", test_twice, PRIVATE },
@@ -637,6 +693,7 @@ static const struct test_case cases[] = {
 	{ "refault", test_refault, PRIVATE }, { "unseen-end", test_unseen_end, NOTHING },
 	{ "other", test_other, NOTHING },     { "private", test_private, PRIVATE },
 	{ "latency", test_latency, PRIVATE }, { "ended", test_ended, NOTHING },
+	{ "reused", test_reused, NOTHING },
 };
 
 int main(int argc, char **argv)
