@@ -353,7 +353,7 @@ const struct bypass_case bypass_permitted[] = {
 	       .attempt = many_threads_without_memory),
 	  .limit = 120, EVERYWHERE(ALLOWED) },
 	{ FINE("F10", "A, demoted: ends a binding, closes", PLAYER(a, give_back)),
-	  .policy = A_AS_ROOT, WITH_MMAP(ALLOWED) },
+	  .policy = A_AS_ROOT, WITH_BINDING(ALLOWED) },
 	{ FINE("F11", "A, demoted: unmaps, closes", PLAYER(a, unmap_demoted)), .policy = A_AS_ROOT,
 	  WITH_MMAP(ALLOWED) },
 	{ FINE("F12", "A as QEMU under libvirt, by the example of a cloud host",
