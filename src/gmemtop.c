@@ -8,6 +8,7 @@
 
 #include "lib/exits.h"
 #include "lib/log.h"
+#include "lib/namespaces.h"
 #include "lib/opts.h"
 #include "lib/output.h"
 #include "lib/stop.h"
@@ -262,6 +263,9 @@ static int gmemtop(int argc, char **argv)
 	if (opts.replay)
 		return show_recorded(&opts, &batch);
 	ret = session_check_pid(opts.pid);
+	if (ret)
+		return ret;
+	ret = namespaces_check("watch VMs");
 	if (ret)
 		return ret;
 	ret = session_wait_for_kvm(!opts.no_wait && !opts.once && !opts.features);

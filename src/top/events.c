@@ -12,6 +12,7 @@
 #include "../lib/cgroup.h"
 #include "../lib/exits.h"
 #include "../lib/log.h"
+#include "../lib/namespaces.h"
 #include "../lib/opts.h"
 #include "../lib/output.h"
 #include "../lib/stop.h"
@@ -532,7 +533,9 @@ int events_main(int argc, char **argv)
 		events_print();
 		return GMEM_EXIT_OK;
 	}
-	ret = check(&opts, &stream);
+	ret = namespaces_check("watch events");
+	if (!ret)
+		ret = check(&opts, &stream);
 	if (ret)
 		return exit_status(ret);
 	session_catch_signals();

@@ -15,6 +15,7 @@
 #include "../lib/log.h"
 #include "features.h"
 #include "pagemap.h"
+#include "silence.h"
 
 /* From Linux 6.8 on. */
 #ifndef KVM_CAP_MEMORY_ATTRIBUTES
@@ -142,6 +143,7 @@ struct found {
 	uint8_t hook[64][MAX_HOOKS];
 	uint32_t id[64][MAX_HOOKS][MAX_ALTERNATIVES];
 	uint32_t looks; /* a bit for each of looks[] */
+	bool in_place;	/* instances have attributes of their own */
 };
 
 bool is_tracepoint(const struct hook *hook)
@@ -350,12 +352,43 @@ int features_probe(struct features *features, bool redundant, bool attachable)
 	for (; id < end; id++)
 		note_type(&found, kvm ? kvm : vmlinux, id);
 	found.looks = find_looks(kvm ? kvm : vmlinux);
+	found.in_place = has_member(kvm ? kvm : vmlinux, "gmem_inode", "attributes");
 	btf__free(kvm);
 	btf__free(vmlinux);
 	if (attachable)
 		check_attachable(&found);
 	choose(features, &found, redundant);
+	if (found.in_place)
+		features_forget_in_place(features);
+	silence_check(features);
 	return 0;
+}
+
+void features_forget_in_place(struct features *features)
+{
+	const uint32_t unseen = FACT(convert) | FACT(asked) | FACT(changed) | FACT(redundant) |
+				FACT(private_pages) | FACT(attributes);
+	enum gmem_fact f;
+
+	features->in_place = true;
+	features->facts &= ~unseen;
+	for (f = 0; f < GMEM_FACT_MAX; f++) {
+		if (unseen & 1U << f) {
+			features->chosen[f] = -1;
+			features->looked[f] = NULL;
+		}
+	}
+}
+
+const char *features_why_missing(const struct features *features, enum gmem_fact fact)
+{
+	if (features->quiet & 1U << fact)
+		return SILENCE_SYSCTL " is 0";
+	if (features->in_place &&
+	    (1U << fact) & (FACT(convert) | FACT(asked) | FACT(changed) | FACT(redundant) |
+			    FACT(private_pages) | FACT(attributes)))
+		return "this kernel converts through instances, which gmemtop does not see";
+	return NULL;
 }
 
 void features_free(struct features *features)
@@ -400,7 +433,7 @@ int features_print(const struct features *features, bool as_json)
 {
 	struct json json = { 0 };
 	enum gmem_fact f;
-	const char *from;
+	const char *from, *why;
 	char buf[128];
 	int ret = 0;
 
@@ -409,15 +442,18 @@ int features_print(const struct features *features, bool as_json)
 	json_open(&json, "features", '[');
 	for (f = 0; f < GMEM_FACT_MAX; f++) {
 		from = features_source(features, f, buf, sizeof(buf));
+		why = features_why_missing(features, f);
 		if (!as_json) {
-			printf("%-16s %-44s %s%s\n", fact_names[f], from ? from : "-",
-			       from ? "" : "missing: ", fact_texts[f]);
+			printf("%-16s %-44s %s%s%s%s%s\n", fact_names[f], from ? from : "-",
+			       from ? "" : "missing: ", fact_texts[f], why ? " (" : "",
+			       why ? why : "", why ? ")" : "");
 			continue;
 		}
 		json_open(&json, NULL, '{');
 		json_str(&json, "name", fact_names[f]);
 		json_str(&json, "source", from);
 		json_str(&json, "what", fact_texts[f]);
+		json_str(&json, "why_missing", why);
 		json_close(&json, '}');
 	}
 	json_close(&json, ']');

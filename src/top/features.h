@@ -50,7 +50,10 @@ struct features {
 	uint32_t *ids;		   /* the same as types of KVM */
 	const char *looked[GMEM_FACT_MAX]; /* where a look takes a fact from, NULL: from no look */
 	bool kvm_module;
-	int kvm_btf; /* the types of KVM for the kernel: fd, 0: its own, or a negative errno */
+	int kvm_btf;	/* the types of KVM for the kernel: fd, 0: its own, or a negative errno */
+	bool in_place;	/* KVM converts through instances, which no program sees */
+	bool silenced;	/* sources are switched off, see silence.h: */
+	uint32_t quiet; /* facts that would be told otherwise */
 	bool private_counted; /* private pages are counted by gmemtop, for want of a statistic */
 };
 
@@ -72,6 +75,12 @@ int features_probe(struct features *features, bool redundant, bool attachable);
 void features_free(struct features *features);
 
 /* Is the fact told by KVM's own functions, in lack of a tracepoint? */
+/* What KVM converts through instances is in none of these facts: they are missing, never 0. */
+void features_forget_in_place(struct features *features);
+
+/* Why a fact is missing though the kernel is not too old for it; NULL: it is, or is not missing. */
+const char *features_why_missing(const struct features *features, enum gmem_fact fact);
+
 bool features_from_function(const struct features *features, enum gmem_fact fact);
 
 /* "tracepoint kvm_gmem_create", "function kvm_gmem_fallocate", or NULL. */

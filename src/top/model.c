@@ -466,7 +466,8 @@ void model_free(struct model *model)
 
 bool model_lower_bounds(const struct model *model)
 {
-	return model->missed || model->lost[GMEM_LOST_unread] || model->lost[GMEM_LOST_untracked];
+	return model->silenced || model->missed || model->lost[GMEM_LOST_unread] ||
+	       model->lost[GMEM_LOST_untracked];
 }
 
 uint64_t all_errors_of(const struct model_vm *vm)

@@ -128,6 +128,7 @@ struct model {
 	struct policy_counts policy; /* of the host */
 	__u64 lost[GMEM_LOST_MAX];
 	uint64_t missed;
+	bool silenced;		      /* sources were switched off for a time */
 	uint64_t now_ns, interval_ns; /* CLOCK_MONOTONIC; 0 in the first frame */
 	uint64_t frame;		      /* 1 is the first */
 };

@@ -470,6 +470,21 @@ static void put_host(struct json *json, const struct features *f, const struct m
 	json_close(json, '}');
 }
 
+/* Why facts are missing, each reason once. */
+static void put_reasons(struct json *json, const struct features *f)
+{
+	const char *why, *before = NULL;
+	int n;
+
+	for (n = 0; n < GMEM_FACT_MAX; n++) {
+		why = features_why_missing(f, n);
+		if (why && why != before)
+			json_str(json, NULL, why);
+		if (why)
+			before = why;
+	}
+}
+
 int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct model *model,
 	     size_t nr)
 {
@@ -488,6 +503,9 @@ int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct
 		if (!(f->facts & (1U << n)))
 			json_str(json, NULL, fact_names[n]);
 	}
+	json_close(json, ']');
+	json_open(json, "missing_because", '[');
+	put_reasons(json, f);
 	json_close(json, ']');
 	json_str(json, "private_from", features_private_from(f));
 	json_open(json, "lost", '{');

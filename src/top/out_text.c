@@ -8,6 +8,7 @@
 
 #include "../lib/utf8.h"
 #include "out.h"
+#include "silence.h"
 
 #define CELL_SIZE 4096
 
@@ -95,6 +96,8 @@ int out_text(FILE *out, struct batch *batch, const struct frames *frames, const 
 		goto out;
 	if (model_lower_bounds(model))
 		fputs("Some events were not counted: all counters are lower bounds.\n", out);
+	if (frames->features->silenced)
+		fputs("Numbers are missing: " SILENCE_SYSCTL " is 0.\n", out);
 	ret = fflush(out) ? -errno : 0;
 out:
 	scols_unref_table(table);

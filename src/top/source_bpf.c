@@ -9,6 +9,7 @@
 #include "../lib/log.h"
 #include "heat.h"
 #include "programs.h"
+#include "silence.h"
 #include "source_inner.h"
 
 /* How long KVM may take to take a VM apart. */
@@ -440,6 +441,8 @@ int source_read(struct source_bpf *source, struct model *model, uint64_t only)
 	enum dump dump;
 	int ret;
 
+	/* What was not counted meanwhile never will be. */
+	model->silenced |= silence_check(&source->features);
 	source->skel->bss->want_heat = model->looked & WANT_HEAT;
 	/*
 	 * Live ones before those that ended: what moves in between is seen twice, never not at all.

@@ -14,6 +14,7 @@
 #include "../../bpf/trace/buckets.h"
 #include "../lib/log.h"
 #include "columns.h"
+#include "silence.h"
 #include "source_replay.h"
 
 #define MAX_ERRNO 133
@@ -416,6 +417,12 @@ static void read_features(struct replay *replay, struct json_object *frame)
 			if (!strcmp(fact_names[fact], name))
 				features->facts &= ~(1U << fact);
 		}
+	}
+	features->silenced = false;
+	missing = member(frame, "missing_because");
+	for (i = 0; i < length(missing); i++) {
+		name = json_object_get_string(json_object_array_get_idx(missing, i));
+		features->silenced |= name && strstr(name, SILENCE_SYSCTL);
 	}
 	text(frame, "private_from", from, sizeof(from));
 	features->private_counted = !strcmp(from, "attributes");

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "silence.h"
 #include "tui_state.h"
 #include "tui_text.h"
 
@@ -118,6 +119,9 @@ static void draw_losses(const struct tui *tui, int y)
 				tui->cpu % 100) +
 		    2;
 	x = screen_put(screen, y, x, screen->cols, STYLE_LABEL, "missing");
+	if (features->silenced)
+		x = screen_put(screen, y, x + 1, screen->cols, STYLE_WARN,
+			       "(" SILENCE_SYSCTL "=0)");
 	for (i = 0; i < GMEM_FACT_MAX; i++) {
 		if (features->facts & (1U << i))
 			continue;

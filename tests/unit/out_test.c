@@ -190,6 +190,24 @@ static void test_unused(void **state)
 	assert_true(batch_wanted(&f->batch, model_vm(&f->model, 9)));
 }
 
+/* A kernel that converts through instances: what nobody sees is missing, and never 0. */
+static void test_in_place(void **state)
+{
+	const struct column *convert = column_by_name("to_private");
+	struct fixture *f = *state;
+	struct value value = convert->get(convert, &f->features, f->model.vms[0]);
+
+	assert_int_equal(value.kind, VALUE_NUMBER);
+	features_forget_in_place(&f->features);
+	value = convert->get(convert, &f->features, f->model.vms[0]);
+	assert_int_equal(value.kind, VALUE_NONE);
+	assert_int_equal(vm_private(&f->features, f->model.vms[0]).kind, VALUE_NONE);
+	assert_non_null(features_why_missing(&f->features, GMEM_FACT_convert));
+	assert_null(features_why_missing(&f->features, GMEM_FACT_bind));
+	/* What counts by bits is not asked again for the old ones. */
+	assert_false(vm_counters_known(&f->features, f->model.vms[0]) & 1ULL << GMEM_VM_to_private);
+}
+
 /* A disk that is full is an error in each form. */
 static void test_full(void **state)
 {
@@ -212,6 +230,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_csv, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_json, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_in_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 	};
 

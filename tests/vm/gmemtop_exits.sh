@@ -134,6 +134,29 @@ expect 4 "no type information" unshare -m bash -c 'mount --bind "$1" /sys/kernel
 expect 4 "no type information" unshare -m bash -c 'mount --bind "$1" /sys/kernel/btf &&
 	mount --bind "$1" /lib/modules && mount --bind "$1" /boot && exec "$0" events' "$top" "$tmp/empty"
 
+# Processes and times that are not the host's.
+for args in --once 'events -n 1'; do
+	# shellcheck disable=SC2086	# each word an argument
+	expect 4 "PID namespace is not the host's" unshare --pid --fork --mount-proc "$top" $args
+	# shellcheck disable=SC2086
+	expect 4 "time namespace has other times" unshare --time --boottime 100 --fork "$top" $args
+	# shellcheck disable=SC2086
+	expect 4 "cgroup namespace is not the host's" unshare --cgroup "$top" $args
+done
+
+# Functions that are silent: what comes from them is missing at once, with the reason, and comes again.
+{ sleep 1; echo 0 >/proc/sys/kernel/ftrace_enabled; sleep 1; echo 1 >/proc/sys/kernel/ftrace_enabled; } &
+expect 0 '' "$top" --json -d 0.2 -n 15
+wait $!
+head -n 1 "$tmp/out" | grep -q '"missing_because":\[\]' || wrong "missing at first: $(head -n 1 "$tmp/out")"
+says '"vm_end"[^]]*\],"missing_because":\["kernel.ftrace_enabled is 0"\]'
+tail -n 1 "$tmp/out" | grep -q '"missing_because":\[\].*"lower_bounds":true' ||
+	wrong "it does not come again: $(tail -n 1 "$tmp/out")"
+echo 0 >/proc/sys/kernel/ftrace_enabled
+expect 0 '' "$top" --features
+says '^vm_end .* - .*kernel.ftrace_enabled is 0'
+echo 1 >/proc/sys/kernel/ftrace_enabled
+
 # The kernel's types, and none of its modules'.
 mkdir "$tmp/btf"
 cp /sys/kernel/btf/vmlinux "$tmp/btf/"

@@ -188,7 +188,7 @@ static void test_namespaces(void)
 		{ IN_PID_NS "load --lock first.yaml", 4, PID_NS, "" },
 		{ IN_PID_NS "refresh", 4, PID_NS, "" },
 		{ IN_PID_NS "set-mode audit", 4, PID_NS, "" },
-		{ IN_PID_NS "rollback -o json", 4, "\"todo\":\"run gmemctl in the host's", "" },
+		{ IN_PID_NS "rollback -o json", 4, "\"todo\":\"run it in the host's", "" },
 		{ IN_PID_NS "monitor -n 1", 4, PID_NS, "" },
 		{ IN_PID_NS "explain --op create --pid 1", 4, PID_NS, "" },
 		{ "gmemctl status", 0, NULL, "enforcing: policy second, generation 2" },

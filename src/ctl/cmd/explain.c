@@ -11,7 +11,7 @@
 #include "../ctl.h"
 #include "../print.h"
 #include "../kernel/in_force.h"
-#include "../kernel/namespaces.h"
+#include "../../lib/namespaces.h"
 #include "../kernel/loader.h"
 #include "../../policy/eval.h"
 #include "../../policy/replay.h"

@@ -14,7 +14,7 @@
 #include "../print.h"
 #include "../kernel/holders.h"
 #include "../kernel/in_force.h"
-#include "../kernel/namespaces.h"
+#include "../../lib/namespaces.h"
 #include "../../policy/compile.h"
 #include "../../policy/decide.h"
 #include "../../policy/request.h"

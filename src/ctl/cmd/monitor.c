@@ -17,11 +17,11 @@
 #include "../../lib/json.h"
 #include "../../lib/log.h"
 #include "../../lib/output.h"
+#include "../../lib/namespaces.h"
 #include "../../lib/stop.h"
 #include "../ctl.h"
 #include "../denial_names.h"
 #include "../print.h"
-#include "../kernel/namespaces.h"
 #include "../kernel/probe.h"
 
 #define POLL_MS 100

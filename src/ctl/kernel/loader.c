@@ -16,7 +16,7 @@
 #include "labels.h"
 #include "loader.h"
 #include "lock.h"
-#include "namespaces.h"
+#include "../../lib/namespaces.h"
 #include "running.h"
 #include "../../policy/compile.h"
 

@@ -16,7 +16,7 @@
 #include "../interrupt.h"
 #include "loader.h"
 #include "lock.h"
-#include "namespaces.h"
+#include "../../lib/namespaces.h"
 #include "refresh.h"
 #include "resolved.h"
 #include "policy_file.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "../../lib/log.h"
+#include "log.h"
 #include "namespaces.h"
 
 /* The kernel gives the namespaces of the host these inodes (include/linux/proc_ns.h). */
@@ -15,10 +15,10 @@ static const struct {
 } kinds[] = {
 	{ "/proc/self/ns/pid", 0xeffffffcUL,
 	  "this PID namespace is not the host's, so that processes outside of it would be overlooked",
-	  "run gmemctl in the host's PID namespace (nsenter -t 1 -p, or --pid=host of a container)" },
+	  "run it in the host's PID namespace (nsenter -t 1 -p, or --pid=host of a container)" },
 	{ "/proc/self/ns/cgroup", 0xeffffffbUL,
 	  "this cgroup namespace is not the host's, so that cgroups have other paths",
-	  "run gmemctl in the host's cgroup namespace (nsenter -t 1 -C, or --cgroupns=host of a "
+	  "run it in the host's cgroup namespace (nsenter -t 1 -C, or --cgroupns=host of a "
 	  "container)" },
 };
 
@@ -64,6 +64,6 @@ int namespaces_check(const char *what)
 		return log_error(-EOPNOTSUPP,
 				 "this time namespace has other times than the host, so that the "
 				 "times of events would be wrong",
-				 "run gmemctl in the host's time namespace", "%s", what);
+				 "run it in the host's time namespace", "%s", what);
 	return 0;
 }
