@@ -50,7 +50,7 @@ vm()
 		bound+="${bound:+,}{\"slot\":$((i + 2)),\"gpa\":$(((4 << 30) + i * 4096 * ($6 / ${13}))),"
 		bound+="\"pages\":$(($6 / ${13})),\"dev\":\"0:14\",\"ino\":$((5000 + $2 * 10 + i)),"
 		bound+="\"offset_pages\":0,\"private_pages\":$(($7 / 2)),\"resident_pages\":$(($7 / ${13})),"
-		bound+="\"waste_instance\":$(($7 / 4)),\"waste_backing\":null}"
+		bound+="\"waste_instance_pages\":$(($7 / 4)),\"waste_backing_pages\":null}"
 		held+="${held:+,}{\"instance\":$(($2 * 10 + i)),\"pid\":$3,\"comm\":\"qemu\",\"fds\":1,\"mappings\":2}"
 	done
 	cat <<-END
@@ -59,8 +59,8 @@ vm()
 	"holders":1,"waste_instance":$(($7 / 4)),"waste_backing":null,
 	"heat":{"cell_pages":32768,"pages":[$n,0,$((n / 16)),$(zeros 29),$((n * 4)),$((n / 4)),$((f > 1)),4096]},
 	"binding_list":[$bound],"holder_list":[$held],"counters":{"to_private":$n,
-	"to_private_pages":$((n * 2)),"to_private_changed":$((n * 2 - f)),"to_private_redundant":$f,
-	"to_shared":$((n / 2)),"to_shared_pages":$((n / 2)),"to_shared_changed":$((n / 2)),
+	"to_private_pages":$((n * 2)),"to_private_changed_pages":$((n * 2 - f)),"to_private_redundant":$f,
+	"to_shared":$((n / 2)),"to_shared_pages":$((n / 2)),"to_shared_changed_pages":$((n / 2)),
 	"to_shared_redundant":0,"guest_faults":$((n * 7)),"host_faults":$((3 * f)),"populates":null},
 	"errors":{"allocate":{$(echo "${11}" | tr "'" '"')}},"latency":{
 	"to_private":{"max_ns":$((n ? 1500000 : 0)),"histogram":[$hist]},

@@ -41,12 +41,12 @@
 #define GMEM_VM_COUNTERS(X)                                                           \
 	X(to_private, convert, "conversions to private")                              \
 	X(to_private_pages, convert, "pages asked for in conversions to private")     \
-	X(to_private_changed, changed, "pages that became private")                   \
+	X(to_private_changed_pages, changed, "pages that became private")             \
 	X(to_private_redundant, redundant, "conversions to private, changed nothing") \
 	X(to_private_ns, convert, "nanoseconds spent in conversions to private")      \
 	X(to_shared, convert, "conversions to shared")                                \
 	X(to_shared_pages, convert, "pages asked for in conversions to shared")       \
-	X(to_shared_changed, changed, "pages that became shared")                     \
+	X(to_shared_changed_pages, changed, "pages that became shared")               \
 	X(to_shared_redundant, redundant, "conversions to shared, changed nothing")   \
 	X(to_shared_ns, convert, "nanoseconds spent in conversions to shared")        \
 	X(creates, create, "instances created")                                       \

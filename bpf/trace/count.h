@@ -250,7 +250,7 @@ static __always_inline void count_conversion(struct kvm *kvm, int pid, __u32 dir
 	if (!changed)
 		add(&c[GMEM_VM_to_private_redundant], 1);
 	else if (changed != GMEM_UNKNOWN)
-		add(&c[GMEM_VM_to_private_changed], changed);
+		add(&c[GMEM_VM_to_private_changed_pages], changed);
 	if (judged)
 		add(&latency->judged, 1);
 	if (ns)

@@ -82,6 +82,18 @@ static inline char *digits_of(char *to, uint64_t value)
 	return end;
 }
 
+/* Below 1/100 with as many decimals as there are: seldom is not never. */
+static inline char *small_of(char *to, uint64_t millionths)
+{
+	uint64_t unit = 100000;
+
+	*to++ = '0';
+	*to++ = '.';
+	for (; millionths; millionths %= unit, unit /= 10)
+		*to++ = (char)('0' + millionths / unit);
+	return to;
+}
+
 static inline char *hundredths_of(char *to, uint64_t hundredths)
 {
 	uint64_t rest = hundredths % 100;
@@ -94,6 +106,12 @@ static inline char *hundredths_of(char *to, uint64_t hundredths)
 	if (rest % 10)
 		*to++ = (char)('0' + rest % 10);
 	return to;
+}
+
+static inline char *millionths_of(char *to, uint64_t millionths)
+{
+	return millionths && millionths < 5000 ? small_of(to, millionths)
+					       : hundredths_of(to, (millionths + 5000) / 10000);
 }
 
 /* How many bytes stand for themselves. */
@@ -206,7 +224,7 @@ static inline char *member(char *to, const struct json_key *key, uint64_t value,
 		*to = '0';
 		return to + 1;
 	}
-	return unit == JSON_HUNDREDTHS ? hundredths_of(to, value) : digits_of(to, value);
+	return unit == JSON_MILLIONTHS ? millionths_of(to, value) : digits_of(to, value);
 }
 
 void json_members(struct json *json, const struct json_key *keys, const unsigned long long *values,
@@ -339,12 +357,12 @@ void json_str(struct json *json, const char *name, const char *value)
 	put_string(json, value);
 }
 
-void json_fixed(struct json *json, const char *name, uint64_t hundredths)
+void json_fixed(struct json *json, const char *name, uint64_t millionths)
 {
 	char *to = begin(json, name);
 
 	if (to)
-		finish(json, hundredths_of(to, hundredths));
+		finish(json, millionths_of(to, millionths));
 }
 
 int json_write_line(struct json *json, FILE *out)

@@ -38,7 +38,7 @@ struct json_key {
 
 enum json_unit {
 	JSON_ONES,
-	JSON_HUNDREDTHS, /* written with as many decimals as needed */
+	JSON_MILLIONTHS, /* written with two decimals, or more where the number is less than 1/100 */
 };
 
 /**
@@ -75,8 +75,8 @@ void json_null(struct json *json, const char *name);
 /* NULL gives null; bytes that are no UTF-8 become U+FFFD. */
 void json_str(struct json *json, const char *name, const char *value);
 
-/* @hundredths / 100, with as many decimals as needed. */
-void json_fixed(struct json *json, const char *name, uint64_t hundredths);
+/* @millionths / 1000000, as JSON_MILLIONTHS. */
+void json_fixed(struct json *json, const char *name, uint64_t millionths);
 
 /**
  * json_flush_line - write the buffer and a newline at once, and empty it

@@ -63,6 +63,14 @@ const char *vm_type_name(uint32_t type)
 	return type < sizeof(type_names) / sizeof(type_names[0]) ? type_names[type] : "unknown";
 }
 
+const char *rate_text(uint64_t millionths, char *buf, size_t size)
+{
+	bool small = millionths && millionths < 5000;
+
+	snprintf(buf, size, small ? "%.6f" : "%.2f", (double)millionths / 1e6);
+	return buf;
+}
+
 static bool have(const struct features *features, enum gmem_fact fact)
 {
 	return features->facts & (1U << fact);
@@ -364,21 +372,20 @@ const struct column columns[] = {
 	{ "type", NULL, "type of the VM", get_type, -18, 0, 0 },
 	{ "cgroup", NULL, "cgroup of the VMM", get_cgroup, -30, 0, 0 },
 	{ "state", NULL, "live, VMM gone, or gone since the frame before", get_state, -8, 0, 0 },
-	{ "private_pages", "PRIVATE", "pages that are private", get_private, 9, 0, 0 },
+	{ "private_pages", NULL, "pages that are private", get_private, 9, 0, 0 },
 	{ "private_from", NULL,
 	  "where they come from: KVM's statistic, or counted in its attributes", get_private_from,
 	  -12, 0, 0 },
-	{ "size_pages", "SIZE", "size of all instances in pages", get_size, 9, 0, 0 },
-	{ "resident_pages", "RESIDENT", "pages of instances that are in memory", get_resident, 9, 0,
-	  0 },
-	{ "instances", "INST", "instances", get_instances, 5, 0, 0 },
-	{ "bound", NULL, "pages that are bound now", get_bound, 9, 0, WANT_BINDINGS },
+	{ "size_pages", NULL, "size of all instances in pages", get_size, 9, 0, 0 },
+	{ "resident_pages", NULL, "pages of instances that are in memory", get_resident, 9, 0, 0 },
+	{ "instances", NULL, "instances", get_instances, 5, 0, 0 },
+	{ "bound_now_pages", NULL, "pages that are bound now", get_bound, 9, 0, WANT_BINDINGS },
 	{ "holders", NULL, "processes that hold an instance", get_holders, 7, 0, WANT_HOLDERS },
-	{ "bound_private", "BOUNDPRIV", "bound pages that are private, looked up one by one",
+	{ "bound_private_pages", NULL, "bound pages that are private, looked up one by one",
 	  get_bound_private, 9, 0, WANT_WASTE },
-	{ "waste_instance", "WASTEINST", "pages of instances in memory that are not private",
+	{ "waste_instance_pages", NULL, "pages of instances in memory that are not private",
 	  get_waste_instance, 9, 0, WANT_WASTE },
-	{ "waste_backing", "WASTEBACK", "pages of the shared backing in memory that are private",
+	{ "waste_backing_pages", NULL, "pages of the shared backing in memory that are private",
 	  get_waste_backing, 9, 0, WANT_WASTE },
 	{ "errors", NULL, "operations that failed, refused host faults too", get_errors, 7, 0, 0 },
 	{ "errors_rate", NULL, "operations that failed per second", get_errors_rate, 7, 0, 0 },

@@ -4,6 +4,7 @@
 #define GMEM_COLUMNS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "features.h"
@@ -14,7 +15,7 @@
 enum value_kind {
 	VALUE_NONE, /* cannot be told: "-", null */
 	VALUE_NUMBER,
-	VALUE_FIXED, /* hundredths */
+	VALUE_FIXED, /* millionths */
 	VALUE_TEXT,
 };
 
@@ -24,6 +25,9 @@ struct value {
 	const char *text; /* NULL: it is in buf */
 	char buf[40];
 };
+
+/* A rate as text: with two decimals, or more where it is less than 1/100. */
+const char *rate_text(uint64_t millionths, char *buf, size_t size);
 
 static inline const char *value_text(const struct value *value)
 {

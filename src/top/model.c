@@ -14,6 +14,7 @@
  */
 #define MAX_ABSENT 2
 #define NS_PER_S   1000000000ULL
+#define RATE_UNIT  1000000 /* a rate counts millionths per second */
 
 /* The two tables hold pointers to structs that begin with an id, which are sorted by it. */
 static size_t position(void *const *table, size_t nr, uint64_t id)
@@ -346,7 +347,7 @@ static void rates(__u64 *rate, uint64_t *prev, const __u64 *now, int nr, uint64_
 	for (i = 0; i < nr; i++) {
 		rate[i] = 0;
 		if (interval_ns && now[i] > prev[i])
-			rate[i] = (uint64_t)((double)(now[i] - prev[i]) * 100 * NS_PER_S /
+			rate[i] = (uint64_t)((double)(now[i] - prev[i]) * RATE_UNIT * NS_PER_S /
 						     (double)interval_ns +
 					     0.5);
 		prev[i] = now[i];

@@ -37,7 +37,7 @@ struct model_vm {
 	struct latency_range range[GMEM_DIRECTIONS]; /* of now.latency */
 	uint32_t *wraps; /* [direction][bucket]: how often now.latency wrapped, NULL: never */
 	__u64 inst[GMEM_INST_MAX];  /* sum over its instances, those that ended included */
-	__u64 rate_vm[GMEM_VM_MAX]; /* hundredths per second, of the last interval */
+	__u64 rate_vm[GMEM_VM_MAX]; /* millionths per second, of the last interval */
 	__u64 rate_inst[GMEM_INST_MAX];
 	__u64 rate_err[GMEM_OP_MAX];
 	__u64 ended[GMEM_INST_MAX]; /* of instances that ended */

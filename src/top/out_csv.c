@@ -42,13 +42,12 @@ out:
 /* What is not known is an empty field. */
 static int put_value(FILE *out, struct value value)
 {
+	char rate[32];
+
 	switch (value.kind) {
 	case VALUE_NONE: break;
 	case VALUE_NUMBER: fprintf(out, "%llu", (unsigned long long)value.number); break;
-	case VALUE_FIXED:
-		fprintf(out, "%llu.%02llu", (unsigned long long)value.number / 100,
-			(unsigned long long)value.number % 100);
-		break;
+	case VALUE_FIXED: fputs(rate_text(value.number, rate, sizeof(rate)), out); break;
 	case VALUE_TEXT: return put_text(out, value_text(&value));
 	}
 	return 0;

@@ -55,9 +55,9 @@ static void put_counters(struct json *json, const struct features *f, const stru
 	json_members(json, inst_keys, vm->inst, GMEM_INST_MAX, known_inst, JSON_ONES);
 	json_close(json, '}');
 	json_open(json, "rates", '{');
-	json_members(json, vm_keys, vm->rate_vm, GMEM_VM_MAX, known_vm & rated, JSON_HUNDREDTHS);
+	json_members(json, vm_keys, vm->rate_vm, GMEM_VM_MAX, known_vm & rated, JSON_MILLIONTHS);
 	json_members(json, inst_keys, vm->rate_inst, GMEM_INST_MAX, known_inst & rated,
-		     JSON_HUNDREDTHS);
+		     JSON_MILLIONTHS);
 	json_close(json, '}');
 }
 
@@ -380,8 +380,8 @@ static void put_bindings(struct json *json, const struct model *model, const str
 			put_known(json, "private_pages", b->private);
 			put_known(json, "resident_pages", b->resident);
 			put_known(json, "backing_pages", b->backing);
-			put_known(json, "waste_instance", b->waste_instance);
-			put_known(json, "waste_backing", b->waste_backing);
+			put_known(json, "waste_instance_pages", b->waste_instance);
+			put_known(json, "waste_backing_pages", b->waste_backing);
 		}
 		json_close(json, '}');
 	}
@@ -411,13 +411,13 @@ static void put_holders(struct json *json, const struct model *model, const stru
 static void put_looked(struct json *json, const struct model *model, const struct model_vm *vm)
 {
 	if (model->looked & (WANT_BINDINGS | WANT_WASTE))
-		put_known(json, "bound", vm->bound);
+		put_known(json, "bound_now_pages", vm->bound);
 	if (model->looked & WANT_HOLDERS)
 		put_known(json, "holders", vm->holders);
 	if (model->looked & WANT_WASTE) {
-		put_known(json, "bound_private", vm->bound_private);
-		put_known(json, "waste_instance", vm->waste_instance);
-		put_known(json, "waste_backing", vm->waste_backing);
+		put_known(json, "bound_private_pages", vm->bound_private);
+		put_known(json, "waste_instance_pages", vm->waste_instance);
+		put_known(json, "waste_backing_pages", vm->waste_backing);
 	}
 }
 

@@ -17,10 +17,7 @@ static void format(struct value value, char *buf, size_t size)
 	switch (value.kind) {
 	case VALUE_NONE: snprintf(buf, size, "-"); break;
 	case VALUE_NUMBER: snprintf(buf, size, "%llu", (unsigned long long)value.number); break;
-	case VALUE_FIXED:
-		snprintf(buf, size, "%llu.%02llu", (unsigned long long)value.number / 100,
-			 (unsigned long long)value.number % 100);
-		break;
+	case VALUE_FIXED: rate_text(value.number, buf, size); break;
 	case VALUE_TEXT: utf8_copy(buf, size, value_text(&value)); break;
 	}
 }

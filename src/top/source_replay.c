@@ -295,7 +295,7 @@ static uint32_t looked_at(struct json_object *vms)
 		vm = json_object_array_get_idx(vms, i);
 		looked |= member(vm, "binding_list") ? WANT_BINDINGS : 0;
 		looked |= member(vm, "holder_list") ? WANT_HOLDERS : 0;
-		looked |= member(vm, "waste_instance") ? WANT_WASTE : 0;
+		looked |= member(vm, "waste_instance_pages") ? WANT_WASTE : 0;
 		looked |= member(vm, "heat") ? WANT_HEAT : 0;
 	}
 	return looked;
@@ -325,8 +325,8 @@ static int add_binding(struct model *model, uint64_t vm_id, struct json_object *
 	b->private = known(object, "private_pages");
 	b->resident = known(object, "resident_pages");
 	b->backing = known(object, "backing_pages");
-	b->waste_instance = known(object, "waste_instance");
-	b->waste_backing = known(object, "waste_backing");
+	b->waste_instance = known(object, "waste_instance_pages");
+	b->waste_backing = known(object, "waste_backing_pages");
 	return 0;
 }
 
@@ -387,11 +387,11 @@ static void complete_vm(struct model *model, struct json_object *object)
 	vm->size = number(object, "size_pages");
 	vm->resident = number(object, "resident_pages");
 	vm->nr_instances = (uint32_t)number(object, "instances");
-	vm->bound = known(object, "bound");
+	vm->bound = known(object, "bound_now_pages");
 	vm->holders = known(object, "holders");
-	vm->bound_private = known(object, "bound_private");
-	vm->waste_instance = known(object, "waste_instance");
-	vm->waste_backing = known(object, "waste_backing");
+	vm->bound_private = known(object, "bound_private_pages");
+	vm->waste_instance = known(object, "waste_instance_pages");
+	vm->waste_backing = known(object, "waste_backing_pages");
 	if (vm->named)
 		return;
 	vm->named = true;

@@ -49,8 +49,9 @@ static const char *text_of(const struct area *area, struct value value, enum uni
 	if (value.kind == VALUE_NONE ||
 	    (value.kind == VALUE_FIXED && !area->tui->model.interval_ns))
 		return "-";
-	format_number(buf, value.kind == VALUE_FIXED ? value.number : value.number * 100, unit,
-		      area->tui->bytes);
+	format_number(
+		buf, value.kind == VALUE_FIXED ? rate_hundredths(value.number) : value.number * 100,
+		unit, area->tui->bytes);
 	return buf;
 }
 
@@ -157,8 +158,8 @@ static int draw_direction(const struct area *area, int at, int x, int cells, int
 		value.kind = VALUE_NONE;
 	field(area, at++, x + 26, "failed", value, UNIT_COUNT);
 	field(area, at, x, "asked", vm_counter(f, vm, base + GMEM_VM_to_private_pages), UNIT_PAGES);
-	field(area, at++, x + 13, "changed", vm_counter(f, vm, base + GMEM_VM_to_private_changed),
-	      UNIT_PAGES);
+	field(area, at++, x + 13, "changed",
+	      vm_counter(f, vm, base + GMEM_VM_to_private_changed_pages), UNIT_PAGES);
 	put(area, at++, x + 4, STYLE_LABEL, "%*s%*s%*s%*s", NUMBER_CELLS, "p50", NUMBER_CELLS,
 	    "p90", NUMBER_CELLS, "p99", NUMBER_CELLS, "max");
 	durations(area, at++, x, "now", d, LAST_INTERVAL);

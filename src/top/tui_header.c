@@ -178,12 +178,13 @@ static void draw_errors(const struct tui *tui, int y, const struct model_vm *hos
 	format_number(number, sum.total * 100, UNIT_COUNT, false);
 	x = screen_put(screen, y, x, screen->cols, sum.total ? STYLE_WARN : STYLE_VALUE, number) +
 	    2;
-	format_number(number, sum.rate, UNIT_COUNT, false);
+	format_number(number, rate_hundredths(sum.rate), UNIT_COUNT, false);
 	x = screen_putf(screen, y, x, sum.rate ? STYLE_WARN : STYLE_VALUE, "%s/s",
 			rates ? number : "-") +
 	    2;
 	for (i = 0; i < n; i++) {
-		format_number(number, kinds[i].rate ? kinds[i].rate : kinds[i].total * 100,
+		format_number(number,
+			      kinds[i].rate ? rate_hundredths(kinds[i].rate) : kinds[i].total * 100,
 			      UNIT_COUNT, false);
 		snprintf(text, sizeof(text), "%s %s%s", kinds[i].name, number,
 			 kinds[i].rate ? "/s" : "");
@@ -279,14 +280,14 @@ void header_draw(const struct tui *tui)
 	field(tui, 1, x, "size", true, sum.size * 100, UNIT_PAGES);
 
 	x = field(tui, 2, 0, "to-private/s", rates && facts & FACT(convert),
-		  sum.host.rate_vm[GMEM_VM_to_private], UNIT_COUNT);
+		  rate_hundredths(sum.host.rate_vm[GMEM_VM_to_private]), UNIT_COUNT);
 	x = field(tui, 2, x, "to-shared/s", rates && facts & FACT(convert),
-		  sum.host.rate_vm[GMEM_VM_to_shared], UNIT_COUNT);
+		  rate_hundredths(sum.host.rate_vm[GMEM_VM_to_shared]), UNIT_COUNT);
 	x = draw_p99(tui, x);
 	x = field(tui, 2, x, "gfaults/s", rates && facts & FACT(guest_fault),
-		  sum.host.rate_inst[GMEM_INST_guest_faults], UNIT_COUNT);
+		  rate_hundredths(sum.host.rate_inst[GMEM_INST_guest_faults]), UNIT_COUNT);
 	field(tui, 2, x, "hfaults/s", rates && facts & FACT(host_fault),
-	      sum.host.rate_inst[GMEM_INST_host_faults], UNIT_COUNT);
+	      rate_hundredths(sum.host.rate_inst[GMEM_INST_host_faults]), UNIT_COUNT);
 	draw_errors(tui, 3, &sum.host);
 	draw_trouble(tui, 4);
 	draw_losses(tui, 5);

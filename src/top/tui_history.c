@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "tui_state.h"
+#include "tui_text.h"
 
 static void sample(struct history *history, const struct model_vm *vm, uint64_t frame)
 {
@@ -12,7 +13,7 @@ static void sample(struct history *history, const struct model_vm *vm, uint64_t 
 	int d;
 
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
-		rate = vm->rate_vm[GMEM_VM_to_private + d * GMEM_PER_DIRECTION];
+		rate = rate_hundredths(vm->rate_vm[GMEM_VM_to_private + d * GMEM_PER_DIRECTION]);
 		history->samples[d][frame % SAMPLES] = rate > UINT32_MAX ? UINT32_MAX
 									 : (uint32_t)rate;
 	}

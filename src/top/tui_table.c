@@ -25,11 +25,11 @@ static const struct {
 	{ "size_pages", "SIZE", 6 },
 	{ "resident_pages", "RESIDENT", 8 },
 	{ "instances", "INST", 4 },
-	{ "bound", "BOUND", 6 },
+	{ "bound_now_pages", "BOUND", 6 },
 	{ "holders", "HOLD", 4 },
-	{ "bound_private", "BNDPRIV", 7 },
-	{ "waste_instance", "WASTEIN", 7 },
-	{ "waste_backing", "WASTEBK", 7 },
+	{ "bound_private_pages", "BNDPRIV", 7 },
+	{ "waste_instance_pages", "WASTEIN", 7 },
+	{ "waste_backing_pages", "WASTEBK", 7 },
 	{ "errors", "ERRORS", 6 },
 	{ "p50_ns", "P50", 6 },
 	{ "p90_ns", "P90", 6 },
@@ -94,7 +94,9 @@ static void format_value(const struct tui *tui, const char *name, struct value v
 	case VALUE_NUMBER:
 		format_number(number, value.number * 100, unit_of(name), tui->bytes);
 		break;
-	case VALUE_FIXED: format_number(number, value.number, unit_of(name), tui->bytes); break;
+	case VALUE_FIXED:
+		format_number(number, rate_hundredths(value.number), unit_of(name), tui->bytes);
+		break;
 	}
 	snprintf(buf, size, "%s", number);
 }
@@ -189,15 +191,15 @@ static void format_below(const struct tui *tui, const struct column *column, con
 			snprintf(buf, size, "%u", row->holder->tgid);
 		return;
 	}
-	if (!strcmp(column->name, "size_pages") || !strcmp(column->name, "bound"))
+	if (!strcmp(column->name, "size_pages") || !strcmp(column->name, "bound_now_pages"))
 		value = known(b->now.pages);
 	else if (!strcmp(column->name, "resident_pages") && b->resident != GMEM_UNKNOWN)
 		value = known(b->resident);
-	else if (!strcmp(column->name, "bound_private"))
+	else if (!strcmp(column->name, "bound_private_pages"))
 		value = known(b->private);
-	else if (!strcmp(column->name, "waste_instance"))
+	else if (!strcmp(column->name, "waste_instance_pages"))
 		value = known(b->waste_instance);
-	else if (!strcmp(column->name, "waste_backing"))
+	else if (!strcmp(column->name, "waste_backing_pages"))
 		value = known(b->waste_backing);
 	else
 		return;

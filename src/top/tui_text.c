@@ -25,9 +25,7 @@ enum unit unit_of(const char *name)
 		return UNIT_PLAIN;
 	if (ends_with(name, "_ns"))
 		return UNIT_NS;
-	if (ends_with(name, "_pages") || ends_with(name, "_changed") ||
-	    ends_with(name, "_pages_rate") || ends_with(name, "_changed_rate") ||
-	    !strncmp(name, "waste_", 6) || !strcmp(name, "bound") || !strcmp(name, "bound_private"))
+	if (ends_with(name, "_pages") || ends_with(name, "_pages_rate"))
 		return UNIT_PAGES;
 	return UNIT_COUNT;
 }
@@ -172,6 +170,13 @@ void format_number(char *buf, uint64_t hundredths, enum unit unit, bool bytes)
 		format_bytes(buf, (double)hundredths / 100 * PAGE);
 	else
 		format_count(buf, hundredths);
+}
+
+uint64_t rate_hundredths(uint64_t millionths)
+{
+	uint64_t hundredths = (millionths + 5000) / 10000;
+
+	return millionths && !hundredths ? 1 : hundredths;
 }
 
 static size_t append(char *out, size_t size, size_t n, const char *text)

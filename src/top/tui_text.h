@@ -42,6 +42,9 @@ int text_fit(char *out, size_t size, const char *text, int cells, bool ascii);
  */
 void format_number(char *buf, uint64_t hundredths, enum unit unit, bool bytes);
 
+/* A rate in hundredths; what is less than one is one, and not 0. */
+uint64_t rate_hundredths(uint64_t millionths);
+
 /**
  * text_spark - a series as a line of blocks, the largest value being the highest
  * @values: oldest first

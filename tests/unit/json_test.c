@@ -42,13 +42,13 @@ static void test_members(void **state)
 	static const struct json_key keys[] = { JSON_KEY("a"), JSON_KEY("longer_name"),
 						JSON_KEY("c"), JSON_KEY("d") };
 	static const unsigned long long values[] = { 7, 1234567890123456789ULL, 5, 0 };
-	static const unsigned long long hundredths[] = { 0, 10, 12345, 9900 };
+	static const unsigned long long rates[] = { 0, 100000, 123450000, 99000000 };
 	struct json json = { 0 };
 
 	(void)state;
 	json_open(&json, NULL, '{');
 	json_members(&json, keys, values, 4, 0xb, JSON_ONES);
-	json_members(&json, keys, hundredths, 4, ~0ULL, JSON_HUNDREDTHS);
+	json_members(&json, keys, rates, 4, ~0ULL, JSON_MILLIONTHS);
 	json_members(&json, keys, values, 0, ~0ULL, JSON_ONES);
 	json_word(&json, &keys[2], "{}");
 	json_close(&json, '}');
@@ -82,12 +82,13 @@ static void test_fixed(void **state)
 	(void)state;
 	json_open(&json, NULL, '[');
 	json_fixed(&json, NULL, 0);
-	json_fixed(&json, NULL, 5);
-	json_fixed(&json, NULL, 50);
-	json_fixed(&json, NULL, 12345);
-	json_fixed(&json, NULL, 700);
+	json_fixed(&json, NULL, 50000);
+	json_fixed(&json, NULL, 3333);
+	json_fixed(&json, NULL, 500000);
+	json_fixed(&json, NULL, 123450000);
+	json_fixed(&json, NULL, 7000000);
 	json_close(&json, ']');
-	expect(&json, "[0,0.05,0.5,123.45,7]");
+	expect(&json, "[0,0.05,0.003333,0.5,123.45,7]");
 }
 
 static void test_strings(void **state)

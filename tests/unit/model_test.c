@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "../../src/lib/opts.h"
+#include "../../src/top/columns.h"
 #include "../../src/top/model.h"
 
 #define S 1000000000ULL
@@ -53,7 +54,29 @@ static void test_rates(void **state)
 	model_begin(&model, 12 * S, 0);
 	add_vm(&model, vm(5, 1003), false);
 	model_end(&model);
-	assert_int_equal(model.vms[0]->rate_vm[GMEM_VM_to_private], 150);
+	assert_int_equal(model.vms[0]->rate_vm[GMEM_VM_to_private], 1500000);
+	model_free(&model);
+}
+
+/* Once in five minutes is not never. */
+static void test_seldom(void **state)
+{
+	struct model model = { 0 };
+	char text[32];
+	__u64 *rate;
+
+	(void)state;
+	model_begin(&model, S, 0);
+	add_vm(&model, vm(5, 7), false);
+	model_end(&model);
+	model_begin(&model, 301 * S, 0);
+	add_vm(&model, vm(5, 8), false);
+	model_end(&model);
+	rate = &model.vms[0]->rate_vm[GMEM_VM_to_private];
+	assert_int_equal(*rate, 3333);
+	assert_string_equal(rate_text(*rate, text, sizeof(text)), "0.003333");
+	assert_string_equal(rate_text(2500000, text, sizeof(text)), "2.50");
+	assert_string_equal(rate_text(0, text, sizeof(text)), "0.00");
 	model_free(&model);
 }
 
@@ -84,7 +107,7 @@ static void test_host(void **state)
 		assert_int_equal(errors_of(&host.now, GMEM_OP_bind), 3);
 		assert_int_equal(model.host[0][SINCE_START].hist[10], 100);
 		assert_int_equal(model.host[0][SINCE_START].max_ns, 15);
-		assert_int_equal(host.rate_vm[GMEM_VM_to_private], frame ? 100 : 0);
+		assert_int_equal(host.rate_vm[GMEM_VM_to_private], frame ? 1000000 : 0);
 	}
 	model_free(&model);
 }
@@ -217,10 +240,10 @@ static void test_error_rates(void **state)
 	add_inst(&model, in, false);
 	model_end(&model);
 	assert_int_equal(all_errors_of(model.vms[0]), 8);
-	assert_int_equal(model.vms[0]->rate_err[GMEM_OP_bind], 150);
-	assert_int_equal(model.vms[0]->rate_err[GMEM_OP_create], 50);
+	assert_int_equal(model.vms[0]->rate_err[GMEM_OP_bind], 1500000);
+	assert_int_equal(model.vms[0]->rate_err[GMEM_OP_create], 500000);
 	model_host(&model, &host);
-	assert_int_equal(host.rate_err[GMEM_OP_bind], 150);
+	assert_int_equal(host.rate_err[GMEM_OP_bind], 1500000);
 	model_begin(&model, 4 * S, 0);
 	add_vm(&model, v, false);
 	add_inst(&model, in, false);
@@ -295,11 +318,12 @@ static void test_duration(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rates),		cmocka_unit_test(test_host),
-		cmocka_unit_test(test_end_of_instance), cmocka_unit_test(test_end_of_vm),
-		cmocka_unit_test(test_absence),		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_errors),		cmocka_unit_test(test_error_rates),
-		cmocka_unit_test(test_ended),		cmocka_unit_test(test_duration),
+		cmocka_unit_test(test_seldom),	    cmocka_unit_test(test_rates),
+		cmocka_unit_test(test_host),	    cmocka_unit_test(test_end_of_instance),
+		cmocka_unit_test(test_end_of_vm),   cmocka_unit_test(test_absence),
+		cmocka_unit_test(test_order),	    cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_error_rates), cmocka_unit_test(test_ended),
+		cmocka_unit_test(test_duration),
 	};
 
 	return cmocka_run_group_tests_name("model", tests, NULL, NULL);

@@ -402,7 +402,7 @@ static void test_history(void **state __attribute__((unused)))
 
 	for (frame = 1; frame <= SAMPLES + 10; frame++) {
 		tui.model.frame = (uint64_t)frame;
-		vm.rate_vm[GMEM_VM_to_shared] = (uint64_t)frame;
+		vm.rate_vm[GMEM_VM_to_shared] = (uint64_t)frame * 10000;
 		assert_int_equal(history_add(&tui), 0);
 		nr = history_get(&tui, 5, 1, samples, SAMPLES);
 		assert_int_equal(nr, frame < SAMPLES ? frame : SAMPLES);

@@ -36,8 +36,8 @@ static void check_bindings(struct json_object *vm, void *arg)
 				      (uintptr_t)bound->list[i].memory,
 		      "binding %zu is %s", i, json_object_to_json_string(b));
 	}
-	CHECK((uint64_t)number(vm, "bound") == pages + falsify, "%lld bound, not %llu",
-	      (long long)number(vm, "bound"), (unsigned long long)pages);
+	CHECK((uint64_t)number(vm, "bound_now_pages") == pages + falsify, "%lld bound, not %llu",
+	      (long long)number(vm, "bound_now_pages"), (unsigned long long)pages);
 }
 
 static void test_bindings(void)

@@ -75,11 +75,11 @@ static const char *const selftests[][6] = {
 	X(host_faults_refused, OPERATION) \
 	X(to_private, OPERATION) \
 	X(to_private_pages, PAGES) \
-	X(to_private_changed, PAGES) \
+	X(to_private_changed_pages, PAGES) \
 	X(to_private_redundant, PART) \
 	X(to_shared, OPERATION) \
 	X(to_shared_pages, PAGES) \
-	X(to_shared_changed, PAGES) \
+	X(to_shared_changed_pages, PAGES) \
 	X(to_shared_redundant, PART)
 
 #define ERRORS(X) \

@@ -57,8 +57,8 @@ static void check_waste(struct json_object *vm, void *arg)
 		CHECK((uint64_t)number(b, "private_pages") == private &&
 			      (uint64_t)number(b, "resident_pages") == resident &&
 			      (uint64_t)number(b, "backing_pages") == backing &&
-			      (uint64_t)number(b, "waste_instance") == twice &&
-			      (uint64_t)number(b, "waste_backing") == behind,
+			      (uint64_t)number(b, "waste_instance_pages") == twice &&
+			      (uint64_t)number(b, "waste_backing_pages") == behind,
 		      "private %llu resident %llu backing %llu twice %llu + %llu, shown is %s",
 		      (unsigned long long)private, (unsigned long long)resident,
 		      (unsigned long long)backing, (unsigned long long)twice,
@@ -70,10 +70,10 @@ static void check_waste(struct json_object *vm, void *arg)
 	}
 	if (!p->mmap)
 		instance += all - sum;
-	CHECK((uint64_t)number(vm, "waste_instance") == instance + falsify, "%lld, not %llu",
-	      (long long)number(vm, "waste_instance"), (unsigned long long)instance);
-	CHECK((uint64_t)number(vm, "waste_backing") == shared, "%lld, not %llu",
-	      (long long)number(vm, "waste_backing"), (unsigned long long)shared);
+	CHECK((uint64_t)number(vm, "waste_instance_pages") == instance + falsify, "%lld, not %llu",
+	      (long long)number(vm, "waste_instance_pages"), (unsigned long long)instance);
+	CHECK((uint64_t)number(vm, "waste_backing_pages") == shared, "%lld, not %llu",
+	      (long long)number(vm, "waste_backing_pages"), (unsigned long long)shared);
 }
 
 static void set(bool *pages, uint64_t from, uint64_t nr, bool to)

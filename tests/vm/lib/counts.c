@@ -39,11 +39,11 @@ static const struct pair {
 	{ "poison.ok", "memory_failures", "memory_failure", OPERATION },
 	{ "convert.sum.to_private.ok", "to_private", "convert", OPERATION },
 	{ "convert.sum.to_private.pages", "to_private_pages", "convert", PAGES },
-	{ "convert.sum.to_private.pages_changed", "to_private_changed", "changed", PAGES },
+	{ "convert.sum.to_private.pages_changed", "to_private_changed_pages", "changed", PAGES },
 	{ "convert.sum.to_private.redundant", "to_private_redundant", "redundant", PART },
 	{ "convert.sum.to_shared.ok", "to_shared", "convert", OPERATION },
 	{ "convert.sum.to_shared.pages", "to_shared_pages", "convert", PAGES },
-	{ "convert.sum.to_shared.pages_changed", "to_shared_changed", "changed", PAGES },
+	{ "convert.sum.to_shared.pages_changed", "to_shared_changed_pages", "changed", PAGES },
 	{ "convert.sum.to_shared.redundant", "to_shared_redundant", "redundant", PART },
 };
 
