@@ -71,8 +71,8 @@ static const struct opt table[] = {
 	{ "no-wait", NULL, "fail if KVM is not loaded, instead of waiting", AT(no_wait), OPT_FLAG,
 	  0 },
 	{ "ascii", NULL, "draw with ASCII only", AT(ascii), OPT_FLAG, 0 },
-	{ "replay", "FILE", "show what -b --json -i wrote, needs neither root nor KVM", AT(replay),
-	  OPT_STRING, 0 },
+	{ "replay", "FILE", "show what --json wrote, in any form; needs neither root nor KVM",
+	  AT(replay), OPT_STRING, 0 },
 	{ "verbose", NULL, "libbpf's messages too (twice: all of them)", AT(verbose), OPT_COUNT,
 	  'v' },
 	{ "version", NULL, "print the version", AT(version), OPT_FLAG, 'V' },
@@ -131,39 +131,37 @@ static int show_features(bool redundant, bool as_json)
 	return ret;
 }
 
-static int run(const struct options *opts, struct batch *batch, struct source_bpf *source)
+/* Frame after frame; those of a recording without the time between them. */
+static int run(const struct options *opts, struct batch *batch, struct frames *frames)
 {
 	uint64_t next = now_ns(), frame;
 	struct model model = { 0 };
-	struct live live;
 	int ret = 0;
 
-	live_init(&live, source);
-	live.frames.want = batch_wants(batch);
+	frames->want = batch_wants(batch);
 	for (frame = 1; !stop_asked; frame++) {
-		ret = live.frames.next(&live.frames, &model);
+		ret = frames->next(frames, &model);
 		if (ret) {
-			log_error(ret, NULL, NULL, "read from the kernel");
+			if (ret != -ENODATA)
+				log_error(ret, NULL, NULL, "read the next frame");
 			break;
 		}
 		/* Rates take two frames, of which --once shows the second. */
 		if (opts->once && frame == 1)
 			goto next;
 		/* What could not be written output_end() explains. */
-		ret = batch_print(batch, &live.frames, &model);
-		if (ret)
-			break;
-		if (frame == opts->frames)
+		ret = batch_print(batch, frames, &model);
+		if (ret || frame == opts->frames)
 			break;
 	next:
 		next += opts->delay_ns;
 		if (next < now_ns())
 			next = now_ns();
-		sleep_until(next);
+		if (!frames->recorded)
+			sleep_until(next);
 	}
 	model_free(&model);
-	live_end(&live);
-	return ret;
+	return ret == -ENODATA ? 0 : ret;
 }
 
 /* Interactive, unless there is a sign that a program reads us. */
@@ -172,7 +170,7 @@ static bool wants_tui(const struct options *opts)
 	return !opts->batch && !opts->once && !opts->json && !opts->csv && isatty(STDOUT_FILENO);
 }
 
-static int show(const struct options *opts, const struct batch *batch, struct frames *frames)
+static int show(const struct options *opts, struct batch *batch, struct frames *frames)
 {
 	struct tui_options tui = {
 		.batch = batch,
@@ -183,11 +181,10 @@ static int show(const struct options *opts, const struct batch *batch, struct fr
 		.stop = &stop_asked,
 	};
 
-	return tui_run(frames, &tui);
+	return wants_tui(opts) ? tui_run(frames, &tui) : run(opts, batch, frames);
 }
 
-static int show_live(const struct options *opts, const struct batch *batch,
-		     struct source_bpf *source)
+static int show_live(const struct options *opts, struct batch *batch, struct source_bpf *source)
 {
 	struct live live;
 	int ret;
@@ -198,14 +195,11 @@ static int show_live(const struct options *opts, const struct batch *batch,
 	return ret;
 }
 
-static int show_recorded(const struct options *opts, const struct batch *batch)
+static int show_recorded(const struct options *opts, struct batch *batch)
 {
 	struct frames *frames;
 	int ret;
 
-	if (!wants_tui(opts))
-		return log_error(-EINVAL, "it is shown on a terminal only", NULL, "--replay %s",
-				 opts->replay);
 	ret = replay_open(&frames, opts->replay);
 	if (ret)
 		return ret;
@@ -278,8 +272,7 @@ static int gmemtop(int argc, char **argv)
 	sizes.redundant = opts.redundant;
 	ret = source_open(&source, &sizes);
 	if (!ret)
-		ret = wants_tui(&opts) ? show_live(&opts, &batch, source)
-				       : run(&opts, &batch, source);
+		ret = show_live(&opts, &batch, source);
 	source_close(source);
 	batch_free(&batch);
 	/* It was told to end before it had begun. */

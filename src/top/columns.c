@@ -81,6 +81,8 @@ static bool all_judged(const struct features *features, const struct model_vm *v
 {
 	int source = features->chosen[GMEM_FACT_redundant];
 
+	if (vm->now.latency[direction].judged == GMEM_UNKNOWN)
+		return false;
 	if (source < 0 || is_tracepoint(&sources[source].hooks[0]))
 		return true;
 	return vm->now.latency[direction].judged ==
@@ -151,6 +153,8 @@ static bool inst_counter_known(const struct features *features, const struct mod
 		return false;
 	if (index != GMEM_INST_unbinds && index != GMEM_INST_unbound_pages)
 		return true;
+	if (vm->unbinds_unknown)
+		return false;
 	return !vm->adopted || source < 0 || is_tracepoint(&sources[source].hooks[0]);
 }
 

@@ -56,6 +56,7 @@ struct model_vm {
 	bool gone;	  /* ended since the frame before */
 	bool noted;	  /* its end is in model.ended */
 	bool adopted;	  /* has or had an instance older than gmemtop */
+	bool unbinds_unknown; /* in a recording */
 	bool rated;	  /* there was a frame before, so that rates are known */
 	bool named, named_by_option; /* by a look at the VMM, see proc.h */
 	uint64_t named_cgroup;	     /* the cgroup at that time */

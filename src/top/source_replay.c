@@ -284,6 +284,13 @@ static int add_vm(const struct replay *replay, struct model *model, struct json_
 	return ret ? ret : model_set_wraps(model, vm.id, wraps);
 }
 
+/* Also where it is null: that it could not be told. */
+static bool has(struct json_object *object, const char *name)
+{
+	return json_object_is_type(object, json_type_object) &&
+	       json_object_object_get_ex(object, name, NULL);
+}
+
 /* What a recording has lists or numbers of. */
 static uint32_t looked_at(struct json_object *vms)
 {
@@ -293,10 +300,10 @@ static uint32_t looked_at(struct json_object *vms)
 
 	for (i = 0; i < length(vms); i++) {
 		vm = json_object_array_get_idx(vms, i);
-		looked |= member(vm, "binding_list") ? WANT_BINDINGS : 0;
-		looked |= member(vm, "holder_list") ? WANT_HOLDERS : 0;
-		looked |= member(vm, "waste_instance_pages") ? WANT_WASTE : 0;
-		looked |= member(vm, "heat") ? WANT_HEAT : 0;
+		looked |= has(vm, "binding_list") ? WANT_BINDINGS : 0;
+		looked |= has(vm, "holder_list") ? WANT_HOLDERS : 0;
+		looked |= has(vm, "waste_instance_pages") ? WANT_WASTE : 0;
+		looked |= has(vm, "heat") ? WANT_HEAT : 0;
 	}
 	return looked;
 }
@@ -379,11 +386,13 @@ static int add_lists(struct model *model, struct json_object *object)
 static void complete_vm(struct model *model, struct json_object *object)
 {
 	struct model_vm *vm = model_vm(model, number(object, "id"));
+	struct json_object *counters = member(object, "counters");
 	struct json_object *cgroup = member(object, "cgroup");
 
 	if (!vm)
 		return;
 	vm->key = key_in(object);
+	vm->unbinds_unknown = has(counters, "unbinds") && !member(counters, "unbinds");
 	vm->size = number(object, "size_pages");
 	vm->resident = number(object, "resident_pages");
 	vm->nr_instances = (uint32_t)number(object, "instances");
@@ -404,7 +413,6 @@ static void read_features(struct replay *replay, struct json_object *frame)
 {
 	struct json_object *missing = member(frame, "missing");
 	struct features *features = &replay->features;
-	unsigned int source;
 	char from[16] = "";
 	const char *name;
 	size_t i;
@@ -428,11 +436,6 @@ static void read_features(struct replay *replay, struct json_object *frame)
 	features->private_counted = !strcmp(from, "attributes");
 	for (fact = 0; fact < GMEM_FACT_MAX; fact++)
 		features->chosen[fact] = -1;
-	/* The last one is that which does not judge every conversion. */
-	for (source = 0; source < nr_sources; source++) {
-		if (sources[source].facts & FACT(redundant))
-			features->chosen[GMEM_FACT_redundant] = (int)source;
-	}
 }
 
 static void read_policy(struct policy_counts *counts, struct json_object *policy)
