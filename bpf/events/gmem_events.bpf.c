@@ -207,9 +207,9 @@ int BPF_PROG(gmem_t_convert, struct kvm *kvm, struct kvm_memory_attributes *attr
 	e = begin_event(ctx, GMEM_EV_convert, kvm, &none, ret, duration);
 	if (!e)
 		return 0;
-	e->convert.start = BPF_CORE_READ(attrs, address);
-	e->convert.size = BPF_CORE_READ(attrs, size);
-	e->convert.attributes = BPF_CORE_READ(attrs, attributes);
+	e->convert.start = attrs->address;
+	e->convert.size = attrs->size;
+	e->convert.attributes = attrs->attributes;
 	e->convert.changed_pages = nr_changed;
 	e->convert.duration_ns = duration;
 	/* The tracepoint was switched on in the middle of it. */

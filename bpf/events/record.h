@@ -44,6 +44,7 @@ const volatile bool only_cgroup;
 const volatile bool only_errors;
 const volatile __u64 min_duration;
 const volatile bool with_stacks;
+const volatile __u64 wake_at; /* bytes of the stream that nobody has read */
 
 __u64 next_vm = GMEM_ID_FIRST;
 __u64 next_seq, nr_lost;
@@ -119,23 +120,69 @@ static __always_inline bool passes(const struct gmem_event_vm *vm, bool failed, 
 	return !only_cgroup || bpf_current_task_under_cgroup(&gmem_cgroups, 0) == 1;
 }
 
+/* What a task was started from does not change until its next exec. */
+struct program {
+	__u64 start, exec;
+	__u64 inode; /* of the executable, by its address */
+	__u64 ino, changed, subvolume;
+	__u32 dev, generation;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct program);
+} gmem_programs SEC(".maps");
+
+static __noinline int find_program(struct program *program, struct inode *exe)
+{
+	if (!program)
+		return 0;
+	program->ino = BPF_CORE_READ(exe, i_ino);
+	program->dev = BPF_CORE_READ(exe, i_sb, s_dev);
+	program->generation = BPF_CORE_READ(exe, i_generation);
+	program->changed = exe && !program->generation ? changed_at(exe) : 0;
+	program->subvolume = exe ? subvolume_of(exe) : 0;
+	program->inode = (__u64)exe;
+	return 0;
+}
+
+static __always_inline void fill_exe(struct gmem_event *e, struct task_struct *task)
+{
+	struct inode *exe = task->mm->exe_file->f_inode;
+	struct program *program;
+
+	e->exe_ino = e->exe_changed = e->exe_subvolume = 0;
+	e->exe_dev = e->exe_generation = 0;
+	program = bpf_task_storage_get(&gmem_programs, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!program)
+		return;
+	if (program->start != e->start || program->exec != e->exec ||
+	    program->inode != (__u64)exe) {
+		program->start = e->start;
+		program->exec = e->exec;
+		find_program(program, exe);
+	}
+	e->exe_ino = program->ino;
+	e->exe_dev = program->dev;
+	e->exe_generation = program->generation;
+	e->exe_changed = program->changed;
+	e->exe_subvolume = program->subvolume;
+}
+
+/* Loads from the task, which need no call, where there is a choice. */
 static __always_inline void fill_who(struct gmem_event *e)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct inode *exe = BPF_CORE_READ(task, mm, exe_file, f_inode);
-	__u64 id = bpf_get_current_pid_tgid();
+	struct task_struct *task = bpf_get_current_task_btf();
 
-	e->start = BPF_CORE_READ(task, group_leader, start_boottime);
-	e->exec = BPF_CORE_READ(task, self_exec_id);
-	e->exe_ino = BPF_CORE_READ(exe, i_ino);
-	e->exe_dev = BPF_CORE_READ(exe, i_sb, s_dev);
-	e->exe_generation = BPF_CORE_READ(exe, i_generation);
-	e->exe_changed = exe && !e->exe_generation ? changed_at(exe) : 0;
-	e->exe_subvolume = exe ? subvolume_of(exe) : 0;
-	e->cgroup = bpf_get_current_cgroup_id();
-	e->pid = id >> 32;
-	e->tid = (__u32)id;
-	e->uid = (__u32)bpf_get_current_uid_gid();
+	e->start = task->group_leader->start_boottime;
+	e->exec = task->self_exec_id;
+	fill_exe(e, task);
+	e->cgroup = task->cgroups->dfl_cgrp->kn->id;
+	e->pid = task->tgid;
+	e->tid = task->pid;
+	e->uid = task->cred->uid.val;
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 }
 
@@ -215,7 +262,10 @@ lost:
 
 static __always_inline void end_event(struct gmem_event *e)
 {
-	bpf_ringbuf_submit(e, 0);
+	bool full = !(e->seq & 63) && bpf_ringbuf_query(&gmem_stream, BPF_RB_AVAIL_DATA) > wake_at;
+
+	/* A wakeup costs more than the rest of an event. User space comes often enough by itself. */
+	bpf_ringbuf_submit(e, full ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
 /* Which fields of an event cannot be told. */

@@ -68,7 +68,15 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+/* Of whom a task is; the policy knows more of it. */
+struct cred___who {
+	struct {
+		unsigned int val;
+	} uid;
+};
+
 struct task_struct {
+	struct cred___who *cred;
 	unsigned int flags;
 	struct css_set *cgroups;
 	int exit_code;

@@ -25,7 +25,7 @@
 #define DEFAULT_BUFFER_MIB 8
 #define MAX_BUFFER_MIB	   1024
 #define OUTPUT_SIZE	   (1U << 16)
-#define WAIT_MS		   250 /* between two looks whether somebody still reads us */
+#define WAIT_MS		   50 /* between two looks for events, and whether somebody still reads us */
 #define LOWEST_ADDRESS	   4096
 #define LAST_TRIES	   50
 

@@ -97,6 +97,7 @@ static int set_up(struct stream *s, const struct stream_options *opts)
 	s->skel->rodata->only_errors = opts->errors;
 	s->skel->rodata->min_duration = opts->min_duration;
 	s->skel->rodata->with_stacks = opts->stacks;
+	s->skel->rodata->wake_at = buffer_size(opts->buffer_mib) / 4;
 	s->skel->rodata->fn_converts = s->offered & 1U << GMEM_EV_convert &&
 				       features_from_function(&s->features, GMEM_FACT_convert);
 	s->skel->rodata->fn_binds = s->offered & 1U << GMEM_EV_bind &&
@@ -206,8 +207,10 @@ uint32_t stream_offered(const struct stream *stream)
 
 int stream_read(struct stream *stream, int timeout_ms)
 {
-	return timeout_ms ? ring_buffer__poll(stream->ring, timeout_ms)
-			  : ring_buffer__consume(stream->ring);
+	int ret = timeout_ms ? ring_buffer__poll(stream->ring, timeout_ms) : 0;
+
+	/* Only a buffer that fills up wakes. */
+	return ret ? ret : ring_buffer__consume(stream->ring);
 }
 
 void stream_detach(struct stream *stream)

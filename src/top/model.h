@@ -51,13 +51,13 @@ struct model_vm {
 	uint64_t holders;	       /* processes */
 	uint64_t waste_instance;       /* resident pages of instances that are not private */
 	uint64_t waste_backing;	       /* resident pages of the shared backing that are private */
-	uint64_t dead_ns; /* since when the kernel does not know it any more, 0: it does */
-	uint32_t absent;  /* frames in which it was not seen */
-	bool gone;	  /* ended since the frame before */
-	bool noted;	  /* its end is in model.ended */
-	bool adopted;	  /* has or had an instance older than gmemtop */
+	uint64_t dead_ns;     /* since when the kernel does not know it any more, 0: it does */
+	uint32_t absent;      /* frames in which it was not seen */
+	bool gone;	      /* ended since the frame before */
+	bool noted;	      /* its end is in model.ended */
+	bool adopted;	      /* has or had an instance older than gmemtop */
 	bool unbinds_unknown; /* in a recording */
-	bool rated;	  /* there was a frame before, so that rates are known */
+	bool rated;	      /* there was a frame before, so that rates are known */
 	bool named, named_by_option; /* by a look at the VMM, see proc.h */
 	uint64_t named_cgroup;	     /* the cgroup at that time */
 	uint64_t key;		     /* see key.h, 0: none */

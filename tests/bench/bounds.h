@@ -109,6 +109,8 @@ static const struct {
 #define BY_THE_TAG                                                                                \
 	"150 is wanted; every new task gets a copy of its parent's identity in storage that the " \
 	"kernel allocates"
+#define BY_FUNCTIONS \
+	"measured plus a fifth; a request is kept from entry to exit, and two more programs run"
 #define BY_A_CALL                                                                                 \
 	"the LSM hook: with bpf in lsm= it is a call also while no program is attached, and the " \
 	"operation is short"
@@ -171,6 +173,12 @@ static const struct bound_row bounds[] = {
 	GMEMTOP_ROW(IN_PATCHED, "patched", "host_fault", ADDED, 200),
 	GMEMTOP_ROW(IN_PATCHED, "patched", "create_close", PERCENT, 81),
 	GMEMTOP_ROW(IN_PATCHED, "patched", "mmap_munmap", PERCENT, 3.4),
+
+	{ "events.patched.convert", GMEMTOP, ADDED,
+	  { IN_PATCHED("events.convert"), IN_PATCHED("idle.convert") }, .max = 900, .why = DEMANDED },
+	{ "events.vanilla.convert", GMEMTOP, ADDED,
+	  { IN_VANILLA("events.convert"), IN_VANILLA("idle.convert") }, .max = 2000,
+	  .why = BY_FUNCTIONS },
 
 	SIZE_ROW("refresh.10", IN_PATCHED, "refresh_10", 80000, .scale = 10, .unit = PER_VM),
 	SIZE_ROW("refresh.100", IN_PATCHED, "refresh_100", 26000, .scale = 100, .unit = PER_VM),

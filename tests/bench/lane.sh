@@ -3,7 +3,7 @@
 #
 # lane.sh [-q] [-p] [-k K] [N...]
 # Runs in the VM and measures what bench_ops and bench_files do with nothing attached (idle), with gmemtop
-# (gmemtop), with empty programs in the same places (empty) and with bpftrace (bpftrace); then what gmemtop
+# (gmemtop), with its stream of events (events), with empty programs in the same places (empty) and with bpftrace (bpftrace); then what gmemtop
 # itself costs with N VMs. Prints the lines of these programs with the name in brackets and a dot before
 # each. tests/bench/bounds.h has a bound for every number.
 # -q  for make check: fewer rounds; without empty, bpftrace, and bench_files with nothing attached
@@ -129,6 +129,9 @@ measure idle bench_ops
 [ -n "$quick" ] || [ -z "$policies" ] || measure idle "${files[@]}"
 operations=("${watched_ops[@]}")
 watched gmemtop build/gmemtop --json -d 100000
+operations=(bench_ops convert)
+watched events build/gmemtop events --json -e convert
+operations=("${watched_ops[@]}")
 if [ -z "$quick" ]; then
 	watched empty "$tests/bench_floor"
 	why=$(why_no_bpftrace)
