@@ -177,7 +177,7 @@ static const struct bound_row bounds[] = {
 	{ "events.patched.convert", GMEMTOP, ADDED,
 	  { IN_PATCHED("events.convert"), IN_PATCHED("idle.convert") }, .max = 900, .why = DEMANDED },
 	{ "events.vanilla.convert", GMEMTOP, ADDED,
-	  { IN_VANILLA("events.convert"), IN_VANILLA("idle.convert") }, .max = 2000,
+	  { IN_VANILLA("events.convert"), IN_VANILLA("idle.convert") }, .max = 2750,
 	  .why = BY_FUNCTIONS },
 
 	SIZE_ROW("refresh.10", IN_PATCHED, "refresh_10", 80000, .scale = 10, .unit = PER_VM),
