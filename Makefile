@@ -407,10 +407,31 @@ fuzz: $(O)/fuzz/policy_fuzz	## fuzz the policy language for FUZZ_SECONDS (600); 
 		-dict=$(CURDIR)/tests/fuzz/policy.dict -print_final_stats=1 -verbosity=0 \
 		corpus $(CURDIR)/tests/fuzz/corpus
 
+# The interactive view: any keys, any size of the terminal, any recording.
+TUI_FUZZ_OBJ := $(patsubst $(O)/src/%,$(O)/fuzz/src/%,$(TOP_OBJ))
+
+$(TUI_FUZZ_OBJ): $(O)/fuzz/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/gmem_events.skel.h
+	$(call tell,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined $(TOP_CFLAGS) -I$(O) -c -o $@ $<
+
+$(O)/fuzz/gmemtop: $(TUI_FUZZ_OBJ)
+	$(call tell,LD  ,$@)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=address,undefined $(LDFLAGS) -o $@ $^ $(TOP_LIBS)
+
+$(O)/fuzz/tui_fuzz: tests/fuzz/tui_fuzz.c | $(O)/fuzz
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $< -lutil
+
+fuzz-tui: $(O)/fuzz/tui_fuzz $(O)/fuzz/gmemtop	## fuzz gmemtop's screen for FUZZ_SECONDS (600); SEED=new takes another seed
+	@seed=$(if $(filter new,$(SEED)),$$(date +%s),$(or $(SEED),1)) && $(O)/fuzz/tui_fuzz $(FUZZ_SECONDS) $$seed $(O)/fuzz/gmemtop
+
+-include $(TUI_FUZZ_OBJ:.o=.d)
+
 $(O)/fuzz:
 	@mkdir -p $@
 
-.PHONY: fuzz
+.PHONY: fuzz fuzz-tui
 
 $(O)/unit $(O)/src:
 	@mkdir -p $@

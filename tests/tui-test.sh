@@ -55,8 +55,8 @@ vm()
 	done
 	cat <<-END
 	{"id":$2,"pid":$3,"name":"$4","type":"$5","cgroup":${12},"gone":${10},"private_pages":$8,
-	"size_pages":$6,"resident_pages":$7,"instances":${13},"bound":$6,"bound_private":$(($7 / 2)),
-	"holders":1,"waste_instance":$(($7 / 4)),"waste_backing":null,
+	"size_pages":$6,"resident_pages":$7,"instances":${13},"bound_now_pages":$6,"bound_private_pages":$(($7 / 2)),
+	"holders":1,"waste_instance_pages":$(($7 / 4)),"waste_backing_pages":null,
 	"heat":{"cell_pages":32768,"pages":[$n,0,$((n / 16)),$(zeros 29),$((n * 4)),$((n / 4)),$((f > 1)),4096]},
 	"binding_list":[$bound],"holder_list":[$held],"counters":{"to_private":$n,
 	"to_private_pages":$((n * 2)),"to_private_changed_pages":$((n * 2 - f)),"to_private_redundant":$f,
@@ -531,7 +531,7 @@ case_live()
 	sees 'own CPU [0-9]'
 	press Down Enter
 	sees 'TO PRIVATE'
-	sees 'max [0-9]'
+	sees '^all .*us'
 	sees 'has ended'
 	press Escape
 	lacks gmem-workload

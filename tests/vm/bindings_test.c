@@ -236,7 +236,7 @@ static void test_columns(void)
 			 "-p",
 			 NULL,
 			 "-o",
-			 "pid,bound,holders,waste_instance,bound_private",
+			 "pid,bound_now_pages,holders,waste_instance_pages,bound_private_pages",
 			 NULL };
 	char pid[16], line[256] = "", want[128];
 	int vm = create_vm(), inst = create_instance(vm, SIZE, flags());
