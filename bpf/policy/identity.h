@@ -213,8 +213,11 @@ static long look_at_string(__u32 i, struct strings *s)
 	if (s->args <= 0 && s->variables <= 0)
 		return 1;
 	len = bpf_probe_read_user_str(text, sizeof(text), (void *)s->at);
-	if (len <= 0)
+	if (len < 0)
 		return 1;
+	/* Linux 6.12 says 0 of an empty string, newer kernels count its end. */
+	if (!len)
+		len = 1;
 	if (!s->inside && s->args <= 0 && is_for_loader(text)) {
 		s->loads = 1;
 		return 1;

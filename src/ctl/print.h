@@ -16,22 +16,22 @@
 #define REPORT_VERSION 1
 
 /* X(name): the reports, by the member "report" */
-#define REPORTS(X)             \
-	X(check)               \
-	X(cases)               \
-	X(events)              \
-	X(explain)             \
-	X(probe)               \
-	X(load)                \
-	X(status)              \
-	X(summary_of_attached) \
-	X(show)                \
-	X(denial)              \
-	X(lost)                \
-	X(policy)              \
-	X(summary)             \
-	X(holders)             \
-	X(refresh)             \
+#define REPORTS(X)  \
+	X(check)    \
+	X(cases)    \
+	X(events)   \
+	X(explain)  \
+	X(probe)    \
+	X(load)     \
+	X(status)   \
+	X(attached) \
+	X(show)     \
+	X(denial)   \
+	X(lost)     \
+	X(policy)   \
+	X(summary)  \
+	X(holders)  \
+	X(refresh)  \
 	X(done)
 
 enum report {

@@ -85,7 +85,7 @@ policy second
 
 reports 0 probe -- $gmemctl probe -o json
 reports 0 status -- $gmemctl status -o json
-reports 1 summary_of_attached -- $gmemctl status --check -o json
+reports 1 attached -- $gmemctl status --check -o json
 reports 0 holders -- $gmemctl holders -o json
 reports 0 load -- $gmemctl load --dry-run "$tmp/first.yaml" -o json
 # Instances that exist: the load stops, and lists them.
@@ -103,7 +103,7 @@ wait $holder 2>/dev/null
 reports 0 load -- $gmemctl load "$tmp/second.yaml" -o json
 reports 0 status -- $gmemctl status -o json
 has 'd["enforcing"] and d["operations"]["create"]["guarantee"] != "impossible"'
-reports 0 summary_of_attached -- $gmemctl status --check -o json
+reports 0 attached -- $gmemctl status --check -o json
 has 'd["policies"][0]["policy"] == "second"'
 reports 0 show -- $gmemctl show -o json
 has 'd["subjects"][1]["exe_inode"]["ino"] > 0 and d["rules"][1]["operations"] == ["create", "mmap"]'

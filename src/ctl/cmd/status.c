@@ -382,7 +382,7 @@ static int check_attached(const struct ctl_options *opts)
 	for (i = 0; i < attached.nr; i++)
 		enforcing |= attached.list[i].first.word &&
 			     GMEM_ACTIVE_ENFORCES(attached.list[i].first.word) && !silenced;
-	report_begin(&json, REPORT_summary_of_attached);
+	report_begin(&json, REPORT_attached);
 	json_bool(&json, "enforcing", enforcing);
 	json_bool(&json, "silenced", silenced);
 	json_open(&json, "policies", '[');
