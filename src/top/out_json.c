@@ -14,6 +14,9 @@ static const char *const loss_names[GMEM_LOST_MAX] = {
 #undef X
 };
 
+/* It changes when a name, a unit or a meaning does, not when something is added. */
+#define JSON_VERSION 1
+
 static void put_key(struct json *json, uint64_t key)
 {
 	if (key)
@@ -494,6 +497,7 @@ int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct
 	int n;
 
 	json_open(json, NULL, '{');
+	json_u64(json, "version", JSON_VERSION);
 	json_u64(json, "frame", model->frame);
 	json_u64(json, "time_ns", frames->time_ns);
 	json_u64(json, "interval_ns", model->interval_ns);

@@ -10,9 +10,14 @@
 
 static const char *const words[] = {
 	"",
-	"PRIVATE RESIDENT SIZE: memory that is private, in memory, and at most",
+	"instance: one guest_memfd, memory that serves the private pages of a VM",
+	"private: a page that only the guest may access; shared: the host may, too",
+	"conversion: the guest makes a range private or shared",
+	"PRIVATE RESIDENT SIZE: what is private, in memory, and the most there can be.",
+	"PRIVATE is above RESIDENT where private pages have not been touched yet",
 	"PRIVATE* private*: counted in KVM's attributes, for want of a statistic",
-	"TOPRV/S TOSHR/S: conversions per second; P99NOW: 99 % took at most this long",
+	"PRIV/S SHARED/S: conversions to private and to shared per second",
+	"P99NOW: 99 % of the conversions of the last interval took at most this (+25 %)",
 	"GFAULT/S HFAULT/S: guest faults and host faults per second",
 	"- cannot be measured on this kernel; x a VM that has just ended",
 	"lost: events that are in no number; missing: what this kernel cannot tell",
