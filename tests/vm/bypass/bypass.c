@@ -81,8 +81,8 @@ static const struct bypass_expected *expected_in(const struct bypass_case *c, in
 
 	if (lane != LANE_PATCHED_612)
 		return &c->expected[lane];
-	if (!c->binds && (old->outcome != c->expected[LANE_stock_7].outcome ||
-			  old->code != c->expected[LANE_stock_7].code))
+	if (!c->by_config && (old->outcome != c->expected[LANE_stock_7].outcome ||
+			      old->code != c->expected[LANE_stock_7].code))
 		return old;
 	return &c->expected[LANE_patched];
 }

@@ -21,8 +21,7 @@
 
 /*
  * X(name, as LANE has it): debug is patched here. Lane patched-6.12 has no column: where 6.12
- * differs from 7.3 it is as stock-6.12, unless that is for want of VMs that bind, and else as
- * patched.
+ * differs from 7.3 for its age it is as stock-6.12, and else as patched.
  */
 #define BYPASS_LANES(X)       \
 	X(patched, "patched") \
@@ -75,7 +74,7 @@ struct bypass_expected {
 /* Instances cannot be mapped in the last lane. */
 #define WITH_MMAP(...) LANES(__VA_ARGS__, __VA_ARGS__, __VA_ARGS__, ABSENT)
 /* The same of VMs that bind: in 6.12 only those with private memory do. */
-#define WITH_BINDING(...) WITH_MMAP(__VA_ARGS__), .binds = true
+#define WITH_BINDING(...) WITH_MMAP(__VA_ARGS__), .by_config = true
 /* Only the first two have VMs with private memory. */
 #define WITH_PRIVATE(...) LANES(__VA_ARGS__, __VA_ARGS__, ABSENT, ABSENT)
 
@@ -135,7 +134,7 @@ struct bypass_case {
 	const char *policy; /* subjects and rules instead of all that */
 	const char *head;   /* more of the head: guards... */
 	bool strict;	    /* load with --strict-ioctl where the hook is missing */
-	bool binds;	    /* it takes a VM that binds */
+	bool by_config;	    /* stock-6.12 differs for its configuration, and not for its age */
 	/*
 	 * Or do all of that itself: policies, counters, judgement. Called once, with what it may
 	 * expect. Return: what the outcome's code is; the outcome by bypass_is().
