@@ -27,6 +27,11 @@ static __always_inline unsigned long fs_of(struct file *file)
 	return file->f_inode->i_sb->s_magic;
 }
 
+static __always_inline const unsigned char *name_in(struct file *file)
+{
+	return file->f_path.dentry->d_name.name;
+}
+
 /* What is to be known of an instance is read when it is wanted. */
 static __always_inline void ask_about(struct question *q, struct file *file)
 {
@@ -158,7 +163,7 @@ int BPF_PROG(gmem_map_file, struct file *file, unsigned long reqprot, unsigned l
 
 	/* Anonymous memory has no file, and older verifiers take a plain compare away. */
 	bpf_get_func_arg(ctx, 0, &there);
-	if (!there || !file || !is_instance_on(fs_of(file), file))
+	if (!there || !file || !is_instance_on(fs_of(file), file, name_in))
 		return 0;
 	q.r.prot = prot & (GMEM_PROT_MAX - 1);
 	ask_about(&q, file);
@@ -172,7 +177,7 @@ int BPF_PROG(gmem_mprotect, struct vm_area_struct *vma, unsigned long reqprot, u
 	struct question q = { .r = { .op = GMEM_DO_mmap } };
 	struct file *file = vma->vm_file;
 
-	if (!file || !is_instance_on(fs_of(file), file))
+	if (!file || !is_instance_on(fs_of(file), file, name_in))
 		return 0;
 	q.r.prot = prot & (GMEM_PROT_MAX - 1);
 	ask_about(&q, file);
@@ -188,7 +193,7 @@ int BPF_PROG(gmem_punch, struct file *file, int mask)
 {
 	struct question q = { .r = { .op = GMEM_DO_punch } };
 
-	if (!is_instance_on(fs_of(file), file))
+	if (!is_instance_on(fs_of(file), file, name_in))
 		return 0;
 	ask_about(&q, file);
 	return evaluate(&q);
@@ -203,7 +208,7 @@ int BPF_PROG(gmem_receive, struct file *file)
 {
 	struct question q = { .r = { .op = GMEM_DO_receive } };
 
-	if (!is_instance_on(fs_of(file), file))
+	if (!is_instance_on(fs_of(file), file, name_in))
 		return 0;
 	ask_about(&q, file);
 	return evaluate(&q);
@@ -218,7 +223,7 @@ int BPF_PROG(gmem_binder, const struct cred *from, const struct cred *to, struct
 {
 	struct question q = { .r = { .op = GMEM_DO_receive }, .nobody = 1 };
 
-	if (!is_instance_on(fs_of(file), file))
+	if (!is_instance_on(fs_of(file), file, name_in))
 		return 0;
 	ask_about(&q, file);
 	return evaluate_request(bpf_get_current_task_btf(), &q);
@@ -314,7 +319,7 @@ static __always_inline int evaluate_vm_ioctl(struct file *file, __u32 op)
 /* Of every ioctl of the host: read the magic number once. */
 static __always_inline int evaluate_ioctl(struct file *file, unsigned int cmd)
 {
-	if (is_instance_on(fs_of(file), file))
+	if (is_instance_on(fs_of(file), file, name_in))
 		return evaluate_instance_ioctl(file, cmd);
 	return 0;
 }
@@ -335,11 +340,15 @@ int BPF_PROG(gmem_ioctl32, struct file *file, unsigned int cmd, unsigned long ar
 static __always_inline int look_at_vm_ioctl(struct file *file, unsigned int cmd)
 {
 	switch (cmd) {
-	case KVM_CREATE_GUEST_MEMFD: return is_vm_on(fs_of(file), file) ? note_type(file) : 0;
+	case KVM_CREATE_GUEST_MEMFD:
+		return is_vm_on(fs_of(file), file, name_in) ? note_type(file) : 0;
 	case KVM_SET_USER_MEMORY_REGION2:
-		return is_vm_on(fs_of(file), file) ? evaluate_vm_ioctl(file, GMEM_DO_bind) : 0;
+		return is_vm_on(fs_of(file), file, name_in) ? evaluate_vm_ioctl(file, GMEM_DO_bind)
+							    : 0;
 	case KVM_SET_MEMORY_ATTRIBUTES:
-		return is_vm_on(fs_of(file), file) ? evaluate_vm_ioctl(file, GMEM_DO_convert) : 0;
+		return is_vm_on(fs_of(file), file, name_in)
+			       ? evaluate_vm_ioctl(file, GMEM_DO_convert)
+			       : 0;
 	}
 	return 0;
 }

@@ -119,6 +119,9 @@ static __always_inline bool is_name_of_instance(const unsigned char *name)
 	       name_begins(name + sizeof(__u64), NAME_M_END, NAME_M_END_LEN);
 }
 
+/* How the name of a file is read: by name_of(), or as is cheaper where the caller has the file. */
+typedef const unsigned char *(*read_name_fn)(struct file *file);
+
 static __always_inline const unsigned char *name_of(struct file *file)
 {
 	return BPF_CORE_READ(file, f_path.dentry, d_name.name);
@@ -133,27 +136,28 @@ static __always_inline unsigned long magic_of(struct file *file)
  * Is a file an instance, or a VM? @magic: of its file system, which the caller reads in the way
  * that is cheapest there. Kernels with the type have a file system of its own for instances.
  */
-static __always_inline bool is_instance_on(unsigned long magic, struct file *file)
+static __always_inline bool is_instance_on(unsigned long magic, struct file *file,
+					   read_name_fn read_name)
 {
 	return magic == GUEST_MEMFD_MAGIC ||
 	       (magic == ANON_INODE_FS_MAGIC && !bpf_core_type_exists(struct gmem_inode) &&
-		is_name_of_instance(name_of(file)));
+		is_name_of_instance(read_name(file)));
 }
 
 static __always_inline bool is_instance(struct file *file)
 {
-	return is_instance_on(magic_of(file), file);
+	return is_instance_on(magic_of(file), file, name_of);
 }
 
-static __always_inline bool is_vm_on(unsigned long magic, struct file *file)
+static __always_inline bool is_vm_on(unsigned long magic, struct file *file, read_name_fn read_name)
 {
 	return magic == ANON_INODE_FS_MAGIC &&
-	       name_begins(name_of(file), NAME_KVM_VM, NAME_KVM_VM_LEN);
+	       name_begins(read_name(file), NAME_KVM_VM, NAME_KVM_VM_LEN);
 }
 
 static __always_inline bool is_vm(struct file *file)
 {
-	return is_vm_on(magic_of(file), file);
+	return is_vm_on(magic_of(file), file, name_of);
 }
 
 static __always_inline void inst_key(struct gmem_inst_key *key, struct inode *inode)

@@ -169,7 +169,7 @@ static void tally_convert(struct tally *t, const uint64_t *f)
 		return;
 	add(t, first, 1);
 	add(t, first + C_to_private_pages - C_to_private, f[CONVERT_SIZE] >> PAGE_SHIFT);
-	add(t, first + C_to_private_changed - C_to_private, f[CONVERT_CHANGED]);
+	add(t, first + C_to_private_changed_pages - C_to_private, f[CONVERT_CHANGED]);
 	add(t, first + C_to_private_redundant - C_to_private, !f[CONVERT_CHANGED]);
 }
 
