@@ -15,7 +15,7 @@
 #include "output.h"
 #include "stop.h"
 
-#define PATIENCE_MS 1000
+#define PATIENCE_MS 2000
 
 /* The reader took nothing for that long. */
 static bool gave_up;
@@ -120,7 +120,7 @@ int output_end(int ret)
 	if (why == -EPIPE || reader_is_gone())
 		return ret == -EPIPE ? GMEM_EXIT_OK : status;
 	if (gave_up) {
-		log_error(-ETIMEDOUT, "a signal came, and the reader took nothing for a second",
+		log_error(-ETIMEDOUT, "a signal came, and the reader took nothing for two seconds",
 			  NULL, "write all to standard output");
 		return status ?: GMEM_EXIT_FAILURE;
 	}

@@ -13,8 +13,8 @@ void output_begin(void);
  * output_until_stopped - do not wait for a reader for ever
  *
  * Standard output is written as before until stop_asked (stop.h) is set. From then on a reader has
- * to take something every second; otherwise the write fails with ETIMEDOUT, as does every later
- * one, and output_end() explains it.
+ * to take something every two seconds; otherwise the write fails with ETIMEDOUT, as does every
+ * later one, and output_end() explains it.
  */
 void output_until_stopped(void);
 

@@ -104,7 +104,7 @@ stalled()
 	done
 	kill -s KILL $pid 2>/dev/null
 	wait $pid || status=$?
-	if [ $status != 1 ] || ! grep -q "took nothing for a second" "$tmp/err"; then
+	if [ $status != 1 ] || ! grep -q "took nothing for two seconds" "$tmp/err"; then
 		wrong "SIG$signal to a stalled $*: status $status: $(cat "$tmp/err")"
 	fi
 }
