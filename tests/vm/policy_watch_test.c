@@ -540,7 +540,8 @@ static void test_stalled(void)
 		kill(monitor.pid, signals[i]);
 		n = read(monitor.err, text, sizeof(text) - 1);
 		text[n > 0 ? n : 0] = '\0';
-		CHECK(strstr(text, "took nothing for two seconds"), "signal %d: %s", signals[i], text);
+		CHECK(strstr(text, "took nothing for two seconds"), "signal %d: %s", signals[i],
+		      text);
 		n = finish(&monitor, 0);
 		CHECK(n == GMEM_EXIT_FAILURE, "signal %d: it ends with %zd", signals[i], n);
 	}
