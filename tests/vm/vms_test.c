@@ -121,8 +121,12 @@ static int vmm(void)
 	kvm = kvm_open();
 	if (kvm < 0)
 		return 1;
-	probe();
-	vm = create_vm();
+	/* One VM: probe() would make more. */
+	vm = kvm_create_vm(kvm, KVM_X86_SW_PROTECTED_VM);
+	if (vm < 0)
+		vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM);
+	if (vm < 0)
+		return 1;
 	create_instance(vm, SIZE, 0);
 	return 0;
 }
