@@ -177,6 +177,17 @@ void model_host(const struct model *model, struct model_vm *sum)
 	}
 }
 
+/* What was counted until the last frame: copied where that frame had something new. */
+static void keep_latency(struct model_vm *vm)
+{
+	int d;
+
+	for (d = 0; d < GMEM_DIRECTIONS; d++) {
+		if (vm->changed[d])
+			vm->before[d] = vm->now.latency[d];
+	}
+}
+
 void model_begin(struct model *model, uint64_t now_ns, uint32_t looked)
 {
 	size_t i, kept = 0;
@@ -194,8 +205,7 @@ void model_begin(struct model *model, uint64_t now_ns, uint32_t looked)
 			continue;
 		}
 		model->vms[i]->absent++;
-		memcpy(model->vms[i]->before, model->vms[i]->now.latency,
-		       sizeof(model->vms[i]->before));
+		keep_latency(model->vms[i]);
 		forget_frame(model->vms[i]);
 		model->vms[kept++] = model->vms[i];
 	}
@@ -409,7 +419,9 @@ static void host_latency(struct model *model)
 		model->host[d][LAST_INTERVAL].low = model->host[d][LAST_INTERVAL].high = 0;
 		for (i = 0; i < model->nr_vms; i++) {
 			vm = model->vms[i];
-			if (!memcmp(&vm->now.latency[d], &vm->before[d], sizeof(vm->before[d])))
+			vm->changed[d] = memcmp(&vm->now.latency[d], &vm->before[d],
+						sizeof(vm->before[d])) != 0;
+			if (!vm->changed[d])
 				continue;
 			vm->range[d] = vm->wraps ? all : latency_range(&vm->now.latency[d]);
 			model_latency(vm, d, LAST_INTERVAL, &latency);

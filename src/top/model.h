@@ -34,6 +34,7 @@ enum span { SINCE_START, LAST_INTERVAL, NR_SPANS };
 struct model_vm {
 	struct gmem_vm now;			     /* as last read */
 	struct gmem_latency before[GMEM_DIRECTIONS]; /* now.latency of the frame before */
+	bool changed[GMEM_DIRECTIONS];		     /* between these two */
 	struct latency_range range[GMEM_DIRECTIONS]; /* of now.latency */
 	uint32_t *wraps; /* [direction][bucket]: how often now.latency wrapped, NULL: never */
 	__u64 inst[GMEM_INST_MAX];  /* sum over its instances, those that ended included */
