@@ -321,8 +321,10 @@ static __noinline int forget_former(struct kvm *kvm)
 	if (!vm || !vm->kvm)
 		return 0;
 	key = key_of(kvm, &kind);
-	if (kind != GMEM_KEY_SEEN && vm->key_kind == kind && vm->key != key)
-		move_to_ended(vm);
+	if (kind == GMEM_KEY_SEEN || vm->key_kind != kind || vm->key == key)
+		return 0;
+	add(&lost[GMEM_LOST_ends], 1);
+	move_to_ended(vm);
 	return 0;
 }
 

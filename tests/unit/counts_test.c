@@ -124,12 +124,40 @@ static void test_binding_left_out(void **state)
 	assert_int_equal(differences_of_bindings("patched", 2, 0, 0), 0);
 }
 
+/* gmemtop shows no private pages of a VM; @ends: that it did not see. Return: differences. */
+static size_t differences_without_private(const char *lane, uint64_t ends)
+{
+	struct verdict v = { .quiet = true, .missed = ends, .unseen_ends = ends };
+	struct json_object *told = workload_vm(), *shown;
+
+	assert_int_equal(setenv("LANE", lane, 1), 0);
+	shown = gmemtop_vm(told);
+	json_object_object_add(shown, "private_pages", NULL);
+	compare_vm(&v, told, shown, false);
+	/* The end of one VM explains one. */
+	if (ends == 1)
+		compare_vm(&v, told, shown, false);
+	json_object_put(told);
+	json_object_put(shown);
+	return v.failed;
+}
+
+static void test_end_not_seen(void **state)
+{
+	(void)state;
+	assert_int_equal(differences_without_private("stock-7", 0), 1);
+	assert_int_equal(differences_without_private("stock-7", 1), 1);
+	assert_int_equal(differences_without_private("stock-7", 2), 0);
+	assert_int_equal(differences_without_private("patched", 0), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_creation_left_out),
 		cmocka_unit_test(test_null_without_reason),
 		cmocka_unit_test(test_binding_left_out),
+		cmocka_unit_test(test_end_not_seen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,6 +108,7 @@ struct watcher {
 	struct json_object *host;	/* what all VMs did, as of the last frame */
 	bool redundant;			/* it runs with --redundant */
 	uint64_t missed, missed_before; /* runs left out: in all, and when the case began */
+	uint64_t ends, ends_before;	/* the same of ends that were not seen */
 };
 
 static bool falsify;
@@ -176,6 +177,8 @@ static bool watch(struct watcher *w)
 	{
 		if (!strcmp(reason, "missed"))
 			w->missed = json_object_get_uint64(count);
+		else if (!strcmp(reason, "ends"))
+			w->ends = json_object_get_uint64(count);
 		else if (json_object_get_int64(count))
 			printf("  gmemtop lost %s: %s\n", reason, json_object_get_string(count));
 	}
@@ -332,6 +335,7 @@ static uint64_t compare_watcher(struct verdict *v, struct watcher *w, struct jso
 	}
 	v->redundant = w->redundant;
 	v->missed = w->missed - w->missed_before;
+	v->unseen_ends = w->ends - w->ends_before;
 	v->lacks = 0;
 	compare(v, w, list, middle);
 	check_missed(v);
@@ -359,8 +363,10 @@ static bool run_case(const struct test_case *c, struct watcher *watchers)
 			*s = *s == '_' ? ' ' : *s;
 		argv[argc++] = word;
 	}
-	for (i = 0; i < WATCHERS; i++)
+	for (i = 0; i < WATCHERS; i++) {
 		watchers[i].missed_before = watchers[i].missed;
+		watchers[i].ends_before = watchers[i].ends;
+	}
 	if (c->watch == TOGETHER) {
 		/* With few hash buckets, so that what has ended shares them. */
 		watcher_start(&own, "0.2", "--redundant", "--max-vms=64");

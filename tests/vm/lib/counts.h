@@ -18,6 +18,8 @@ struct verdict {
 	 * equal), and the operations that the counts lack, of which none may be without such a run.
 	 */
 	uint64_t missed, lacks;
+	/* VMs and instances of which gmemtop reports that it did not see the end. */
+	uint64_t unseen_ends;
 	uint64_t operation_lacks; /* of the operation that is being compared */
 };
 
