@@ -12,7 +12,19 @@ tmp=$(mktemp -d)
 socket=gmem-tui-$$
 starts=0
 program=$PWD/build/gmemtop
-trap 'tmux -L $socket kill-server 2>/dev/null || true; rm -rf "$tmp"' EXIT
+
+# What the server ran ends a moment later, and can still write there.
+leave()
+{
+	local i
+
+	tmux -L "$socket" kill-server 2>/dev/null || true
+	for ((i = 0; i < 50; i++)); do
+		! rm -rf "$tmp" 2>/dev/null || break
+		sleep 0.1
+	done
+}
+trap leave EXIT
 unset NO_COLOR ESCDELAY LC_ALL LC_CTYPE LINES COLUMNS TMUX
 export LANG=C.UTF-8 TZ=UTC
 
@@ -129,16 +141,16 @@ start()
 	# What kills gmemtop before it could ask for it must not end this shell too.
 	trap : INT HUP TERM
 	before=\$(stty -g)
-	# A shell of its own, without that trap, says who it is.
+	# A shell of its own, without that trap, says who it is. Without job control: that would set
+	# the terminal, too.
 	sh -c 'echo \$\$ >$tmp/pid; exec "\$@"' sh \\
-		env TERM=screen-256color ${env[*]} $program ${source[*]} $(printf '%q ' "$@") 2>$tmp/err &
-	fg >/dev/null
+		env TERM=screen-256color ${env[*]} $program ${source[*]} $(printf '%q ' "$@") 2>$tmp/err
 	echo "status \$?" | tee $tmp/status
 	after=\$(stty -g); [ "\$after" = "\$before" ] && echo restored || { echo "differs: \$before"; echo "now: \$after"; }
 	exec sleep 1000
 	END
 	rm -f "$tmp/pid" "$tmp/status"
-	term new-session -d -s t -x "${size%x*}" -y "${size#*x}" bash -m "$tmp/run"
+	term new-session -d -s t -x "${size%x*}" -y "${size#*x}" bash "$tmp/run"
 	[ "${quick:-}" ] || sees '^gmemtop'
 }
 
@@ -534,7 +546,7 @@ case_live()
 	sees '^all .*us'
 	sees 'has ended'
 	press Escape
-	lacks gmem-workload
+	lacks '^[+ ] *[0-9]* gmem-workload'
 	sees 'VMs 0'
 	wait $! || die "the workload failed"
 	press q

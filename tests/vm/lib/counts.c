@@ -226,6 +226,7 @@ void compare_vm(struct verdict *v, struct json_object *told, struct json_object 
 	enum seen seen = how_seen(v, told, shown, middle);
 	struct json_object *value;
 	enum count_kind kind;
+	uint64_t explained = 0; /* ends of bindings that cannot have been counted */
 	int64_t a, b;
 	size_t i;
 
@@ -236,9 +237,18 @@ void compare_vm(struct verdict *v, struct json_object *told, struct json_object 
 		a = told_number(told, pairs[i].told, middle);
 		b = json_object_get_int64(value) + (falsified == i ? falsified_by : 0);
 		lower = !strcmp(pairs[i].told, "guest_fault.ok") && !exact;
-		/* A binding that was not counted has no end either: the run is one. */
-		kind = pairs[i].kind == OPERATION && is_known_from_binds(&pairs[i]) ? PART
-										    : pairs[i].kind;
+		/*
+		 * A binding that was not counted has no end either, and neither have those of an
+		 * instance whose release was not counted: the run is one.
+		 */
+		kind = pairs[i].kind;
+		if (kind == OPERATION && is_known_from_binds(&pairs[i])) {
+			kind = PART;
+			v->operation_lacks = explained;
+		} else if (a > b && (!strcmp(pairs[i].told, "release.ok") ||
+				     !strcmp(pairs[i].told, "bind.ok"))) {
+			explained += (uint64_t)(a - b);
+		}
 		compare_count(v, kind, pairs[i].told, a, b, lower);
 	}
 	compare_errors(v, told, shown, middle, seen);
