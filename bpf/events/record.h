@@ -262,8 +262,14 @@ lost:
 
 static __always_inline void end_event(struct gmem_event *e)
 {
-	bool full = !(e->seq & 63) && bpf_ringbuf_query(&gmem_stream, BPF_RB_AVAIL_DATA) > wake_at;
+	bool full;
 
+	/* The files that a stack leads through are only known while the process is there. */
+	if (with_stacks) {
+		bpf_ringbuf_submit(e, 0);
+		return;
+	}
+	full = !(e->seq & 63) && bpf_ringbuf_query(&gmem_stream, BPF_RB_AVAIL_DATA) > wake_at;
 	/* A wakeup costs more than the rest of an event. User space comes often enough by itself. */
 	bpf_ringbuf_submit(e, full ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
