@@ -23,7 +23,7 @@ static bool is_ours(const char name[16])
 	return false;
 }
 
-static struct attached_policy *policy_of(struct attached *attached, __u32 map)
+struct attached_policy *attached_find(struct attached *attached, __u32 map)
 {
 	size_t i;
 
@@ -53,7 +53,7 @@ int attached_list(struct gmem_attached_bpf *reader, struct attached *attached)
 	for (found = (const void *)out; !ret && (const char *)(found + 1) <= out + len; found++) {
 		if (!is_ours(found->name))
 			continue;
-		policy = policy_of(attached, found->map);
+		policy = attached_find(attached, found->map);
 		if (!policy) {
 			policy = &attached->list[attached->nr++];
 			policy->first = *found;

@@ -40,4 +40,7 @@ void attached_close(struct gmem_attached_bpf *reader);
 int attached_list(struct gmem_attached_bpf *reader, struct attached *attached);
 void attached_free(struct attached *attached);
 
+/* The policy whose map `active` has this id, NULL: there is none. */
+struct attached_policy *attached_find(struct attached *attached, __u32 map);
+
 #endif /* GMEM_LIB_ATTACHED_H */

@@ -17,17 +17,6 @@
 #define PATIENCE 100
 #define PAUSE_NS 20000000
 
-static struct attached_policy *policy_of(struct attached *attached, __u32 map)
-{
-	size_t i;
-
-	for (i = 0; i < attached->nr; i++) {
-		if (attached->list[i].first.map == map)
-			return &attached->list[i];
-	}
-	return NULL;
-}
-
 static int open_reader(struct gmem_attached_bpf **reader)
 {
 	int ret = attached_open(reader);
@@ -120,7 +109,7 @@ static bool only_own(const struct pins *pins)
 
 static void remove_own(struct attached *attached, __u32 own)
 {
-	struct attached_policy *policy = policy_of(attached, own);
+	struct attached_policy *policy = attached_find(attached, own);
 
 	if (policy)
 		*policy = attached->list[--attached->nr];
