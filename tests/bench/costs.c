@@ -9,7 +9,7 @@
  * "bench.sh --check", which leaves out the rows marked "whole". --list: the rows with the numbers
  * that they need, for costs-test.sh.
  *
- * Exit status: 0, all bounds are met or missed as known; 1, a bound is broken, a number is missing
+ * Exit status: 0, all bounds are met; 1, a bound is broken, a number is missing
  * or has no bound, or a file cannot be read; 2 wrong usage.
  */
 #define _GNU_SOURCE
@@ -39,10 +39,9 @@ struct number {
 	bool used; /* by a row */
 };
 
-enum verdict { MET, KNOWN, BROKEN, MET_BY_NOW, NOT_MEASURED, NR_VERDICTS };
+enum verdict { MET, BROKEN, NOT_MEASURED, NR_VERDICTS };
 
-static const char *const verdict_names[NR_VERDICTS] = { "met", "known", "BROKEN", "MET BY NOW",
-							"NOT MEASURED" };
+static const char *const verdict_names[NR_VERDICTS] = { "met", "BROKEN", "NOT MEASURED" };
 
 static struct number numbers[MAX_NUMBERS];
 static size_t nr_numbers;
@@ -226,11 +225,7 @@ static enum verdict judge(const struct bound_row *row, bool whole)
 
 	if (report_missing(row, whole, true) || !isfinite(value))
 		return NOT_MEASURED;
-	if (value > row->max)
-		return BROKEN;
-	if (!row->wanted)
-		return MET;
-	return value > row->wanted ? KNOWN : MET_BY_NOW;
+	return value > row->max ? BROKEN : MET;
 }
 
 static const char *why(const struct bound_row *row)
@@ -246,14 +241,6 @@ static void report(const struct bound_row *row, enum verdict verdict, bool whole
 	case BROKEN:
 		printf("broken: %s: %.2f %s, the bound is %.10g (%s)\n", row->id, value, unit(row),
 		       row->max, why(row));
-		break;
-	case MET_BY_NOW:
-		printf("met by now: %s: %.2f %s, %.10g is wanted: remove the note of a known miss\n",
-		       row->id, value, unit(row), row->wanted);
-		break;
-	case KNOWN:
-		printf("known miss: %s: %.2f %s, %.10g is wanted, %.10g is the ceiling (%s)\n",
-		       row->id, value, unit(row), row->wanted, row->max, why(row));
 		break;
 	case NOT_MEASURED:
 		if (!report_missing(row, whole, false))
@@ -297,7 +284,7 @@ static void print_row(const struct bound_row *row, enum verdict verdict, bool wh
 	cell(row->form == GROWTH ? NAN : get(&row->keys[0]), false, true);
 	cell(row->form == GROWTH ? NAN : base, false, true);
 	cell(evaluate(row), sign, integer);
-	cell(row->wanted ?: row->max, sign, integer);
+	cell(row->max, sign, integer);
 	printf(" %-15s %-12s", unit(row), verdict_names[verdict]);
 	for (i = 0; whole && i < MAX_SHOWN; i++) {
 		if (row->shown[i].name)
@@ -344,7 +331,6 @@ static struct json_object *row_json(const struct bound_row *row, enum verdict ve
 	put(json, "value", evaluate(row));
 	json_object_object_add(json, "unit", json_object_new_string(unit(row)));
 	put(json, "bound", row->max);
-	put(json, "wanted", row->wanted ?: row->max);
 	json_object_object_add(json, "verdict", json_object_new_string(verdict_names[verdict]));
 	json_object_object_add(json, "why", json_object_new_string(why(row)));
 	return json;
@@ -409,13 +395,11 @@ static int print(bool text, bool whole)
 			report(&bounds[i], verdicts[i], whole);
 	}
 	unused = report_unused(text);
-	failed = count[BROKEN] + count[MET_BY_NOW] + count[NOT_MEASURED] + unused;
+	failed = count[BROKEN] + count[NOT_MEASURED] + unused;
 	if (text) {
 		print_no_bpftrace();
-		printf("%zu bounds: met %d, known to be missed %d, broken %d, not measured %d; "
-		       "numbers without a bound: %d\n",
-		       nr, count[MET], count[KNOWN], count[BROKEN] + count[MET_BY_NOW],
-		       count[NOT_MEASURED], unused);
+		printf("%zu bounds: met %d, broken %d, not measured %d; numbers without a bound: %d\n",
+		       nr, count[MET], count[BROKEN], count[NOT_MEASURED], unused);
 	} else {
 		printf("%s\n", json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
 	}
@@ -423,7 +407,7 @@ static int print(bool text, bool whole)
 	return failed ? 1 : 0;
 }
 
-/* ID CHECK|WHOLE FORM MAX WANTED SCALE NUMBER...: fields are separated by tabs. */
+/* ID CHECK|WHOLE FORM MAX SCALE NUMBER...: fields are separated by tabs. */
 static int list(void)
 {
 	const struct bound_row *row;
@@ -432,8 +416,8 @@ static int list(void)
 
 	for (i = 0; i < ARRAY_SIZE(bounds); i++) {
 		row = &bounds[i];
-		printf("%s\t%s\t%s\t%.10g\t%.10g\t%.10g", row->id, row->whole ? "whole" : "check",
-		       form_names[row->form], row->max, row->wanted, row->scale ?: 1);
+		printf("%s\t%s\t%s\t%.10g\t%.10g", row->id, row->whole ? "whole" : "check",
+		       form_names[row->form], row->max, row->scale ?: 1);
 		for (k = 0; k < MAX_KEYS && row->keys[k].name; k++)
 			printf("\t%s/%s", lane_names[row->keys[k].lane], row->keys[k].name);
 		printf("\n");
@@ -450,8 +434,7 @@ static int check_table(void)
 	for (i = 0; i < ARRAY_SIZE(bounds); i++) {
 		for (j = 0; j < i && strcmp(bounds[i].id, bounds[j].id); j++)
 			;
-		if (j == i && bounds[i].max > 0 && bounds[i].wanted < bounds[i].max &&
-		    unit(&bounds[i]))
+		if (j == i && bounds[i].max > 0 && unit(&bounds[i]))
 			continue;
 		fprintf(stderr,
 			"bench_costs: row %s has no bound, no unit or a name that is taken\n",

@@ -8,7 +8,7 @@
 # each. tests/bench/bounds.h has a bound for every number.
 # -q  for make check: fewer rounds; without empty, bpftrace, and bench_files with nothing attached
 # -p  also policies: with empty LSM programs in the places of a policy's (empty_lsm) and of a locked one's
-#     (empty_lock), with a rule without conditions (policy_any), with 1 and 1,024 rules with all kinds of
+#     (empty_lock), with one of them that tags new processes (empty_tags), with a rule without conditions (policy_any), with 1 and 1,024 rules with all kinds of
 #     conditions (policy_1, policy_1024), with a locked policy (locked), and what loads cost
 # -k  also what gmemtop costs with K VMs that keep private pages
 set -eu
@@ -108,6 +108,8 @@ measure_policies()
 	operations=("${files[@]}")
 	watched empty_lsm "$tests/bench_floor_lsm"
 	watched empty_lock "$tests/bench_floor_lsm" --lock
+	operations=(bench_files fork)
+	watched empty_tags "$tests/bench_floor_lsm" --tags
 	dir=$(mktemp -d)
 	policy 1 any >"$dir/any"
 	policy 1 >"$dir/1"
