@@ -271,7 +271,6 @@ static const struct bound_row bounds[] = {
 	FILES_ROW("fork", 2.7, .why = BY_THE_TAG),
 	{ "tag.fork", FILES, ADDED, { IN_PATCHED("policy_1024.fork"), IN_PATCHED("empty_tags.fork") },
 	  .max = 205, .why = BY_THE_COPY },
-	  .max = 150, .why = "demanded, over a program that makes the same storage and nothing else" },
 	FILES_ROW("exec", 4, .why = BY_THE_ALLOCATOR),
 
 	LOCKED_ROW("read_file", 5.1),
