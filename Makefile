@@ -248,11 +248,13 @@ $(O)/tests/bench_costs: BENCH_LIBS = -ljson-c
 unit: $(UNIT_TESTS)	## the unit tests, which need neither root nor a VM
 	@for t in $^; do $$t || exit; done
 
-# The table of events is the program's own.
+# The tables of columns and of events are the program's own.
 $(O)/gmemtop.1: man/gmemtop.1.scd $(O)/gmemtop | $(O)/src
 	$(call tell,MAN ,$@)
 	$(Q)$(O)/gmemtop events -e help >$(O)/events.txt
-	$(Q)sed -e '/^@EVENTS@$$/{r $(O)/events.txt' -e 'd}' $< | scdoc >$@
+	$(Q)$(O)/gmemtop --columns help >$(O)/columns.txt
+	$(Q)sed -e '/^@EVENTS@$$/{r $(O)/events.txt' -e 'd}' \
+		-e '/^@COLUMNS@$$/{r $(O)/columns.txt' -e 'd}' $< | scdoc >$@
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc

@@ -37,42 +37,45 @@
 	X(attributes, "which pages are private, from KVM's attributes")                    \
 	X(backing, "which pages of the shared backing are in memory (PAGEMAP_SCAN)")
 
-/* X(name, fact, what it counts): per VM */
-#define GMEM_VM_COUNTERS(X)                                                           \
-	X(to_private, convert, "conversions to private")                              \
-	X(to_private_pages, convert, "pages asked for in conversions to private")     \
-	X(to_private_changed_pages, changed, "pages that became private")             \
-	X(to_private_redundant, redundant, "conversions to private, changed nothing") \
-	X(to_private_ns, convert, "nanoseconds spent in conversions to private")      \
-	X(to_shared, convert, "conversions to shared")                                \
-	X(to_shared_pages, convert, "pages asked for in conversions to shared")       \
-	X(to_shared_changed_pages, changed, "pages that became shared")               \
-	X(to_shared_redundant, redundant, "conversions to shared, changed nothing")   \
-	X(to_shared_ns, convert, "nanoseconds spent in conversions to shared")        \
-	X(creates, create, "instances created")                                       \
-	X(created_pages, create, "size of the created instances in pages")            \
-	X(releases, release, "instances released")                                    \
-	X(released_pages, release, "pages that were resident when released")          \
-	X(populates, populate, "populations")                                         \
-	X(populated_pages, populate, "pages populated")
+/*
+ * Counters per VM. Units are those of src/top/fields.h.
+ * X(name, fact, unit, what it counts)
+ */
+#define GMEM_VM_COUNTERS(X)                                                                  \
+	X(to_private, convert, COUNT, "conversions to private")                              \
+	X(to_private_pages, convert, PAGES, "pages asked for in conversions to private")     \
+	X(to_private_changed_pages, changed, PAGES, "pages that became private")             \
+	X(to_private_redundant, redundant, COUNT, "conversions to private, changed nothing") \
+	X(to_private_ns, convert, NS, "nanoseconds spent in conversions to private")         \
+	X(to_shared, convert, COUNT, "conversions to shared")                                \
+	X(to_shared_pages, convert, PAGES, "pages asked for in conversions to shared")       \
+	X(to_shared_changed_pages, changed, PAGES, "pages that became shared")               \
+	X(to_shared_redundant, redundant, COUNT, "conversions to shared, changed nothing")   \
+	X(to_shared_ns, convert, NS, "nanoseconds spent in conversions to shared")           \
+	X(creates, create, COUNT, "instances created")                                       \
+	X(created_pages, create, PAGES, "size of the created instances in pages")            \
+	X(releases, release, COUNT, "instances released")                                    \
+	X(released_pages, release, PAGES, "pages that were resident when released")          \
+	X(populates, populate, COUNT, "populations")                                         \
+	X(populated_pages, populate, PAGES, "pages populated")
 
-/* X(name, fact, what it counts): per instance, and summed per VM */
-#define GMEM_INST_COUNTERS(X)                                                    \
-	X(guest_faults, guest_fault, "guest faults (KVM took a page)")           \
-	X(first_touches, first_touch, "guest faults that used a page first")     \
-	X(host_faults, host_fault, "host faults")                                \
-	X(host_faults_refused, host_fault, "host faults that ended in a signal") \
-	X(allocates, allocate, "allocations")                                    \
-	X(allocated_pages, allocate, "pages allocated, or there already")        \
-	X(punches, allocate, "holes punched")                                    \
-	X(punched_pages, punched, "pages that punched holes freed")              \
-	X(mmaps, mmap, "host mappings made")                                     \
-	X(mmapped_pages, mmap, "pages mapped")                                   \
-	X(binds, bind, "bindings made")                                          \
-	X(bound_pages, bind, "pages bound")                                      \
-	X(unbinds, unbind, "bindings ended")                                     \
-	X(unbound_pages, unbind, "pages unbound")                                \
-	X(memory_failures, memory_failure, "memory failures")
+/* The same per instance, and summed per VM. */
+#define GMEM_INST_COUNTERS(X)                                                           \
+	X(guest_faults, guest_fault, COUNT, "guest faults (KVM took a page)")           \
+	X(first_touches, first_touch, COUNT, "guest faults that used a page first")     \
+	X(host_faults, host_fault, COUNT, "host faults")                                \
+	X(host_faults_refused, host_fault, COUNT, "host faults that ended in a signal") \
+	X(allocates, allocate, COUNT, "allocations")                                    \
+	X(allocated_pages, allocate, PAGES, "pages allocated, or there already")        \
+	X(punches, allocate, COUNT, "holes punched")                                    \
+	X(punched_pages, punched, PAGES, "pages that punched holes freed")              \
+	X(mmaps, mmap, COUNT, "host mappings made")                                     \
+	X(mmapped_pages, mmap, PAGES, "pages mapped")                                   \
+	X(binds, bind, COUNT, "bindings made")                                          \
+	X(bound_pages, bind, PAGES, "pages bound")                                      \
+	X(unbinds, unbind, COUNT, "bindings ended")                                     \
+	X(unbound_pages, unbind, PAGES, "pages unbound")                                \
+	X(memory_failures, memory_failure, COUNT, "memory failures")
 
 /* X(name, fact, what it is): operations that can fail, by errno */
 #define GMEM_OPS(X)                                                       \

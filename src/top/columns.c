@@ -24,7 +24,7 @@ const char *const vm_counter_names[GMEM_VM_MAX] = {
 };
 
 static const enum gmem_fact vm_counter_facts[GMEM_VM_MAX] = {
-#define X(name, fact, help) GMEM_FACT_##fact,
+#define X(name, fact, ...) GMEM_FACT_##fact,
 	GMEM_VM_COUNTERS(X)
 #undef X
 };
@@ -36,7 +36,7 @@ const char *const inst_counter_names[GMEM_INST_MAX] = {
 };
 
 const enum gmem_fact inst_counter_facts[GMEM_INST_MAX] = {
-#define X(name, fact, help) GMEM_FACT_##fact,
+#define X(name, fact, ...) GMEM_FACT_##fact,
 	GMEM_INST_COUNTERS(X)
 #undef X
 };
@@ -52,6 +52,14 @@ const enum gmem_fact op_facts[GMEM_OP_MAX] = {
 	GMEM_OPS(X)
 #undef X
 };
+
+const char *const loss_names[GMEM_LOST_MAX] = {
+#define X(name, ...) #name,
+	GMEM_LOSSES(X)
+#undef X
+};
+
+const char *const direction_names[GMEM_DIRECTIONS] = { "to_private", "to_shared" };
 
 /* KVM_X86_*_VM */
 static const char *const type_names[] = { "default", "software-protected",
@@ -195,6 +203,9 @@ static struct value known(uint64_t n)
 	return n == GMEM_UNKNOWN ? NONE : NUMBER(n);
 }
 
+_Static_assert(COLUMN_to_private + GMEM_VM_MAX == COLUMN_guest_faults, "VM_COLUMN");
+_Static_assert(COLUMN_guest_faults + GMEM_INST_MAX == COLUMN_to_private_rate, "INST_COLUMN");
+
 static struct value get_vm_counter(const struct column *c, const struct features *f,
 				   const struct model_vm *vm)
 {
@@ -249,15 +260,17 @@ GETTER(get_cgroup)
 
 GETTER(get_type)
 {
-	return TEXT(vm->now.id == GMEM_ID_OTHER ? "-" : vm_type_name(vm->now.type));
+	return vm->now.id == GMEM_ID_OTHER ? NONE : TEXT(vm_type_name(vm->now.type));
 }
 
 GETTER(get_state)
 {
-	return TEXT(vm->gone ? "gone" : vm->now.vmm_gone ? "VMM gone" : "live");
+	return TEXT(state_names[vm->gone	   ? STATE_GONE
+				: vm->now.vmm_gone ? STATE_VMM_GONE
+						   : STATE_LIVE]);
 }
 
-GETTER(get_private)
+GETTER(get_private_pages)
 {
 	return vm_private(f, vm);
 }
@@ -269,12 +282,12 @@ GETTER(get_private_from)
 	return from && vm->now.private_pages != GMEM_UNKNOWN ? TEXT(from) : NONE;
 }
 
-GETTER(get_size)
+GETTER(get_size_pages)
 {
 	return NUMBER(vm->size);
 }
 
-GETTER(get_resident)
+GETTER(get_resident_pages)
 {
 	return NUMBER(vm->resident);
 }
@@ -284,7 +297,7 @@ GETTER(get_instances)
 	return NUMBER(vm->nr_instances);
 }
 
-GETTER(get_bound)
+GETTER(get_bound_now_pages)
 {
 	return known(vm->bound);
 }
@@ -294,17 +307,17 @@ GETTER(get_holders)
 	return known(vm->holders);
 }
 
-GETTER(get_bound_private)
+GETTER(get_bound_private_pages)
 {
 	return known(vm->bound_private);
 }
 
-GETTER(get_waste_instance)
+GETTER(get_waste_instance_pages)
 {
 	return known(vm->waste_instance);
 }
 
-GETTER(get_waste_backing)
+GETTER(get_waste_backing_pages)
 {
 	return known(vm->waste_backing);
 }
@@ -345,6 +358,13 @@ GETTER(get_last_error)
 	return *value.buf ? value : NONE;
 }
 
+bool column_known(const struct column *column, const struct features *features)
+{
+	if (column->get == get_errors || column->get == get_errors_rate)
+		return errors_known(features);
+	return (features->facts & column->facts) == column->facts;
+}
+
 #define ALL 100	 /* percent: the maximum */
 #define NOW 1000 /* added to percent: of the last interval */
 
@@ -367,63 +387,44 @@ static struct value get_latency(const struct column *c, const struct features *f
 	return NUMBER(percent == ALL ? sum.max_ns : ns);
 }
 
-const struct column columns[] = {
-	{ "id", NULL, "number that gmemtop gave to the VM", get_id, 6, 0, 0 },
-	{ "key", NULL, "key of the VM, the same in events and for every gmemtop", get_key, -16, 0,
-	  0 },
-	{ "pid", NULL, "process of the VMM", get_pid, 7, 0, 0 },
-	{ "name", NULL, "name of the VM", get_name, -20, 0, 0 },
-	{ "type", NULL, "type of the VM", get_type, -18, 0, 0 },
-	{ "cgroup", NULL, "cgroup of the VMM", get_cgroup, -30, 0, 0 },
-	{ "state", NULL, "live, VMM gone, or gone since the frame before", get_state, -8, 0, 0 },
-	{ "private_pages", NULL, "pages that are private", get_private, 9, 0, 0 },
-	{ "private_from", NULL,
-	  "where they come from: KVM's statistic, or counted in its attributes", get_private_from,
-	  -12, 0, 0 },
-	{ "size_pages", NULL, "size of all instances in pages", get_size, 9, 0, 0 },
-	{ "resident_pages", NULL, "pages of instances that are in memory", get_resident, 9, 0, 0 },
-	{ "instances", NULL, "instances", get_instances, 5, 0, 0 },
-	{ "bound_now_pages", NULL, "pages that are bound now", get_bound, 9, 0, WANT_BINDINGS },
-	{ "holders", NULL, "processes that hold an instance", get_holders, 7, 0, WANT_HOLDERS },
-	{ "bound_private_pages", NULL, "bound pages that are private, looked up one by one",
-	  get_bound_private, 9, 0, WANT_WASTE },
-	{ "waste_instance_pages", NULL, "pages of instances in memory that are not private",
-	  get_waste_instance, 9, 0, WANT_WASTE },
-	{ "waste_backing_pages", NULL, "pages of the shared backing in memory that are private",
-	  get_waste_backing, 9, 0, WANT_WASTE },
-	{ "errors", NULL, "operations that failed, refused host faults too", get_errors, 7, 0, 0 },
-	{ "errors_rate", NULL, "operations that failed per second", get_errors_rate, 7, 0, 0 },
-	{ "last_error", NULL, "the last operation that failed, and its error", get_last_error, -24,
-	  0, 0 },
-	{ "p50_ns", NULL, "50 % of all conversions took at most this long (+25 %)", get_latency, 10,
-	  50, 0 },
-	{ "p90_ns", NULL, "90 % of all conversions took at most this long (+25 %)", get_latency, 10,
-	  90, 0 },
-	{ "p99_ns", NULL, "99 % of all conversions took at most this long (+25 %)", get_latency, 10,
-	  99, 0 },
-	{ "max_ns", NULL, "the longest of all conversions", get_latency, 10, ALL, 0 },
-	{ "interval_p50_ns", NULL, "p50_ns of the last interval", get_latency, 10, NOW + 50, 0 },
-	{ "interval_p90_ns", NULL, "p90_ns of the last interval", get_latency, 10, NOW + 90, 0 },
-	{ "interval_p99_ns", NULL, "p99_ns of the last interval", get_latency, 10, NOW + 99, 0 },
-	{ "interval_max_ns", NULL, "max_ns of the last interval (+25 %)", get_latency, 10,
-	  NOW + ALL, 0 },
-#define X(name, fact, help) { #name, NULL, help, get_vm_counter, 10, GMEM_VM_##name, 0 },
+#define DURATION(percent, span) ((percent) + ((span) == LAST_INTERVAL ? NOW : 0))
+
+/* clang-format off */
+const struct column columns[NR_COLUMNS] = {
+#define X(name, kind, unit, facts, wants, width, help) \
+	{ #name, help, KIND_##kind, UNIT_##unit, facts, get_##name, width, 0, wants },
+	GMEM_VM_FIELDS(X)
+	GMEM_VM_DERIVED(X)
+#undef X
+#define X(name, percent, span, help) \
+	{ #name, help, KIND_quantile, UNIT_NS, FACT(convert), get_latency, 10, \
+	  DURATION(percent, span), 0 },
+	GMEM_DURATIONS(X)
+#undef X
+#define X(name, fact, unit, help) \
+	{ #name, help, KIND_counter, UNIT_##unit, FACT(fact), get_vm_counter, 10, \
+	  GMEM_VM_##name, 0 },
 	GMEM_VM_COUNTERS(X)
 #undef X
-#define X(name, fact, help) { #name, NULL, help, get_inst_counter, 10, GMEM_INST_##name, 0 },
-		GMEM_INST_COUNTERS(X)
+#define X(name, fact, unit, help) \
+	{ #name, help, KIND_counter, UNIT_##unit, FACT(fact), get_inst_counter, 10, \
+	  GMEM_INST_##name, 0 },
+	GMEM_INST_COUNTERS(X)
 #undef X
-#define X(name, fact, help) \
-	{ #name "_rate", NULL, help " per second", get_vm_rate, 10, GMEM_VM_##name, 0 },
-			GMEM_VM_COUNTERS(X)
+#define X(name, fact, unit, help) \
+	{ #name "_rate", help " per second", KIND_rate, UNIT_##unit, FACT(fact), get_vm_rate, 10, \
+	  GMEM_VM_##name, 0 },
+	GMEM_VM_COUNTERS(X)
 #undef X
-#define X(name, fact, help) \
-	{ #name "_rate", NULL, help " per second", get_inst_rate, 10, GMEM_INST_##name, 0 },
-				GMEM_INST_COUNTERS(X)
+#define X(name, fact, unit, help) \
+	{ #name "_rate", help " per second", KIND_rate, UNIT_##unit, FACT(fact), get_inst_rate, 10, \
+	  GMEM_INST_##name, 0 },
+	GMEM_INST_COUNTERS(X)
 #undef X
 };
+/* clang-format on */
 
-const unsigned int nr_columns = sizeof(columns) / sizeof(columns[0]);
+const unsigned int nr_columns = NR_COLUMNS;
 
 const char default_columns[] = "id,pid,name,type,private_pages,resident_pages,size_pages,instances,"
 			       "to_private_rate,to_shared_rate,interval_p99_ns,p99_ns,"
@@ -480,7 +481,7 @@ int columns_compare(const struct column *column, const struct features *features
 
 const char *column_mark(const struct column *column, const struct features *features)
 {
-	return column->get == get_private && features->private_counted ? "*" : "";
+	return column->get == get_private_pages && features->private_counted ? "*" : "";
 }
 
 void columns_print(void)
@@ -488,5 +489,6 @@ void columns_print(void)
 	unsigned int i;
 
 	for (i = 0; i < nr_columns; i++)
-		printf("%-26s %s\n", columns[i].name, columns[i].help);
+		printf("%-30s %-8s %-5s %s\n", columns[i].name, kind_names[columns[i].kind],
+		       unit_names[columns[i].unit], columns[i].help);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "features.h"
+#include "fields.h"
 #include "model.h"
 
 #define MAX_COLUMNS 128 /* chosen ones; there are fewer to choose from */
@@ -34,10 +35,14 @@ static inline const char *value_text(const struct value *value)
 	return value->text ? value->text : value->buf;
 }
 
+/* A field of a VM. */
 struct column {
-	const char *name;  /* the same in --columns, CSV and JSON */
-	const char *title; /* NULL: the name in capitals */
+	const char *name; /* the same in --columns, CSV and JSON */
 	const char *help;
+	enum field_kind kind;
+	enum unit unit;
+	uint32_t facts; /* all that it needs, see column_known() */
+	/* VALUE_NONE where it is unknown for this VM, or cannot be reported at all. */
 	struct value (*get)(const struct column *column, const struct features *features,
 			    const struct model_vm *vm);
 	int width;	/* negative: left-aligned text */
@@ -45,8 +50,31 @@ struct column {
 	uint32_t wants; /* enum want: what has to be looked at */
 };
 
-extern const struct column columns[];
+/* In the order of the lists in fields.h and bpf/abi/trace.h. */
+enum column_id {
+#define X(name, ...) COLUMN_##name,
+	GMEM_VM_FIELDS(X) NR_VM_MEMBERS, /* those before are members of a VM in JSON */
+	COLUMN_BEFORE_DERIVED = NR_VM_MEMBERS - 1,
+	GMEM_VM_DERIVED(X) GMEM_DURATIONS(X) GMEM_VM_COUNTERS(X) GMEM_INST_COUNTERS(X)
+#undef X
+#define X(name, ...) COLUMN_##name##_rate,
+		GMEM_VM_COUNTERS(X) GMEM_INST_COUNTERS(X)
+#undef X
+			NR_COLUMNS
+};
+
+/* Which column shows a counter, by its index in struct model_vm. */
+#define VM_COLUMN(counter)   (COLUMN_to_private + (counter))
+#define INST_COLUMN(counter) (COLUMN_guest_faults + (counter))
+
+extern const struct column columns[NR_COLUMNS];
 extern const unsigned int nr_columns;
+
+/* The name of a column that is a member of a VM in JSON, as in VM_FIELD(size_pages). */
+#define VM_FIELD(member) (columns[COLUMN_##member].name)
+
+/* Can this kernel report it at all? Of a single VM it may be unknown for all that. */
+bool column_known(const struct column *column, const struct features *features);
 
 /* What is shown unless the user chooses. */
 extern const char default_columns[];
@@ -76,6 +104,8 @@ struct value vm_private(const struct features *features, const struct model_vm *
 
 extern const char *const vm_counter_names[GMEM_VM_MAX];
 extern const char *const inst_counter_names[GMEM_INST_MAX];
+extern const char *const loss_names[GMEM_LOST_MAX];
+extern const char *const direction_names[GMEM_DIRECTIONS];
 extern const char *const op_names[GMEM_OP_MAX];
 extern const enum gmem_fact op_facts[GMEM_OP_MAX];
 extern const enum gmem_fact inst_counter_facts[GMEM_INST_MAX];

@@ -8,21 +8,12 @@
 #include "key.h"
 #include "out.h"
 
-static const char *const loss_names[GMEM_LOST_MAX] = {
-#define X(name, ...) #name,
-	GMEM_LOSSES(X)
-#undef X
-};
-
-/* It changes when a name, a unit or a meaning does, not when something is added. */
-#define JSON_VERSION 1
-
-static void put_key(struct json *json, uint64_t key)
+static void put_key(struct json *json, const char *name, uint64_t key)
 {
 	if (key)
-		json_hex16(json, "key", key);
+		json_hex16(json, name, key);
 	else
-		json_null(json, "key");
+		json_null(json, name);
 }
 
 static void put_value(struct json *json, const char *name, struct value value)
@@ -53,14 +44,15 @@ static void put_counters(struct json *json, const struct features *f, const stru
 	uint64_t known_vm = vm_counters_known(f, vm), known_inst = inst_counters_known(f, vm);
 	uint64_t rated = vm->rated ? ~0ULL : 0;
 
-	json_open(json, "counters", '{');
+	json_open(json, FIELD(vm, counters), '{');
 	json_members(json, vm_keys, vm->now.c, GMEM_VM_MAX, known_vm, JSON_ONES);
 	json_members(json, inst_keys, vm->inst, GMEM_INST_MAX, known_inst, JSON_ONES);
 	json_close(json, '}');
-	json_open(json, "rates", '{');
+	json_open(json, FIELD(vm, rates), '{');
 	json_members(json, vm_keys, vm->rate_vm, GMEM_VM_MAX, known_vm & rated, JSON_MILLIONTHS);
 	json_members(json, inst_keys, vm->rate_inst, GMEM_INST_MAX, known_inst & rated,
 		     JSON_MILLIONTHS);
+	put_value(json, VM_FIELD(errors), columns[COLUMN_errors_rate].get(NULL, f, vm));
 	json_close(json, '}');
 }
 
@@ -79,8 +71,8 @@ static void put_refused(struct json *json, const struct features *f, uint64_t re
 		json_word(json, &key, f->facts & FACT(host_fault) ? "{}" : "null");
 		return;
 	}
-	json_open(json, "host_fault", '{');
-	json_u64(json, "refused", refused);
+	json_open(json, FIELD(errors, host_fault), '{');
+	json_u64(json, FIELD(host_fault, refused), refused);
 	json_close(json, '}');
 }
 
@@ -95,15 +87,16 @@ static void put_no_errors(struct json *json, const struct features *f)
 
 	if (!len || facts != f->facts) {
 		facts = f->facts;
-		len = (size_t)snprintf(text, sizeof(text), "\"errors\":{");
+		len = (size_t)snprintf(text, sizeof(text), "\"%s\":{",
+				       FIELD(vm, errors_by_operation));
 		for (op = 0; op < GMEM_OP_MAX; op++) {
 			known = facts & (1U << op_facts[op]);
 			len += (size_t)snprintf(text + len, sizeof(text) - len, "\"%s\":%s,",
 						op_names[op], known ? "{}" : "null");
 		}
 		known = facts & FACT(host_fault);
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "\"host_fault\":%s}",
-					known ? "{}" : "null");
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "\"%s\":%s}",
+					FIELD(errors, host_fault), known ? "{}" : "null");
 	}
 	json_raw(json, text, len);
 }
@@ -130,7 +123,7 @@ static void put_errors(struct json *json, const struct features *f, const struct
 		put_no_errors(json, f);
 		return;
 	}
-	json_open(json, "errors", '{');
+	json_open(json, FIELD(vm, errors_by_operation), '{');
 	for (op = 0; op < GMEM_OP_MAX; op++) {
 		if (!(f->facts & (1U << op_facts[op]))) {
 			json_word(json, &op_keys[op], "null");
@@ -150,7 +143,7 @@ static void put_errors(struct json *json, const struct features *f, const struct
 			json_u64(json, name ? name : number, e->count);
 		}
 		if (vm->err_other[op])
-			json_u64(json, "other", vm->err_other[op]);
+			json_u64(json, FIELD(operation, other), vm->err_other[op]);
 		json_close(json, '}');
 	}
 	put_refused(json, f, refused);
@@ -169,15 +162,15 @@ static void put_last_error(struct json *json, uint64_t time_ns, uint32_t op, uin
 	char number[16];
 
 	if (!error || op >= GMEM_OP_MAX) {
-		json_null(json, "last_error");
+		json_null(json, FIELD(vm, last_error));
 		return;
 	}
 	name = strerrorname_np((int)error);
 	snprintf(number, sizeof(number), "%u", error);
-	json_open(json, "last_error", '{');
-	json_u64(json, "time_ns", time_ns);
-	json_str(json, "operation", op_names[op]);
-	json_str(json, "error", name ? name : number);
+	json_open(json, FIELD(vm, last_error), '{');
+	json_u64(json, FIELD(last_error, time_ns), time_ns);
+	json_str(json, FIELD(last_error, operation), op_names[op]);
+	json_str(json, FIELD(last_error, error), name ? name : number);
 	json_close(json, '}');
 }
 
@@ -187,20 +180,20 @@ static void put_ended(struct json *json, const struct frames *frames, const stru
 	const struct model_ended *ended;
 	unsigned int i;
 
-	json_u64(json, "ended_last_minute", model->ended_lately);
-	json_open(json, "ended", '[');
+	json_u64(json, FIELD(frame, ended_last_minute), model->ended_lately);
+	json_open(json, FIELD(frame, ended), '[');
 	for (i = 0; i < model->nr_ended; i++) {
 		ended = &model->ended[i];
 		json_open(json, NULL, '{');
-		json_u64(json, "id", ended->vm_id);
-		put_key(json, ended->key);
-		json_u64(json, "pid", ended->tgid);
-		json_str(json, "name", ended->name);
-		json_u64(json, "time_ns", realtime(frames, model, ended->at_ns));
-		json_str(json, "why", ended->why);
+		json_u64(json, FIELD(ended, id), ended->vm_id);
+		put_key(json, FIELD(ended, key), ended->key);
+		json_u64(json, FIELD(ended, pid), ended->tgid);
+		json_str(json, FIELD(ended, name), ended->name);
+		json_u64(json, FIELD(ended, time_ns), realtime(frames, model, ended->at_ns));
+		json_str(json, FIELD(ended, why), ended->why);
 		put_last_error(json, realtime(frames, model, ended->error_ns), ended->error_op,
 			       ended->error);
-		json_u64(json, "host_faults_refused", ended->refused);
+		json_u64(json, FIELD(ended, host_faults_refused), ended->refused);
 		json_close(json, '}');
 	}
 	json_close(json, ']');
@@ -232,17 +225,16 @@ static void put_histogram(struct json *json, const struct latency *latency)
 		pairs[nr][0] = latency_end(i, latency->max_ns);
 		pairs[nr++][1] = latency->hist[i];
 	}
-	json_pairs(json, "histogram", pairs, nr);
+	json_pairs(json, FIELD(latency, histogram), pairs, nr);
 }
 
 static void put_direction(struct json *json, const char *name, const struct latency *total,
 			  const struct latency *interval)
 {
 	static const struct json_key keys[NR_SPANS * DURATIONS] = {
-		JSON_KEY("p50_ns"),	     JSON_KEY("p90_ns"),
-		JSON_KEY("p99_ns"),	     JSON_KEY("max_ns"),
-		JSON_KEY("interval_p50_ns"), JSON_KEY("interval_p90_ns"),
-		JSON_KEY("interval_p99_ns"), JSON_KEY("interval_max_ns"),
+#define X(name, ...) JSON_KEY(#name),
+		GMEM_DURATIONS(X)
+#undef X
 	};
 	__u64 ns[NR_SPANS * DURATIONS];
 	uint64_t known;
@@ -255,18 +247,16 @@ static void put_direction(struct json *json, const char *name, const struct late
 	json_close(json, '}');
 }
 
-static const char *const direction_names[GMEM_DIRECTIONS] = { "to_private", "to_shared" };
-
 static void put_latency(struct json *json, const struct features *f, const struct model_vm *vm)
 {
 	struct latency total, interval;
 	int d;
 
 	if (!(f->facts & FACT(convert))) {
-		json_null(json, "latency");
+		json_null(json, FIELD(vm, latency));
 		return;
 	}
-	json_open(json, "latency", '{');
+	json_open(json, FIELD(vm, latency), '{');
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
 		model_latency(vm, d, SINCE_START, &total);
 		if (vm->rated)
@@ -281,10 +271,10 @@ static void put_host_latency(struct json *json, const struct features *f, const 
 	int d;
 
 	if (!(f->facts & FACT(convert))) {
-		json_null(json, "latency");
+		json_null(json, FIELD(vm, latency));
 		return;
 	}
-	json_open(json, "latency", '{');
+	json_open(json, FIELD(vm, latency), '{');
 	for (d = 0; d < GMEM_DIRECTIONS; d++)
 		put_direction(json, direction_names[d], &model->host[d][SINCE_START],
 			      model->interval_ns ? &model->host[d][LAST_INTERVAL] : NULL);
@@ -295,22 +285,22 @@ static void put_host_latency(struct json *json, const struct features *f, const 
 static void put_heat(struct json *json, const struct features *f, const struct gmem_heat *heat)
 {
 	if (!(f->facts & FACT(convert))) {
-		json_null(json, "heat");
+		json_null(json, FIELD(vm, heat));
 		return;
 	}
-	json_open(json, "heat", '{');
-	json_u64(json, "cell_pages", 1ULL << heat->shift);
-	json_array(json, "pages", heat->pages, heat_cells(heat));
-	json_u64(json, "elsewhere", heat->elsewhere);
+	json_open(json, FIELD(vm, heat), '{');
+	json_u64(json, FIELD(heat, cell_pages), 1ULL << heat->shift);
+	json_array(json, FIELD(heat, pages), heat->pages, heat_cells(heat));
+	json_u64(json, FIELD(heat, elsewhere), heat->elsewhere);
 	json_close(json, '}');
 }
 
-static void put_dev(struct json *json, uint32_t dev)
+static void put_dev(struct json *json, const char *name, uint32_t dev)
 {
 	char text[32];
 
 	snprintf(text, sizeof(text), "%u:%u", dev >> 20, dev & 0xfffff);
-	json_str(json, "dev", text);
+	json_str(json, name, text);
 }
 
 static void put_instances(struct json *json, const struct features *f, struct model *model,
@@ -321,22 +311,22 @@ static void put_instances(struct json *json, const struct features *f, struct mo
 	size_t i, nr;
 	int c;
 
-	json_open(json, "instance_list", '[');
+	json_open(json, FIELD(vm, instance_list), '[');
 	insts = model_insts_of(model, vm->now.id, &nr);
 	for (i = 0; i < nr; i++) {
 		inst = &insts[i]->now;
 		if (inst->id == GMEM_ID_OTHER)
 			continue;
 		json_open(json, NULL, '{');
-		json_u64(json, "id", inst->id);
-		put_key(json, key_of_instance(vm->key, inst->dev, inst->ino));
-		put_dev(json, inst->dev);
-		json_u64(json, "ino", inst->ino);
-		json_u64(json, "size_pages", inst->size >> 12);
-		json_u64(json, "resident_pages", inst->resident);
-		json_u64(json, "flags", inst->flags);
-		json_bool(json, "existed", !inst->born);
-		json_open(json, "counters", '{');
+		json_u64(json, FIELD(instance, id), inst->id);
+		put_key(json, FIELD(instance, key), key_of_instance(vm->key, inst->dev, inst->ino));
+		put_dev(json, FIELD(instance, dev), inst->dev);
+		json_u64(json, FIELD(instance, ino), inst->ino);
+		json_u64(json, FIELD(instance, size_pages), inst->size >> 12);
+		json_u64(json, FIELD(instance, resident_pages), inst->resident);
+		json_u64(json, FIELD(instance, flags), inst->flags);
+		json_bool(json, FIELD(instance, existed), !inst->born);
+		json_open(json, FIELD(vm, counters), '{');
 		for (c = 0; c < GMEM_INST_MAX; c++) {
 			if (f->facts & (1U << inst_counter_facts[c]))
 				json_u64(json, inst_counter_names[c], inst->c[c]);
@@ -363,28 +353,28 @@ static void put_bindings(struct json *json, const struct model *model, const str
 	size_t i, nr;
 
 	if (vm->bound == GMEM_UNKNOWN) {
-		json_null(json, "binding_list");
+		json_null(json, FIELD(vm, binding_list));
 		return;
 	}
 	b = model_bindings_of(model, vm->now.id, &nr);
-	json_open(json, "binding_list", '[');
+	json_open(json, FIELD(vm, binding_list), '[');
 	for (i = 0; i < nr; i++, b++) {
 		json_open(json, NULL, '{');
-		json_u64(json, "slot", b->now.slot);
-		json_u64(json, "address_space", b->now.space);
-		json_u64(json, "gpa", b->now.gfn << 12);
-		json_u64(json, "pages", b->now.pages);
-		json_u64(json, "instance", b->inst_id);
-		put_dev(json, b->now.dev);
-		json_u64(json, "ino", b->now.ino);
-		json_u64(json, "offset_pages", b->now.pgoff);
-		json_u64(json, "userspace_addr", b->now.userspace);
+		json_u64(json, FIELD(binding, slot), b->now.slot);
+		json_u64(json, FIELD(binding, address_space), b->now.space);
+		json_u64(json, FIELD(binding, gpa), b->now.gfn << 12);
+		json_u64(json, FIELD(binding, pages), b->now.pages);
+		json_u64(json, FIELD(binding, instance), b->inst_id);
+		put_dev(json, FIELD(binding, dev), b->now.dev);
+		json_u64(json, FIELD(binding, ino), b->now.ino);
+		json_u64(json, FIELD(binding, offset_pages), b->now.pgoff);
+		json_u64(json, FIELD(binding, userspace_addr), b->now.userspace);
 		if (model->looked & WANT_WASTE) {
-			put_known(json, "private_pages", b->private);
-			put_known(json, "resident_pages", b->resident);
-			put_known(json, "backing_pages", b->backing);
-			put_known(json, "waste_instance_pages", b->waste_instance);
-			put_known(json, "waste_backing_pages", b->waste_backing);
+			put_known(json, FIELD(binding, private_pages), b->private);
+			put_known(json, FIELD(binding, resident_pages), b->resident);
+			put_known(json, FIELD(binding, backing_pages), b->backing);
+			put_known(json, FIELD(binding, waste_instance_pages), b->waste_instance);
+			put_known(json, FIELD(binding, waste_backing_pages), b->waste_backing);
 		}
 		json_close(json, '}');
 	}
@@ -397,30 +387,29 @@ static void put_holders(struct json *json, const struct model *model, const stru
 	size_t i, nr;
 
 	holder = model_holders_of(model, vm->now.id, &nr);
-	json_open(json, "holder_list", '[');
+	json_open(json, FIELD(vm, holder_list), '[');
 	for (i = 0; i < nr; i++, holder++) {
 		json_open(json, NULL, '{');
-		json_u64(json, "instance", holder->inst_id);
-		json_u64(json, "pid", holder->tgid);
-		json_str(json, "comm", holder->comm);
-		json_u64(json, "fds", holder->fds);
-		json_u64(json, "mappings", holder->mappings);
+		json_u64(json, FIELD(holder, instance), holder->inst_id);
+		json_u64(json, FIELD(holder, pid), holder->tgid);
+		json_str(json, FIELD(holder, comm), holder->comm);
+		json_u64(json, FIELD(holder, fds), holder->fds);
+		json_u64(json, FIELD(holder, mappings), holder->mappings);
 		json_close(json, '}');
 	}
 	json_close(json, ']');
 }
 
 /* What was not looked at is not there; what was, and could not be told, is null. */
-static void put_looked(struct json *json, const struct model *model, const struct model_vm *vm)
+static void put_members(struct json *json, const struct features *f, const struct model *model,
+			const struct model_vm *vm)
 {
-	if (model->looked & (WANT_BINDINGS | WANT_WASTE))
-		put_known(json, "bound_now_pages", vm->bound);
-	if (model->looked & WANT_HOLDERS)
-		put_known(json, "holders", vm->holders);
-	if (model->looked & WANT_WASTE) {
-		put_known(json, "bound_private_pages", vm->bound_private);
-		put_known(json, "waste_instance_pages", vm->waste_instance);
-		put_known(json, "waste_backing_pages", vm->waste_backing);
+	uint32_t looked = model->looked | (model->looked & WANT_WASTE ? WANT_BINDINGS : 0);
+	const struct column *column;
+
+	for (column = columns; column < columns + NR_VM_MEMBERS; column++) {
+		if (!(column->wants & ~looked))
+			put_value(json, column->name, column->get(column, f, vm));
 	}
 }
 
@@ -431,19 +420,7 @@ static void put_vm(struct batch *batch, const struct frames *frames, struct mode
 	struct json *json = &batch->json;
 
 	json_open(json, NULL, '{');
-	json_u64(json, "id", vm->now.id);
-	put_key(json, vm->key);
-	json_u64(json, "pid", vm->now.tgid);
-	json_bool(json, "vmm_gone", vm->now.vmm_gone);
-	json_str(json, "name", vm->name);
-	json_str(json, "type", vm->now.id == GMEM_ID_OTHER ? NULL : vm_type_name(vm->now.type));
-	json_str(json, "cgroup", vm->cgroup);
-	json_bool(json, "gone", vm->gone);
-	put_value(json, "private_pages", vm_private(f, vm));
-	json_u64(json, "size_pages", vm->size);
-	json_u64(json, "resident_pages", vm->resident);
-	json_u64(json, "instances", vm->nr_instances);
-	put_looked(json, model, vm);
+	put_members(json, f, model, vm);
 	put_counters(json, f, vm);
 	put_errors(json, f, &vm->now, vm->inst[GMEM_INST_host_faults_refused]);
 	put_last_error(json, realtime(frames, model, vm->now.error_ns), vm->now.error_op,
@@ -466,8 +443,9 @@ static void put_host(struct json *json, const struct features *f, const struct m
 	struct model_vm host;
 
 	model_host(model, &host);
-	json_open(json, "host", '{');
+	json_open(json, FIELD(frame, host), '{');
 	put_counters(json, f, &host);
+	put_value(json, FIELD(host, errors), columns[COLUMN_errors].get(NULL, f, &host));
 	put_errors(json, f, &host.now, host.inst[GMEM_INST_host_faults_refused]);
 	put_host_latency(json, f, model);
 	json_close(json, '}');
@@ -497,31 +475,31 @@ int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct
 	int n;
 
 	json_open(json, NULL, '{');
-	json_u64(json, "version", JSON_VERSION);
-	json_u64(json, "frame", model->frame);
-	json_u64(json, "time_ns", frames->time_ns);
-	json_u64(json, "interval_ns", model->interval_ns);
-	json_str(json, "kernel", frames->kernel);
-	json_open(json, "missing", '[');
+	json_u64(json, FIELD(frame, version), JSON_VERSION);
+	json_u64(json, FIELD(frame, frame), model->frame);
+	json_u64(json, FIELD(frame, time_ns), frames->time_ns);
+	json_u64(json, FIELD(frame, interval_ns), model->interval_ns);
+	json_str(json, FIELD(frame, kernel), frames->kernel);
+	json_open(json, FIELD(frame, missing), '[');
 	for (n = 0; n < GMEM_FACT_MAX; n++) {
 		if (!(f->facts & (1U << n)))
 			json_str(json, NULL, fact_names[n]);
 	}
 	json_close(json, ']');
-	json_open(json, "missing_because", '[');
+	json_open(json, FIELD(frame, missing_because), '[');
 	put_reasons(json, f);
 	json_close(json, ']');
-	json_str(json, "private_from", features_private_from(f));
-	json_open(json, "lost", '{');
+	json_str(json, FIELD(frame, private_from), features_private_from(f));
+	json_open(json, FIELD(frame, lost), '{');
 	for (n = 0; n < GMEM_LOST_MAX; n++)
 		json_u64(json, loss_names[n], model->lost[n]);
-	json_u64(json, "missed", model->missed);
+	json_u64(json, FIELD(lost, missed), model->missed);
 	json_close(json, '}');
-	json_bool(json, "lower_bounds", model_lower_bounds(model));
-	policy_counts_json(&model->policy, json);
+	json_bool(json, FIELD(frame, lower_bounds), model_lower_bounds(model));
+	policy_counts_json(&model->policy, FIELD(frame, policy), json);
 	put_host(json, f, model);
 	put_ended(json, frames, model);
-	json_open(json, "vms", '[');
+	json_open(json, FIELD(frame, vms), '[');
 	for (i = 0; i < nr; i++)
 		put_vm(batch, frames, model, batch->shown[i]);
 	json_close(json, ']');

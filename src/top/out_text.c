@@ -28,8 +28,7 @@ static int add_column(struct libscols_table *table, const struct column *column,
 	char title[32];
 	size_t i;
 
-	snprintf(title, sizeof(title), "%s%s", column->title ? column->title : column->name,
-		 column_mark(column, features));
+	snprintf(title, sizeof(title), "%s%s", column->name, column_mark(column, features));
 	for (i = 0; title[i]; i++)
 		title[i] = (char)toupper((unsigned char)title[i]);
 	return scols_table_new_column(table, title, 0, column->width < 0 ? 0 : SCOLS_FL_RIGHT)

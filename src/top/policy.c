@@ -4,6 +4,7 @@
 
 #include "../lib/attached.h"
 #include "../lib/json.h"
+#include "fields.h"
 #include "policy.h"
 
 /* Where a policy is pinned, unless gmemctl was told otherwise. */
@@ -75,22 +76,25 @@ __u64 policy_denied(const struct policy_counts *counts)
 	return sum;
 }
 
-void policy_counts_json(const struct policy_counts *counts, struct json *json)
+void policy_counts_json(const struct policy_counts *counts, const char *name, struct json *json)
 {
 	int op;
 
 	if (!counts->known) {
-		json_null(json, "policy");
+		json_null(json, name);
 		return;
 	}
-	json_open(json, "policy", '{');
-	json_str(json, "mode", !counts->in_force ? NULL : counts->enforce ? "enforce" : "audit");
-	json_u64(json, "generation", counts->generation);
-	json_open(json, "denied", '{');
+	json_open(json, name, '{');
+	json_str(json, FIELD(policy, mode),
+		 !counts->in_force ? NULL
+		 : counts->enforce ? "enforce"
+				   : "audit");
+	json_u64(json, FIELD(policy, generation), counts->generation);
+	json_open(json, FIELD(policy, denied), '{');
 	for (op = 0; op < GMEM_DO_MAX; op++)
 		json_u64(json, policy_operation_names[op], counts->denied[op]);
 	json_close(json, '}');
-	json_open(json, "would_deny", '{');
+	json_open(json, FIELD(policy, would_deny), '{');
 	for (op = 0; op < GMEM_DO_MAX; op++)
 		json_u64(json, policy_operation_names[op], counts->would_deny[op]);
 	json_close(json, '}');

@@ -27,8 +27,8 @@ void policy_counts_read(struct policy_counts *counts);
 /* All operations together. */
 __u64 policy_denied(const struct policy_counts *counts);
 
-/* The object "policy"; null where it is not known. */
-void policy_counts_json(const struct policy_counts *counts, struct json *json);
+/* An object of that name; null where it is unknown. */
+void policy_counts_json(const struct policy_counts *counts, const char *name, struct json *json);
 
 extern const char *const policy_operation_names[POLICY_OPERATIONS];
 

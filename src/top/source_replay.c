@@ -27,14 +27,7 @@ struct replay {
 	char *line;
 	size_t room;
 	uint64_t clock_ns; /* the sum of the recorded intervals */
-};
-
-static const char *const direction_names[GMEM_DIRECTIONS] = { "to_private", "to_shared" };
-
-static const char *const loss_names[GMEM_LOST_MAX] = {
-#define X(name, ...) #name,
-	GMEM_LOSSES(X)
-#undef X
+	uint64_t version;  /* of the frame */
 };
 
 /* --- values; what is absent is NULL, and NULL has no members --- */
@@ -62,7 +55,7 @@ static void text(struct json_object *object, const char *name, char *buf, size_t
 
 static uint64_t key_in(struct json_object *object)
 {
-	struct json_object *value = member(object, "key");
+	struct json_object *value = member(object, VM_FIELD(key));
 
 	return value ? strtoull(json_object_get_string(value), NULL, 16) : 0;
 }
@@ -76,7 +69,7 @@ static size_t length(struct json_object *array)
 
 static uint32_t type_of(struct json_object *object)
 {
-	struct json_object *value = member(object, "type");
+	struct json_object *value = member(object, VM_FIELD(type));
 	uint32_t type;
 
 	for (type = 0; value && strcmp(vm_type_name(type), "unknown"); type++) {
@@ -84,6 +77,23 @@ static uint32_t type_of(struct json_object *object)
 			return type;
 	}
 	return value ? UINT32_MAX : 0;
+}
+
+/* Version 1 had two flags. */
+static enum vm_state state_of(const struct replay *replay, struct json_object *object)
+{
+	char name[16];
+	int state;
+
+	if (replay->version < 2 && json_object_get_boolean(member(object, "gone")))
+		return STATE_GONE;
+	if (replay->version < 2)
+		return json_object_get_boolean(member(object, "vmm_gone")) ? STATE_VMM_GONE
+									   : STATE_LIVE;
+	text(object, VM_FIELD(state), name, sizeof(name));
+	for (state = NR_STATES - 1; state && strcmp(name, state_names[state]); state--)
+		;
+	return (enum vm_state)state;
 }
 
 static uint32_t errno_of(const char *name)
@@ -111,7 +121,7 @@ static void read_errors(struct json_object *errors, struct gmem_vm *vm)
 		n = 0;
 		json_object_object_foreach(op, name, count)
 		{
-			if (!strcmp(name, "other") || n == GMEM_ERRNOS) {
+			if (!strcmp(name, FIELD(operation, other)) || n == GMEM_ERRNOS) {
 				vm->err_other[i] += json_object_get_uint64(count);
 				continue;
 			}
@@ -154,21 +164,21 @@ static void read_last_error(struct json_object *object, const struct replay *rep
 	char name[32];
 	__u32 op;
 
-	text(object, "operation", name, sizeof(name));
+	text(object, FIELD(last_error, operation), name, sizeof(name));
 	for (op = 0; op < GMEM_OP_MAX && strcmp(name, op_names[op]); op++)
 		;
 	if (op == GMEM_OP_MAX)
 		return;
-	text(object, "error", name, sizeof(name));
+	text(object, FIELD(last_error, error), name, sizeof(name));
 	*error_op = op;
 	*error = errno_of(name);
-	*error_ns = record_time(replay, number(object, "time_ns"));
+	*error_ns = record_time(replay, number(object, FIELD(last_error, time_ns)));
 }
 
 /* Recordings of older versions have no list: then it is made from the VMs that are gone. */
 static void read_ended(struct json_object *frame, const struct replay *replay, struct model *model)
 {
-	struct json_object *list = member(frame, "ended"), *one;
+	struct json_object *list = member(frame, FIELD(frame, ended)), *one;
 	struct model_ended *ended;
 	size_t i;
 
@@ -176,19 +186,20 @@ static void read_ended(struct json_object *frame, const struct replay *replay, s
 		model_note_ends(model);
 		return;
 	}
-	model->ended_lately = number(frame, "ended_last_minute");
+	model->ended_lately = number(frame, FIELD(frame, ended_last_minute));
 	model->nr_ended = 0;
 	for (i = 0; i < length(list) && i < MODEL_ENDED; i++) {
 		one = json_object_array_get_idx(list, i);
 		ended = &model->ended[model->nr_ended++];
-		*ended = (struct model_ended){ .vm_id = number(one, "id"), .key = key_in(one) };
-		ended->tgid = (uint32_t)number(one, "pid");
-		ended->at_ns = record_time(replay, number(one, "time_ns"));
-		ended->refused = number(one, "host_faults_refused");
-		text(one, "name", ended->name, sizeof(ended->name));
-		text(one, "why", ended->why, sizeof(ended->why));
-		read_last_error(member(one, "last_error"), replay, &ended->error_op, &ended->error,
-				&ended->error_ns);
+		*ended = (struct model_ended){ .vm_id = number(one, FIELD(ended, id)),
+					       .key = key_in(one) };
+		ended->tgid = (uint32_t)number(one, FIELD(ended, pid));
+		ended->at_ns = record_time(replay, number(one, FIELD(ended, time_ns)));
+		ended->refused = number(one, FIELD(ended, host_faults_refused));
+		text(one, FIELD(ended, name), ended->name, sizeof(ended->name));
+		text(one, FIELD(ended, why), ended->why, sizeof(ended->why));
+		read_last_error(member(one, FIELD(ended, last_error)), replay, &ended->error_op,
+				&ended->error, &ended->error_ns);
 	}
 }
 
@@ -199,20 +210,20 @@ static void read_latency(struct json_object *latency, struct gmem_vm *vm, uint32
 
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
 		one = member(latency, direction_names[d]);
-		vm->latency[d].max_ns = number(one, "max_ns");
-		read_histogram(member(one, "histogram"), &vm->latency[d],
+		vm->latency[d].max_ns = number(one, columns[COLUMN_max_ns].name);
+		read_histogram(member(one, FIELD(latency, histogram)), &vm->latency[d],
 			       wraps + d * GMEM_HIST_BUCKETS);
 	}
 }
 
 static void read_heat(struct json_object *object, struct gmem_heat *heat)
 {
-	uint64_t pages = number(object, "cell_pages");
-	struct json_object *list = member(object, "pages");
+	uint64_t pages = number(object, FIELD(heat, cell_pages));
+	struct json_object *list = member(object, FIELD(heat, pages));
 	size_t i;
 
 	heat->shift = pages ? (__u32)__builtin_ctzll(pages) : 0;
-	heat->elsewhere = number(object, "elsewhere");
+	heat->elsewhere = number(object, FIELD(heat, elsewhere));
 	for (i = 0; i < GMEM_HEAT_CELLS && i < length(list); i++)
 		heat->pages[i] = json_object_get_uint64(json_object_array_get_idx(list, i));
 }
@@ -222,23 +233,23 @@ static uint32_t dev_of(struct json_object *object)
 	unsigned int major = 0, minor = 0;
 	char dev[32];
 
-	text(object, "dev", dev, sizeof(dev));
+	text(object, FIELD(instance, dev), dev, sizeof(dev));
 	sscanf(dev, "%u:%u", &major, &minor);
 	return major << 20 | minor;
 }
 
 static int add_instance(struct model *model, struct json_object *object, struct gmem_vm *vm)
 {
-	struct json_object *counters = member(object, "counters");
-	struct gmem_inst inst = { .vm_id = vm->id, .id = number(object, "id") };
+	struct json_object *counters = member(object, FIELD(vm, counters));
+	struct gmem_inst inst = { .vm_id = vm->id, .id = number(object, FIELD(instance, id)) };
 	int c;
 
 	inst.dev = dev_of(object);
-	inst.ino = number(object, "ino");
-	inst.size = number(object, "size_pages") << 12;
-	inst.resident = number(object, "resident_pages");
-	inst.flags = number(object, "flags");
-	inst.born = !json_object_get_boolean(member(object, "existed"));
+	inst.ino = number(object, FIELD(instance, ino));
+	inst.size = number(object, FIELD(instance, size_pages)) << 12;
+	inst.resident = number(object, FIELD(instance, resident_pages));
+	inst.flags = number(object, FIELD(instance, flags));
+	inst.born = !json_object_get_boolean(member(object, FIELD(instance, existed)));
 	for (c = 0; c < GMEM_INST_MAX; c++) {
 		inst.c[c] = number(counters, inst_counter_names[c]);
 		/* What the VM counted and its instances did not is of instances that ended. */
@@ -249,26 +260,30 @@ static int add_instance(struct model *model, struct json_object *object, struct 
 
 static int add_vm(const struct replay *replay, struct model *model, struct json_object *object)
 {
-	struct json_object *counters = member(object, "counters"), *list;
+	struct json_object *counters = member(object, FIELD(vm, counters)), *list;
 	uint32_t wraps[GMEM_DIRECTIONS * GMEM_HIST_BUCKETS] = { 0 };
-	struct gmem_vm vm = { .id = number(object, "id") };
+	struct gmem_vm vm = { .id = number(object, VM_FIELD(id)) };
+	enum vm_state state = state_of(replay, object);
 	int c, d, ret = 0;
 	size_t i;
 
-	vm.tgid = (__u32)number(object, "pid");
-	vm.vmm_gone = json_object_get_boolean(member(object, "vmm_gone"));
+	vm.tgid = (__u32)number(object, VM_FIELD(pid));
+	vm.vmm_gone = state == STATE_VMM_GONE;
 	vm.type = type_of(object);
-	vm.private_pages = member(object, "private_pages") ? number(object, "private_pages")
-							   : GMEM_UNKNOWN;
+	vm.private_pages = member(object, VM_FIELD(private_pages))
+				   ? number(object, VM_FIELD(private_pages))
+				   : GMEM_UNKNOWN;
 	for (c = 0; c < GMEM_VM_MAX; c++)
 		vm.c[c] = number(counters, vm_counter_names[c]);
 	for (c = 0; c < GMEM_INST_MAX; c++)
 		vm.folded[c] = number(counters, inst_counter_names[c]);
-	read_errors(member(object, "errors"), &vm);
-	read_last_error(member(object, "last_error"), replay, &vm.error_op, &vm.error,
+	read_errors(member(object,
+			   replay->version < 2 ? VM_FIELD(errors) : FIELD(vm, errors_by_operation)),
+		    &vm);
+	read_last_error(member(object, FIELD(vm, last_error)), replay, &vm.error_op, &vm.error,
 			&vm.error_ns);
-	read_latency(member(object, "latency"), &vm, wraps);
-	read_heat(member(object, "heat"), &vm.heat);
+	read_latency(member(object, FIELD(vm, latency)), &vm, wraps);
+	read_heat(member(object, FIELD(vm, heat)), &vm.heat);
 	/* A number of redundant conversions that was null: not all of them were judged. */
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
 		c = GMEM_VM_to_private_redundant + d * GMEM_PER_DIRECTION;
@@ -276,11 +291,11 @@ static int add_vm(const struct replay *replay, struct model *model, struct json_
 					       ? vm.c[GMEM_VM_to_private + d * GMEM_PER_DIRECTION]
 					       : GMEM_UNKNOWN;
 	}
-	list = member(object, "instance_list");
+	list = member(object, FIELD(vm, instance_list));
 	for (i = 0; i < length(list) && !ret; i++)
 		ret = add_instance(model, json_object_array_get_idx(list, i), &vm);
 	if (!ret)
-		ret = model_add_vm(model, &vm, json_object_get_boolean(member(object, "gone")));
+		ret = model_add_vm(model, &vm, state == STATE_GONE);
 	return ret ? ret : model_set_wraps(model, vm.id, wraps);
 }
 
@@ -300,10 +315,10 @@ static uint32_t looked_at(struct json_object *vms)
 
 	for (i = 0; i < length(vms); i++) {
 		vm = json_object_array_get_idx(vms, i);
-		looked |= has(vm, "binding_list") ? WANT_BINDINGS : 0;
-		looked |= has(vm, "holder_list") ? WANT_HOLDERS : 0;
-		looked |= has(vm, "waste_instance_pages") ? WANT_WASTE : 0;
-		looked |= has(vm, "heat") ? WANT_HEAT : 0;
+		looked |= has(vm, FIELD(vm, binding_list)) ? WANT_BINDINGS : 0;
+		looked |= has(vm, FIELD(vm, holder_list)) ? WANT_HOLDERS : 0;
+		looked |= has(vm, VM_FIELD(waste_instance_pages)) ? WANT_WASTE : 0;
+		looked |= has(vm, FIELD(vm, heat)) ? WANT_HEAT : 0;
 	}
 	return looked;
 }
@@ -316,32 +331,32 @@ static uint64_t known(struct json_object *object, const char *name)
 static int add_binding(struct model *model, uint64_t vm_id, struct json_object *object)
 {
 	struct gmem_binding binding = {
-		.slot = (__u16)number(object, "slot"),
-		.space = (__u16)number(object, "address_space"),
-		.gfn = number(object, "gpa") >> 12,
-		.pages = number(object, "pages"),
+		.slot = (__u16)number(object, FIELD(binding, slot)),
+		.space = (__u16)number(object, FIELD(binding, address_space)),
+		.gfn = number(object, FIELD(binding, gpa)) >> 12,
+		.pages = number(object, FIELD(binding, pages)),
 		.dev = dev_of(object),
-		.ino = number(object, "ino"),
-		.pgoff = number(object, "offset_pages"),
-		.userspace = number(object, "userspace_addr"),
+		.ino = number(object, FIELD(binding, ino)),
+		.pgoff = number(object, FIELD(binding, offset_pages)),
+		.userspace = number(object, FIELD(binding, userspace_addr)),
 	};
 	struct model_binding *b = model_add_binding(model, vm_id, &binding);
 
 	if (!b)
 		return -ENOMEM;
-	b->private = known(object, "private_pages");
-	b->resident = known(object, "resident_pages");
-	b->backing = known(object, "backing_pages");
-	b->waste_instance = known(object, "waste_instance_pages");
-	b->waste_backing = known(object, "waste_backing_pages");
+	b->private = known(object, FIELD(binding, private_pages));
+	b->resident = known(object, FIELD(binding, resident_pages));
+	b->backing = known(object, FIELD(binding, backing_pages));
+	b->waste_instance = known(object, FIELD(binding, waste_instance_pages));
+	b->waste_backing = known(object, FIELD(binding, waste_backing_pages));
 	return 0;
 }
 
 /* One per descriptor and mapping, as the kernel tells them. */
 static int add_holder(struct model *model, struct json_object *object)
 {
-	struct gmem_holder hold = { .tgid = (__u32)number(object, "pid") };
-	uint64_t id = number(object, "instance"), n;
+	struct gmem_holder hold = { .tgid = (__u32)number(object, FIELD(holder, pid)) };
+	uint64_t id = number(object, FIELD(holder, instance)), n;
 	size_t i;
 	int ret = 0;
 
@@ -351,13 +366,13 @@ static int add_holder(struct model *model, struct json_object *object)
 		return 0;
 	hold.inst.ino = model->insts[i]->now.ino;
 	hold.inst.dev = model->insts[i]->now.dev;
-	text(object, "comm", hold.comm, sizeof(hold.comm));
-	for (n = number(object, "fds"); n && n <= MAX_HOLDS && !ret; n--) {
+	text(object, FIELD(holder, comm), hold.comm, sizeof(hold.comm));
+	for (n = number(object, FIELD(holder, fds)); n && n <= MAX_HOLDS && !ret; n--) {
 		hold.hold = GMEM_HOLD_FD;
 		hold.at = n;
 		ret = model_add_hold(model, &hold);
 	}
-	for (n = number(object, "mappings"); n && n <= MAX_HOLDS && !ret; n--) {
+	for (n = number(object, FIELD(holder, mappings)); n && n <= MAX_HOLDS && !ret; n--) {
 		hold.hold = GMEM_HOLD_MAPPING;
 		hold.at = n;
 		ret = model_add_hold(model, &hold);
@@ -367,16 +382,17 @@ static int add_holder(struct model *model, struct json_object *object)
 
 static int add_lists(struct model *model, struct json_object *object)
 {
-	struct json_object *list = member(object, "binding_list");
-	struct model_vm *vm = model_vm(model, number(object, "id"));
+	struct json_object *list = member(object, FIELD(vm, binding_list));
+	struct model_vm *vm = model_vm(model, number(object, VM_FIELD(id)));
 	int ret = 0;
 	size_t i;
 
 	for (i = 0; i < length(list) && !ret; i++)
-		ret = add_binding(model, number(object, "id"), json_object_array_get_idx(list, i));
+		ret = add_binding(model, number(object, VM_FIELD(id)),
+				  json_object_array_get_idx(list, i));
 	if (vm && list)
 		vm->bound = 0;
-	list = member(object, "holder_list");
+	list = member(object, FIELD(vm, holder_list));
 	for (i = 0; i < length(list) && !ret; i++)
 		ret = add_holder(model, json_object_array_get_idx(list, i));
 	return ret;
@@ -385,33 +401,34 @@ static int add_lists(struct model *model, struct json_object *object)
 /* What the model would look up, or sum over instances that the file may not list. */
 static void complete_vm(struct model *model, struct json_object *object)
 {
-	struct model_vm *vm = model_vm(model, number(object, "id"));
-	struct json_object *counters = member(object, "counters");
-	struct json_object *cgroup = member(object, "cgroup");
+	struct model_vm *vm = model_vm(model, number(object, VM_FIELD(id)));
+	struct json_object *counters = member(object, FIELD(vm, counters));
+	struct json_object *cgroup = member(object, VM_FIELD(cgroup));
 
 	if (!vm)
 		return;
 	vm->key = key_in(object);
-	vm->unbinds_unknown = has(counters, "unbinds") && !member(counters, "unbinds");
-	vm->size = number(object, "size_pages");
-	vm->resident = number(object, "resident_pages");
-	vm->nr_instances = (uint32_t)number(object, "instances");
-	vm->bound = known(object, "bound_now_pages");
-	vm->holders = known(object, "holders");
-	vm->bound_private = known(object, "bound_private_pages");
-	vm->waste_instance = known(object, "waste_instance_pages");
-	vm->waste_backing = known(object, "waste_backing_pages");
+	vm->unbinds_unknown = has(counters, VM_FIELD(unbinds)) &&
+			      !member(counters, VM_FIELD(unbinds));
+	vm->size = number(object, VM_FIELD(size_pages));
+	vm->resident = number(object, VM_FIELD(resident_pages));
+	vm->nr_instances = (uint32_t)number(object, VM_FIELD(instances));
+	vm->bound = known(object, VM_FIELD(bound_now_pages));
+	vm->holders = known(object, VM_FIELD(holders));
+	vm->bound_private = known(object, VM_FIELD(bound_private_pages));
+	vm->waste_instance = known(object, VM_FIELD(waste_instance_pages));
+	vm->waste_backing = known(object, VM_FIELD(waste_backing_pages));
 	if (vm->named)
 		return;
 	vm->named = true;
-	text(object, "name", vm->name, sizeof(vm->name));
+	text(object, VM_FIELD(name), vm->name, sizeof(vm->name));
 	if (cgroup)
 		vm->cgroup = strdup(json_object_get_string(cgroup));
 }
 
 static void read_features(struct replay *replay, struct json_object *frame)
 {
-	struct json_object *missing = member(frame, "missing");
+	struct json_object *missing = member(frame, FIELD(frame, missing));
 	struct features *features = &replay->features;
 	char from[16] = "";
 	const char *name;
@@ -427,12 +444,12 @@ static void read_features(struct replay *replay, struct json_object *frame)
 		}
 	}
 	features->silenced = false;
-	missing = member(frame, "missing_because");
+	missing = member(frame, FIELD(frame, missing_because));
 	for (i = 0; i < length(missing); i++) {
 		name = json_object_get_string(json_object_array_get_idx(missing, i));
 		features->silenced |= name && strstr(name, SILENCE_SYSCTL);
 	}
-	text(frame, "private_from", from, sizeof(from));
+	text(frame, FIELD(frame, private_from), from, sizeof(from));
 	features->private_counted = !strcmp(from, "attributes");
 	for (fact = 0; fact < GMEM_FACT_MAX; fact++)
 		features->chosen[fact] = -1;
@@ -440,19 +457,19 @@ static void read_features(struct replay *replay, struct json_object *frame)
 
 static void read_policy(struct policy_counts *counts, struct json_object *policy)
 {
-	struct json_object *denied = member(policy, "denied"),
-			   *would_deny = member(policy, "would_deny");
+	struct json_object *denied = member(policy, FIELD(policy, denied)),
+			   *would_deny = member(policy, FIELD(policy, would_deny));
 	char mode[16] = "";
 	int op;
 
 	memset(counts, 0, sizeof(*counts));
 	if (!json_object_is_type(policy, json_type_object))
 		return;
-	text(policy, "mode", mode, sizeof(mode));
+	text(policy, FIELD(policy, mode), mode, sizeof(mode));
 	counts->known = true;
 	counts->in_force = *mode;
 	counts->enforce = !strcmp(mode, "enforce");
-	counts->generation = number(policy, "generation");
+	counts->generation = number(policy, FIELD(policy, generation));
 	for (op = 0; op < POLICY_OPERATIONS; op++) {
 		counts->denied[op] = number(denied, policy_operation_names[op]);
 		counts->would_deny[op] = number(would_deny, policy_operation_names[op]);
@@ -461,24 +478,26 @@ static void read_policy(struct policy_counts *counts, struct json_object *policy
 
 static int read_frame(struct replay *replay, struct model *model, struct json_object *frame)
 {
-	struct json_object *vms = member(frame, "vms"), *lost = member(frame, "lost");
+	struct json_object *vms = member(frame, FIELD(frame, vms)),
+			   *lost = member(frame, FIELD(frame, lost));
 	__u64 losses[GMEM_LOST_MAX];
 	size_t i;
 	int n, ret = 0;
 
 	if (!json_object_is_type(vms, json_type_array))
 		return -EBADMSG;
+	replay->version = number(frame, FIELD(frame, version));
 	read_features(replay, frame);
-	text(frame, "kernel", replay->frames.kernel, sizeof(replay->frames.kernel));
-	replay->frames.time_ns = number(frame, "time_ns");
-	replay->clock_ns += number(frame, "interval_ns");
+	text(frame, FIELD(frame, kernel), replay->frames.kernel, sizeof(replay->frames.kernel));
+	replay->frames.time_ns = number(frame, FIELD(frame, time_ns));
+	replay->clock_ns += number(frame, FIELD(frame, interval_ns));
 	model_begin(model, replay->clock_ns, looked_at(vms));
-	read_policy(&model->policy, member(frame, "policy"));
+	read_policy(&model->policy, member(frame, FIELD(frame, policy)));
 	for (i = 0; i < length(vms) && !ret; i++)
 		ret = add_vm(replay, model, json_object_array_get_idx(vms, i));
 	for (n = 0; n < GMEM_LOST_MAX; n++)
 		losses[n] = number(lost, loss_names[n]);
-	model_set_lost(model, losses, number(lost, "missed"));
+	model_set_lost(model, losses, number(lost, FIELD(lost, missed)));
 	for (i = 0; i < length(vms) && !ret; i++)
 		ret = add_lists(model, json_object_array_get_idx(vms, i));
 	if (!ret)

@@ -232,13 +232,13 @@ static void draw_conversions(struct area *area)
 
 /* --- the rest --- */
 
-static void counter(const struct area *area, int at, int x, const char *name, struct value total,
+static void counter(const struct area *area, int at, int x, enum column_id id, struct value total,
 		    struct value rate)
 {
 	char number[NUMBER_LEN], per_second[NUMBER_LEN];
-	enum unit unit = unit_of(name);
+	enum unit unit = columns[id].unit;
 
-	put(area, at, x, STYLE_LABEL, "%s", name);
+	put(area, at, x, STYLE_LABEL, "%s", columns[id].name);
 	put(area, at, x + LABEL_CELLS, STYLE_VALUE, "%7s", text_of(area, total, unit, number));
 	if (rate.kind != VALUE_NONE && rate.number)
 		put(area, at, x + LABEL_CELLS + 8, STYLE_NORMAL, "%s/s",
@@ -253,11 +253,11 @@ static void draw_counters(struct area *area)
 
 	heading(area, " Everything else: since the VM was first seen, and now");
 	for (i = 0; i < GMEM_INST_MAX; i++, n++)
-		counter(area, area->line + n / 2, n % 2 * half, inst_counter_names[i],
+		counter(area, area->line + n / 2, n % 2 * half, INST_COLUMN(i),
 			inst_counter(f, vm, i), inst_rate(f, vm, i));
 	for (i = GMEM_VM_creates; i < GMEM_VM_MAX; i++, n++)
-		counter(area, area->line + n / 2, n % 2 * half, vm_counter_names[i],
-			vm_counter(f, vm, i), vm_rate(f, vm, i));
+		counter(area, area->line + n / 2, n % 2 * half, VM_COLUMN(i), vm_counter(f, vm, i),
+			vm_rate(f, vm, i));
 	area->line += (n + 1) / 2;
 }
 

@@ -13,51 +13,48 @@
 
 /* Shorter titles and widths than elsewhere: 80 columns are few. */
 static const struct {
-	const char *name, *title;
+	const char *title;
 	int width;
-} short_titles[] = {
-	{ "id", "ID", 5 },
-	{ "pid", "PID", 7 },
-	{ "name", "NAME", -NAME_MIN },
-	{ "type", "TYPE", -18 },
-	{ "cgroup", "CGROUP", -40 },
-	{ "private_pages", "PRIVATE", 7 },
-	{ "size_pages", "SIZE", 6 },
-	{ "resident_pages", "RESIDENT", 8 },
-	{ "instances", "INST", 4 },
-	{ "bound_now_pages", "BOUND", 6 },
-	{ "holders", "HOLD", 4 },
-	{ "bound_private_pages", "BNDPRIV", 7 },
-	{ "waste_instance_pages", "WASTEIN", 7 },
-	{ "waste_backing_pages", "WASTEBK", 7 },
-	{ "errors", "ERRORS", 6 },
-	{ "p50_ns", "P50", 6 },
-	{ "p90_ns", "P90", 6 },
-	{ "p99_ns", "P99", 6 },
-	{ "max_ns", "MAX", 6 },
-	{ "interval_p50_ns", "P50NOW", 6 },
-	{ "interval_p90_ns", "P90NOW", 6 },
-	{ "interval_p99_ns", "P99NOW", 6 },
-	{ "interval_max_ns", "MAXNOW", 6 },
-	{ "to_private_rate", "PRIV/S", 6 },
-	{ "to_shared_rate", "SHARED/S", 8 },
-	{ "guest_faults_rate", "GFAULT/S", 8 },
-	{ "host_faults_rate", "HFAULT/S", 8 },
-	{ "host_faults_refused", "REFUSED", 7 },
+} short_titles[NR_COLUMNS] = {
+	[COLUMN_id] = { "ID", 5 },
+	[COLUMN_pid] = { "PID", 7 },
+	[COLUMN_name] = { "NAME", -NAME_MIN },
+	[COLUMN_type] = { "TYPE", -18 },
+	[COLUMN_cgroup] = { "CGROUP", -40 },
+	[COLUMN_private_pages] = { "PRIVATE", 7 },
+	[COLUMN_size_pages] = { "SIZE", 6 },
+	[COLUMN_resident_pages] = { "RESIDENT", 8 },
+	[COLUMN_instances] = { "INST", 4 },
+	[COLUMN_bound_now_pages] = { "BOUND", 6 },
+	[COLUMN_holders] = { "HOLD", 4 },
+	[COLUMN_bound_private_pages] = { "BNDPRIV", 7 },
+	[COLUMN_waste_instance_pages] = { "WASTEIN", 7 },
+	[COLUMN_waste_backing_pages] = { "WASTEBK", 7 },
+	[COLUMN_errors] = { "ERRORS", 6 },
+	[COLUMN_p50_ns] = { "P50", 6 },
+	[COLUMN_p90_ns] = { "P90", 6 },
+	[COLUMN_p99_ns] = { "P99", 6 },
+	[COLUMN_max_ns] = { "MAX", 6 },
+	[COLUMN_interval_p50_ns] = { "P50NOW", 6 },
+	[COLUMN_interval_p90_ns] = { "P90NOW", 6 },
+	[COLUMN_interval_p99_ns] = { "P99NOW", 6 },
+	[COLUMN_interval_max_ns] = { "MAXNOW", 6 },
+	[COLUMN_to_private_rate] = { "PRIV/S", 6 },
+	[COLUMN_to_shared_rate] = { "SHARED/S", 8 },
+	[COLUMN_guest_faults_rate] = { "GFAULT/S", 8 },
+	[COLUMN_host_faults_rate] = { "HFAULT/S", 8 },
+	[COLUMN_host_faults_refused] = { "REFUSED", 7 },
 };
 
 static const char *title_of(const struct column *column, char *buf, size_t size, int *width)
 {
-	unsigned int i;
-	size_t n;
+	size_t n = (size_t)(column - columns);
 
-	for (i = 0; i < ARRAY_LEN(short_titles); i++) {
-		if (!strcmp(short_titles[i].name, column->name)) {
-			*width = short_titles[i].width;
-			return short_titles[i].title;
-		}
+	if (short_titles[n].title) {
+		*width = short_titles[n].width;
+		return short_titles[n].title;
 	}
-	snprintf(buf, size, "%s", column->title ? column->title : column->name);
+	snprintf(buf, size, "%s", column->name);
 	for (n = 0; buf[n]; n++)
 		buf[n] = (char)toupper((unsigned char)buf[n]);
 	*width = n < 7 ? 7 : (int)n;
@@ -79,23 +76,21 @@ const char *column_title(const struct tui *tui, const struct column *column, cha
 	return buf;
 }
 
-static void format_value(const struct tui *tui, const char *name, struct value value, char *buf,
+static void format_value(const struct tui *tui, enum unit unit, struct value value, char *buf,
 			 size_t size)
 {
 	char number[NUMBER_LEN];
 
 	/* No rate in the first frame, and no duration of nothing. */
 	if ((value.kind == VALUE_FIXED && !tui->model.interval_ns) ||
-	    (value.kind == VALUE_NUMBER && !value.number && unit_of(name) == UNIT_NS))
+	    (value.kind == VALUE_NUMBER && !value.number && unit == UNIT_NS))
 		value.kind = VALUE_NONE;
 	switch (value.kind) {
 	case VALUE_NONE: snprintf(buf, size, "-"); return;
 	case VALUE_TEXT: snprintf(buf, size, "%s", value_text(&value)); return;
-	case VALUE_NUMBER:
-		format_number(number, value.number * 100, unit_of(name), tui->bytes);
-		break;
+	case VALUE_NUMBER: format_number(number, value.number * 100, unit, tui->bytes); break;
 	case VALUE_FIXED:
-		format_number(number, rate_hundredths(value.number), unit_of(name), tui->bytes);
+		format_number(number, rate_hundredths(value.number), unit, tui->bytes);
 		break;
 	}
 	snprintf(buf, size, "%s", number);
@@ -166,7 +161,7 @@ static void format_inst(const struct tui *tui, const struct column *column, cons
 			value.number = inst->c[i];
 		}
 	}
-	format_value(tui, column->name, value, buf, size);
+	format_value(tui, column->unit, value, buf, size);
 }
 
 static struct value known(uint64_t n)
@@ -203,7 +198,7 @@ static void format_below(const struct tui *tui, const struct column *column, con
 		value = known(b->waste_backing);
 	else
 		return;
-	format_value(tui, column->name, value, buf, size);
+	format_value(tui, column->unit, value, buf, size);
 }
 
 void cell_format(const struct tui *tui, const struct column *column, const struct row *row,
@@ -216,7 +211,7 @@ void cell_format(const struct tui *tui, const struct column *column, const struc
 	else if (row->inst)
 		format_inst(tui, column, row, buf, size);
 	else
-		format_value(tui, column->name, column->get(column, tui->frames->features, row->vm),
+		format_value(tui, column->unit, column->get(column, tui->frames->features, row->vm),
 			     buf, size);
 }
 

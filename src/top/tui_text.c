@@ -12,24 +12,6 @@ static const char *const blocks[] = { "▁", "▂", "▃", "▄", "▅", "▆", 
 static const char *const parts[] = { "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█" };
 static const char ascii_blocks[] = "_.-~=+*#";
 
-static bool ends_with(const char *text, const char *end)
-{
-	size_t n = strlen(text), e = strlen(end);
-
-	return n >= e && !strcmp(text + n - e, end);
-}
-
-enum unit unit_of(const char *name)
-{
-	if (!strcmp(name, "id") || !strcmp(name, "pid"))
-		return UNIT_PLAIN;
-	if (ends_with(name, "_ns"))
-		return UNIT_NS;
-	if (ends_with(name, "_pages") || ends_with(name, "_pages_rate"))
-		return UNIT_PAGES;
-	return UNIT_COUNT;
-}
-
 /* Characters that change the order of others: a name must not disguise its neighbours. */
 static bool reorders(wchar_t c)
 {

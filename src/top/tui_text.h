@@ -7,17 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fields.h"
+
 #define NUMBER_LEN 32
-
-enum unit {
-	UNIT_PLAIN, /* as it is: ids */
-	UNIT_COUNT,
-	UNIT_PAGES,
-	UNIT_NS,
-};
-
-/* What a column or counter of that name counts. */
-enum unit unit_of(const char *name);
 
 /**
  * text_fit - the part of a text that fits into so many cells of the terminal

@@ -185,7 +185,7 @@ static int read_frame(struct top *top, unsigned int nr)
 
 	if (getline(&top->line, &top->size, top->out) < 0)
 		return -EPIPE;
-	for (at = top->line; (at = strstr(at, "\"gone\":false")); at++)
+	for (at = top->line; (at = strstr(at, "\"state\":\"live\"")); at++)
 		shown++;
 	if (shown >= nr)
 		return 0;

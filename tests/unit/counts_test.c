@@ -39,7 +39,7 @@ static struct json_object *gmemtop_vm(struct json_object *told)
 				       offer_fact(errors[i].fact, false) ? json_object_new_object()
 									 : NULL);
 	json_object_object_add(vm, "counters", counters);
-	json_object_object_add(vm, "errors", all_errors);
+	json_object_object_add(vm, "errors_by_operation", all_errors);
 	json_object_object_add(vm, "private_pages", json_object_new_int64(0));
 	json_object_object_add(
 		vm, "latency",

@@ -176,10 +176,67 @@ static void test_again(void **state)
 	batch_free(&batch);
 }
 
+/* A frame of a VM, written in version 1 or in the one of today. */
+static char *read_again(const char *line)
+{
+	char path[] = "/tmp/replay_test.XXXXXX", *text;
+	struct batch batch = { .format = BATCH_JSON };
+	FILE *file = fdopen(mkstemp(path), "w");
+	struct model model = { 0 };
+	struct frames *replay;
+
+	assert_non_null(file);
+	fputs(line, file);
+	fclose(file);
+	assert_int_equal(replay_open(&replay, path), 0);
+	assert_int_equal(replay->next(replay, &model), 0);
+	text = write_frame(&batch, replay, &model);
+	replay_close(replay);
+	unlink(path);
+	model_free(&model);
+	batch_free(&batch);
+	return text;
+}
+
+/* Version 1 had the flags "gone" and "vmm_gone", and called the failures by operation "errors". */
+static void test_version_1(void **state)
+{
+	static const char *const flags[] = { "\"gone\":false,\"vmm_gone\":false",
+					     "\"gone\":true,\"vmm_gone\":false",
+					     "\"gone\":false,\"vmm_gone\":true" };
+	char line[512], *old, *new;
+	int i;
+
+	(void)state;
+	for (i = 0; i < NR_STATES; i++) {
+		snprintf(
+			line, sizeof(line),
+			"{\"version\":1,\"frame\":1,\"time_ns\":5,\"vms\":[{\"id\":2,\"name\":\"a\",%s,"
+			"\"errors\":{\"bind\":{\"EEXIST\":2}}}]}\n",
+			flags[i]);
+		old = read_again(line);
+		snprintf(
+			line, sizeof(line),
+			"{\"version\":2,\"frame\":1,\"time_ns\":5,\"vms\":[{\"id\":2,\"name\":\"a\","
+			"\"state\":\"%s\",\"errors\":2,"
+			"\"errors_by_operation\":{\"bind\":{\"EEXIST\":2}}}]}\n",
+			state_names[i]);
+		new = read_again(line);
+		assert_same(old, new);
+		snprintf(line, sizeof(line), "\"state\":\"%s\"", state_names[i]);
+		assert_non_null(strstr(old, line));
+		assert_non_null(strstr(old, "\"errors\":2"));
+		assert_non_null(strstr(old, "\"bind\":{\"EEXIST\":2}"));
+		free(old);
+		free(new);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_version_1),
 	};
 
 	return cmocka_run_group_tests_name("replay", tests, NULL, NULL);

@@ -98,10 +98,6 @@ static void test_numbers(void **state __attribute__((unused)))
 		format_number(buf, cases[i].hundredths, cases[i].unit, cases[i].bytes);
 		assert_string_equal(buf, cases[i].expected);
 	}
-	assert_int_equal(unit_of("pid"), UNIT_PLAIN);
-	assert_int_equal(unit_of("to_private_pages_rate"), UNIT_PAGES);
-	assert_int_equal(unit_of("to_private_rate"), UNIT_COUNT);
-	assert_int_equal(unit_of("p99_ns"), UNIT_NS);
 }
 
 static void test_heat(void **state __attribute__((unused)))

@@ -240,7 +240,8 @@ static void tally_record(struct tally *t, const struct record *r)
 
 static void tally_vm(struct tally *t, struct json_object *vm)
 {
-	struct json_object *counters = member(vm, "counters"), *failed_ops = member(vm, "errors");
+	struct json_object *counters = member(vm, "counters"),
+			   *failed_ops = member(vm, "errors_by_operation");
 	int i, e;
 
 	for (i = 0; i < NR_COUNTS; i++)
@@ -269,7 +270,7 @@ static void keep(struct watcher *w, struct json_object *vm)
 	}
 	if (i == w->nr_vms) {
 		w->nr_vms++;
-		w->brief += json_object_get_boolean(member(vm, "gone"));
+		w->brief += vm_is(vm, "gone");
 	} else {
 		json_object_put(w->vms[i]);
 	}
@@ -295,7 +296,7 @@ static int watch(struct watcher *w)
 		struct json_object *vm = json_object_array_get_idx(vms, i);
 
 		keep(w, vm);
-		live += !json_object_get_boolean(member(vm, "gone"));
+		live += !vm_is(vm, "gone");
 	}
 	json_object_object_foreach(member(frame, "lost"), reason, count)
 	{

@@ -232,7 +232,7 @@ static bool all_gone(const struct watcher *w, struct json_object *list)
 			if (number(json_object_array_get_idx(list, j), "pid") == pid)
 				break;
 		}
-		gone += j < nr && json_object_get_boolean(member(w->vms[i], "gone"));
+		gone += j < nr && vm_is(w->vms[i], "gone");
 	}
 	return gone >= nr;
 }

@@ -447,7 +447,7 @@ static void test_unseen_end(void)
 			if (number(shown, "id") != 1000000)
 				continue;
 			listed++;
-			if (!json_object_get_boolean(member(shown, "gone")))
+			if (!vm_is(shown, "gone"))
 				continue;
 			gone++;
 			CHECK(number(member(shown, "counters"), "to_private") == 42 &&
@@ -669,7 +669,7 @@ static void test_reused(void)
 			shown = json_object_array_get_idx(member(frame, "vms"), i);
 			if (number(shown, "pid") != getpid())
 				continue;
-			if (json_object_get_boolean(member(shown, "gone")))
+			if (vm_is(shown, "gone"))
 				gone++;
 			else
 				live++;

@@ -164,8 +164,7 @@ static void test_brief(void)
 		for (k = 0; k < length(list); k++) {
 			vm = json_object_array_get_idx(list, k);
 			found += !strcmp(text_of(vm, "name"), "brief") &&
-				 !strcmp(text_of(vm, "cgroup"), "/gmem-brief") &&
-				 json_object_get_boolean(member(vm, "gone"));
+				 !strcmp(text_of(vm, "cgroup"), "/gmem-brief") && vm_is(vm, "gone");
 		}
 		if (i)
 			CHECK(found == 1 + falsify, "%d VMs that fit, shown is %s", found,
@@ -247,21 +246,18 @@ static void test_vmm_gone(void)
 	frame = next_frame();
 	for (i = 0; i < length(member(frame, "vms")); i++) {
 		vm = json_object_array_get_idx(member(frame, "vms"), i);
-		if (number(vm, "pid") == parent)
+		if (!strcmp(text_of(vm, "name"), "departed"))
 			break;
 	}
-	CHECK(vm && json_object_get_boolean(member(vm, "vmm_gone")) == !falsify &&
-		      !json_object_get_boolean(member(vm, "gone")),
-	      "shown is %s", json_object_to_json_string(member(frame, "vms")));
-	CHECK(!strcmp(text_of(vm, "name"), "departed"), "its name is %s", text_of(vm, "name"));
+	CHECK(vm && vm_is(vm, "VMM gone") == !falsify && !member(vm, "pid"), "shown is %s",
+	      json_object_to_json_string(member(frame, "vms")));
 	snprintf(key, sizeof(key), "%s", text_of(vm, "key"));
 	json_object_put(frame);
 	/* Another one finds the VM at the holder, who is no VMM. */
 	once = watch(true);
 	frame = frame_of(&once);
 	vm = vm_with_key(frame, key);
-	CHECK(vm && json_object_get_boolean(member(vm, "vmm_gone")) &&
-		      !strcmp(text_of(vm, "name"), "VMM gone"),
+	CHECK(vm && vm_is(vm, "VMM gone") && !strcmp(text_of(vm, "name"), "VMM gone"),
 	      "shown is %s", json_object_to_json_string(vm));
 	json_object_put(frame);
 	stop(&once);

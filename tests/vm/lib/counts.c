@@ -86,6 +86,13 @@ int64_t number(struct json_object *obj, const char *path)
 	return json_object_get_int64(member(obj, path));
 }
 
+bool vm_is(struct json_object *vm, const char *state)
+{
+	struct json_object *value = member(vm, "state");
+
+	return value && !strcmp(json_object_get_string(value), state);
+}
+
 void differs(struct verdict *v, const char *fmt, ...)
 {
 	va_list args;
@@ -184,7 +191,7 @@ static void compare_errors(struct verdict *v, struct json_object *told, struct j
 	int e;
 
 	for (i = 0; i < COUNT_OF(errors); i++) {
-		op = member(member(shown, "errors"), errors[i].shown);
+		op = member(member(shown, "errors_by_operation"), errors[i].shown);
 		if (!offered(v, &errors[i], op, seen))
 			continue;
 		for (e = 1; e < 134; e++) {

@@ -40,6 +40,9 @@ enum count_kind {
 struct json_object *member(struct json_object *obj, const char *path);
 int64_t number(struct json_object *obj, const char *path);
 
+/* Is that the state of a VM? */
+bool vm_is(struct json_object *vm, const char *state);
+
 /* Count a difference, and print it if there were not too many. */
 void differs(struct verdict *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -52,6 +52,14 @@ static inline int64_t number(struct json_object *obj, const char *name)
 	return value ? json_object_get_int64(value) : -1;
 }
 
+/* Is that the state of a VM? */
+static inline bool vm_is(struct json_object *vm, const char *state)
+{
+	struct json_object *value = member(vm, "state");
+
+	return value && !strcmp(json_object_get_string(value), state);
+}
+
 static inline size_t length(struct json_object *list)
 {
 	return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
@@ -113,7 +121,7 @@ static inline struct json_object *vm_of(struct json_object *frame)
 
 	for (i = 0; i < length(vms); i++) {
 		vm = json_object_array_get_idx(vms, i);
-		if (number(vm, "pid") == getpid() && !json_object_get_boolean(member(vm, "gone")))
+		if (number(vm, "pid") == getpid() && !vm_is(vm, "gone"))
 			found = vm;
 	}
 	CHECK(found, "the VM is not there");

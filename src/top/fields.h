@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The one list of the fields of a frame: name, kind, unit and help. Columns, CSV, JSON, the replay,
+ * the screen, metrics, the completion and the table in the man page are made from it;
+ * contrib/gmemtop.schema.json is tested against it. The counters are in bpf/abi/trace.h.
+ */
+#ifndef GMEM_FIELDS_H
+#define GMEM_FIELDS_H
+
+#include <stdint.h>
+
+/* X(name, what it is) */
+#define GMEM_FIELD_KINDS(X)                                                     \
+	X(text, "a name, for people or to tell things apart")                   \
+	X(number, "a number that identifies something or has a fixed meaning")  \
+	X(flag, "true or false")                                                \
+	X(gauge, "how much there is now")                                       \
+	X(counter, "how much there was since gmemtop started; never decreases") \
+	X(rate, "a counter's increase per second during the last interval")     \
+	X(quantile, "a percentile or the maximum of a distribution")            \
+	X(part, "an object or a list with fields of its own")
+
+enum field_kind {
+#define X(name, ...) KIND_##name,
+	GMEM_FIELD_KINDS(X)
+#undef X
+		NR_KINDS
+};
+
+/* X(name, as printed, what it is) */
+#define GMEM_FIELD_UNITS(X)                            \
+	X(PLAIN, "-", "no quantity, or no single one") \
+	X(COUNT, "1", "things or operations")          \
+	X(PAGES, "pages", "pages of 4 KiB")            \
+	X(NS, "ns", "nanoseconds")
+
+enum unit {
+#define X(name, ...) UNIT_##name,
+	GMEM_FIELD_UNITS(X)
+#undef X
+		NR_UNITS
+};
+
+/*
+ * Fields of a VM, members of its object in JSON and columns everywhere else.
+ * X(name, kind, unit, facts that are needed, enum want, width, help)
+ */
+#define GMEM_VM_FIELDS(X)                                                                         \
+	X(id, number, PLAIN, 0, 0, 6, "number that gmemtop gave to the VM")                       \
+	X(key, text, PLAIN, 0, 0, -16, "key of the VM, the same in events and for every gmemtop") \
+	X(pid, number, PLAIN, 0, 0, 7, "process of the VMM, if it still exists")                  \
+	X(name, text, PLAIN, 0, 0, -20, "name of the VM")                                         \
+	X(type, text, PLAIN, 0, 0, -18, "type of the VM")                                         \
+	X(cgroup, text, PLAIN, 0, 0, -30, "cgroup of the VMM")                                    \
+	X(state, text, PLAIN, 0, 0, -8, "live, VMM gone, or gone since the frame before")         \
+	X(private_pages, gauge, PAGES, FACT(private_pages), 0, 9, "pages that are private")       \
+	X(size_pages, gauge, PAGES, 0, 0, 9, "size of all instances in pages")                    \
+	X(resident_pages, gauge, PAGES, 0, 0, 9, "pages of instances that are in memory")         \
+	X(instances, gauge, COUNT, 0, 0, 5, "instances")                                          \
+	X(bound_now_pages, gauge, PAGES, FACT(bindings), WANT_BINDINGS, 9,                        \
+	  "pages that are bound now")                                                             \
+	X(holders, gauge, COUNT, 0, WANT_HOLDERS, 7, "processes that hold an instance")           \
+	X(bound_private_pages, gauge, PAGES, FACT(bindings) | FACT(attributes), WANT_WASTE, 9,    \
+	  "bound pages that are private, looked up one by one")                                   \
+	X(waste_instance_pages, gauge, PAGES, FACT(bindings) | FACT(attributes), WANT_WASTE, 9,   \
+	  "pages of instances in memory that are not private")                                    \
+	X(waste_backing_pages, gauge, PAGES, FACT(bindings) | FACT(attributes) | FACT(backing),   \
+	  WANT_WASTE, 9, "pages of the shared backing in memory that are private")                \
+	X(errors, counter, COUNT, 0, 0, 7, "operations that failed, refused host faults included")
+
+/* Columns that JSON has elsewhere, or as an object: the same form. */
+#define GMEM_VM_DERIVED(X)                                                          \
+	X(private_from, text, PLAIN, FACT(private_pages), 0, -12,                   \
+	  "source of private_pages: KVM's statistic, or counted in its attributes") \
+	X(errors_rate, rate, COUNT, 0, 0, 7, "operations that failed per second")   \
+	X(last_error, text, PLAIN, 0, 0, -24, "the last operation that failed, and its error")
+
+/*
+ * Durations of conversions; in JSON for each direction, as columns of both together.
+ * X(name, percent, enum span, help)
+ */
+#define GMEM_DURATIONS(X)                                                                    \
+	X(p50_ns, 50, SINCE_START, "50 % of all conversions took at most this long (+25 %)") \
+	X(p90_ns, 90, SINCE_START, "90 % of all conversions took at most this long (+25 %)") \
+	X(p99_ns, 99, SINCE_START, "99 % of all conversions took at most this long (+25 %)") \
+	X(max_ns, 100, SINCE_START, "the longest of all conversions")                        \
+	X(interval_p50_ns, 50, LAST_INTERVAL, "p50_ns of the last interval")                 \
+	X(interval_p90_ns, 90, LAST_INTERVAL, "p90_ns of the last interval")                 \
+	X(interval_p99_ns, 99, LAST_INTERVAL, "p99_ns of the last interval")                 \
+	X(interval_max_ns, 100, LAST_INTERVAL, "max_ns of the last interval (+25 %)")
+
+/* Members of objects in JSON that are not columns. X(object, name, kind, unit, help) */
+#define GMEM_FRAME_FIELDS(X)                                                                     \
+	X(frame, version, number, PLAIN,                                                         \
+	  "of this form: it changes when a name, a unit or a meaning does")                      \
+	X(frame, frame, number, PLAIN, "number of the frame, 1 is the first")                    \
+	X(frame, time_ns, number, NS, "when the frame was read, since 1970")                     \
+	X(frame, interval_ns, gauge, NS, "time since the frame before; 0 in the first frame")    \
+	X(frame, kernel, text, PLAIN, "release of the kernel")                                   \
+	X(frame, missing, part, PLAIN, "facts that this kernel cannot tell")                     \
+	X(frame, missing_because, part, PLAIN, "why facts are missing")                          \
+	X(frame, private_from, text, PLAIN, "source of private_pages: statistic or attributes")  \
+	X(frame, lost, part, PLAIN, "events that were not counted where they belong, by reason") \
+	X(frame, lower_bounds, flag, PLAIN, "all counters are lower bounds: events were lost")   \
+	X(frame, policy, part, PLAIN, "what gmemctl's policy denied; null without a policy")     \
+	X(frame, host, part, PLAIN, "all VMs together, those that ended included")               \
+	X(frame, ended_last_minute, gauge, COUNT, "VMs that ended in the last 60 seconds")       \
+	X(frame, ended, part, PLAIN, "the ten VMs that ended last, newest first")                \
+	X(frame, vms, part, PLAIN, "the VMs")
+
+#define GMEM_VM_PARTS(X)                                                                          \
+	X(vm, counters, part, PLAIN, "counters since gmemtop started")                            \
+	X(vm, rates, part, PLAIN, "their increase per second during the last interval")           \
+	X(vm, errors_by_operation, part, PLAIN, "operations that failed, by operation and errno") \
+	X(vm, last_error, part, PLAIN, "the last operation that failed; null if none did")        \
+	X(vm, latency, part, PLAIN, "durations of conversions, by direction")                     \
+	X(vm, heat, part, PLAIN, "where in the guest's memory conversions happen (--heat)")       \
+	X(vm, instance_list, part, PLAIN, "the VM's instances (--instances)")                     \
+	X(vm, binding_list, part, PLAIN, "memslots with an instance (--bindings)")                \
+	X(vm, holder_list, part, PLAIN, "processes that hold instances (--holders)")
+
+#define GMEM_HOST_FIELDS(X)                                                                     \
+	X(host, counters, part, PLAIN, "counters since gmemtop started")                        \
+	X(host, rates, part, PLAIN, "their increase per second during the last interval")       \
+	X(host, errors, counter, COUNT, "operations that failed, refused host faults included") \
+	X(host, errors_by_operation, part, PLAIN,                                               \
+	  "operations that failed, by operation and errno")                                     \
+	X(host, latency, part, PLAIN, "durations of conversions, by direction")
+
+#define GMEM_DIRECTION_FIELDS(X)           \
+	X(latency, histogram, part, PLAIN, \
+	  "buckets that are not empty: the longest duration, and how many conversions")
+
+#define GMEM_LAST_ERROR_FIELDS(X)                                          \
+	X(last_error, time_ns, number, NS, "when it failed, since 1970")   \
+	X(last_error, operation, text, PLAIN, "the operation that failed") \
+	X(last_error, error, text, PLAIN, "name of the errno, or its number")
+
+#define GMEM_ENDED_FIELDS(X)                                                   \
+	X(ended, id, number, PLAIN, "number that gmemtop gave to the VM")      \
+	X(ended, key, text, PLAIN, "key of the VM")                            \
+	X(ended, pid, number, PLAIN, "process that was its VMM")               \
+	X(ended, name, text, PLAIN, "name of the VM")                          \
+	X(ended, time_ns, number, NS, "when it ended, since 1970")             \
+	X(ended, why, text, PLAIN, "why it ended: closed, exit N or a signal") \
+	X(ended, last_error, part, PLAIN, "the last operation that failed")    \
+	X(ended, host_faults_refused, counter, COUNT, "host faults that ended in a signal")
+
+#define GMEM_HEAT_FIELDS(X)                                                                   \
+	X(heat, cell_pages, number, PAGES, "pages of a cell, the first cell is at address 0") \
+	X(heat, pages, part, PAGES, "pages asked for by conversions, by cell")                \
+	X(heat, elsewhere, counter, PAGES, "pages that are in no cell")
+
+/* Of an instance; its counters are GMEM_INST_COUNTERS. */
+#define GMEM_INST_FIELDS(X)                                                        \
+	X(instance, id, number, PLAIN, "number that gmemtop gave to the instance") \
+	X(instance, key, text, PLAIN,                                              \
+	  "key of the instance, the same in events and for every gmemtop")         \
+	X(instance, dev, text, PLAIN, "device of the inode, major:minor")          \
+	X(instance, ino, number, PLAIN, "number of the inode")                     \
+	X(instance, size_pages, gauge, PAGES, "size in pages")                     \
+	X(instance, resident_pages, gauge, PAGES, "pages that are in memory")      \
+	X(instance, flags, number, PLAIN, "GUEST_MEMFD_FLAG_*")                    \
+	X(instance, existed, flag, PLAIN, "older than gmemtop: its counters are not complete")
+
+#define GMEM_BINDING_FIELDS(X)                                                                     \
+	X(binding, slot, number, PLAIN, "memslot")                                                 \
+	X(binding, address_space, number, PLAIN, "address space of the memslot")                   \
+	X(binding, gpa, number, PLAIN, "guest physical address")                                   \
+	X(binding, pages, gauge, PAGES, "pages that are bound")                                    \
+	X(binding, instance, number, PLAIN, "id of the instance, 0: unknown")                      \
+	X(binding, dev, text, PLAIN, "device of its inode, major:minor")                           \
+	X(binding, ino, number, PLAIN, "number of its inode")                                      \
+	X(binding, offset_pages, number, PAGES,                                                    \
+	  "page of the instance at which the binding begins")                                      \
+	X(binding, userspace_addr, number, PLAIN, "address of the shared backing in the VMM")      \
+	X(binding, private_pages, gauge, PAGES, "pages that are private (--waste)")                \
+	X(binding, resident_pages, gauge, PAGES, "pages of the instance in memory (--waste)")      \
+	X(binding, backing_pages, gauge, PAGES, "pages of the shared backing in memory (--waste)") \
+	X(binding, waste_instance_pages, gauge, PAGES,                                             \
+	  "pages of the instance in memory that are not private (--waste)")                        \
+	X(binding, waste_backing_pages, gauge, PAGES,                                              \
+	  "pages of the shared backing in memory that are private (--waste)")
+
+#define GMEM_HOLDER_FIELDS(X)                                       \
+	X(holder, instance, number, PLAIN, "id of the instance")    \
+	X(holder, pid, number, PLAIN, "the process")                \
+	X(holder, comm, text, PLAIN, "its name")                    \
+	X(holder, fds, gauge, COUNT, "descriptors of the instance") \
+	X(holder, mappings, gauge, COUNT, "mappings of the instance")
+
+#define GMEM_POLICY_FIELDS(X)                                                             \
+	X(policy, mode, text, PLAIN, "enforce or audit; null: programs without a policy") \
+	X(policy, generation, number, PLAIN, "of the policy in force")                    \
+	X(policy, denied, part, PLAIN, "requests that were denied, by operation")         \
+	X(policy, would_deny, part, PLAIN, "requests that would have been denied, by operation")
+
+#define GMEM_ERRORS_FIELDS(X)                                                        \
+	X(errors, host_fault, part, PLAIN, "faults on host mappings, without errno") \
+	X(host_fault, refused, counter, COUNT, "those that ended in a signal")       \
+	X(operation, other, counter, COUNT, "failures with yet another errno")
+
+/* The other ones are GMEM_LOSSES. */
+#define GMEM_LOST_FIELDS(X) \
+	X(lost, missed, counter, COUNT, "runs of programs that the kernel left out")
+
+#define GMEM_FIELDS(X)            \
+	GMEM_FRAME_FIELDS(X)      \
+	GMEM_VM_PARTS(X)          \
+	GMEM_HOST_FIELDS(X)       \
+	GMEM_DIRECTION_FIELDS(X)  \
+	GMEM_LAST_ERROR_FIELDS(X) \
+	GMEM_ENDED_FIELDS(X)      \
+	GMEM_HEAT_FIELDS(X)       \
+	GMEM_INST_FIELDS(X)       \
+	GMEM_BINDING_FIELDS(X)    \
+	GMEM_HOLDER_FIELDS(X)     \
+	GMEM_POLICY_FIELDS(X)     \
+	GMEM_ERRORS_FIELDS(X)     \
+	GMEM_LOST_FIELDS(X)
+
+enum field_id {
+#define X(object, name, ...) FIELD_##object##_##name,
+	GMEM_FIELDS(X)
+#undef X
+		NR_FIELDS
+};
+
+/* A field that is not a column, see columns.h for those that are. */
+struct field {
+	const char *object; /* of which it is a member in JSON */
+	const char *name;
+	const char *help;
+	enum field_kind kind;
+	enum unit unit;
+};
+
+extern const struct field fields[NR_FIELDS];
+
+/* The name of a field, as in FIELD(binding, slot). */
+#define FIELD(object, member) (fields[FIELD_##object##_##member].name)
+
+/* X(state, as printed) */
+#define GMEM_STATES(X)  \
+	X(LIVE, "live") \
+	X(GONE, "gone") \
+	X(VMM_GONE, "VMM gone")
+
+enum vm_state {
+#define X(name, ...) STATE_##name,
+	GMEM_STATES(X)
+#undef X
+		NR_STATES
+};
+
+extern const char *const state_names[NR_STATES];
+extern const char *const kind_names[NR_KINDS];
+extern const char *const unit_names[NR_UNITS];
+
+#endif /* GMEM_FIELDS_H */
