@@ -343,7 +343,7 @@ case_sort()
 	first_has 1003
 	press I
 	first_has 1002
-	press s Up Up Up Up Up Up Up Up Enter
+	press s Up Up Up Up Up Up Up Enter
 	first_has 2023
 	press '>'
 	sees 'sorted by NAME'
