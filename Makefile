@@ -171,7 +171,7 @@ all: $(O)/gmemtop
 
 TOP_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemtop.c $(wildcard src/lib/*.c src/top/*.c))
 # Before `make deps` there is neither compiler nor pkg-config, and nothing to say about it.
-TOP_LIBS := -lbpf -lelf -lz $(shell $(PKG_CONFIG) --libs ncursesw json-c smartcols 2>/dev/null)
+TOP_LIBS := -lbpf -lelf -lz -lm $(shell $(PKG_CONFIG) --libs ncursesw json-c smartcols 2>/dev/null)
 TOP_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I ncursesw json-c smartcols 2>/dev/null)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
 

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A text that grows, for the writer of metrics. */
+#ifndef GMEM_METRICS_TEXT_H
+#define GMEM_METRICS_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Zero is an empty one. When memory runs out, @failed is set and nothing more is added. */
+struct text {
+	char *data;
+	size_t len, room;
+	bool failed;
+};
+
+void text_put(struct text *text, const char *data, size_t len);
+void text_puts(struct text *text, const char *string);
+void text_u64(struct text *text, uint64_t value);
+
+/* Nanoseconds as seconds, without zeros at the end. */
+void text_seconds(struct text *text, uint64_t ns);
+
+/*
+ * The value of a label in quotes: quotes, backslashes and line feeds are escaped, bytes that are
+ * not UTF-8 become U+FFFD.
+ */
+void text_value(struct text *text, const char *value);
+
+#endif /* GMEM_METRICS_TEXT_H */
