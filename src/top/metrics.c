@@ -22,19 +22,12 @@ static const char *const down_names[] = {
 #undef X
 };
 
-static const char *const loss_names[GMEM_LOST_MAX] = {
-#define X(name, ...) #name,
-	GMEM_LOSSES(X)
-#undef X
-};
-
 static const char *const code_names[NR_CODES] = {
 #define X(status) #status,
 	METRICS_CODES(X)
 #undef X
 };
 
-static const char *const direction_names[GMEM_DIRECTIONS] = { "to_private", "to_shared" };
 static const char *const mode_names[2] = { "enforce", "audit" };
 
 /* --- samples --- */

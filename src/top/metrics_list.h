@@ -55,9 +55,9 @@
 	X(wasted_bytes, GAUGE, "bytes", VMS, WASTED, 0, "where",                                         \
 	  "Memory held twice: shared pages in instances (instance), private pages in the VMM (backing)") \
 	X(conversions, COUNTER, "", VMS, DIRECTIONS, GMEM_VM_to_private, DIRECTION, "Conversions")       \
-	X(conversion_pages, COUNTER, "", VMS, DIRECTIONS, GMEM_VM_to_private_pages, DIRECTION,           \
+	X(conversion_pages, COUNTER, "pages", VMS, DIRECTIONS, GMEM_VM_to_private_pages, DIRECTION,           \
 	  "Pages that conversions asked for")                                                            \
-	X(conversion_changed_pages, COUNTER, "", VMS, DIRECTIONS,                                        \
+	X(conversion_changed_pages, COUNTER, "pages", VMS, DIRECTIONS,                                        \
 	  GMEM_VM_to_private_changed_pages, DIRECTION, "Pages that conversions changed")                 \
 	X(redundant_conversions, COUNTER, "", VMS, DIRECTIONS, GMEM_VM_to_private_redundant,             \
 	  DIRECTION, "Conversions that changed no page")                                                 \

@@ -3,15 +3,20 @@
 
 #include "metrics.h"
 
+/* The units of counters, as OpenMetrics has them. */
+#define UNIT_COUNT ""
+#define UNIT_PAGES "pages"
+#define UNIT_NS	   "" /* of skipped ones only: a histogram has the sum, in seconds */
+
 /* clang-format off */
 #define METRIC(name, type, unit, scope, writer, argument, labels, help) \
 	{ #name, unit, labels, help, METRIC_##type, METRIC_##scope, METRIC_BY_##writer, argument, false },
 /* Counters of a direction are in metrics with the label direction. */
-#define VM_COUNTER(name, fact, help, ...) \
-	{ #name, "", "", help, METRIC_COUNTER, METRIC_VMS, METRIC_BY_VM_COUNTER, GMEM_VM_##name, \
+#define VM_COUNTER(name, fact, unit, help) \
+	{ #name, UNIT_##unit, "", help, METRIC_COUNTER, METRIC_VMS, METRIC_BY_VM_COUNTER, GMEM_VM_##name, \
 	  GMEM_VM_##name < GMEM_DIRECTIONS * GMEM_PER_DIRECTION },
-#define INST_COUNTER(name, fact, help, ...) \
-	{ #name, "", "", help, METRIC_COUNTER, METRIC_VMS, METRIC_BY_INST_COUNTER, GMEM_INST_##name, false },
+#define INST_COUNTER(name, fact, unit, help) \
+	{ #name, UNIT_##unit, "", help, METRIC_COUNTER, METRIC_VMS, METRIC_BY_INST_COUNTER, GMEM_INST_##name, false },
 
 const struct metric metrics[] = {
 	GMEM_METRICS_BEFORE(METRIC)
