@@ -142,7 +142,7 @@ static int run(const struct options *opts, struct batch *batch, struct frames *f
 	for (frame = 1; !stop_asked; frame++) {
 		ret = frames->next(frames, &model);
 		if (ret) {
-			if (ret != -ENODATA)
+			if (ret != -ENODATA && ret != -EINTR)
 				log_error(ret, NULL, NULL, "read the next frame");
 			break;
 		}
@@ -161,7 +161,7 @@ static int run(const struct options *opts, struct batch *batch, struct frames *f
 			sleep_until(next);
 	}
 	model_free(&model);
-	return ret == -ENODATA ? 0 : ret;
+	return ret == -ENODATA || ret == -EINTR ? 0 : ret;
 }
 
 /* Interactive, unless there is a sign that a program reads us. */

@@ -499,6 +499,50 @@ case_closed()
 	[ ! -s "$tmp/err" ] || die "it said: $(cat "$tmp/err")"
 }
 
+# A recording that comes through a pipe, whose writer stalls in the middle of a frame.
+case_stalled()
+{
+	local way
+
+	for way in key signal; do
+		rm -f "$tmp/pipe"
+		mkfifo "$tmp/pipe"
+		# The writer opens later than gmemtop does.
+		recording=$tmp/pipe start 80x24 -- -d 0.1
+		sees 'waiting for a frame'
+		exec 9>"$tmp/pipe"
+		head -n 1 "$tmp/frames" >&9
+		sees 'frame 1 .*waiting for'
+		sed -n 2p "$tmp/frames" | head -c 1000 >&9
+		press h
+		sees 'this help'
+		press q
+		sees 'frame 1 '
+		sed -n 2p "$tmp/frames" | tail -c +1001 >&9
+		sees 'frame 2 .*waiting for'
+		printf '{"half' >&9
+		if [ $way = key ]; then
+			press q
+		else
+			kill "$(cat "$tmp/pid")"
+		fi
+		ended 0
+		exec 9>&-
+	done
+	# Without the terminal a signal ends it as soon.
+	rm -f "$tmp/pipe"
+	mkfifo "$tmp/pipe"
+	"$program" --replay "$tmp/pipe" -b >"$tmp/out" 2>"$tmp/err" &
+	exec 9>"$tmp/pipe"
+	head -n 1 "$tmp/frames" >&9
+	sleep 0.3
+	kill $!
+	wait $! || die "a stalled pipe, and status $?: $(cat "$tmp/err")"
+	exec 9>&-
+	grep -q web-01 "$tmp/out" || die "the frame before the signal is lost"
+	"$program" --replay - --once <"$tmp/frames" | grep -q web-01 || die "standard input"
+}
+
 case_bad()
 {
 	local option

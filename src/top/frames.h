@@ -11,7 +11,8 @@
 struct frames {
 	/*
 	 * Fill the model with the next frame, from model_begin() to the names of the VMs.
-	 * Return: 0, -ENODATA if there are no more, or another negative errno, which has not been
+	 * Return: 0, -ENODATA if there are no more, -EAGAIN if there is no complete frame yet (with
+	 * no_wait only), -EINTR after a signal, or another negative errno, which has not been
 	 * explained.
 	 */
 	int (*next)(struct frames *frames, struct model *model);
@@ -20,6 +21,8 @@ struct frames {
 	uint64_t only; /* waste of this VM only, 0: of all */
 	char kernel[KERNEL_LEN];
 	uint64_t time_ns; /* CLOCK_REALTIME of the frame */
+	int fd;	      /* of a recording: readable when next() can go on */
+	bool no_wait; /* next() must not block, set by the user of the frames */
 	bool recorded;
 	bool cut; /* the recording ends in the middle of a frame */
 };

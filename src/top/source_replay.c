@@ -12,6 +12,8 @@
 #include <json.h>
 
 #include "../../bpf/trace/buckets.h"
+#include "../lib/input.h"
+#include "../lib/lines.h"
 #include "../lib/log.h"
 #include "columns.h"
 #include "silence.h"
@@ -23,9 +25,7 @@
 struct replay {
 	struct frames frames; /* first: it is what the caller holds */
 	struct features features;
-	FILE *file;
-	char *line;
-	size_t room;
+	struct lines lines;
 	uint64_t clock_ns; /* the sum of the recorded intervals */
 	uint64_t version;  /* of the frame */
 };
@@ -512,15 +512,17 @@ static int next(struct frames *frames, struct model *model)
 {
 	struct replay *replay = (struct replay *)frames;
 	struct json_object *frame;
+	bool complete;
+	char *line;
 	int ret;
 
-	errno = 0;
-	if (getline(&replay->line, &replay->room, replay->file) < 0)
-		return errno ? -errno : -ENODATA;
-	frame = json_tokener_parse(replay->line);
+	ret = lines_next(&replay->lines, !frames->no_wait, &line, &complete);
+	if (ret)
+		return ret;
+	frame = json_tokener_parse(line);
 	if (!frame) {
 		/* The recorder was killed, its disk was full, or it is still writing. */
-		frames->cut = !strchr(replay->line, '\n');
+		frames->cut = !complete;
 		return frames->cut ? -ENODATA : -EBADMSG;
 	}
 	ret = read_frame(replay, model, frame);
@@ -531,15 +533,17 @@ static int next(struct frames *frames, struct model *model)
 int replay_open(struct frames **frames, const char *path)
 {
 	struct replay *replay = calloc(1, sizeof(*replay));
+	int ret;
 
 	if (!replay)
 		return log_error(-ENOMEM, NULL, NULL, "replay %s", path);
-	replay->file = fopen(path, "re");
-	if (!replay->file) {
+	ret = lines_open(&replay->lines, path);
+	if (ret) {
 		free(replay);
-		return log_error(-errno, NULL, NULL, "open %s", path);
+		return log_error(ret, NULL, NULL, "open %s", input_name(path));
 	}
 	replay->frames.next = next;
+	replay->frames.fd = replay->lines.fd;
 	replay->frames.features = &replay->features;
 	replay->frames.recorded = true;
 	*frames = &replay->frames;
@@ -552,7 +556,6 @@ void replay_close(struct frames *frames)
 
 	if (!replay)
 		return;
-	fclose(replay->file);
-	free(replay->line);
+	lines_close(&replay->lines);
 	free(replay);
 }

@@ -93,10 +93,10 @@ static int take_frame(struct tui *tui)
 		return 0;
 	say_wants(tui);
 	ret = tui->frames->next(tui->frames, &tui->model);
-	if (ret == -ENODATA) {
-		tui->ended = true;
+	tui->starved = ret == -EAGAIN || ret == -EINTR;
+	tui->ended = ret == -ENODATA;
+	if (tui->starved || tui->ended)
 		return 0;
-	}
 	if (ret)
 		return ret;
 	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
@@ -138,12 +138,14 @@ static int handle_keys(struct tui *tui, uint64_t next, const sigset_t *mask)
 {
 	uint64_t now = now_ns(CLOCK_MONOTONIC);
 	int64_t timeout = next > now ? (int64_t)(next - now) : 0;
+	bool starved = tui->starved && !tui->frozen;
 	int ret, code;
 
-	if (tui->frozen || tui->ended)
+	if (tui->frozen || tui->ended || tui->starved)
 		timeout = -1;
 	/* Keys behind one that wanted a frame have been read from the terminal already. */
-	ret = tui->more_keys ? 0 : screen_wait(timeout, mask);
+	ret = tui->more_keys ? 0
+			      : screen_wait(timeout, starved ? tui->frames->fd : -1, mask);
 	tui->more_keys = false;
 	while (!ret && !tui->quit && !*tui->opts->stop && (code = screen_key()) >= 0) {
 		keys_press(tui, code);
@@ -168,15 +170,16 @@ static int loop(struct tui *tui, const sigset_t *mask)
 			next = delay ? next - delay + tui->delay_ns : now;
 			delay = tui->delay_ns;
 		}
-		if (tui->step || (now >= next && !tui->frozen)) {
+		if (tui->step || ((tui->starved || now >= next) && !tui->frozen)) {
 			ret = take_frame(tui);
 			if (!ret)
 				ret = rows_build(tui);
 			if (ret)
 				return ret;
-			next = tui->step || next + delay < now ? now + delay : next + delay;
+			if (!tui->starved)
+				next = tui->step || next + delay < now ? now + delay : next + delay;
 			tui->step = false;
-			taken += !tui->ended;
+			taken += !tui->ended && !tui->starved;
 		}
 		draw(tui);
 		if (tui->opts->frames && taken >= tui->opts->frames)
@@ -197,6 +200,8 @@ int tui_run(struct frames *frames, const struct tui_options *opts)
 	if (!tui)
 		return log_error(-ENOMEM, NULL, NULL, "start");
 	tui->frames = frames;
+	/* Keys and signals must work while a recording stalls. */
+	frames->no_wait = true;
 	tui->opts = opts;
 	setlocale(LC_CTYPE, "");
 	ret = setup(tui);

@@ -89,6 +89,8 @@ static void draw_title(const struct tui *tui)
 		screen_put(screen, 0, x, screen->cols, STYLE_WARN, "[frozen]");
 	else if (tui->ended)
 		screen_put(screen, 0, x, screen->cols, STYLE_WARN, "[end of the recording]");
+	else if (tui->starved)
+		screen_put(screen, 0, x, screen->cols, STYLE_WARN, "[waiting for a frame]");
 	else if (tui->frames->recorded)
 		screen_put(screen, 0, x, screen->cols, STYLE_NORMAL, "[recording]");
 }

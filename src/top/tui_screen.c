@@ -158,13 +158,14 @@ int screen_putf(const struct screen *screen, int y, int x, enum style style, con
 	return screen_put(screen, y, x, screen->cols, style, buf);
 }
 
-int screen_wait(int64_t timeout_ns, const sigset_t *mask)
+int screen_wait(int64_t timeout_ns, int fd, const sigset_t *mask)
 {
-	struct pollfd input = { .fd = fileno(term.input), .events = POLLIN };
+	struct pollfd inputs[] = { { .fd = fileno(term.input), .events = POLLIN },
+				   { .fd = fd, .events = POLLIN } };
 	struct timespec timeout = { timeout_ns / NS_PER_S, timeout_ns % NS_PER_S };
 
-	if (ppoll(&input, 1, timeout_ns < 0 ? NULL : &timeout, mask) > 0 &&
-	    (input.revents & (POLLHUP | POLLERR | POLLNVAL)))
+	if (ppoll(inputs, 2, timeout_ns < 0 ? NULL : &timeout, mask) > 0 &&
+	    (inputs[0].revents & (POLLHUP | POLLERR | POLLNVAL)))
 		return -ENOTCONN;
 	return 0;
 }

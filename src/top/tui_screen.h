@@ -75,11 +75,12 @@ int screen_putf(const struct screen *screen, int y, int x, enum style style, con
 /**
  * screen_wait - wait for a key
  * @timeout_ns: at most so long; negative: for ever
+ * @fd: also until this descriptor is readable; negative: there is none
  * @mask: signals that may interrupt
  *
  * Return: 0, or -ENOTCONN when the terminal is gone.
  */
-int screen_wait(int64_t timeout_ns, const sigset_t *mask);
+int screen_wait(int64_t timeout_ns, int fd, const sigset_t *mask);
 
 /* The next key that was pressed: of curses, a byte of text, or -1 if there is none. */
 int screen_key(void);

@@ -52,7 +52,8 @@ struct tui {
 	unsigned int nr_columns, first_column; /* first of those that scroll */
 	const struct column *sort;
 	bool reverse, tree, bytes, frozen, step, more_keys, ended, quit;
-	bool chosen; /* the user moved the cursor to a VM, and it follows this VM */
+	bool starved; /* the recording has no complete frame yet */
+	bool chosen;  /* the user moved the cursor to a VM, and it follows this VM */
 	uint64_t delay_ns;
 	uint32_t cpu; /* hundredths of a percent, of the last interval */
 
