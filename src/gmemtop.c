@@ -15,6 +15,7 @@
 #include "lib/version.h"
 #include "top/batch.h"
 #include "top/events.h"
+#include "top/presets.h"
 #include "top/programs.h"
 #include "top/session.h"
 #include "top/source_bpf.h"
@@ -30,7 +31,7 @@ struct options {
 	bool bindings, holders, waste, heat;
 	int verbose;
 	uint64_t frames, delay_ns, pid, max_vms, max_instances;
-	const char *vm, *cgroup, *sort, *columns;
+	const char *vm, *cgroup, *sort, *columns, *preset;
 	bool ascii;
 	const char *replay;
 };
@@ -62,6 +63,8 @@ static const struct opt table[] = {
 	{ "sort", "COLUMN", "order by a column", AT(sort), OPT_STRING, 's' },
 	{ "columns", "LIST", "columns with commas between; help lists them", AT(columns),
 	  OPT_STRING, 'o' },
+	{ "preset", "NAME", "columns for a question: memory, conversions, faults or security",
+	  AT(preset), OPT_STRING, 0 },
 	{ "max-vms", "N", "room for N VMs (10000)", AT(max_vms), OPT_NUMBER, 0 },
 	{ "max-instances", "N", "room for N instances (10000)", AT(max_instances), OPT_NUMBER, 0 },
 	{ "redundant", NULL, "count redundant conversions even where that makes each one dearer",
@@ -82,6 +85,7 @@ static const struct opt table[] = {
 
 static int check(struct options *opts, struct batch *batch)
 {
+	const struct preset *preset;
 	int ret;
 
 	if (opts->json && opts->csv)
@@ -91,6 +95,15 @@ static int check(struct options *opts, struct batch *batch)
 	if (opts->max_vms > 1000000 || opts->max_instances > 1000000)
 		return log_error(-EINVAL, "1000000 is the most", NULL,
 				 "--max-vms, --max-instances");
+	if (opts->preset) {
+		if (opts->columns)
+			return log_error(-EINVAL, "choose one", NULL, "--preset and --columns");
+		preset = preset_by_name(opts->preset);
+		if (!preset)
+			return -EINVAL;
+		opts->columns = preset->columns;
+		opts->sort = opts->sort ? opts->sort : preset->sort;
+	}
 	ret = columns_parse(opts->columns ? opts->columns : default_columns, batch->columns,
 			    &batch->nr_columns);
 	if (ret)
@@ -245,6 +258,10 @@ static int gmemtop(int argc, char **argv)
 	}
 	if (opts.columns && !strcmp(opts.columns, "help")) {
 		columns_print();
+		return GMEM_EXIT_OK;
+	}
+	if (opts.preset && !strcmp(opts.preset, "help")) {
+		presets_print();
 		return GMEM_EXIT_OK;
 	}
 	ret = check(&opts, &batch);

@@ -279,6 +279,15 @@ case_color()
 	screen -e | grep -q "$color" || die "no colours"
 	start 80x24 NO_COLOR=1
 	! screen -e | grep -q "$color" || die "colours, though NO_COLOR is set"
+	# Eight colours are enough; nothing is written on green, and nothing in blue.
+	start 80x24 TERM=xterm-color
+	screen -e | grep -q "$color" || die "no colours in a terminal that has eight"
+	for color in '[0-9;]*42m' '[0-9;]*34m'; do
+		! screen -e | grep -q $'\e\\['"$color" || die "colours $color"
+	done
+	start 80x24 TERM=vt100
+	sees web-01
+	start 80x24 NO_COLOR=1
 	screen -e | grep -q $'\e\\[[0-9;]*7m' || die "nothing shows what is selected"
 }
 
@@ -329,7 +338,7 @@ first_has()
 	local i
 
 	for ((i = 0; i < 200; i++)); do
-		! screen | sed -n 8p | grep -q -- "$1" || return 0
+		! screen | sed -n 9p | grep -q -- "$1" || return 0
 		sleep 0.05
 	done
 	die "no '$1' in the first line"
@@ -350,6 +359,85 @@ case_sort()
 	first_has fleet-0
 	press '<' '<'
 	sees 'sorted by CGROUP'
+}
+
+# The line of titles.
+titles()
+{
+	screen | sed -n 8p
+}
+
+case_columns()
+{
+	start 80x24
+	titles | grep -q '>$' || die "columns are hidden, and nothing says so"
+	titles | grep -q '^<' && die "nothing is hidden at the left"
+	press Right Right
+	sees '^< *PID NAME *RESIDENT .*>$'
+	press Right Right Right Right Right Right Right Right Right Right Right Right Right Right Right Right
+	sees '^< .*CGROUP *$'
+	press Left
+	sees '^< .* P99ALL *ID CGROUP *$'
+	press F2
+	sees '^.x. pid'
+	sees '^Space shows/hides.*'
+	# Away with the pid, the name to the right of the errors.
+	press Space Down ']'
+	sees '^.x. errors'
+	press Enter
+	sees '^ ERRORS NAME '
+	lacks ' PID '
+	# All but one can be hidden.
+	press C
+	for _ in {1..16}; do press Space Down; done
+	press Space
+	sees 'one column must remain'
+	press Escape
+	titles | grep -q '>' && die "one column, and more at the right?"
+	press 0
+	sees '^     PID NAME '
+	press 1
+	sees ' PRIVATE RESIDENT .* BOUND INST MMAP'
+	sees 'who holds it'
+	press 2
+	sees ' PRIV/S SHARED/S .*P50 '
+	press 3
+	sees ' GUESTFLT/S '
+	press 4
+	sees ' ERRORS/S REFUSED MMAP '
+	press F2 1
+	sees '^.x. bound_now_pages'
+	press q
+	sees ' PRIVATE RESIDENT .* BOUND INST MMAP'
+	press q
+	ended 0
+	start 80x24 -- -d 3600 --preset faults
+	sees ' GUESTFLT/S '
+	"$program" --replay "$tmp/frames" --once --preset faults | grep -qi 'guest_faults_rate' || die "--preset --once"
+	! "$program" --replay "$tmp/frames" --once --preset no-such 2>"$tmp/err" || die "--preset no-such"
+	grep -q -- '--preset help lists them' "$tmp/err" || die "$(cat "$tmp/err")"
+	"$program" --preset help | grep -q '^security' || die "--preset help"
+}
+
+# Which VMs can the host map, how much is in memory, how conversions went.
+case_pictures()
+{
+	sed 's/"flags":0/"flags":1/g; s/"instances":1,/"instances":1,"mappable":1,/' "$tmp/frames" >"$tmp/mappable"
+	recording=$tmp/mappable start 160x24 -- -d 3600 --preset security
+	sees ' MMAP '
+	screen | sed -n 9p | grep -q ' 1 ' || die "not mappable"
+	start 160x24
+	press . . .
+	sees 'CONVERSIONS/S'
+	sees '▁███ *6 *469M'
+	sees 'conversions/s ▁█'
+	sees '^resident.█.* 72%. private.█.*>=10%'
+	sed 's/"missing":\[/&"convert",/' "$tmp/frames" >"$tmp/less"
+	recording=$tmp/less start 160x24
+	press .
+	sees 'CONVERSIONS/S'
+	lacks 'conversions/s'
+	lacks '[▁█]  *4 *469M'
 }
 
 case_freeze()

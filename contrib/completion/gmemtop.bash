@@ -32,6 +32,10 @@ _gmemtop()
 		mapfile -t COMPREPLY < <(compgen -P "$list" -W "$words" -- "${cur##*,}")
 		compopt -o nospace
 		;;
+	--preset)
+		words=$(gmemtop --preset help 2>/dev/null | grep -o '^[a-z]*')
+		mapfile -t COMPREPLY < <(compgen -W "$words help" -- "$cur")
+		;;
 	-p | --pid)
 		mapfile -t COMPREPLY < <(compgen -W "$(cd /proc && echo [0-9]*)" -- "$cur")
 		;;

@@ -297,6 +297,12 @@ GETTER(get_instances)
 	return NUMBER(vm->nr_instances);
 }
 
+/* The instances for which there was no room have no flags. */
+GETTER(get_mappable)
+{
+	return vm->now.id == GMEM_ID_OTHER ? NONE : known(vm->mappable);
+}
+
 GETTER(get_bound_now_pages)
 {
 	return known(vm->bound);

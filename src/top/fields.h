@@ -57,6 +57,8 @@ enum unit {
 	X(size_pages, gauge, PAGES, 0, 0, 9, "size of all instances in pages")                    \
 	X(resident_pages, gauge, PAGES, 0, 0, 9, "pages of instances that are in memory")         \
 	X(instances, gauge, COUNT, 0, 0, 5, "instances")                                          \
+	X(mappable, gauge, COUNT, 0, 0, 5,                                                        \
+	  "instances that the host can map (GUEST_MEMFD_FLAG_MMAP)")                              \
 	X(bound_now_pages, gauge, PAGES, FACT(bindings), WANT_BINDINGS, 9,                        \
 	  "pages that are bound now")                                                             \
 	X(holders, gauge, COUNT, 0, WANT_HOLDERS, 7, "processes that hold an instance")           \

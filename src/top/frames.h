@@ -21,8 +21,8 @@ struct frames {
 	uint64_t only; /* waste of this VM only, 0: of all */
 	char kernel[KERNEL_LEN];
 	uint64_t time_ns; /* CLOCK_REALTIME of the frame */
-	int fd;	      /* of a recording: readable when next() can go on */
-	bool no_wait; /* next() must not block, set by the user of the frames */
+	int fd;		  /* of a recording: readable when next() can go on */
+	bool no_wait;	  /* next() must not block, set by the user of the frames */
 	bool recorded;
 	bool cut; /* the recording ends in the middle of a frame */
 };

@@ -338,6 +338,7 @@ static void sum_instances(struct model *model)
 				vm->size += inst->now.size >> 12;
 				vm->resident += inst->now.resident;
 				vm->nr_instances++;
+				vm->mappable += inst->now.flags & INSTANCE_MMAP;
 			}
 		}
 		model->insts[kept++] = inst;
@@ -442,7 +443,7 @@ int model_end(struct model *model)
 		vm = model->vms[i];
 		for (c = 0; c < GMEM_INST_MAX; c++)
 			vm->inst[c] = vm->now.folded[c] + vm->ended[c];
-		vm->size = vm->resident = vm->nr_instances = 0;
+		vm->size = vm->resident = vm->nr_instances = vm->mappable = 0;
 	}
 	sum_instances(model);
 	host_latency(model);

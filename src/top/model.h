@@ -19,6 +19,8 @@
 #define NAME_LEN 96
 #define END_LEN	 48
 
+#define INSTANCE_MMAP 1 /* GUEST_MEMFD_FLAG_MMAP */
+
 /* What is only looked at when somebody wants to see it. */
 enum want {
 	WANT_BINDINGS = 1 << 0, /* what is bound where */
@@ -47,6 +49,7 @@ struct model_vm {
 	uint64_t prev_err[GMEM_OP_MAX];
 	uint64_t size, resident; /* pages, of the instances that live */
 	uint32_t nr_instances;
+	uint64_t mappable; /* instances that the host can map; GMEM_UNKNOWN in old recordings */
 	/* Of this frame; each is GMEM_UNKNOWN where nobody looked, or could. */
 	uint64_t bound, bound_private; /* pages bound now, and those of them that are private */
 	uint64_t holders;	       /* processes */

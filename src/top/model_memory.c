@@ -8,8 +8,6 @@
 #include "../lib/grow.h"
 #include "model_memory.h"
 
-#define INSTANCE_MMAP 1 /* GUEST_MEMFD_FLAG_MMAP */
-
 static int compare_numbers(uint64_t a, uint64_t b)
 {
 	return a < b ? -1 : a > b;

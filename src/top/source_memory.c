@@ -14,7 +14,6 @@
 #define TRIES		3 /* when memslots change while they are read */
 #define PAGES_PER_BLOCK 64
 #define MAX_PAGES	(GMEM_MAX_BLOCKS * PAGES_PER_BLOCK)
-#define INSTANCE_MMAP	1 /* GUEST_MEMFD_FLAG_MMAP */
 
 /* --- holders --- */
 

@@ -413,6 +413,7 @@ static void complete_vm(struct model *model, struct json_object *object)
 	vm->size = number(object, VM_FIELD(size_pages));
 	vm->resident = number(object, VM_FIELD(resident_pages));
 	vm->nr_instances = (uint32_t)number(object, VM_FIELD(instances));
+	vm->mappable = known(object, VM_FIELD(mappable));
 	vm->bound = known(object, VM_FIELD(bound_now_pages));
 	vm->holders = known(object, VM_FIELD(holders));
 	vm->bound_private = known(object, VM_FIELD(bound_private_pages));

@@ -16,7 +16,8 @@
 
 static const char default_view[] =
 	"pid,name,errors,private_pages,resident_pages,size_pages,to_private_rate,to_shared_rate,"
-	"interval_p99_ns,guest_faults_rate,host_faults_rate,host_faults_refused,instances,type,p99_ns,id,cgroup";
+	"interval_p99_ns,guest_faults_rate,host_faults_rate,host_faults_refused,mappable,instances,type,"
+	"p99_ns,id,cgroup";
 static const char default_sort[] = "resident_pages";
 
 static uint64_t now_ns(clockid_t clock)
@@ -30,15 +31,21 @@ static uint64_t now_ns(clockid_t clock)
 static int setup(struct tui *tui)
 {
 	const struct batch *batch = tui->opts->batch;
+	int ret = 0;
 
 	tui->bytes = true;
 	tui->delay_ns = tui->opts->delay_ns;
 	tui->sort = batch->sort ? batch->sort : column_by_name(default_sort);
-	if (!tui->opts->own_columns)
-		return columns_parse(default_view, tui->columns, &tui->nr_columns);
-	memcpy(tui->columns, batch->columns, sizeof(tui->columns));
-	tui->nr_columns = batch->nr_columns;
-	return 0;
+	if (tui->opts->own_columns) {
+		memcpy(tui->columns, batch->columns, sizeof(tui->columns));
+		tui->nr_columns = batch->nr_columns;
+	} else {
+		ret = columns_parse(default_view, tui->columns, &tui->nr_columns);
+	}
+	memcpy(tui->first_columns, tui->columns, sizeof(tui->first_columns));
+	tui->nr_first_columns = tui->nr_columns;
+	tui->first_sort = tui->sort;
+	return ret;
 }
 
 /* The VM of the details, as long as there is one. */
@@ -127,6 +134,8 @@ static void draw(struct tui *tui)
 			help_draw(tui);
 		if (tui->prompt == PROMPT_SORT)
 			menu_draw(tui);
+		else if (tui->prompt == PROMPT_COLUMNS)
+			chooser_draw(tui);
 		else
 			keys_draw(tui);
 	}
@@ -144,8 +153,7 @@ static int handle_keys(struct tui *tui, uint64_t next, const sigset_t *mask)
 	if (tui->frozen || tui->ended || tui->starved)
 		timeout = -1;
 	/* Keys behind one that wanted a frame have been read from the terminal already. */
-	ret = tui->more_keys ? 0
-			      : screen_wait(timeout, starved ? tui->frames->fd : -1, mask);
+	ret = tui->more_keys ? 0 : screen_wait(timeout, starved ? tui->frames->fd : -1, mask);
 	tui->more_keys = false;
 	while (!ret && !tui->quit && !*tui->opts->stop && (code = screen_key()) >= 0) {
 		keys_press(tui, code);

@@ -235,27 +235,74 @@ static void draw_trouble(const struct tui *tui, int y)
 	screen_put(screen, y, x, screen->cols, STYLE_GONE, last->name);
 }
 
-/* p99 of both directions, of the last interval and since the start. */
-static int draw_p99(const struct tui *tui, int x)
+/*
+ * "name[||||    42%]". The number is a lower bound where a part is not known. Return: the column
+ * behind it.
+ */
+static int meter(const struct tui *tui, int y, int x, int cells, const char *name, enum style style,
+		 uint64_t part, uint64_t whole, const char *before)
 {
-	static const char *const names[NR_SPANS] = {
-		[SINCE_START] = "of all", [LAST_INTERVAL] = "p99"
-	};
+	const struct screen *screen = &tui->screen;
+	char bar[LINE_LEN], number[NUMBER_LEN];
+	int left, right = x + cells - 1, used;
+
+	x = screen_put(screen, y, x, cells, STYLE_LABEL, name);
+	left = screen_put(screen, y, x, 1, STYLE_VALUE, "[");
+	screen_put(screen, y, right, 1, STYLE_VALUE, "]");
+	snprintf(number, sizeof(number), "-");
+	if (before && whole)
+		snprintf(number, sizeof(number), "%s%.0f%%", before,
+			 (double)part * 100 / (double)whole);
+	used = (int)strlen(number);
+	screen_put(screen, y, right - used, used, STYLE_NORMAL, number);
+	if (!before || !whole)
+		return right + 1;
+	text_bar(bar, sizeof(bar), part < whole ? part : whole, whole, right - left - used - 1,
+		 screen->ascii);
+	screen_put(screen, y, left, right - left - used, style, bar);
+	return right + 1;
+}
+
+#define WIDE	   120 /* columns of a screen that has room for a third meter */
+#define METER_MAX  60
+#define TREND_NAME "conversions/s"
+
+/* How much of the instances is in memory and private; the conversions of the last frames. */
+static void draw_meters(const struct tui *tui, int y, const struct totals *sum)
+{
+	bool known = tui->frames->features->facts & FACT(private_pages);
+	int cols = tui->screen.cols, cells = cols / (cols >= WIDE ? 3 : 2) - 1, x, nr;
+	char spark[4 * SAMPLES + 1];
+	uint32_t samples[SAMPLES];
+
+	cells = cells < METER_MAX ? cells : METER_MAX;
+	x = meter(tui, y, 0, cells, "resident", STYLE_BAR_SHARED, sum->resident, sum->size, "");
+	x = meter(tui, y, x + 1, cells, "private", STYLE_BAR_PRIVATE, sum->private_pages, sum->size,
+		  !known	 ? NULL
+		  : sum->unknown ? ">="
+				 : "");
+	if (cols < WIDE || !(tui->frames->features->facts & FACT(convert)))
+		return;
+	x = screen_put(&tui->screen, y, x + 1, cells, STYLE_LABEL, TREND_NAME) + 1;
+	cells -= (int)strlen(TREND_NAME) + 1;
+	nr = history_sum(tui, HISTORY_HOST, samples, cells);
+	text_spark(spark, sizeof(spark), samples, nr, tui->screen.ascii);
+	screen_put(&tui->screen, y, x, nr, STYLE_BAR_PRIVATE, spark);
+}
+
+/* p99 of both directions. */
+static int draw_p99(const struct tui *tui, int x, const char *name, enum span span)
+{
 	static const unsigned int percent = 99;
-	struct latency sum;
+	struct latency sum = tui->model.host[0][span];
 	__u64 ns;
-	int span;
 	bool known;
 
-	for (span = NR_SPANS - 1; span >= 0; span--) {
-		sum = tui->model.host[0][span];
-		latency_add(&sum, &tui->model.host[1][span]);
-		known = latency_percentiles(&sum, &percent, 1, &ns) &&
-			tui->frames->features->facts & FACT(convert) &&
-			(span == SINCE_START || tui->model.interval_ns);
-		x = field(tui, 2, x, names[span], known, known ? ns * 100 : 0, UNIT_NS);
-	}
-	return x;
+	latency_add(&sum, &tui->model.host[1][span]);
+	known = latency_percentiles(&sum, &percent, 1, &ns) &&
+		tui->frames->features->facts & FACT(convert) &&
+		(span == SINCE_START || tui->model.interval_ns);
+	return field(tui, 3, x, name, known, known ? ns * 100 : 0, UNIT_NS);
 }
 
 void header_draw(const struct tui *tui)
@@ -281,16 +328,18 @@ void header_draw(const struct tui *tui)
 	x = field(tui, 1, x, "resident", true, sum.resident * 100, UNIT_PAGES);
 	field(tui, 1, x, "size", true, sum.size * 100, UNIT_PAGES);
 
-	x = field(tui, 2, 0, "to-private/s", rates && facts & FACT(convert),
+	draw_meters(tui, 2, &sum);
+	x = field(tui, 3, 0, "to-private/s", rates && facts & FACT(convert),
 		  rate_hundredths(sum.host.rate_vm[GMEM_VM_to_private]), UNIT_COUNT);
-	x = field(tui, 2, x, "to-shared/s", rates && facts & FACT(convert),
+	x = field(tui, 3, x, "to-shared/s", rates && facts & FACT(convert),
 		  rate_hundredths(sum.host.rate_vm[GMEM_VM_to_shared]), UNIT_COUNT);
-	x = draw_p99(tui, x);
-	x = field(tui, 2, x, "gfaults/s", rates && facts & FACT(guest_fault),
+	x = draw_p99(tui, x, "p99", LAST_INTERVAL);
+	x = field(tui, 3, x, "guest faults/s", rates && facts & FACT(guest_fault),
 		  rate_hundredths(sum.host.rate_inst[GMEM_INST_guest_faults]), UNIT_COUNT);
-	field(tui, 2, x, "hfaults/s", rates && facts & FACT(host_fault),
-	      rate_hundredths(sum.host.rate_inst[GMEM_INST_host_faults]), UNIT_COUNT);
-	draw_errors(tui, 3, &sum.host);
-	draw_trouble(tui, 4);
-	draw_losses(tui, 5);
+	x = field(tui, 3, x, "host", rates && facts & FACT(host_fault),
+		  rate_hundredths(sum.host.rate_inst[GMEM_INST_host_faults]), UNIT_COUNT);
+	draw_p99(tui, x, "p99 of all", SINCE_START);
+	draw_errors(tui, 4, &sum.host);
+	draw_trouble(tui, 5);
+	draw_losses(tui, 6);
 }

@@ -8,19 +8,27 @@
 
 #define MENU_CELLS 30
 
+static const char *const essence[] = {
+	"Private pages are for the guest alone; the host can access shared ones, too.",
+	"A conversion makes pages private or shared. An instance is one guest_memfd.",
+	"PRIVATE exceeds RESIDENT while the guest has not touched its private pages.",
+};
+
 static const char *const words[] = {
 	"",
-	"instance: one guest_memfd, memory that serves the private pages of a VM",
-	"private: a page that only the guest may access; shared: the host may, too",
-	"conversion: the guest makes a range private or shared",
-	"PRIVATE RESIDENT SIZE: what is private, in memory, and the most there can be.",
-	"PRIVATE is above RESIDENT where private pages have not been touched yet",
-	"PRIVATE* private*: counted in KVM's attributes, for want of a statistic",
-	"PRIV/S SHARED/S: conversions to private and to shared per second",
-	"P99NOW: 99 % of the conversions of the last interval took at most this (+25 %)",
-	"GFAULT/S HFAULT/S: guest faults and host faults per second",
-	"- cannot be measured on this kernel; x a VM that has just ended",
-	"lost: events that are in no number; missing: what this kernel cannot tell",
+	"PRIVATE RESIDENT SIZE  memory that is private, in memory, and the maximum",
+	"PRIVATE* private*      counted in KVM's attributes: KVM has no statistic",
+	"PRIV/S SHARED/S        conversions to private and to shared per second",
+	"P99 P99ALL             99 % of the conversions of the last interval, and of",
+	"                       all, took at most this long (up to 25 % too much)",
+	"GUESTFLT/S HOSTFLT/S   guest faults and host faults per second",
+	"MMAP                   instances that the host can map",
+	"CONVERSIONS/S          of the last frames, each VM by its own maximum",
+	"-                      not available on this kernel",
+	"x + -                  a VM that has just ended; its instances are hidden, shown",
+	"< >                    more columns at the left, at the right (Left, Right)",
+	"lost                   events that were not counted",
+	"missing                facts that are not available on this kernel",
 };
 
 void help_draw(struct tui *tui)
@@ -32,6 +40,9 @@ void help_draw(struct tui *tui)
 	const struct screen *screen = &tui->screen;
 	int line = 0, y;
 	unsigned int v, i;
+
+	for (i = 0; i < ARRAY_LEN(essence); i++)
+		screen_put(screen, line++ - tui->scroll, 0, screen->cols, STYLE_NORMAL, essence[i]);
 
 	for (v = 0; v < ARRAY_LEN(titles); v++) {
 		for (i = 0; i < nr_tui_keys; i++) {

@@ -19,6 +19,16 @@ static void sample(struct history *history, const struct model_vm *vm, uint64_t 
 	}
 }
 
+static void sample_host(struct tui *tui)
+{
+	struct model_vm host;
+
+	if (!tui->host_history.first)
+		tui->host_history.first = tui->model.frame;
+	model_host(&tui->model, &host);
+	sample(&tui->host_history, &host, tui->model.frame);
+}
+
 int history_add(struct tui *tui)
 {
 	const struct model *model = &tui->model;
@@ -26,6 +36,7 @@ int history_add(struct tui *tui)
 	size_t i, old = 0;
 	uint64_t id;
 
+	sample_host(tui);
 	kept = calloc(model->nr_vms + 1, sizeof(*kept));
 	if (!kept)
 		return -ENOMEM;
@@ -75,7 +86,7 @@ static const struct history *find(const struct tui *tui, uint64_t id)
 
 int history_get(const struct tui *tui, uint64_t id, int direction, uint32_t *samples, int max)
 {
-	const struct history *history = find(tui, id);
+	const struct history *history = id == HISTORY_HOST ? &tui->host_history : find(tui, id);
 	uint64_t frame = tui->model.frame, nr;
 	int i;
 
@@ -89,6 +100,20 @@ int history_get(const struct tui *tui, uint64_t id, int direction, uint32_t *sam
 	for (i = 0; i < (int)nr; i++)
 		samples[i] = history->samples[direction][(frame - nr + 1 + (uint64_t)i) % SAMPLES];
 	return (int)nr;
+}
+
+int history_sum(const struct tui *tui, uint64_t id, uint32_t *samples, int max)
+{
+	uint32_t shared[SAMPLES];
+	int i, nr;
+
+	max = max < SAMPLES ? max : SAMPLES;
+	nr = history_get(tui, id, 0, samples, max);
+	history_get(tui, id, 1, shared, max);
+	for (i = 0; i < nr; i++)
+		samples[i] += shared[i] < UINT32_MAX - samples[i] ? shared[i]
+								  : UINT32_MAX - samples[i];
+	return nr;
 }
 
 void history_free(struct tui *tui)

@@ -42,8 +42,7 @@ static void act_back(struct tui *tui)
 	tui->scroll = 0;
 }
 
-/* What is only looked at when it is on the screen must come before the next frame is due. */
-static void look_now(struct tui *tui)
+void look_now(struct tui *tui)
 {
 	if (!tui->frames->recorded && !tui->frozen)
 		tui->step = true;
@@ -139,9 +138,27 @@ static void act_left(struct tui *tui)
 
 static void act_right(struct tui *tui)
 {
-	if (tui->first_column + 2 < tui->nr_columns)
+	/* The table takes back what is too far. */
+	if (tui->first_column + 1 < tui->nr_columns)
 		tui->first_column++;
 }
+
+static void act_columns(struct tui *tui)
+{
+	chooser_open(tui);
+}
+
+#define ACT_PRESET(n)                               \
+	static void act_preset_##n(struct tui *tui) \
+	{                                           \
+		preset_choose(tui, n);              \
+	}
+
+ACT_PRESET(0)
+ACT_PRESET(1)
+ACT_PRESET(2)
+ACT_PRESET(3)
+ACT_PRESET(4)
 
 static void act_freeze(struct tui *tui)
 {
@@ -286,7 +303,7 @@ const struct tui_key tui_keys[] = {
 	{ { 'q' }, "q", NULL, "quit", NOT_HELP, act_quit },
 	{ { '\r', '\n', KEY_ENTER },
 	  "Enter",
-	  "Detail",
+	  "VM",
 	  "everything about the selected VM",
 	  IN(TABLE),
 	  act_detail },
@@ -299,6 +316,17 @@ const struct tui_key tui_keys[] = {
 	{ { 'e' }, "e", "Ended", "the VMs that ended last, and why", IN(TABLE), act_ended },
 	{ { ESCAPE }, "Esc", NULL, "forget search and filter", IN(TABLE), act_back },
 	{ { 'q', ESCAPE, 'h', '?' }, "q Esc h ?", "Back", "leave the help", IN(HELP), act_back },
+	{ { KEY_F(2), 'C' },
+	  "F2 C",
+	  "Cols",
+	  "choose columns and their order",
+	  IN(TABLE),
+	  act_columns },
+	{ { '1' }, "1", NULL, "columns about memory", IN(TABLE), act_preset_1 },
+	{ { '2' }, "2", NULL, "columns about conversions", IN(TABLE), act_preset_2 },
+	{ { '3' }, "3", NULL, "columns about faults", IN(TABLE), act_preset_3 },
+	{ { '4' }, "4", NULL, "columns about security", IN(TABLE), act_preset_4 },
+	{ { '0' }, "0", NULL, "the columns of the start", IN(TABLE), act_preset_0 },
 	{ { KEY_F(3), '/' },
 	  "F3 /",
 	  "Search",
@@ -330,9 +358,9 @@ const struct tui_key tui_keys[] = {
 	{ { KEY_NPAGE }, "PgDn", NULL, "a page down", ALL, act_page_down },
 	{ { KEY_HOME, 'g' }, "Home g", NULL, "to the top, and stay there", ALL, act_home },
 	{ { KEY_END, 'G' }, "End G", NULL, "to the end", ALL, act_end },
-	{ { KEY_LEFT }, "Left", NULL, "columns to the left", IN(TABLE), act_left },
-	{ { KEY_RIGHT }, "Right", NULL, "columns to the right", IN(TABLE), act_right },
-	{ { ' ', 'p' }, "Space p", "Freeze", "freeze, and go on", NOT_HELP, act_freeze },
+	{ { KEY_LEFT }, "Left", NULL, "scroll to the columns on the left", IN(TABLE), act_left },
+	{ { KEY_RIGHT }, "Right", NULL, "scroll to the columns on the right", IN(TABLE), act_right },
+	{ { ' ', 'p' }, "Space p", "Freeze", "stop and continue", NOT_HELP, act_freeze },
 	{ { '.' }, ".", NULL, "the next frame now", NOT_HELP, act_step },
 	{ { 'u' }, "u", NULL, "memory in bytes or in pages", NOT_HELP, act_units },
 	{ { '+', '=' }, "+", NULL, "more time between frames", NOT_HELP, act_slower },
@@ -426,6 +454,10 @@ void keys_press(struct tui *tui, int code)
 	*tui->message = '\0';
 	if (tui->prompt == PROMPT_SORT) {
 		press_menu(tui, code);
+		return;
+	}
+	if (tui->prompt == PROMPT_COLUMNS) {
+		chooser_press(tui, code);
 		return;
 	}
 	if (tui->prompt) {

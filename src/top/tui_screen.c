@@ -19,7 +19,11 @@
 /* Long enough for the bytes of a key on a slow serial line, short enough for a finger. */
 #define ESCAPE_MS 50
 
-/* What a style looks like with colours, and without. */
+/*
+ * What a style looks like with colours, and without. Eight colours have to do. A pair of them must
+ * be readable in the palette of every terminal, which leaves out blue on black, and dark text on
+ * green.
+ */
 static const struct {
 	short fg, bg;
 	attr_t attr, plain;
@@ -27,7 +31,7 @@ static const struct {
 	[STYLE_NORMAL] = { -1, -1, A_NORMAL, A_NORMAL },
 	[STYLE_LABEL] = { COLOR_CYAN, -1, A_NORMAL, A_NORMAL },
 	[STYLE_VALUE] = { -1, -1, A_BOLD, A_BOLD },
-	[STYLE_TITLE] = { COLOR_BLACK, COLOR_GREEN, A_NORMAL, A_REVERSE },
+	[STYLE_TITLE] = { COLOR_WHITE, COLOR_BLUE, A_BOLD, A_REVERSE },
 	[STYLE_SORTED] = { COLOR_BLACK, COLOR_CYAN, A_NORMAL, A_REVERSE | A_BOLD },
 	[STYLE_SELECTED] = { COLOR_BLACK, COLOR_CYAN, A_NORMAL, A_REVERSE },
 	[STYLE_GONE] = { -1, -1, A_DIM, A_DIM },
@@ -36,8 +40,8 @@ static const struct {
 	[STYLE_BAR_PRIVATE] = { COLOR_GREEN, -1, A_NORMAL, A_NORMAL },
 	[STYLE_BAR_SHARED] = { COLOR_YELLOW, -1, A_NORMAL, A_NORMAL },
 	[STYLE_FOUND] = { COLOR_BLACK, COLOR_YELLOW, A_NORMAL, A_REVERSE },
-	[STYLE_COLD] = { COLOR_BLUE, -1, A_NORMAL, A_NORMAL },
-	[STYLE_WARM] = { COLOR_CYAN, -1, A_NORMAL, A_NORMAL },
+	[STYLE_COLD] = { COLOR_CYAN, -1, A_NORMAL, A_NORMAL },
+	[STYLE_WARM] = { COLOR_GREEN, -1, A_NORMAL, A_NORMAL },
 	[STYLE_HOT] = { COLOR_YELLOW, -1, A_NORMAL, A_NORMAL },
 	[STYLE_BURNING] = { COLOR_RED, -1, A_BOLD, A_BOLD },
 };

@@ -8,7 +8,8 @@
 
 #define SAMPLES	     256 /* of a sparkline */
 #define PATTERN	     64
-#define HEADER	     6 /* lines above the table */
+#define HEADER	     7 /* lines above the table */
+#define NAME_MIN     16
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 enum view {
@@ -24,6 +25,7 @@ enum prompt {
 	PROMPT_SEARCH,
 	PROMPT_FILTER,
 	PROMPT_SORT,
+	PROMPT_COLUMNS,
 };
 
 /* A line of the table: a VM, one of its instances, or below that a binding or a holder. */
@@ -37,9 +39,18 @@ struct row {
 	bool last_below;
 };
 
+#define HISTORY_HOST 0 /* the id of no VM */
+
 struct history {
 	uint64_t id, first;			    /* the frame of the first sample */
 	uint32_t samples[GMEM_DIRECTIONS][SAMPLES]; /* hundredths per second, by frame */
+};
+
+/* The menu of columns. */
+struct chooser {
+	const struct column *list[MAX_COLUMNS];
+	bool on[MAX_COLUMNS];
+	unsigned int at;
 };
 
 struct tui {
@@ -50,7 +61,12 @@ struct tui {
 
 	const struct column *columns[MAX_COLUMNS];
 	unsigned int nr_columns, first_column; /* first of those that scroll */
+	unsigned int more_columns;	       /* that do not fit at the right */
 	const struct column *sort;
+	/* As they were at the start. */
+	const struct column *first_columns[MAX_COLUMNS], *first_sort;
+	unsigned int nr_first_columns;
+	struct chooser chooser;
 	bool reverse, tree, bytes, frozen, step, more_keys, ended, quit;
 	bool starved; /* the recording has no complete frame yet */
 	bool chosen;  /* the user moved the cursor to a VM, and it follows this VM */
@@ -67,6 +83,7 @@ struct tui {
 	const struct model_inst **insts;
 	size_t room_shown, room_insts;
 
+	struct history host_history;
 	struct history **histories; /* by id */
 	size_t nr_histories;
 
@@ -116,6 +133,9 @@ int history_add(struct tui *tui);
 /* The last samples, at most @max, oldest first. Return: how many. */
 int history_get(const struct tui *tui, uint64_t id, int direction, uint32_t *samples, int max);
 
+/* The same of both directions together. */
+int history_sum(const struct tui *tui, uint64_t id, uint32_t *samples, int max);
+
 void history_free(struct tui *tui);
 
 /* --- views --- */
@@ -135,11 +155,23 @@ void cell_format(const struct tui *tui, const struct column *column, const struc
 /* Lines for rows between the titles and the line of keys. */
 int table_lines(const struct tui *tui);
 
-/* Title and width of a column in the table. */
+/* --- tui_titles.c --- */
+
+/**
+ * title_of - what is above a column of the table
+ * @buf: of 64 bytes, which the title may be in
+ * @width: in cells, negative: the column is aligned to the left
+ */
+const char *title_of(const struct column *column, char *buf, size_t size, int *width);
+
+/* The same, with the mark of numbers that gmemtop counted itself. */
 const char *column_title(const struct tui *tui, const struct column *column, char *buf,
 			 size_t size);
 
 /* --- tui_keys.c --- */
+
+/* What is read for the screen only must be read before the next frame is due. */
+void look_now(struct tui *tui);
 
 #define MAX_CODES 4
 #define IN(view)  (1U << VIEW_##view)
@@ -158,5 +190,14 @@ extern const unsigned int nr_tui_keys;
 
 /* Do what the key is for. An unknown key does nothing. */
 void keys_press(struct tui *tui, int code);
+
+/* --- tui_chooser.c --- */
+
+void chooser_open(struct tui *tui);
+void chooser_press(struct tui *tui, int code);
+void chooser_draw(const struct tui *tui);
+
+/* Show the columns of a preset, from 1 on; 0: those of the start. */
+void preset_choose(struct tui *tui, unsigned int preset);
 
 #endif /* GMEM_TUI_STATE_H */

@@ -1,80 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The table of VMs and instances. */
 #define _GNU_SOURCE
-#include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tui_state.h"
 #include "tui_text.h"
 
-#define NAME_MIN       16
 #define NAME_MAX_CELLS 48
+#define TREND_SCREEN   110 /* columns of a screen that has room for the trend */
+#define TREND_MIN      16
+#define TREND_MAX      60
 
-/* Shorter titles and widths than elsewhere: 80 columns are few. */
-static const struct {
-	const char *title;
-	int width;
-} short_titles[NR_COLUMNS] = {
-	[COLUMN_id] = { "ID", 5 },
-	[COLUMN_pid] = { "PID", 7 },
-	[COLUMN_name] = { "NAME", -NAME_MIN },
-	[COLUMN_type] = { "TYPE", -18 },
-	[COLUMN_cgroup] = { "CGROUP", -40 },
-	[COLUMN_private_pages] = { "PRIVATE", 7 },
-	[COLUMN_size_pages] = { "SIZE", 6 },
-	[COLUMN_resident_pages] = { "RESIDENT", 8 },
-	[COLUMN_instances] = { "INST", 4 },
-	[COLUMN_bound_now_pages] = { "BOUND", 6 },
-	[COLUMN_holders] = { "HOLD", 4 },
-	[COLUMN_bound_private_pages] = { "BNDPRIV", 7 },
-	[COLUMN_waste_instance_pages] = { "WASTEIN", 7 },
-	[COLUMN_waste_backing_pages] = { "WASTEBK", 7 },
-	[COLUMN_errors] = { "ERRORS", 6 },
-	[COLUMN_p50_ns] = { "P50", 6 },
-	[COLUMN_p90_ns] = { "P90", 6 },
-	[COLUMN_p99_ns] = { "P99", 6 },
-	[COLUMN_max_ns] = { "MAX", 6 },
-	[COLUMN_interval_p50_ns] = { "P50NOW", 6 },
-	[COLUMN_interval_p90_ns] = { "P90NOW", 6 },
-	[COLUMN_interval_p99_ns] = { "P99NOW", 6 },
-	[COLUMN_interval_max_ns] = { "MAXNOW", 6 },
-	[COLUMN_to_private_rate] = { "PRIV/S", 6 },
-	[COLUMN_to_shared_rate] = { "SHARED/S", 8 },
-	[COLUMN_guest_faults_rate] = { "GFAULT/S", 8 },
-	[COLUMN_host_faults_rate] = { "HFAULT/S", 8 },
-	[COLUMN_host_faults_refused] = { "REFUSED", 7 },
-};
-
-static const char *title_of(const struct column *column, char *buf, size_t size, int *width)
-{
-	size_t n = (size_t)(column - columns);
-
-	if (short_titles[n].title) {
-		*width = short_titles[n].width;
-		return short_titles[n].title;
-	}
-	snprintf(buf, size, "%s", column->name);
-	for (n = 0; buf[n]; n++)
-		buf[n] = (char)toupper((unsigned char)buf[n]);
-	*width = n < 7 ? 7 : (int)n;
-	if (column->width < 0)
-		*width = -*width;
-	return buf;
-}
-
-const char *column_title(const struct tui *tui, const struct column *column, char *buf, size_t size)
-{
-	const char *title, *mark = column_mark(column, tui->frames->features);
-	int width;
-
-	title = title_of(column, buf, size, &width);
-	if (!*mark)
-		return title;
-	/* The last letter makes room for it. */
-	snprintf(buf, size, "%.*s%s", width - 1, title, mark);
-	return buf;
-}
+static const char trend_title[] = "CONVERSIONS/S";
 
 static void format_value(const struct tui *tui, enum unit unit, struct value value, char *buf,
 			 size_t size)
@@ -222,24 +161,82 @@ int table_lines(const struct tui *tui)
 	return tui->screen.lines - HEADER - 2;
 }
 
-/* The name gets what the other columns leave. */
-static int column_width(const struct tui *tui, const struct column *column)
+/* Cells of what has no fixed width. */
+struct layout {
+	int name, trend; /* 0: there is none */
+};
+
+/* What the columns leave goes to the name, then to the trend. */
+static struct layout lay_out(const struct tui *tui)
 {
+	struct layout layout = { .name = NAME_MIN };
+	int width, spare = tui->screen.cols - 1, more;
+	bool named = false;
 	char buf[64];
-	int width, sum = 0, others;
 	unsigned int i;
 
-	title_of(column, buf, sizeof(buf), &width);
-	if (strcmp(column->name, "name"))
-		return width;
 	for (i = 0; i < tui->nr_columns; i++) {
-		title_of(tui->columns[i], buf, sizeof(buf), &others);
-		sum += 1 + (others < 0 ? -others : others);
+		title_of(tui->columns[i], buf, sizeof(buf), &width);
+		named |= !strcmp(tui->columns[i]->name, "name");
+		spare -= 1 + abs(width);
 	}
-	sum = tui->screen.cols - 1 - (sum - NAME_MIN);
-	if (sum > NAME_MAX_CELLS)
-		sum = NAME_MAX_CELLS;
-	return sum > NAME_MIN ? -sum : width;
+	if (!named)
+		return layout;
+	if (tui->screen.cols >= TREND_SCREEN) {
+		layout.trend = TREND_MIN;
+		spare -= 1 + TREND_MIN;
+	}
+	more = spare < NAME_MAX_CELLS - NAME_MIN ? spare : NAME_MAX_CELLS - NAME_MIN;
+	if (more > 0) {
+		layout.name += more;
+		spare -= more;
+	}
+	if (layout.trend && spare > 0)
+		layout.trend += spare < TREND_MAX - TREND_MIN ? spare : TREND_MAX - TREND_MIN;
+	return layout;
+}
+
+static int column_width(const struct layout *layout, const struct column *column)
+{
+	char buf[64];
+	int width;
+
+	if (!strcmp(column->name, "name"))
+		return -layout->name;
+	title_of(column, buf, sizeof(buf), &width);
+	return width;
+}
+
+/* Columns up to the name stay where they are, the others can be scrolled. */
+static unsigned int fixed_columns(const struct tui *tui)
+{
+	unsigned int i;
+
+	for (i = 0; i < tui->nr_columns; i++) {
+		if (!strcmp(tui->columns[i]->name, "name"))
+			return i + 1;
+	}
+	return 0;
+}
+
+/* Do not scroll further than until the last column is on the screen. */
+static void limit_scroll(struct tui *tui)
+{
+	unsigned int fixed = fixed_columns(tui), i;
+	struct layout layout = lay_out(tui);
+	int room = tui->screen.cols - 1;
+
+	for (i = 0; i < fixed; i++)
+		room -= 1 + abs(column_width(&layout, tui->columns[i]));
+	if (layout.trend)
+		room -= 1 + layout.trend;
+	for (i = tui->nr_columns; i > fixed; i--) {
+		room -= 1 + abs(column_width(&layout, tui->columns[i - 1]));
+		if (room < 0 && i < tui->nr_columns)
+			break;
+	}
+	if (tui->first_column > i - fixed)
+		tui->first_column = i - fixed;
 }
 
 static int cell(const struct tui *tui, int y, int x, int width, enum style style, const char *text)
@@ -255,18 +252,6 @@ static int cell(const struct tui *tui, int y, int x, int width, enum style style
 	return x + width;
 }
 
-/* Columns up to the name stay where they are, the others can be scrolled. */
-static unsigned int fixed_columns(const struct tui *tui)
-{
-	unsigned int i;
-
-	for (i = 0; i < tui->nr_columns; i++) {
-		if (!strcmp(tui->columns[i]->name, "name"))
-			return i + 1;
-	}
-	return 0;
-}
-
 /* Something failed in the last interval. */
 static bool fails(const struct tui *tui, const struct row *row, const struct column *column)
 {
@@ -279,26 +264,61 @@ static bool fails(const struct tui *tui, const struct row *row, const struct col
 	return rate.kind == VALUE_FIXED && rate.number;
 }
 
-static void draw_line(const struct tui *tui, int y, const struct row *row, enum style style)
+/* The conversions per second of the last frames, in both directions together. */
+static void draw_trend(const struct tui *tui, int y, int x, int cells, const struct row *row,
+		       enum style style)
+{
+	uint32_t samples[TREND_MAX];
+	char spark[4 * TREND_MAX + 1];
+	int nr;
+
+	if (!row) {
+		screen_put(&tui->screen, y, x, -cells, style, trend_title);
+		return;
+	}
+	if (row->inst)
+		return;
+	if (!(tui->frames->features->facts & FACT(convert))) {
+		screen_put(&tui->screen, y, x + cells - 1, 1, style, "-");
+		return;
+	}
+	nr = history_sum(tui, row->vm->now.id, samples, cells);
+	text_spark(spark, sizeof(spark), samples, nr, tui->screen.ascii);
+	screen_put(&tui->screen, y, x + cells - nr, nr,
+		   style == STYLE_NORMAL ? STYLE_BAR_PRIVATE : style, spark);
+}
+
+/* Columns that do not fit at the sides are announced in the line of titles. */
+static void mark_hidden(const struct tui *tui, int y)
+{
+	if (tui->first_column)
+		screen_put(&tui->screen, y, 0, 1, STYLE_SORTED, "<");
+	if (tui->more_columns)
+		screen_put(&tui->screen, y, tui->screen.cols - 1, 1, STYLE_SORTED, ">");
+}
+
+/* The cell at the right edge is for the mark. Return: columns that do not fit. */
+static unsigned int draw_line(const struct tui *tui, int y, const struct row *row, enum style style)
 {
 	unsigned int i, fixed = fixed_columns(tui);
+	struct layout layout = lay_out(tui);
 	const struct column *column;
 	enum style here;
 	char buf[256], title[64];
 	const char *mark = " ";
-	int x, width;
+	int x, width, end = tui->screen.cols - 1;
 
 	if (row && !row->inst && row->vm->gone)
 		mark = "x";
 	else if (row && !row->inst && row->vm->nr_instances)
 		mark = row + 1 < tui->rows + tui->nr_rows && row[1].inst ? "-" : "+";
 	screen_put(&tui->screen, y, 0, -tui->screen.cols, style, mark);
-	for (i = 0, x = 1; i < tui->nr_columns && x < tui->screen.cols; i++) {
+	for (i = 0, x = 1; i < tui->nr_columns && x < end; i++) {
 		column = tui->columns[i];
 		if (i >= fixed && i < fixed + tui->first_column)
 			continue;
-		width = column_width(tui, column);
-		if (width > 0 && x + width > tui->screen.cols)
+		width = column_width(&layout, column);
+		if (width > 0 && x + width > end)
 			break;
 		here = style;
 		if (row) {
@@ -311,8 +331,15 @@ static void draw_line(const struct tui *tui, int y, const struct row *row, enum 
 			if (column == tui->sort)
 				here = STYLE_SORTED;
 		}
+		if (width < 0 && x - width > end)
+			width = x - end;
 		x = cell(tui, y, x, width, here, buf) + 1;
+		if (layout.trend && i + 1 == fixed) {
+			draw_trend(tui, y, x, layout.trend, row, style);
+			x += layout.trend + 1;
+		}
 	}
+	return tui->nr_columns - i;
 }
 
 static void draw_rows(struct tui *tui)
@@ -327,7 +354,9 @@ static void draw_rows(struct tui *tui)
 		tui->top = tui->cursor - lines + 1;
 	if (tui->top + lines > tui->nr_rows)
 		tui->top = tui->nr_rows > lines ? tui->nr_rows - lines : 0;
-	draw_line(tui, HEADER, NULL, STYLE_TITLE);
+	limit_scroll(tui);
+	tui->more_columns = draw_line(tui, HEADER, NULL, STYLE_TITLE);
+	mark_hidden(tui, HEADER);
 	for (i = tui->top; i < tui->nr_rows && i < tui->top + lines; i++) {
 		row = &tui->rows[i];
 		style = row->vm->gone ? STYLE_GONE : STYLE_NORMAL;

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "../../src/top/heat.h"
+#include "../../src/top/presets.h"
 #include "../../src/top/source_replay.h"
 #include "../../src/top/tui_state.h"
 #include "../../src/top/tui_text.h"
@@ -388,6 +389,38 @@ static void test_bad_recording(void **state __attribute__((unused)))
 	close_tui(&tui);
 }
 
+/* A title names one column: two columns with the same title could not be told apart. */
+static void test_titles(void **state __attribute__((unused)))
+{
+	char first[64], second[64];
+	const char *a, *b;
+	unsigned int i, j;
+	int width;
+
+	for (i = 0; i < nr_columns; i++) {
+		a = title_of(&columns[i], first, sizeof(first), &width);
+		assert_true(strlen(a) <= (size_t)abs(width));
+		assert_null(strchr(a, ' '));
+		for (j = 0; j < i; j++) {
+			b = title_of(&columns[j], second, sizeof(second), &width);
+			assert_string_not_equal(a, b);
+		}
+	}
+}
+
+static void test_presets(void **state __attribute__((unused)))
+{
+	const struct column *chosen[MAX_COLUMNS];
+	unsigned int i, nr;
+
+	for (i = 0; i < nr_presets; i++) {
+		assert_int_equal(columns_parse(presets[i].columns, chosen, &nr), 0);
+		assert_non_null(column_by_name(presets[i].sort));
+		assert_ptr_equal(preset_by_name(presets[i].name), &presets[i]);
+	}
+	assert_null(preset_by_name("no-such"));
+}
+
 static void test_history(void **state __attribute__((unused)))
 {
 	struct model_vm vm = { .now = { .id = 5 } };
@@ -422,7 +455,8 @@ int main(void)
 		cmocka_unit_test(test_heat),	    cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_keys_of_man), cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_replay),	    cmocka_unit_test(test_bad_recording),
-		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_history),	    cmocka_unit_test(test_titles),
+		cmocka_unit_test(test_presets),
 	};
 
 	setlocale(LC_CTYPE, "C.UTF-8");
