@@ -94,7 +94,7 @@ archive_of()
 # make_root ROOT: have it in the cache, with all compilers. $why is the reason if that cannot be.
 make_root()
 {
-	local dir=$cache/roots/$1 log=$out/$1/root.log
+	local dir=$cache/roots/$1 log=$out/$1/root.log needed
 
 	if [ ! -d "$dir" ]; then
 		archive_of "$1"
@@ -110,16 +110,18 @@ make_root()
 		fi
 		mv "$dir.new" "$dir"
 	fi
-	[ ! -e "$dir/var/tmp/complete" ] || return 0
+	# What a build needs changes with the sources.
+	needed=$(sha256sum <"$root/tests/vm/deps.sh")
+	[ "$(cat "$dir/var/tmp/complete" 2>/dev/null)" != "$needed" ] || return 0
 	say "installing the compilers of $1"
 	put_checkout "$1"
 	# shellcheck disable=SC2016	# the inner shell expands these
-	if inside "$1" sh -c 'cd "$0" && tests/vm/deps.sh build &&
+	if inside "$1" sh -c 'cd "$0" && apt-get -q update && tests/vm/deps.sh build &&
 		apt-get -qy --no-install-recommends install $(apt-cache pkgnames |
 			grep -xE "gcc-(1[2-9]|[2-9][0-9])|clang-(1[4-9]|[2-9][0-9])" | while read -r name; do
 				[ -z "$(apt-cache show --no-all-versions "$name" 2>/dev/null)" ] || echo "$name"
 			done) && apt-get clean' "$work" >>"$log" 2>&1; then
-		touch "$dir/var/tmp/complete"
+		echo "$needed" >"$dir/var/tmp/complete"
 	else
 		why="its packages cannot be installed: $(grep '^E:' "$log" | tail -n 1) (log: ${log#"$root"/})"
 	fi
