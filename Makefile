@@ -171,8 +171,9 @@ all: $(O)/gmemtop
 
 TOP_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemtop.c $(wildcard src/lib/*.c src/top/*.c))
 # Before `make deps` there is neither compiler nor pkg-config, and nothing to say about it.
-TOP_LIBS := -lbpf -lelf -lz -lm $(shell $(PKG_CONFIG) --libs ncursesw json-c smartcols 2>/dev/null)
-TOP_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I ncursesw json-c smartcols 2>/dev/null)
+TOP_PKGS := ncursesw json-c smartcols libzstd
+TOP_LIBS := -lbpf -lelf -lz -lm $(shell $(PKG_CONFIG) --libs $(TOP_PKGS) 2>/dev/null)
+TOP_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I $(TOP_PKGS) 2>/dev/null)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
 
 BPF_OBJ := $(patsubst %.c,$(O)/%.o,$(notdir $(wildcard bpf/*.bpf.c bpf/*/*.bpf.c)))
