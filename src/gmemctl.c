@@ -111,6 +111,8 @@ static const struct opt show_opts[] = {
 static const struct opt monitor_opts[] = {
 	{ "count", "N", "end after so many", AT(count), OPT_NUMBER, 'n' },
 	{ "op", "OPERATION", "only these", AT(op), OPT_STRING, 0 },
+	{ "journal", NULL, "write them to the journal as structured records; wait for a policy",
+	  AT(journal), OPT_FLAG, 0 },
 	{ "pid", "PID", "only of this process or thread", AT(pid), OPT_NUMBER, 0 },
 	PINS,
 	COMMON,

@@ -23,7 +23,9 @@ struct ctl_options {
 	bool source, check;
 	bool forget;
 
-	uint64_t count; /* monitor: end after so many, 0: never */
+	/* monitor */
+	uint64_t count; /* end after so many, 0: never */
+	bool journal;	/* records of the journal, and nothing on standard output */
 
 	/* who asks, and for what: explain, monitor */
 	uint64_t pid;

@@ -12,6 +12,7 @@
 
 #define NS_PER_S 1000000000ULL
 #define WHEN	 64
+#define SUBJECTS 1024
 
 #define DEV_MAJOR(dev) ((dev) >> 20)
 #define DEV_MINOR(dev) (0xfffff & (dev))
@@ -204,14 +205,13 @@ static void print_lock(const struct denial *denial, FILE *out)
 		fprintf(out, " (%llu)", request->start);
 }
 
-void denial_print(const struct denial *denial, FILE *out)
+void denial_print_what(const struct denial *denial, FILE *out)
 {
 	const struct gmem_denial *event = denial->event;
-	char when[WHEN], why[DENIAL_WHY], comm[sizeof(event->comm) + 1] = "";
+	char why[DENIAL_WHY], comm[sizeof(event->comm) + 1] = "";
 
-	format_time(denial->time_ns, when);
 	memcpy(comm, event->comm, sizeof(event->comm));
-	fprintf(out, "%s %s %s: pid %u (", when,
+	fprintf(out, "%s %s: pid %u (",
 		event->verdict == GMEM_VERDICT_denied ? "denied" : "would deny",
 		subject_of_event(event->request.op), event->tgid);
 	print_plain(out, comm);
@@ -234,7 +234,17 @@ void denial_print(const struct denial *denial, FILE *out)
 		fprintf(out, " of process %llu", event->request.start);
 	print_request(&event->request, out);
 	print_lock(denial, out);
-	fprintf(out, " by %s generation %llu\n", denial_why(denial, why), event->generation);
+	fprintf(out, " by %s generation %llu", denial_why(denial, why), event->generation);
+}
+
+void denial_print(const struct denial *denial, FILE *out)
+{
+	char when[WHEN];
+
+	format_time(denial->time_ns, when);
+	fprintf(out, "%s ", when);
+	denial_print_what(denial, out);
+	fputc('\n', out);
 }
 
 static void json_request(struct json *json, const struct gmem_request *request)
@@ -265,6 +275,26 @@ static void json_lock(struct json *json, const struct denial *denial)
 	json_u64(json, "id", request->start);
 	json_str(json, "name", denial->object);
 	json_close(json, '}');
+}
+
+/* The subjects of the rule that decided, with commas between them; null where no rule did. */
+static void json_subject(struct json *json, const struct denial *denial)
+{
+	struct denial_reason reason = denial_reason(denial);
+	const struct policy_rule *rule;
+	char text[SUBJECTS] = "";
+	size_t i, len = 0;
+
+	if (reason.cause != DENIAL_BY_rule || !denial->policy ||
+	    reason.rule >= denial->policy->nr_rules) {
+		json_null(json, "subject");
+		return;
+	}
+	rule = &denial->policy->rules[reason.rule];
+	for (i = 0; i < rule->nr_subjects && len < sizeof(text); i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? "," : "",
+					denial->policy->subjects[rule->subjects[i]].name);
+	json_str(json, "subject", rule->any ? "any" : text);
 }
 
 static void json_reason(struct json *json, const struct denial *denial)
@@ -306,6 +336,9 @@ void denial_json(const struct denial *denial, struct json *json)
 		 event->request.op < GMEM_DO_MAX ? NULL : subject_of_event(event->request.op));
 	json_str(json, "verdict",
 		 event->verdict < GMEM_VERDICT_MAX ? verdict_names[event->verdict] : NULL);
+	/* As in the label of gmem_policy_denials_total. */
+	json_str(json, "mode", event->verdict == GMEM_VERDICT_denied ? "enforce" : "audit");
+	json_subject(json, denial);
 	json_open(json, "who", '{');
 	json_u64(json, "pid", event->tgid);
 	json_u64(json, "tid", event->pid);

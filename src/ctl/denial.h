@@ -58,8 +58,9 @@ struct denial_reason denial_reason(const struct denial *denial);
 /* The reason in words. Returns @text. */
 char *denial_why(const struct denial *denial, char text[DENIAL_WHY]);
 
-/* One line; one object, unnamed. */
+/* One line with the time in front; the same without time and newline; one object, unnamed. */
 void denial_print(const struct denial *denial, FILE *out);
+void denial_print_what(const struct denial *denial, FILE *out);
 void denial_json(const struct denial *denial, struct json *json);
 
 /*

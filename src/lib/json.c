@@ -365,19 +365,27 @@ void json_fixed(struct json *json, const char *name, uint64_t millionths)
 		finish(json, millionths_of(to, millionths));
 }
 
-int json_write_line(struct json *json, FILE *out)
+const char *json_take(struct json *json, size_t *len)
 {
-	int ret = 0;
+	bool failed = json->failed;
 
-	put(json, "\n", 1);
-	if (json->failed)
-		ret = -ENOMEM;
-	else if (fwrite(json->buf, 1, json->len, out) != json->len)
-		ret = -errno;
+	*len = json->len;
 	json->len = 0;
 	json->comma = false;
 	json->failed = false;
-	return ret;
+	return failed ? NULL : json->buf;
+}
+
+int json_write_line(struct json *json, FILE *out)
+{
+	const char *text;
+	size_t len;
+
+	put(json, "\n", 1);
+	text = json_take(json, &len);
+	if (!text)
+		return -ENOMEM;
+	return fwrite(text, 1, len, out) != len ? -errno : 0;
 }
 
 int json_flush_line(struct json *json, FILE *out)

@@ -89,6 +89,14 @@ int json_flush_line(struct json *json, FILE *out);
 /* The same without a flush, for many lines at once. */
 int json_write_line(struct json *json, FILE *out);
 
+/**
+ * json_take - the text itself, and begin anew
+ * @len: its length in bytes
+ *
+ * Return: the text, which is valid until something is added; NULL if memory ran out.
+ */
+const char *json_take(struct json *json, size_t *len);
+
 void json_free(struct json *json);
 
 #endif /* GMEM_JSON_H */

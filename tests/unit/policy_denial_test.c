@@ -174,7 +174,7 @@ static void test_json(void **state)
 	assert_string_equal(
 		json.buf,
 		"{\"version\":1,\"report\":\"denial\",\"seq\":3,\"time_ns\":0,\"generation\":7,\"operation\":\"bind\",\"guard\":null,"
-		"\"verdict\":\"would_deny\",\"who\":{\"pid\":11,\"tid\":12,\"comm\":\"a task\","
+		"\"verdict\":\"would_deny\",\"mode\":\"audit\",\"subject\":\"any\",\"who\":{\"pid\":11,\"tid\":12,\"comm\":\"a task\","
 		"\"uid\":1000,\"exe\":null,\"exe_certain\":false,\"exe_inode\":{\"dev\":\"8:1\",\"ino\":77,"
 		"\"generation\":0,\"changed\":0,\"subvolume\":0},"
 		"\"root\":\"host\",\"cgroup\":null},\"instance\":null,\"request\":{\"size\":\"8KiB\","

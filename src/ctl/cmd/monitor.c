@@ -3,11 +3,13 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@
 #include "../../lib/stop.h"
 #include "../ctl.h"
 #include "../denial_names.h"
+#include "../journal.h"
 #include "../print.h"
 #include "../kernel/probe.h"
 
@@ -30,6 +33,7 @@
 
 struct monitor {
 	const struct ctl_options *opts;
+	bool as_json; /* reports are made as JSON, also for the journal */
 	struct pins pins;
 	struct store store;
 	struct ring_buffer *ring;
@@ -45,7 +49,7 @@ struct monitor {
 	long long looked_ns;
 	struct gmem_denial last; /* that was printed as text */
 	__u64 repeats;		 /* of it since, which were not printed */
-	bool entered;		 /* before */
+	bool entered;		 /* before, or waited for a policy */
 	bool gone;		 /* the programs are not in force any more */
 };
 
@@ -57,27 +61,36 @@ static long long now_ns(void)
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
-static int flush(struct monitor *m)
+/* Write a report: the JSON that was made of it, or this line. Return: 0 or a negative errno. */
+static int put(struct monitor *m, enum journal_message about, int priority, const char *line)
 {
-	if (m->opts->json)
+	const char *json;
+	size_t len;
+
+	if (m->opts->journal) {
+		json = json_take(&m->json, &len);
+		return json ? journal_send(about, priority, line, json, len) : -ENOMEM;
+	}
+	if (m->as_json)
 		return json_flush_line(&m->json, stdout);
-	return fflush(stdout) ? -errno : 0;
+	return puts(line) < 0 || fflush(stdout) ? -errno : 0;
 }
 
 static int tell_lost(struct monitor *m, __u64 lost)
 {
+	char line[64];
+
 	if (!lost)
 		return 0;
-	if (m->opts->json) {
+	if (m->as_json) {
 		report_begin(&m->json, REPORT_lost);
 		json_open(&m->json, "lost", '{');
 		json_u64(&m->json, "events", lost);
 		json_close(&m->json, '}');
 		json_close(&m->json, '}');
-	} else {
-		printf("lost: %llu events\n", lost);
 	}
-	return flush(m);
+	snprintf(line, sizeof(line), "lost: %llu events", lost);
+	return put(m, JOURNAL_lost, LOG_WARNING, line);
 }
 
 /* What is in force from now on; the word is 0 where nothing is. */
@@ -87,8 +100,13 @@ static int tell_policy(struct monitor *m)
 		m->word ? denial_policy(m->names, &m->store, GMEM_ACTIVE_GENERATION(m->word))
 			: NULL;
 	const char *mode = GMEM_ACTIVE_ENFORCES(m->word) ? "enforce" : "audit";
+	char line[POLICY_MAX_NAME + 96] =
+		"in force: nothing, all is allowed; waiting for the next policy";
 
-	if (m->opts->json) {
+	if (m->word)
+		snprintf(line, sizeof(line), "in force: policy %s, generation %llu, %s",
+			 policy ? policy->name : "?", GMEM_ACTIVE_GENERATION(m->word), mode);
+	if (m->as_json) {
 		report_begin(&m->json, REPORT_policy);
 		json_open(&m->json, "policy", '{');
 		json_bool(&m->json, "in_force", m->word);
@@ -97,13 +115,32 @@ static int tell_policy(struct monitor *m)
 		json_str(&m->json, "mode", m->word ? mode : NULL);
 		json_close(&m->json, '}');
 		json_close(&m->json, '}');
-	} else if (m->word) {
-		printf("in force: policy %s, generation %llu, %s\n", policy ? policy->name : "?",
-		       GMEM_ACTIVE_GENERATION(m->word), mode);
-	} else {
-		printf("in force: nothing, all is allowed; waiting for the next policy\n");
 	}
-	return flush(m);
+	return put(m, JOURNAL_policy, m->word ? LOG_NOTICE : LOG_WARNING, line);
+}
+
+static int tell_denial(struct monitor *m, const struct denial *denial)
+{
+	bool denied = denial->event->verdict == GMEM_VERDICT_denied;
+	size_t len = 0;
+	char *line = NULL;
+	FILE *text;
+	int ret;
+
+	if (m->as_json)
+		denial_json(denial, &m->json);
+	else
+		denial_print(denial, stdout);
+	if (!m->opts->journal)
+		return m->as_json ? json_flush_line(&m->json, stdout) : fflush(stdout) ? -errno : 0;
+	text = open_memstream(&line, &len);
+	if (!text)
+		return -ENOMEM;
+	denial_print_what(denial, text);
+	ret = fclose(text) ? -ENOMEM
+			   : put(m, JOURNAL_denial, denied ? LOG_WARNING : LOG_NOTICE, line);
+	free(line);
+	return ret;
 }
 
 static bool wanted(const struct monitor *m, const struct gmem_denial *event)
@@ -113,12 +150,12 @@ static bool wanted(const struct monitor *m, const struct gmem_denial *event)
 	return !m->opts->pid || event->tgid == m->opts->pid || event->pid == m->opts->pid;
 }
 
-/* Text folds what repeats; JSON has every event. */
+/* Text folds what repeats; JSON and the journal have every event. */
 static bool is_repeated(const struct monitor *m, const struct gmem_denial *e)
 {
 	const struct gmem_denial *last = &m->last;
 
-	return !m->opts->json && e->time_ns && last->time_ns && e->tgid == last->tgid &&
+	return !m->as_json && e->time_ns && last->time_ns && e->tgid == last->tgid &&
 	       e->uid == last->uid && e->cgroup == last->cgroup &&
 	       e->generation == last->generation && e->verdict == last->verdict &&
 	       e->rule == last->rule && e->audit_rule == last->audit_rule &&
@@ -133,7 +170,7 @@ static int print_repeats(struct monitor *m)
 		return 0;
 	printf("the last line repeated %llu %s\n", m->repeats, m->repeats == 1 ? "time" : "times");
 	m->repeats = 0;
-	return flush(m);
+	return fflush(stdout) ? -errno : 0;
 }
 
 static int take(void *data, void *event, size_t size)
@@ -158,11 +195,7 @@ static int take(void *data, void *event, size_t size)
 		return ret;
 	m->last = *e;
 	denial = denial_named(m->names, &m->store, e);
-	if (m->opts->json)
-		denial_json(&denial, &m->json);
-	else
-		denial_print(&denial, stdout);
-	ret = flush(m);
+	ret = tell_denial(m, &denial);
 shown:
 	if (!ret && ++m->shown == m->opts->count)
 		ret = -ECANCELED;
@@ -324,10 +357,11 @@ static int wait_for_policy(struct monitor *m)
 static int tell_summary(struct monitor *m)
 {
 	int ret = print_repeats(m);
+	char line[128];
 
 	if (ret)
 		return ret;
-	if (m->opts->json) {
+	if (m->as_json) {
 		report_begin(&m->json, REPORT_summary);
 		json_open(&m->json, "summary", '{');
 		json_u64(&m->json, "shown", m->shown);
@@ -335,17 +369,24 @@ static int tell_summary(struct monitor *m)
 		json_u64(&m->json, "lost", m->lost);
 		json_close(&m->json, '}');
 		json_close(&m->json, '}');
-	} else {
-		printf("%llu events, %llu shown, %llu lost\n", m->came, m->shown, m->lost);
 	}
-	return flush(m);
+	snprintf(line, sizeof(line), "%llu events, %llu shown, %llu lost", m->came, m->shown,
+		 m->lost);
+	return put(m, JOURNAL_summary, LOG_INFO, line);
 }
 
 static int run(struct monitor *m)
 {
 	int ret;
 
-	ret = enter(m);
+	/* A service starts before the first policy is loaded; a person wants to know there is none.
+	 */
+	if (m->opts->journal) {
+		journal_ready();
+		for (; !stop_asked && !pins_exist(&m->pins); m->entered = true)
+			nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
+	}
+	ret = stop_asked ? 0 : enter(m);
 	while (!ret && !stop_asked) {
 		ret = follow(m);
 		if (ret || stop_asked)
@@ -392,11 +433,17 @@ int ctl_monitor(const struct ctl_options *opts)
 	if (!m)
 		return log_error(-ENOMEM, NULL, NULL, "monitor");
 	m->opts = opts;
+	m->as_json = opts->json || opts->journal;
 	m->dir = -1;
 	/* Under a lock this process may stay while a policy is loaded: it holds nothing of others. */
 	syscall(SYS_close_range, 3, ~0U, 0);
 	ret = namespaces_check("report denials");
 	ret = ret ?: read_op(opts->op, &m->op);
+	if (!ret && opts->journal && opts->json)
+		ret = log_error(-EINVAL, "records of the journal have a form of their own",
+				"leave out one of them", "--journal with --output json");
+	if (!ret && opts->journal)
+		ret = journal_open();
 	if (!ret)
 		ret = pins_open(&m->pins, opts->pins, false);
 	if (!ret)

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+/* The place of the call says nothing about a denial: no CODE_FILE and CODE_LINE. */
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
+
+#include "../lib/log.h"
+#include "../lib/stop.h"
+#include "journal.h"
+
+#define SOCKET	     "/run/systemd/journal/socket"
+#define FIELDS	     80
+#define FIELD_NAME   64 /* the journal refuses longer names */
+#define STOP_RETRIES 20 /* after stop_asked a call that waits is interrupted every 0.1 s */
+
+static const char *const message_ids[] = {
+#define X(name, id) id,
+	JOURNAL_MESSAGES(X)
+#undef X
+};
+
+struct record {
+	struct iovec iov[FIELDS];
+	int nr;
+	int error; /* a negative errno: a field is missing */
+};
+
+static void add(struct record *record, const char *name, const char *value)
+{
+	char *text;
+	int len;
+
+	if (record->error)
+		return;
+	if (record->nr == FIELDS) {
+		record->error = -E2BIG;
+		return;
+	}
+	len = asprintf(&text, "%s=%s", name, value);
+	if (len < 0) {
+		record->error = -ENOMEM;
+		return;
+	}
+	record->iov[record->nr].iov_base = text;
+	record->iov[record->nr++].iov_len = (size_t)len;
+}
+
+/* "GMEM_" and the path to the member; the journal allows A-Z, 0-9 and _. */
+static void join(char name[FIELD_NAME], const char *prefix, const char *member)
+{
+	char *c;
+
+	snprintf(name, FIELD_NAME, "%s_%s", prefix, member);
+	for (c = name; *c; c++) {
+		if (*c >= 'a' && *c <= 'z')
+			*c = (char)(*c - 'a' + 'A');
+		else if (!(*c >= 'A' && *c <= 'Z') && !(*c >= '0' && *c <= '9'))
+			*c = '_';
+	}
+}
+
+static void add_members(struct record *record, const char *prefix, struct json_object *value)
+{
+	struct json_object_iterator at, end;
+	char name[FIELD_NAME];
+	const char *member;
+	size_t i;
+
+	switch (json_object_get_type(value)) {
+	case json_type_null: break;
+	case json_type_object:
+		at = json_object_iter_begin(value);
+		end = json_object_iter_end(value);
+		for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+			member = json_object_iter_peek_name(&at);
+			if (strcmp(member, "who"))
+				join(name, prefix, member);
+			else
+				snprintf(name, sizeof(name), "%s", prefix);
+			add_members(record, name, json_object_iter_peek_value(&at));
+		}
+		break;
+	case json_type_array:
+		for (i = 0; i < json_object_array_length(value); i++)
+			add_members(record, prefix, json_object_array_get_idx(value, i));
+		break;
+	default: add(record, prefix, json_object_get_string(value));
+	}
+}
+
+int journal_open(void)
+{
+	/* sd_journal_sendv() reports success where no journal runs. */
+	if (!access(SOCKET, W_OK))
+		return 0;
+	return log_error(-errno,
+			 errno == ENOENT ? "no journal runs here: there is no " SOCKET : NULL,
+			 "print the denials to standard output: leave out --journal",
+			 "write to the journal");
+}
+
+static int send_record(const struct record *record)
+{
+	int ret, retries = 0;
+
+	do {
+		ret = sd_journal_sendv(record->iov, record->nr);
+		/* Where there is no socket the record is dropped, which is reported as success. */
+		if (!ret && access(SOCKET, F_OK))
+			ret = -errno;
+	} while (ret == -EINTR && (!stop_asked || retries++ < STOP_RETRIES));
+	return ret;
+}
+
+int journal_send(enum journal_message about, int priority, const char *message, const char *json,
+		 size_t len)
+{
+	struct json_tokener *tokener = json_tokener_new();
+	struct json_object *object;
+	struct record record = { .nr = 0 };
+	char digit[2] = { (char)('0' + priority), '\0' };
+	int ret;
+
+	object = tokener ? json_tokener_parse_ex(tokener, json, (int)len) : NULL;
+	add(&record, "MESSAGE", message);
+	add(&record, "MESSAGE_ID", message_ids[about]);
+	add(&record, "PRIORITY", digit);
+	if (object)
+		add_members(&record, "GMEM", object);
+	else
+		record.error = -ENOMEM;
+	ret = record.error ?: send_record(&record);
+	/* EPIPE is no reason to end quietly, as it is on standard output. */
+	if (ret)
+		log_error(ret, NULL, NULL, "write to the journal");
+	if (ret == -EPIPE)
+		ret = -EIO;
+	while (record.nr)
+		free(record.iov[--record.nr].iov_base);
+	json_object_put(object);
+	if (tokener)
+		json_tokener_free(tokener);
+	return ret;
+}
+
+void journal_ready(void)
+{
+	sd_notify(0, "READY=1");
+}
