@@ -265,6 +265,7 @@ install: $(O)/gmemtop $(O)/gmemtop.1	## install gmemtop below PREFIX (/usr/local
 	install -D -m 755 $(O)/gmemtop $(DESTDIR)$(PREFIX)/sbin/gmemtop
 	install -D -m 644 $(O)/gmemtop.1 $(SHARE)/man/man1/gmemtop.1
 	install -D -m 644 contrib/completion/gmemtop.bash $(SHARE)/bash-completion/completions/gmemtop
+	install -D -m 644 contrib/gmemtop.schema.json $(SHARE)/doc/gmem/gmemtop.schema.json
 
 .PHONY: unit install
 

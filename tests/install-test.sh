@@ -23,6 +23,7 @@ expected()
 	usr/share/bash-completion/completions/gmemctl
 	usr/share/bash-completion/completions/gmemtop
 	usr/share/doc/gmem/gmemctl.schema.json
+	usr/share/doc/gmem/gmemtop.schema.json
 	usr/share/man/man1/gmemtop.1
 	usr/share/man/man5/gmem-policy.5
 	usr/share/man/man8/gmemctl.8

@@ -2,18 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """schema.py SCHEMA [REPORT...] <LINES: does each line of standard input match a JSON schema?
 
-Without REPORT any report will do; with it the n-th line must be the n-th report (member "report",
-or "error" and "warning"). Exit status: 0, 1 if a line does not match or there is none.
+Without REPORT any report will do; with it the n-th line must be the n-th report (member "report" or
+"event", "frame", or the only member). Exit status: 0, 1 if a line does not match or there is none.
 
-Knows the keywords that contrib/gmemctl.schema.json uses, and refuses others, so that the schema
-cannot say what is not checked.
+Knows the keywords that contrib/*.schema.json use, and refuses others, so that a schema cannot say what
+is not checked.
 """
 import json
 import re
 import sys
 
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
-ANNOTATIONS = {"$schema", "$comment", "$defs", "title", "description"}
+ANNOTATIONS = {"$schema", "$comment", "$defs", "title", "description", "x-kind", "x-unit"}
 
 
 class Mismatch(Exception):
@@ -23,6 +23,8 @@ class Mismatch(Exception):
 def is_type(value, name):
     if name == "integer":
         return isinstance(value, int) and not isinstance(value, bool)
+    if name == "number":
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
     return isinstance(value, TYPES[name])
 
 
@@ -43,7 +45,7 @@ def check_enum(value, wanted, schema, root, at):
 
 
 def check_minimum(value, wanted, schema, root, at):
-    if is_type(value, "integer") and value < wanted:
+    if is_type(value, "number") and value < wanted:
         raise Mismatch(f"{at}: {value} is less than {wanted}")
 
 
@@ -122,17 +124,19 @@ def check(value, schema, root, at):
 
 
 def report_of(value):
-    return value.get("report") or next(iter(value))
+    for name in ("report", "event"):
+        if name in value:
+            return value[name]
+    return "frame" if "frame" in value else next(iter(value))
 
 
 def check_report(value, root):
     """Against the schema of this report alone, for errors that say what is wrong."""
     name = report_of(value)
     for one in root["oneOf"]:
-        properties = one["properties"]
-        if properties.get("report", {}).get("const") == name or (
-            "report" not in properties and name in properties
-        ):
+        if "$ref" in one:
+            one = root["$defs"][one["$ref"].removeprefix("#/$defs/")]
+        if report_of({key: form.get("const") for key, form in one["properties"].items()}) == name:
             return check(value, one, root, name)
     raise Mismatch(f"{name}: there is no such report")
 

@@ -665,6 +665,34 @@ case_bad()
 }
 
 # The kernel's own numbers: VMs that come, convert and go.
+# differs WHAT SED: a frame with this change does not match the schema
+differs()
+{
+	sed "$2" "$tmp/again" >"$tmp/changed"
+	! cmp -s "$tmp/again" "$tmp/changed" || die "$1: nothing was changed"
+	! tests/schema.py contrib/gmemtop.schema.json <"$tmp/changed" 2>/dev/null || die "$1 matches the schema"
+}
+
+# A recording of version 1, written again, is what contrib/gmemtop.schema.json describes, in all its parts;
+# tests/vm/top_schema.sh has frames and events of a kernel.
+case_schema()
+{
+	"$program" --replay "$tmp/frames" --json -i --bindings --holders --waste --heat >"$tmp/all"
+	tests/schema.py contrib/gmemtop.schema.json frame frame frame frame <"$tmp/all" || die 'see above'
+	sed 1d tests/unit/golden/frame.jsonl | tests/schema.py contrib/gmemtop.schema.json frame || die 'see above'
+	head -n 1 "$tmp/all" >"$tmp/again"
+	differs 'a frame without a member' 's/"lower_bounds":[a-z]*,//'
+	differs 'a VM without a member' 's/"size_pages":[0-9]*,"resident_pages":[0-9]*,"instances"/"instances"/'
+	differs 'a VM with a renamed member' 's/"resident_pages"/"resident"/'
+	differs 'a VM with one more' 's/"state"/"more":1,"state"/'
+	differs 'a counter with another name' 's/"guest_faults"/"faults"/'
+	differs 'one more counter' 's/"guest_faults"/"more":1,"guest_faults"/'
+	differs 'a counter that is text' 's/"to_private":[0-9]*/"to_private":"1"/'
+	differs 'a percentile less' 's/"p90_ns":[0-9a-z]*,//'
+	differs 'a binding with one more' 's/"gpa"/"more":1,"gpa"/'
+	differs 'another state' 's/"state":"live"/"state":"alive"/'
+}
+
 case_live()
 {
 	live=1 start 80x24 -- -d 0.5

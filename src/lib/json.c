@@ -124,7 +124,7 @@ static size_t plain_length(const unsigned char *s)
 	return n;
 }
 
-static void put_string(struct json *json, const char *text)
+static void put_escaped(struct json *json, const char *text)
 {
 	const char *end = text + strlen(text), *s;
 	char escaped[8];
@@ -154,6 +154,25 @@ static void put_string(struct json *json, const char *text)
 		}
 	}
 	put(json, "\"", 1);
+}
+
+/* Most texts need no escapes. */
+static void put_string(struct json *json, const char *text)
+{
+	size_t n = plain_length((const unsigned char *)text);
+	char *to;
+
+	if (text[n]) {
+		put_escaped(json, text);
+		return;
+	}
+	to = room(json, n + 2);
+	if (!to)
+		return;
+	*to++ = '"';
+	memcpy(to, text, n);
+	to[n] = '"';
+	json->len += n + 2;
 }
 
 /*
@@ -198,7 +217,11 @@ void json_open(struct json *json, const char *name, char bracket)
 
 void json_close(struct json *json, char bracket)
 {
-	put(json, &bracket, 1);
+	char *to = room(json, 1);
+
+	if (to)
+		*to = bracket;
+	json->len += to != NULL;
 	json->comma = true;
 }
 
@@ -246,6 +269,43 @@ void json_members(struct json *json, const struct json_key *keys, const unsigned
 	json->comma = true;
 }
 
+/*
+ * The same with a key that is ready. Its size is known: what is too much is overwritten. Whatever
+ * follows has room for a word of JSON.
+ */
+static inline char *begin_key(struct json *json, const struct json_key *key)
+{
+	unsigned int skip = !json->comma;
+	char *to = room(json, JSON_KEY_SIZE + MAX_DIGITS + 8);
+
+	if (!to)
+		return NULL;
+	memcpy(to, key->text + skip, JSON_KEY_SIZE - 1);
+	json->comma = true;
+	return to + key->len - skip;
+}
+
+void json_begin(struct json *json, const struct json_key *key, char bracket)
+{
+	char *to = begin_key(json, key);
+
+	if (!to)
+		return;
+	*to++ = bracket;
+	finish(json, to);
+	json->comma = false;
+}
+
+void json_key_text(struct json *json, const struct json_key *key, const char *text)
+{
+	char *to = begin_key(json, key);
+
+	if (!to)
+		return;
+	finish(json, to);
+	put_string(json, text);
+}
+
 void json_raw(struct json *json, const char *text, size_t len)
 {
 	char *to = room(json, len + 1);
@@ -261,20 +321,22 @@ void json_raw(struct json *json, const char *text, size_t len)
 
 void json_word(struct json *json, const struct json_key *key, const char *word)
 {
-	unsigned int skip = !json->comma;
+	char *to = begin_key(json, key);
 
-	put(json, key->text + skip, key->len - skip);
-	put(json, word, strlen(word));
-	json->comma = true;
+	if (!to)
+		return;
+	while (*word)
+		*to++ = *word++;
+	finish(json, to);
 }
 
-void json_pairs(struct json *json, const char *name, const unsigned long long (*values)[2],
-		unsigned int nr)
+void json_pairs(struct json *json, const struct json_key *key,
+		const unsigned long long (*values)[2], unsigned int nr)
 {
 	unsigned int i;
 	char *to;
 
-	json_open(json, name, '[');
+	json_begin(json, key, '[');
 	to = room(json, nr * (2 * MAX_DIGITS + 4) + 1);
 	if (!to)
 		return;
@@ -290,9 +352,9 @@ void json_pairs(struct json *json, const char *name, const unsigned long long (*
 	json_close(json, ']');
 }
 
-void json_hex16(struct json *json, const char *name, uint64_t value)
+void json_hex16(struct json *json, const struct json_key *key, uint64_t value)
 {
-	char *to = begin(json, name);
+	char *to = begin_key(json, key);
 	int i;
 
 	if (!to)

@@ -52,18 +52,24 @@ enum json_unit {
 void json_members(struct json *json, const struct json_key *keys, const unsigned long long *values,
 		  unsigned int nr, uint64_t known, enum json_unit unit);
 
+/* As json_open(), with a name. */
+void json_begin(struct json *json, const struct json_key *key, char bracket);
+
+/* As json_str(), with a text that is not NULL. */
+void json_key_text(struct json *json, const struct json_key *key, const char *text);
+
 /* Members, or a value, that are JSON already. */
 void json_raw(struct json *json, const char *text, size_t len);
 
-/* A member whose value is a few bytes of JSON that are known before. */
+/* A member whose value is JSON of 24 bytes at most. */
 void json_word(struct json *json, const struct json_key *key, const char *word);
 
 /* A number as a string of 16 hexadecimal digits. */
-void json_hex16(struct json *json, const char *name, uint64_t value);
+void json_hex16(struct json *json, const struct json_key *key, uint64_t value);
 
 /* An array of pairs of numbers. @nr: pairs */
-void json_pairs(struct json *json, const char *name, const unsigned long long (*values)[2],
-		unsigned int nr);
+void json_pairs(struct json *json, const struct json_key *key,
+		const unsigned long long (*values)[2], unsigned int nr);
 
 /* An array of numbers. */
 void json_array(struct json *json, const char *name, const unsigned long long *values,

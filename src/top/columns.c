@@ -59,7 +59,11 @@ const char *const loss_names[GMEM_LOST_MAX] = {
 #undef X
 };
 
-const char *const direction_names[GMEM_DIRECTIONS] = { "to_private", "to_shared" };
+const char *const direction_names[GMEM_DIRECTIONS] = {
+#define X(name) #name,
+	GMEM_DIRECTION_NAMES(X)
+#undef X
+};
 
 /* KVM_X86_*_VM */
 static const char *const type_names[] = { "default", "software-protected",
@@ -331,12 +335,9 @@ GETTER(get_waste_backing_pages)
 /* Can this kernel tell of any failure? */
 static bool errors_known(const struct features *f)
 {
-	uint32_t facts = FACT(host_fault);
-	int op;
-
-	for (op = 0; op < GMEM_OP_MAX; op++)
-		facts |= 1U << op_facts[op];
-	return f->facts & facts;
+#define X(name, fact, ...) | FACT(fact)
+	return f->facts & (FACT(host_fault) GMEM_OPS(X));
+#undef X
 }
 
 GETTER(get_errors)

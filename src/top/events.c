@@ -20,6 +20,7 @@
 #include "events_bpf.h"
 #include "events_format.h"
 #include "events_who.h"
+#include "fields.h"
 #include "session.h"
 
 #define DEFAULT_BUFFER_MIB 8
@@ -177,10 +178,10 @@ static int print_head(struct show *show)
 
 	uname(&uts);
 	json_open(json, NULL, '{');
-	json_open(json, "stream", '{');
-	json_u64(json, "time_ns", clock_ns(CLOCK_REALTIME));
-	json_str(json, "kernel", uts.release);
-	json_open(json, "sources", '{');
+	json_open(json, FIELD(line, stream), '{');
+	json_u64(json, FIELD(stream, time_ns), clock_ns(CLOCK_REALTIME));
+	json_str(json, FIELD(stream, kernel), uts.release);
+	json_open(json, FIELD(stream, sources), '{');
 	for (i = 0; i < GMEM_EV_MAX; i++) {
 		if (offered & 1U << i)
 			stream_source(show->stream, i, buf, sizeof(buf));
@@ -225,16 +226,16 @@ static int print_lost(struct show *show, uint64_t lost, uint64_t before_seq)
 		return 0;
 	}
 	json_open(json, NULL, '{');
-	json_open(json, "lost", '{');
-	json_u64(json, "events", nr);
+	json_open(json, FIELD(line, lost), '{');
+	json_u64(json, FIELD(gap, events), nr);
 	if (show->seen_one)
-		json_u64(json, "after_seq", show->last_seq);
+		json_u64(json, FIELD(gap, after_seq), show->last_seq);
 	else
-		json_null(json, "after_seq");
+		json_null(json, FIELD(gap, after_seq));
 	if (before_seq == GMEM_UNKNOWN)
-		json_null(json, "before_seq");
+		json_null(json, FIELD(gap, before_seq));
 	else
-		json_u64(json, "before_seq", before_seq);
+		json_u64(json, FIELD(gap, before_seq), before_seq);
 	json_close(json, '}');
 	json_close(json, '}');
 	return write_json(show);
@@ -301,15 +302,15 @@ static void json_counts(struct json *json, const struct stream_counts *counts, u
 	const struct gmem_event_counts *c;
 	int i;
 
-	json_open(json, "events", '{');
+	json_open(json, FIELD(summary, events), '{');
 	for (i = 0; i < GMEM_EV_MAX; i++) {
 		c = &counts->events[i];
 		if (!(offered & 1U << i))
 			continue;
 		json_open(json, event_descs[i].name, '{');
-		json_u64(json, "emitted", c->emitted);
-		json_u64(json, "lost", c->lost);
-		json_u64(json, "filtered", c->filtered);
+		json_u64(json, FIELD(account, emitted), c->emitted);
+		json_u64(json, FIELD(account, lost), c->lost);
+		json_u64(json, FIELD(account, filtered), c->filtered);
 		json_close(json, '}');
 	}
 	json_close(json, '}');
@@ -341,16 +342,16 @@ static int print_summary(struct show *show)
 		return 0;
 	}
 	json_open(json, NULL, '{');
-	json_open(json, "summary", '{');
-	json_u64(json, "shown", show->shown);
-	json_u64(json, "emitted", sum.emitted);
-	json_u64(json, "lost", sum.lost);
-	json_u64(json, "filtered", sum.filtered);
-	json_u64(json, "filtered_by_vm", show->filtered);
-	json_u64(json, "not_read", unread);
-	json_u64(json, "missed", counts.missed);
-	json_u64(json, "requests_unread", counts.unread);
-	json_u64(json, "requests_untracked", counts.untracked);
+	json_open(json, FIELD(line, summary), '{');
+	json_u64(json, FIELD(summary, shown), show->shown);
+	json_u64(json, FIELD(summary, emitted), sum.emitted);
+	json_u64(json, FIELD(summary, lost), sum.lost);
+	json_u64(json, FIELD(summary, filtered), sum.filtered);
+	json_u64(json, FIELD(summary, filtered_by_vm), show->filtered);
+	json_u64(json, FIELD(summary, not_read), unread);
+	json_u64(json, FIELD(summary, missed), counts.missed);
+	json_u64(json, FIELD(summary, requests_unread), counts.unread);
+	json_u64(json, FIELD(summary, requests_untracked), counts.untracked);
 	json_counts(json, &counts, stream_offered(show->stream));
 	json_close(json, '}');
 	json_close(json, '}');

@@ -125,19 +125,19 @@ static const char *before(const struct gmem_event *e)
 
 /* --- JSON --- */
 
-static void json_dev(struct json *json, uint32_t dev)
+static void json_dev(struct json *json, const char *name, uint32_t dev)
 {
 	char buf[32];
 
 	snprintf(buf, sizeof(buf), "%u:%u", dev >> 20, dev & 0xfffff);
-	json_str(json, "dev", buf);
+	json_str(json, name, buf);
 }
 
-static void json_key(struct json *json, uint64_t key)
+static void json_key(struct json *json, const char *name, uint64_t key)
 {
 	char text[KEY_LEN];
 
-	json_str(json, "key", key_text(key, text));
+	json_str(json, name, key_text(key, text));
 }
 
 static void json_vm(struct json *json, const struct event_view *view)
@@ -145,15 +145,15 @@ static void json_vm(struct json *json, const struct event_view *view)
 	const struct gmem_event_vm *vm = &view->e->vm;
 
 	if (!vm->id) {
-		json_null(json, "vm");
+		json_null(json, FIELD(event, vm));
 		return;
 	}
-	json_open(json, "vm", '{');
-	json_u64(json, "id", vm->id);
-	json_key(json, key_of_vm(vm->key_kind, vm->key));
-	json_u64(json, "pid", view->vm_pid);
-	json_str(json, "name", view->vm_name);
-	json_str(json, "type", vm_type_name(vm->type));
+	json_open(json, FIELD(event, vm), '{');
+	json_u64(json, FIELD(event_vm, id), vm->id);
+	json_key(json, FIELD(event_vm, key), key_of_vm(vm->key_kind, vm->key));
+	json_u64(json, FIELD(event_vm, pid), view->vm_pid);
+	json_str(json, FIELD(event_vm, name), view->vm_name);
+	json_str(json, FIELD(event_vm, type), vm_type_name(vm->type));
 	json_close(json, '}');
 }
 
@@ -161,18 +161,18 @@ static void json_vm(struct json *json, const struct event_view *view)
 static void json_exe_inode(struct json *json, const struct gmem_event *e)
 {
 	if (!e->exe_ino) {
-		json_null(json, "exe_inode");
+		json_null(json, FIELD(who, exe_inode));
 		return;
 	}
-	json_open(json, "exe_inode", '{');
-	json_dev(json, e->exe_dev);
-	json_u64(json, "ino", e->exe_ino);
-	json_u64(json, "generation", e->exe_generation);
-	json_u64(json, "changed", e->exe_changed);
+	json_open(json, FIELD(who, exe_inode), '{');
+	json_dev(json, FIELD(exe_inode, dev), e->exe_dev);
+	json_u64(json, FIELD(exe_inode, ino), e->exe_ino);
+	json_u64(json, FIELD(exe_inode, generation), e->exe_generation);
+	json_u64(json, FIELD(exe_inode, changed), e->exe_changed);
 	if (e->exe_subvolume == GMEM_SUBVOLUME_UNKNOWN)
-		json_null(json, "subvolume");
+		json_null(json, FIELD(exe_inode, subvolume));
 	else
-		json_u64(json, "subvolume", e->exe_subvolume);
+		json_u64(json, FIELD(exe_inode, subvolume), e->exe_subvolume);
 	json_close(json, '}');
 }
 
@@ -182,14 +182,14 @@ static void json_who(struct json *json, const struct event_view *view)
 	char comm[sizeof(e->comm) + 1];
 
 	snprintf(comm, sizeof(comm), "%.*s", (int)sizeof(e->comm), e->comm);
-	json_open(json, "who", '{');
-	json_u64(json, "pid", e->pid);
-	json_u64(json, "tid", e->tid);
-	json_str(json, "comm", comm);
-	json_u64(json, "uid", e->uid);
-	json_str(json, "exe", view->exe);
+	json_open(json, FIELD(event, who), '{');
+	json_u64(json, FIELD(who, pid), e->pid);
+	json_u64(json, FIELD(who, tid), e->tid);
+	json_str(json, FIELD(who, comm), comm);
+	json_u64(json, FIELD(who, uid), e->uid);
+	json_str(json, FIELD(who, exe), view->exe);
 	json_exe_inode(json, e);
-	json_str(json, "cgroup", view->cgroup);
+	json_str(json, FIELD(who, cgroup), view->cgroup);
 	json_close(json, '}');
 }
 
@@ -198,15 +198,16 @@ static void json_instance(struct json *json, const struct gmem_event *e)
 	const struct gmem_event_inst *inst = &e->inst;
 
 	if (!inst->ino) {
-		json_null(json, "instance");
+		json_null(json, FIELD(event, instance));
 		return;
 	}
-	json_open(json, "instance", '{');
-	json_key(json, key_of_instance(key_of_vm(e->vm.key_kind, e->vm.key), inst->dev, inst->ino));
-	json_dev(json, inst->dev);
-	json_u64(json, "ino", inst->ino);
-	json_u64(json, "size", inst->size);
-	json_u64(json, "flags", inst->flags);
+	json_open(json, FIELD(event, instance), '{');
+	json_key(json, FIELD(event_instance, key),
+		 key_of_instance(key_of_vm(e->vm.key_kind, e->vm.key), inst->dev, inst->ino));
+	json_dev(json, FIELD(event_instance, dev), inst->dev);
+	json_u64(json, FIELD(event_instance, ino), inst->ino);
+	json_u64(json, FIELD(event_instance, size), inst->size);
+	json_u64(json, FIELD(event_instance, flags), inst->flags);
 	json_close(json, '}');
 }
 
@@ -231,8 +232,8 @@ static void json_fields(struct json *json, const struct gmem_event *e)
 		}
 	}
 	if (e->event == GMEM_EV_convert) {
-		json_str(json, "direction", direction(e));
-		json_str(json, "before", before(e));
+		json_str(json, FIELD(convert, direction), direction(e));
+		json_str(json, FIELD(convert, before), before(e));
 	}
 }
 
@@ -253,23 +254,23 @@ void event_json(struct json *json, const struct event_view *view)
 	char error[VALUE_LEN];
 
 	json_open(json, NULL, '{');
-	json_u64(json, "seq", e->seq);
-	json_u64(json, "time_ns", view->time_ns);
-	json_u64(json, "monotonic_ns", e->time_ns);
-	json_str(json, "event", event_descs[e->event].name);
+	json_u64(json, FIELD(event, seq), e->seq);
+	json_u64(json, FIELD(event, time_ns), view->time_ns);
+	json_u64(json, FIELD(event, monotonic_ns), e->time_ns);
+	json_str(json, FIELD(event, event), event_descs[e->event].name);
 	json_vm(json, view);
 	json_who(json, view);
 	json_instance(json, e);
 	json_fields(json, e);
 	/* A fault has a result, not an errno. */
 	if (e->event == GMEM_EV_host_fault)
-		json_null(json, "errno");
+		json_null(json, FIELD(event, errno));
 	else
-		json_u64(json, "errno", (uint64_t)(-(int64_t)e->ret));
-	json_str(json, "error", event_error(e, error, sizeof(error)));
+		json_u64(json, FIELD(event, errno), (uint64_t)(-(int64_t)e->ret));
+	json_str(json, FIELD(event, error), event_error(e, error, sizeof(error)));
 	if (view->stacks) {
-		json_stack(json, "kernel_stack", view->nr_kernel, view->kernel);
-		json_stack(json, "user_stack", view->nr_user, view->user);
+		json_stack(json, FIELD(event, kernel_stack), view->nr_kernel, view->kernel);
+		json_stack(json, FIELD(event, user_stack), view->nr_user, view->user);
 	}
 	json_close(json, '}');
 }

@@ -9,6 +9,9 @@
 
 #include <stdint.h>
 
+/* Of JSON: it changes when a name, a unit or a meaning does, not when a field is added. */
+#define JSON_VERSION 2
+
 /* X(name, what it is) */
 #define GMEM_FIELD_KINDS(X)                                                     \
 	X(text, "a name, for people or to tell things apart")                   \
@@ -32,6 +35,7 @@ enum field_kind {
 	X(PLAIN, "-", "no quantity, or no single one") \
 	X(COUNT, "1", "things or operations")          \
 	X(PAGES, "pages", "pages of 4 KiB")            \
+	X(BYTES, "bytes", "bytes")                     \
 	X(NS, "ns", "nanoseconds")
 
 enum unit {
@@ -91,6 +95,8 @@ enum unit {
 	X(interval_p99_ns, 99, LAST_INTERVAL, "p99_ns of the last interval")                 \
 	X(interval_max_ns, 100, LAST_INTERVAL, "max_ns of the last interval (+25 %)")
 
+#define GMEM_DIRECTION_NAMES(X) X(to_private) X(to_shared)
+
 /* Members of objects in JSON that are not columns. X(object, name, kind, unit, help) */
 #define GMEM_FRAME_FIELDS(X)                                                                     \
 	X(frame, version, number, PLAIN,                                                         \
@@ -129,8 +135,8 @@ enum unit {
 	  "operations that failed, by operation and errno")                                     \
 	X(host, latency, part, PLAIN, "durations of conversions, by direction")
 
-#define GMEM_DIRECTION_FIELDS(X)           \
-	X(latency, histogram, part, PLAIN, \
+#define GMEM_DIRECTION_FIELDS(X)             \
+	X(direction, histogram, part, PLAIN, \
 	  "buckets that are not empty: the longest duration, and how many conversions")
 
 #define GMEM_LAST_ERROR_FIELDS(X)                                          \
@@ -206,6 +212,74 @@ enum unit {
 #define GMEM_LOST_FIELDS(X) \
 	X(lost, missed, counter, COUNT, "runs of programs that the kernel left out")
 
+/*
+ * The stream of events (gmemtop events --json): what every event has; the fields of each event are
+ * in bpf/abi/events.h.
+ */
+#define GMEM_EVENT_FIELDS(X)                                                            \
+	X(event, seq, number, PLAIN, "number of the event; lost events have one too")   \
+	X(event, time_ns, number, NS, "when it happened, since 1970")                   \
+	X(event, monotonic_ns, number, NS, "the same by CLOCK_MONOTONIC")               \
+	X(event, event, text, PLAIN, "which event it is")                               \
+	X(event, vm, part, PLAIN, "the VM; null: unknown")                              \
+	X(event, who, part, PLAIN, "the process that did it")                           \
+	X(event, instance, part, PLAIN, "the instance; null: none, or not yet")         \
+	X(event, errno, number, PLAIN, "0 or why it failed; null for a host fault")     \
+	X(event, error, text, PLAIN, "name of the error; null for success")             \
+	X(event, kernel_stack, part, PLAIN, "functions of the kernel (--stack)")        \
+	X(event, user_stack, part, PLAIN, "files and offsets of the process (--stack)") \
+	X(convert, direction, text, PLAIN, "to_private, to_shared or other")            \
+	X(convert, before, text, PLAIN, "what the range was: private, shared or mixed") \
+	X(event_vm, id, number, PLAIN, "number of the VM in this stream")               \
+	X(event_vm, key, text, PLAIN, "key of the VM, the same in frames")              \
+	X(event_vm, pid, number, PLAIN, "process of the VMM")                           \
+	X(event_vm, name, text, PLAIN, "name of the VM")                                \
+	X(event_vm, type, text, PLAIN, "type of the VM")                                \
+	X(who, pid, number, PLAIN, "process")                                           \
+	X(who, tid, number, PLAIN, "thread")                                            \
+	X(who, comm, text, PLAIN, "name of the thread")                                 \
+	X(who, uid, number, PLAIN, "user")                                              \
+	X(who, exe, text, PLAIN, "path of the executable; null: the process is gone")   \
+	X(who, exe_inode, part, PLAIN, "the executable as the kernel identifies it")    \
+	X(who, cgroup, text, PLAIN, "cgroup")                                           \
+	X(exe_inode, dev, text, PLAIN, "device of the inode, major:minor")              \
+	X(exe_inode, ino, number, PLAIN, "number of the inode")                         \
+	X(exe_inode, generation, number, PLAIN, "generation of the inode")              \
+	X(exe_inode, changed, number, PLAIN, "where the file system has no generation") \
+	X(exe_inode, subvolume, number, PLAIN, "of btrfs; null: unknown")               \
+	X(event_instance, key, text, PLAIN, "key of the instance, the same in frames")  \
+	X(event_instance, dev, text, PLAIN, "device of the inode, major:minor")         \
+	X(event_instance, ino, number, PLAIN, "number of the inode")                    \
+	X(event_instance, size, number, BYTES, "size")                                  \
+	X(event_instance, flags, number, PLAIN, "GUEST_MEMFD_FLAG_*")
+
+/* What is between the events, before the first and behind the last one. */
+#define GMEM_STREAM_FIELDS(X)                                                                   \
+	X(line, stream, part, PLAIN, "the first line: where events come from")                  \
+	X(line, lost, part, PLAIN, "events were lost here")                                     \
+	X(line, summary, part, PLAIN, "the last line: the account")                             \
+	X(stream, time_ns, number, NS, "when the stream began, since 1970")                     \
+	X(stream, kernel, text, PLAIN, "release of the kernel")                                 \
+	X(stream, sources, part, PLAIN, "source of each event; null: this kernel has none")     \
+	X(gap, events, number, COUNT, "how many were lost")                                     \
+	X(gap, after_seq, number, PLAIN, "seq of the event before")                             \
+	X(gap, before_seq, number, PLAIN, "seq of the event behind")                            \
+	X(account, emitted, counter, COUNT, "events that passed the filters of the kernel")     \
+	X(account, lost, counter, COUNT, "events for which the buffer had no room")             \
+	X(account, filtered, counter, COUNT, "events that the filters of the kernel held back") \
+	X(summary, shown, counter, COUNT, "events that were printed")                           \
+	X(summary, emitted, counter, COUNT, "events that passed the filters of the kernel")     \
+	X(summary, lost, counter, COUNT, "events for which the buffer had no room")             \
+	X(summary, filtered, counter, COUNT, "events that the filters of the kernel held back") \
+	X(summary, filtered_by_vm, counter, COUNT, "events that --vm held back")                \
+	X(summary, not_read, counter, COUNT, "events that -n left in the buffer")               \
+	X(summary, missed, counter, COUNT, "runs of programs that the kernel left out")         \
+	X(summary, requests_unread, counter, COUNT,                                             \
+	  "requests that could not be read from the VMM's memory")                              \
+	X(summary, requests_untracked, counter, COUNT,                                          \
+	  "requests that could not be followed from entry to exit")                             \
+	X(summary, events, part, PLAIN, "emitted, lost and filtered by event")
+
 #define GMEM_FIELDS(X)            \
 	GMEM_FRAME_FIELDS(X)      \
 	GMEM_VM_PARTS(X)          \
@@ -219,7 +293,9 @@ enum unit {
 	GMEM_HOLDER_FIELDS(X)     \
 	GMEM_POLICY_FIELDS(X)     \
 	GMEM_ERRORS_FIELDS(X)     \
-	GMEM_LOST_FIELDS(X)
+	GMEM_LOST_FIELDS(X)       \
+	GMEM_EVENT_FIELDS(X)      \
+	GMEM_STREAM_FIELDS(X)
 
 enum field_id {
 #define X(object, name, ...) FIELD_##object##_##name,

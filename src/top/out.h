@@ -7,9 +7,6 @@
 
 #include "batch.h"
 
-/* Of JSON: it changes when a name, a unit or a meaning does, not when a field is added. */
-#define JSON_VERSION 2
-
 /*
  * Write the first @nr VMs of batch->shown to @out, and flush. @frames: where the frame comes from.
  * Return: 0 or a negative errno.

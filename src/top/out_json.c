@@ -8,12 +8,21 @@
 #include "key.h"
 #include "out.h"
 
-static void put_key(struct json *json, const char *name, uint64_t key)
+static const struct json_key field_keys[NR_FIELDS] = {
+#define X(object, name, ...) JSON_KEY(#name),
+	GMEM_FIELDS(X)
+#undef X
+};
+
+/* FIELD() in a form that is cheaper to write. */
+#define KEY(object, member) (&field_keys[FIELD_##object##_##member])
+
+static void put_key(struct json *json, const struct json_key *name, uint64_t key)
 {
 	if (key)
 		json_hex16(json, name, key);
 	else
-		json_null(json, name);
+		json_word(json, name, "null");
 }
 
 static void put_value(struct json *json, const char *name, struct value value)
@@ -25,6 +34,12 @@ static void put_value(struct json *json, const char *name, struct value value)
 	case VALUE_TEXT: json_str(json, name, value_text(&value)); break;
 	}
 }
+
+static const struct json_key member_keys[NR_VM_MEMBERS] = {
+#define X(name, ...) JSON_KEY(#name),
+	GMEM_VM_FIELDS(X)
+#undef X
+};
 
 static const struct json_key vm_keys[GMEM_VM_MAX] = {
 #define X(name, ...) JSON_KEY(#name),
@@ -44,11 +59,11 @@ static void put_counters(struct json *json, const struct features *f, const stru
 	uint64_t known_vm = vm_counters_known(f, vm), known_inst = inst_counters_known(f, vm);
 	uint64_t rated = vm->rated ? ~0ULL : 0;
 
-	json_open(json, FIELD(vm, counters), '{');
+	json_begin(json, KEY(vm, counters), '{');
 	json_members(json, vm_keys, vm->now.c, GMEM_VM_MAX, known_vm, JSON_ONES);
 	json_members(json, inst_keys, vm->inst, GMEM_INST_MAX, known_inst, JSON_ONES);
 	json_close(json, '}');
-	json_open(json, FIELD(vm, rates), '{');
+	json_begin(json, KEY(vm, rates), '{');
 	json_members(json, vm_keys, vm->rate_vm, GMEM_VM_MAX, known_vm & rated, JSON_MILLIONTHS);
 	json_members(json, inst_keys, vm->rate_inst, GMEM_INST_MAX, known_inst & rated,
 		     JSON_MILLIONTHS);
@@ -71,7 +86,7 @@ static void put_refused(struct json *json, const struct features *f, uint64_t re
 		json_word(json, &key, f->facts & FACT(host_fault) ? "{}" : "null");
 		return;
 	}
-	json_open(json, FIELD(errors, host_fault), '{');
+	json_begin(json, KEY(errors, host_fault), '{');
 	json_u64(json, FIELD(host_fault, refused), refused);
 	json_close(json, '}');
 }
@@ -123,7 +138,7 @@ static void put_errors(struct json *json, const struct features *f, const struct
 		put_no_errors(json, f);
 		return;
 	}
-	json_open(json, FIELD(vm, errors_by_operation), '{');
+	json_begin(json, KEY(vm, errors_by_operation), '{');
 	for (op = 0; op < GMEM_OP_MAX; op++) {
 		if (!(f->facts & (1U << op_facts[op]))) {
 			json_word(json, &op_keys[op], "null");
@@ -162,12 +177,12 @@ static void put_last_error(struct json *json, uint64_t time_ns, uint32_t op, uin
 	char number[16];
 
 	if (!error || op >= GMEM_OP_MAX) {
-		json_null(json, FIELD(vm, last_error));
+		json_word(json, KEY(vm, last_error), "null");
 		return;
 	}
 	name = strerrorname_np((int)error);
 	snprintf(number, sizeof(number), "%u", error);
-	json_open(json, FIELD(vm, last_error), '{');
+	json_begin(json, KEY(vm, last_error), '{');
 	json_u64(json, FIELD(last_error, time_ns), time_ns);
 	json_str(json, FIELD(last_error, operation), op_names[op]);
 	json_str(json, FIELD(last_error, error), name ? name : number);
@@ -181,12 +196,12 @@ static void put_ended(struct json *json, const struct frames *frames, const stru
 	unsigned int i;
 
 	json_u64(json, FIELD(frame, ended_last_minute), model->ended_lately);
-	json_open(json, FIELD(frame, ended), '[');
+	json_begin(json, KEY(frame, ended), '[');
 	for (i = 0; i < model->nr_ended; i++) {
 		ended = &model->ended[i];
 		json_open(json, NULL, '{');
 		json_u64(json, FIELD(ended, id), ended->vm_id);
-		put_key(json, FIELD(ended, key), ended->key);
+		put_key(json, KEY(ended, key), ended->key);
 		json_u64(json, FIELD(ended, pid), ended->tgid);
 		json_str(json, FIELD(ended, name), ended->name);
 		json_u64(json, FIELD(ended, time_ns), realtime(frames, model, ended->at_ns));
@@ -225,10 +240,10 @@ static void put_histogram(struct json *json, const struct latency *latency)
 		pairs[nr][0] = latency_end(i, latency->max_ns);
 		pairs[nr++][1] = latency->hist[i];
 	}
-	json_pairs(json, FIELD(latency, histogram), pairs, nr);
+	json_pairs(json, KEY(direction, histogram), pairs, nr);
 }
 
-static void put_direction(struct json *json, const char *name, const struct latency *total,
+static void put_direction(struct json *json, int direction, const struct latency *total,
 			  const struct latency *interval)
 {
 	static const struct json_key keys[NR_SPANS * DURATIONS] = {
@@ -236,10 +251,15 @@ static void put_direction(struct json *json, const char *name, const struct late
 		GMEM_DURATIONS(X)
 #undef X
 	};
+	static const struct json_key names[GMEM_DIRECTIONS] = {
+#define X(name) JSON_KEY(#name),
+		GMEM_DIRECTION_NAMES(X)
+#undef X
+	};
 	__u64 ns[NR_SPANS * DURATIONS];
 	uint64_t known;
 
-	json_open(json, name, '{');
+	json_begin(json, &names[direction], '{');
 	known = durations_of(total, ns);
 	known |= durations_of(interval, ns + DURATIONS) << DURATIONS;
 	json_members(json, keys, ns, NR_SPANS * DURATIONS, known, JSON_ONES);
@@ -253,15 +273,15 @@ static void put_latency(struct json *json, const struct features *f, const struc
 	int d;
 
 	if (!(f->facts & FACT(convert))) {
-		json_null(json, FIELD(vm, latency));
+		json_word(json, KEY(vm, latency), "null");
 		return;
 	}
-	json_open(json, FIELD(vm, latency), '{');
+	json_begin(json, KEY(vm, latency), '{');
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
 		model_latency(vm, d, SINCE_START, &total);
 		if (vm->rated)
 			model_latency(vm, d, LAST_INTERVAL, &interval);
-		put_direction(json, direction_names[d], &total, vm->rated ? &interval : NULL);
+		put_direction(json, d, &total, vm->rated ? &interval : NULL);
 	}
 	json_close(json, '}');
 }
@@ -271,12 +291,12 @@ static void put_host_latency(struct json *json, const struct features *f, const 
 	int d;
 
 	if (!(f->facts & FACT(convert))) {
-		json_null(json, FIELD(vm, latency));
+		json_word(json, KEY(vm, latency), "null");
 		return;
 	}
-	json_open(json, FIELD(vm, latency), '{');
+	json_begin(json, KEY(vm, latency), '{');
 	for (d = 0; d < GMEM_DIRECTIONS; d++)
-		put_direction(json, direction_names[d], &model->host[d][SINCE_START],
+		put_direction(json, d, &model->host[d][SINCE_START],
 			      model->interval_ns ? &model->host[d][LAST_INTERVAL] : NULL);
 	json_close(json, '}');
 }
@@ -285,10 +305,10 @@ static void put_host_latency(struct json *json, const struct features *f, const 
 static void put_heat(struct json *json, const struct features *f, const struct gmem_heat *heat)
 {
 	if (!(f->facts & FACT(convert))) {
-		json_null(json, FIELD(vm, heat));
+		json_word(json, KEY(vm, heat), "null");
 		return;
 	}
-	json_open(json, FIELD(vm, heat), '{');
+	json_begin(json, KEY(vm, heat), '{');
 	json_u64(json, FIELD(heat, cell_pages), 1ULL << heat->shift);
 	json_array(json, FIELD(heat, pages), heat->pages, heat_cells(heat));
 	json_u64(json, FIELD(heat, elsewhere), heat->elsewhere);
@@ -311,7 +331,7 @@ static void put_instances(struct json *json, const struct features *f, struct mo
 	size_t i, nr;
 	int c;
 
-	json_open(json, FIELD(vm, instance_list), '[');
+	json_begin(json, KEY(vm, instance_list), '[');
 	insts = model_insts_of(model, vm->now.id, &nr);
 	for (i = 0; i < nr; i++) {
 		inst = &insts[i]->now;
@@ -319,14 +339,14 @@ static void put_instances(struct json *json, const struct features *f, struct mo
 			continue;
 		json_open(json, NULL, '{');
 		json_u64(json, FIELD(instance, id), inst->id);
-		put_key(json, FIELD(instance, key), key_of_instance(vm->key, inst->dev, inst->ino));
+		put_key(json, KEY(instance, key), key_of_instance(vm->key, inst->dev, inst->ino));
 		put_dev(json, FIELD(instance, dev), inst->dev);
 		json_u64(json, FIELD(instance, ino), inst->ino);
 		json_u64(json, FIELD(instance, size_pages), inst->size >> 12);
 		json_u64(json, FIELD(instance, resident_pages), inst->resident);
 		json_u64(json, FIELD(instance, flags), inst->flags);
 		json_bool(json, FIELD(instance, existed), !inst->born);
-		json_open(json, FIELD(vm, counters), '{');
+		json_begin(json, KEY(vm, counters), '{');
 		for (c = 0; c < GMEM_INST_MAX; c++) {
 			if (f->facts & (1U << inst_counter_facts[c]))
 				json_u64(json, inst_counter_names[c], inst->c[c]);
@@ -353,11 +373,11 @@ static void put_bindings(struct json *json, const struct model *model, const str
 	size_t i, nr;
 
 	if (vm->bound == GMEM_UNKNOWN) {
-		json_null(json, FIELD(vm, binding_list));
+		json_word(json, KEY(vm, binding_list), "null");
 		return;
 	}
 	b = model_bindings_of(model, vm->now.id, &nr);
-	json_open(json, FIELD(vm, binding_list), '[');
+	json_begin(json, KEY(vm, binding_list), '[');
 	for (i = 0; i < nr; i++, b++) {
 		json_open(json, NULL, '{');
 		json_u64(json, FIELD(binding, slot), b->now.slot);
@@ -387,7 +407,7 @@ static void put_holders(struct json *json, const struct model *model, const stru
 	size_t i, nr;
 
 	holder = model_holders_of(model, vm->now.id, &nr);
-	json_open(json, FIELD(vm, holder_list), '[');
+	json_begin(json, KEY(vm, holder_list), '[');
 	for (i = 0; i < nr; i++, holder++) {
 		json_open(json, NULL, '{');
 		json_u64(json, FIELD(holder, instance), holder->inst_id);
@@ -405,12 +425,40 @@ static void put_members(struct json *json, const struct features *f, const struc
 			const struct model_vm *vm)
 {
 	uint32_t looked = model->looked | (model->looked & WANT_WASTE ? WANT_BINDINGS : 0);
-	const struct column *column;
+	const struct json_key *key = member_keys;
+	const struct column *column = columns;
+	__u64 numbers[NR_VM_MEMBERS];
+	unsigned int nr = 0;
+	uint64_t known = 0;
+	struct value value;
 
-	for (column = columns; column < columns + NR_VM_MEMBERS; column++) {
-		if (!(column->wants & ~looked))
-			put_value(json, column->name, column->get(column, f, vm));
+	/* Numbers that stand side by side are written at once. */
+	for (; column < columns + NR_VM_MEMBERS; column++, key++) {
+		bool number = column->kind != KIND_text && !(column->wants & ~looked);
+
+		if (!number && nr) {
+			json_members(json, key - nr, numbers, nr, known, JSON_ONES);
+			nr = 0;
+			known = 0;
+		}
+		if (column->wants & ~looked)
+			continue;
+		if (column == &columns[COLUMN_key]) {
+			put_key(json, key, vm->key);
+			continue;
+		}
+		value = column->get(column, f, vm);
+		if (number) {
+			known |= (uint64_t)(value.kind != VALUE_NONE) << nr;
+			numbers[nr++] = value.number;
+		} else if (value.kind == VALUE_TEXT) {
+			json_key_text(json, key, value_text(&value));
+		} else {
+			json_word(json, key, "null");
+		}
 	}
+	if (nr)
+		json_members(json, key - nr, numbers, nr, known, JSON_ONES);
 }
 
 static void put_vm(struct batch *batch, const struct frames *frames, struct model *model,
@@ -443,7 +491,7 @@ static void put_host(struct json *json, const struct features *f, const struct m
 	struct model_vm host;
 
 	model_host(model, &host);
-	json_open(json, FIELD(frame, host), '{');
+	json_begin(json, KEY(frame, host), '{');
 	put_counters(json, f, &host);
 	put_value(json, FIELD(host, errors), columns[COLUMN_errors].get(NULL, f, &host));
 	put_errors(json, f, &host.now, host.inst[GMEM_INST_host_faults_refused]);
@@ -480,17 +528,17 @@ int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct
 	json_u64(json, FIELD(frame, time_ns), frames->time_ns);
 	json_u64(json, FIELD(frame, interval_ns), model->interval_ns);
 	json_str(json, FIELD(frame, kernel), frames->kernel);
-	json_open(json, FIELD(frame, missing), '[');
+	json_begin(json, KEY(frame, missing), '[');
 	for (n = 0; n < GMEM_FACT_MAX; n++) {
 		if (!(f->facts & (1U << n)))
 			json_str(json, NULL, fact_names[n]);
 	}
 	json_close(json, ']');
-	json_open(json, FIELD(frame, missing_because), '[');
+	json_begin(json, KEY(frame, missing_because), '[');
 	put_reasons(json, f);
 	json_close(json, ']');
 	json_str(json, FIELD(frame, private_from), features_private_from(f));
-	json_open(json, FIELD(frame, lost), '{');
+	json_begin(json, KEY(frame, lost), '{');
 	for (n = 0; n < GMEM_LOST_MAX; n++)
 		json_u64(json, loss_names[n], model->lost[n]);
 	json_u64(json, FIELD(lost, missed), model->missed);
@@ -499,7 +547,7 @@ int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct
 	policy_counts_json(&model->policy, FIELD(frame, policy), json);
 	put_host(json, f, model);
 	put_ended(json, frames, model);
-	json_open(json, FIELD(frame, vms), '[');
+	json_begin(json, KEY(frame, vms), '[');
 	for (i = 0; i < nr; i++)
 		put_vm(batch, frames, model, batch->shown[i]);
 	json_close(json, ']');

@@ -211,7 +211,7 @@ static void read_latency(struct json_object *latency, struct gmem_vm *vm, uint32
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
 		one = member(latency, direction_names[d]);
 		vm->latency[d].max_ns = number(one, columns[COLUMN_max_ns].name);
-		read_histogram(member(one, FIELD(latency, histogram)), &vm->latency[d],
+		read_histogram(member(one, FIELD(direction, histogram)), &vm->latency[d],
 			       wraps + d * GMEM_HIST_BUCKETS);
 	}
 }

@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * contrib/gmemtop.schema.json is the one list of fields, with the form of each: this test makes it
+ * from the list and compares. UPDATE=1 writes it anew.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <json-c/json.h>
+
+#include "../../src/top/columns.h"
+#include "../../src/top/events_list.h"
+
+#define SCHEMA	   "contrib/gmemtop.schema.json"
+#define REF(name)  "{\"$ref\":\"#/$defs/" name "\"}"
+#define LIST(item) "{\"type\":\"array\",\"items\":" item "}"
+#define MAYBE(one) "{\"oneOf\":[{\"type\":\"null\"}," one "]}"
+#define ENUM(...)  "{\"enum\":[" __VA_ARGS__ "]}"
+#define TEXT	   "{\"type\":\"string\"}"
+#define INTEGER	   "{\"type\":\"integer\",\"minimum\":0}"
+
+/* The form of fields that a kind does not say. */
+static const struct {
+	const char *object, *name, *form;
+} forms[] = {
+	{ "frame", "missing", LIST(REF("fact")) },
+	{ "frame", "missing_because", LIST(TEXT) },
+	{ "frame", "private_from", ENUM("\"statistic\",\"attributes\",null") },
+	{ "frame", "lost", REF("lost") },
+	{ "frame", "policy", MAYBE(REF("policy")) },
+	{ "frame", "host", REF("host") },
+	{ "frame", "ended", LIST(REF("ended")) },
+	{ "frame", "vms", LIST(REF("vm")) },
+	{ "vm", "counters", REF("counters") },
+	{ "vm", "rates", REF("rates") },
+	{ "vm", "errors_by_operation", REF("errors") },
+	{ "vm", "last_error", MAYBE(REF("last_error")) },
+	{ "vm", "latency", MAYBE(REF("latency")) },
+	{ "vm", "heat", MAYBE(REF("heat")) },
+	{ "vm", "instance_list", LIST(REF("instance")) },
+	{ "vm", "binding_list", MAYBE(LIST(REF("binding"))) },
+	{ "vm", "holder_list", LIST(REF("holder")) },
+	{ "host", "counters", REF("counters") },
+	{ "host", "rates", REF("rates") },
+	{ "host", "errors_by_operation", REF("errors") },
+	{ "host", "latency", MAYBE(REF("latency")) },
+	{ "direction", "histogram", LIST(LIST(INTEGER)) },
+	{ "heat", "pages", LIST(INTEGER) },
+	{ "ended", "last_error", MAYBE(REF("last_error")) },
+	{ "last_error", "operation", REF("operation_name") },
+	{ "policy", "mode", ENUM("\"enforce\",\"audit\",null") },
+	{ "policy", "denied", REF("denials") },
+	{ "policy", "would_deny", REF("denials") },
+	{ "errors", "host_fault", MAYBE(REF("host_fault")) },
+	{ "event", "vm", MAYBE(REF("event_vm")) },
+	{ "event", "who", REF("who") },
+	{ "event", "instance", MAYBE(REF("event_instance")) },
+	{ "event", "kernel_stack", LIST(TEXT) },
+	{ "event", "user_stack", LIST(TEXT) },
+	{ "convert", "direction", ENUM("\"to_private\",\"to_shared\",\"other\",null") },
+	{ "convert", "before", ENUM("\"private\",\"shared\",\"mixed\",null") },
+	{ "who", "exe_inode", MAYBE(REF("exe_inode")) },
+	{ "line", "stream", REF("stream") },
+	{ "line", "lost", REF("gap") },
+	{ "line", "summary", REF("summary") },
+	{ "stream", "sources", REF("event_sources") },
+	{ "summary", "events", REF("event_accounts") },
+};
+
+/* Fields that are null where they are unknown, beside columns. */
+static const char *const nullable[] = {
+	"ended.key",
+	"instance.key",
+	"binding.private_pages",
+	"binding.resident_pages",
+	"binding.backing_pages",
+	"binding.waste_instance_pages",
+	"host.errors",
+	"binding.waste_backing_pages",
+	"event.errno",
+	"event.error",
+	"event_vm.key",
+	"event_vm.name",
+	"who.exe",
+	"who.cgroup",
+	"exe_inode.subvolume",
+	"event_instance.key",
+	"gap.after_seq",
+	"gap.before_seq",
+};
+
+/* Fields that are not always there: only where an option asks for them, or something happened. */
+static const char *const optional[] = {
+	"vm.heat",
+	"vm.instance_list",
+	"vm.binding_list",
+	"vm.holder_list",
+	"binding.private_pages",
+	"binding.resident_pages",
+	"binding.backing_pages",
+	"host_fault.refused",
+	"binding.waste_instance_pages",
+	"event.kernel_stack",
+	"event.user_stack",
+	"binding.waste_backing_pages",
+	"operation.other",
+};
+
+/* Columns that are never null. */
+static const enum column_id never_null[] = {
+	COLUMN_id,	   COLUMN_name,		  COLUMN_state,
+	COLUMN_size_pages, COLUMN_resident_pages, COLUMN_instances,
+};
+
+static bool is_in(const char *const *list, size_t nr, const char *object, const char *name)
+{
+	char path[96];
+	size_t i;
+
+	snprintf(path, sizeof(path), "%s.%s", object, name);
+	for (i = 0; i < nr && strcmp(list[i], path); i++)
+		;
+	return i < nr;
+}
+
+#define IS_IN(list, object, name) is_in(list, sizeof(list) / sizeof((list)[0]), object, name)
+
+/* --- parts of the schema --- */
+
+static struct json_object *parse(const char *text)
+{
+	struct json_object *value = json_tokener_parse(text);
+
+	if (!value)
+		fail_msg("no JSON: %s", text);
+	return value;
+}
+
+static void add(struct json_object *object, const char *name, const char *text)
+{
+	json_object_object_add(object, name, json_object_new_string(text));
+}
+
+static struct json_object *object_schema(const char *text)
+{
+	struct json_object *schema = json_object_new_object();
+
+	if (text)
+		add(schema, "description", text);
+	add(schema, "type", "object");
+	json_object_object_add(schema, "properties", json_object_new_object());
+	json_object_object_add(schema, "required", json_object_new_array());
+	json_object_object_add(schema, "additionalProperties", json_object_new_boolean(false));
+	return schema;
+}
+
+static void add_property(struct json_object *schema, const char *name, struct json_object *form,
+			 bool required)
+{
+	struct json_object *properties = json_object_object_get(schema, "properties");
+
+	if (json_object_object_get_ex(properties, name, NULL))
+		fail_msg("%s is there twice", name);
+	json_object_object_add(properties, name, form);
+	if (required)
+		json_object_array_add(json_object_object_get(schema, "required"),
+				      json_object_new_string(name));
+}
+
+static struct json_object *form_of(enum field_kind kind, enum unit unit, const char *help,
+				   bool is_nullable)
+{
+	static const char *const types[NR_KINDS] = {
+		[KIND_text] = "string",	     [KIND_number] = "integer",	 [KIND_flag] = "boolean",
+		[KIND_gauge] = "integer",    [KIND_counter] = "integer", [KIND_rate] = "number",
+		[KIND_quantile] = "integer",
+	};
+	struct json_object *form = json_object_new_object(), *type;
+
+	add(form, "description", help);
+	add(form, "x-kind", kind_names[kind]);
+	add(form, "x-unit", unit_names[unit]);
+	assert_non_null(types[kind]);
+	type = json_object_new_string(types[kind]);
+	if (is_nullable) {
+		struct json_object *both = json_object_new_array();
+
+		json_object_array_add(both, type);
+		json_object_array_add(both, json_object_new_string("null"));
+		type = both;
+	}
+	json_object_object_add(form, "type", type);
+	if (strcmp(types[kind], "string") && strcmp(types[kind], "boolean"))
+		json_object_object_add(form, "minimum", json_object_new_int(0));
+	return form;
+}
+
+static struct json_object *form_of_field(const struct field *field)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct json_object *form, *outer;
+
+		if (strcmp(forms[i].object, field->object) || strcmp(forms[i].name, field->name))
+			continue;
+		outer = json_object_new_object();
+		form = parse(forms[i].form);
+		add(outer, "description", field->help);
+		json_object_object_foreach(form, keyword, value)
+			json_object_object_add(outer, keyword, json_object_get(value));
+		json_object_put(form);
+		return outer;
+	}
+	return form_of(field->kind, field->unit, field->help,
+		       IS_IN(nullable, field->object, field->name));
+}
+
+static void add_fields(struct json_object *schema, const char *object)
+{
+	unsigned int i, before = 0;
+
+	for (i = 0; i < NR_FIELDS; i++) {
+		if (strcmp(fields[i].object, object))
+			continue;
+		before++;
+		add_property(schema, fields[i].name, form_of_field(&fields[i]),
+			     !IS_IN(optional, object, fields[i].name));
+	}
+	if (!before)
+		fail_msg("there is no object %s", object);
+}
+
+/* Columns from @first up to @end; @suffix: what their names have more than their members. */
+static void add_columns(struct json_object *schema, unsigned int first, unsigned int end,
+			const char *suffix)
+{
+	const struct column *column;
+	char name[64];
+	size_t i;
+
+	for (column = columns + first; column < columns + end; column++) {
+		for (i = 0; i < sizeof(never_null) / sizeof(never_null[0]); i++) {
+			if (column == columns + never_null[i])
+				break;
+		}
+		snprintf(name, sizeof(name), "%.*s", (int)(strlen(column->name) - strlen(suffix)),
+			 column->name);
+		add_property(schema, name,
+			     form_of(column->kind, column->unit, column->help,
+				     i == sizeof(never_null) / sizeof(never_null[0])),
+			     !column->wants);
+	}
+}
+
+/* An object with these members, all in the same form. */
+static struct json_object *same_forms(const char *const *names, unsigned int nr, const char *form)
+{
+	struct json_object *schema = object_schema(NULL);
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		add_property(schema, names[i], parse(form), true);
+	return schema;
+}
+
+static struct json_object *enum_of(const char *const *names, unsigned int nr)
+{
+	struct json_object *schema = json_object_new_object(), *list = json_object_new_array();
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		json_object_array_add(list, json_object_new_string(names[i]));
+	json_object_object_add(schema, "enum", list);
+	return schema;
+}
+
+static struct json_object *event_form(const struct event_desc *event)
+{
+	static const char *const types[] = {
+#define X(name, type) type,
+		GMEM_KINDS(X)
+#undef X
+	};
+	struct json_object *schema = object_schema(event->text), *form, *type;
+	const char *written;
+	char constant[64];
+	unsigned int i;
+
+	add_fields(schema, "event");
+	snprintf(constant, sizeof(constant), "{\"const\":\"%s\"}", event->name);
+	json_object_object_add(json_object_object_get(schema, "properties"), "event",
+			       parse(constant));
+	for (i = 0; i < event->nr_fields; i++) {
+		written = types[event->fields[i].kind];
+		form = json_object_new_object();
+		add(form, "description", event->fields[i].text);
+		type = json_object_new_array();
+		json_object_array_add(
+			type, json_object_new_string(!strcmp(written, "string")	  ? "string"
+						     : !strcmp(written, "number") ? "integer"
+										  : "boolean"));
+		json_object_array_add(type, json_object_new_string("null"));
+		json_object_object_add(form, "type", type);
+		add_property(schema, event->fields[i].name, form, true);
+	}
+	if (event == &event_descs[GMEM_EV_convert])
+		add_fields(schema, "convert");
+	return schema;
+}
+
+/* --- the whole --- */
+
+static const char *const plain_objects[] = {
+	"frame",  "last_error", "ended",      "heat",	  "instance", "binding",
+	"holder", "policy",	"host_fault", "event_vm", "who",      "exe_inode",
+	"stream", "gap",	"host",	      "account",  "summary",  "event_instance",
+};
+
+static struct json_object *errors_form(void)
+{
+	struct json_object *schema = object_schema(NULL);
+	unsigned int i;
+
+	for (i = 0; i < GMEM_OP_MAX; i++)
+		add_property(schema, op_names[i], parse(MAYBE(REF("operation"))), true);
+	add_fields(schema, "errors");
+	return schema;
+}
+
+static struct json_object *definitions(void)
+{
+	const char *names[GMEM_EV_MAX];
+	struct json_object *defs = json_object_new_object(), *one;
+	char name[64];
+	unsigned int i;
+
+	one = object_schema(NULL);
+	add_columns(one, 0, NR_VM_MEMBERS, "");
+	json_object_object_add(json_object_object_get(one, "properties"), "state",
+			       enum_of(state_names, NR_STATES));
+	add_fields(one, "vm");
+	json_object_object_add(defs, "vm", one);
+	one = object_schema(NULL);
+	add_columns(one, COLUMN_to_private, COLUMN_to_private_rate, "");
+	json_object_object_add(defs, "counters", one);
+	one = object_schema(NULL);
+	add_columns(one, COLUMN_to_private_rate, NR_COLUMNS, "_rate");
+	add_columns(one, COLUMN_errors_rate, COLUMN_errors_rate + 1, "_rate");
+	json_object_object_add(defs, "rates", one);
+	one = object_schema(NULL);
+	add_columns(one, COLUMN_guest_faults, COLUMN_to_private_rate, "");
+	json_object_object_add(defs, "instance_counters", one);
+	one = object_schema(NULL);
+	add_columns(one, COLUMN_p50_ns, COLUMN_to_private, "");
+	add_fields(one, "direction");
+	json_object_object_add(defs, "direction", one);
+	for (i = 0; i < sizeof(plain_objects) / sizeof(plain_objects[0]); i++) {
+		one = object_schema(NULL);
+		add_fields(one, plain_objects[i]);
+		if (!strcmp(plain_objects[i], "instance"))
+			add_property(one, FIELD(vm, counters), parse(REF("instance_counters")),
+				     true);
+		json_object_object_add(defs, plain_objects[i], one);
+	}
+	json_object_object_add(defs, "latency",
+			       same_forms(direction_names, GMEM_DIRECTIONS, REF("direction")));
+	json_object_object_add(defs, "errors", errors_form());
+	one = object_schema(NULL);
+	add_fields(one, "operation");
+	/* Names of errnos. */
+	json_object_object_add(one, "additionalProperties", parse(INTEGER));
+	json_object_object_add(defs, "operation", one);
+	one = same_forms(loss_names, GMEM_LOST_MAX, INTEGER);
+	add_fields(one, "lost");
+	json_object_object_add(defs, "lost", one);
+	json_object_object_add(defs, "denials",
+			       same_forms(policy_operation_names, POLICY_OPERATIONS, INTEGER));
+	json_object_object_add(defs, "fact", enum_of(fact_names, GMEM_FACT_MAX));
+	json_object_object_add(defs, "operation_name", enum_of(op_names, GMEM_OP_MAX));
+	for (i = 0; i < GMEM_EV_MAX; i++) {
+		names[i] = event_descs[i].name;
+		snprintf(name, sizeof(name), "event_%s", names[i]);
+		json_object_object_add(defs, name, event_form(&event_descs[i]));
+	}
+	json_object_object_add(defs, "event_sources",
+			       same_forms(names, GMEM_EV_MAX, "{\"type\":[\"string\",\"null\"]}"));
+	one = same_forms(names, GMEM_EV_MAX, REF("account"));
+	/* Only those that were asked for. */
+	json_object_object_del(one, "required");
+	json_object_object_add(defs, "event_accounts", one);
+	json_object_object_add(
+		json_object_object_get(json_object_object_get(json_object_object_get(defs, "frame"),
+							      "properties"),
+				       "version"),
+		"const", json_object_new_int(JSON_VERSION));
+	return defs;
+}
+
+/* The lines: a frame, an event, what is around events, and an error on standard error. */
+static struct json_object *lines(void)
+{
+	struct json_object *list = json_object_new_array(), *one, *line = object_schema(NULL);
+	char text[64];
+	unsigned int i;
+
+	json_object_array_add(list, parse(REF("frame")));
+	for (i = 0; i < GMEM_EV_MAX; i++) {
+		snprintf(text, sizeof(text), REF("event_%s"), event_descs[i].name);
+		json_object_array_add(list, parse(text));
+	}
+	add_fields(line, "line");
+	json_object_object_foreach(json_object_object_get(line, "properties"), name, form)
+	{
+		one = object_schema(NULL);
+		add_property(one, name, json_object_get(form), true);
+		json_object_array_add(list, one);
+	}
+	json_object_put(line);
+	one = object_schema("on standard error");
+	add_property(
+		one, "error",
+		parse("{\"type\":\"object\",\"properties\":{\"what\":" TEXT ",\"why\":" TEXT
+		      ",\"todo\":{\"type\":[\"string\",\"null\"]}},"
+		      "\"required\":[\"what\",\"why\",\"todo\"],\"additionalProperties\":false}"),
+		true);
+	json_object_array_add(list, one);
+	return list;
+}
+
+static struct json_object *whole(void)
+{
+	struct json_object *schema = json_object_new_object();
+
+	add(schema, "$schema", "https://json-schema.org/draft/2020-12/schema");
+	add(schema, "title", "The JSON of gmemtop and of gmemtop events: one object on each line");
+	add(schema, "$comment",
+	    "SPDX-License-Identifier: GPL-2.0-only. Made from the list of fields by "
+	    "tests/unit/schema_test.c.");
+	json_object_object_add(schema, "oneOf", lines());
+	json_object_object_add(schema, "$defs", definitions());
+	return schema;
+}
+
+static void test_schema(void **state)
+{
+	struct json_object *schema = whole(), *file;
+	const char *text = json_object_to_json_string_ext(
+		schema,
+		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	(void)state;
+	if (getenv("UPDATE")) {
+		FILE *out = fopen(SCHEMA, "w");
+
+		assert_non_null(out);
+		fprintf(out, "%s\n", text);
+		fclose(out);
+	}
+	file = json_object_from_file(SCHEMA);
+	assert_non_null(file);
+	if (!json_object_equal(file, schema))
+		fail_msg(SCHEMA " is not what the list of fields says; UPDATE=1 writes it anew");
+	json_object_put(file);
+	json_object_put(schema);
+}
+
+/* Each field is in the schema: an object that no table above names would be left out. */
+static void test_all(void **state)
+{
+	struct json_object *schema = whole();
+	const char *text = json_object_to_json_string(schema);
+	char wanted[160];
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < NR_FIELDS; i++) {
+		snprintf(wanted, sizeof(wanted), "\"description\": \"%s\"", fields[i].help);
+		if (!strstr(text, wanted) && strcmp(fields[i].name, "event"))
+			fail_msg("%s.%s is not in the schema", fields[i].object, fields[i].name);
+	}
+	json_object_put(schema);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_schema),
+		cmocka_unit_test(test_all),
+	};
+
+	return cmocka_run_group_tests_name("schema", tests, NULL, NULL);
+}
