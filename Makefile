@@ -171,7 +171,7 @@ all: $(O)/gmemtop
 
 TOP_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemtop.c $(wildcard src/lib/*.c src/top/*.c))
 # Before `make deps` there is neither compiler nor pkg-config, and nothing to say about it.
-TOP_PKGS := ncursesw json-c smartcols libzstd
+TOP_PKGS := ncursesw json-c smartcols libzstd libmicrohttpd libsystemd gnutls libcrypt
 TOP_LIBS := -lbpf -lelf -lz -lm $(shell $(PKG_CONFIG) --libs $(TOP_PKGS) 2>/dev/null)
 TOP_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I $(TOP_PKGS) 2>/dev/null)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
@@ -257,13 +257,22 @@ $(O)/gmemtop.1: man/gmemtop.1.scd $(O)/gmemtop | $(O)/src
 	$(Q)sed -e '/^@EVENTS@$$/{r $(O)/events.txt' -e 'd}' \
 		-e '/^@COLUMNS@$$/{r $(O)/columns.txt' -e 'd}' $< | scdoc >$@
 
+# So is the list of metrics.
+$(O)/gmemtop-export.8: man/gmemtop-export.8.scd $(O)/gmemtop | $(O)/src
+	$(call tell,MAN ,$@)
+	$(Q)$(O)/gmemtop export --metrics | awk -F '\t' \
+		'{ printf "*%s* (%s%s%s)\n\t%s.\n\n", $$1, $$2, $$3 == "" ? "" : "; ", $$3, toupper(substr($$4, 1, 1)) substr($$4, 2) }' \
+		>$(O)/metrics.txt
+	$(Q)sed -e '/^@METRICS@$$/{r $(O)/metrics.txt' -e 'd}' $< | scdoc >$@
+
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 SHARE := $(DESTDIR)$(PREFIX)/share
 
-install: $(O)/gmemtop $(O)/gmemtop.1	## install gmemtop below PREFIX (/usr/local); DESTDIR=... for packages
+install: $(O)/gmemtop $(O)/gmemtop.1 $(O)/gmemtop-export.8	## install gmemtop below PREFIX (/usr/local); DESTDIR=... for packages
 	install -D -m 755 $(O)/gmemtop $(DESTDIR)$(PREFIX)/sbin/gmemtop
 	install -D -m 644 $(O)/gmemtop.1 $(SHARE)/man/man1/gmemtop.1
+	install -D -m 644 $(O)/gmemtop-export.8 $(SHARE)/man/man8/gmemtop-export.8
 	install -D -m 644 contrib/completion/gmemtop.bash $(SHARE)/bash-completion/completions/gmemtop
 	install -D -m 644 contrib/gmemtop.schema.json $(SHARE)/doc/gmem/gmemtop.schema.json
 

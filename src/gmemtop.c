@@ -15,6 +15,7 @@
 #include "lib/version.h"
 #include "top/batch.h"
 #include "top/events.h"
+#include "top/export.h"
 #include "top/presets.h"
 #include "top/programs.h"
 #include "top/session.h"
@@ -236,6 +237,8 @@ static int gmemtop(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "events"))
 		return events_main(argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "export"))
+		return export_main(argc - 1, argv + 1);
 	/* Errors in the options themselves are JSON already. */
 	for (i = 1; i < argc; i++)
 		opts.json |= !strcmp(argv[i], "--json");
@@ -248,7 +251,8 @@ static int gmemtop(int argc, char **argv)
 		opts_usage(
 			table,
 			"Usage: gmemtop [OPTION]...\n"
-			"       gmemtop events [OPTION]...   (the live event stream; events --help)\n\n"
+			"       gmemtop events [OPTION]...   (the live event stream; events --help)\n"
+			"       gmemtop export [OPTION]...   (metrics for Prometheus; export --help)\n\n"
 			"What the VMs of this host do with guest_memfd.\n");
 		return GMEM_EXIT_OK;
 	}

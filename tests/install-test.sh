@@ -27,6 +27,7 @@ expected()
 	usr/share/man/man1/gmemtop.1
 	usr/share/man/man5/gmem-policy.5
 	usr/share/man/man8/gmemctl.8
+	usr/share/man/man8/gmemtop-export.8
 	END
 	for policy in contrib/policies/*.yaml; do
 		echo "usr/share/doc/gmem/policies/${policy##*/}"

@@ -6,7 +6,9 @@ _gmemtop()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} list='' words command=''
 
-	[ "${COMP_WORDS[1]}" != events ] || [ "$COMP_CWORD" = 1 ] || command=events
+	[ "$COMP_CWORD" = 1 ] || case ${COMP_WORDS[1]} in
+	events | export) command=${COMP_WORDS[1]} ;;
+	esac
 	# The same letter is another option there.
 	case $command$prev in
 	events-e | events--events)
@@ -18,6 +20,15 @@ _gmemtop()
 		compopt -o nospace
 		return
 		;;
+	export--textfile | export--tls-cert | export--tls-key | export--web-auth)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	export--vms)
+		mapfile -t COMPREPLY < <(compgen -W 'top: none regex:' -- "$cur")
+		return
+		;;
+	export-l | export--listen | export-i | export--interval | export--min-interval) return ;;
 	events-n | events--number | events-d | events--duration | events--min-duration | events--buffer)
 		return
 		;;
@@ -45,7 +56,7 @@ _gmemtop()
 	-n | --iterations | -d | --delay | --vm | --cgroup | --max-vms | --max-instances) ;;
 	*)
 		words=$(gmemtop $command --help 2>/dev/null | grep -o -- '^ *\(-.,\)\? *--[a-z-]*' | grep -o -- '--.*')
-		[ "$COMP_CWORD" != 1 ] || words+=" events"
+		[ "$COMP_CWORD" != 1 ] || words+=" events export"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		;;
 	esac

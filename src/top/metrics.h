@@ -92,7 +92,8 @@ enum down_reason {
 	X(404)           \
 	X(405)           \
 	X(429)           \
-	X(500)
+	X(500)           \
+	X(503)
 
 enum metrics_code {
 #define X(status) CODE_##status,

@@ -29,6 +29,12 @@ static bool open_reader(void)
 	return reader;
 }
 
+void policy_counts_prepare(void)
+{
+	if (!reader && !refused)
+		refused = attached_open(&reader);
+}
+
 /* The policy that decides, if several are attached; NULL: none is. */
 static const struct gmem_attached *choose(const struct attached *attached)
 {

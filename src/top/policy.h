@@ -24,6 +24,9 @@ struct policy_counts {
 /* Read it anew. What is not there, or cannot be read, is not known. */
 void policy_counts_read(struct policy_counts *counts);
 
+/* Load what reads them now, not with the first policy: for a process that gives up capabilities. */
+void policy_counts_prepare(void);
+
 /* All operations together. */
 __u64 policy_denied(const struct policy_counts *counts);
 

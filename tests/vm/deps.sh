@@ -10,18 +10,19 @@ set -eu
 # What compiles and checks this repository; then what builds a kernel and runs it, and what the tests run.
 packages='gcc make bash pkg-config ca-certificates clang llvm
 	libbpf-dev libelf-dev libjson-c-dev libfyaml-dev libsmartcols-dev libncurses-dev libgcrypt20-dev libzstd-dev zlib1g-dev
-	libsystemd-dev
+	libsystemd-dev libmicrohttpd-dev libgnutls28-dev libcrypt-dev
 	libcmocka-dev scdoc secilc shellcheck clang-format'
 lab_packages='git ccache flex bison bc libssl-dev rsync cpio xz-utils zstd kmod perl python3
 	busybox-static qemu-system-x86 seabios debian-archive-keyring
-	libclang-rt-dev e2fsprogs btrfs-progs procps tmux debhelper gcc-aarch64-linux-gnu debootstrap uuid-dev'
+	libclang-rt-dev e2fsprogs btrfs-progs procps tmux debhelper gcc-aarch64-linux-gnu debootstrap uuid-dev openssl'
 
 # make bench compares with it, and reports where it is missing.
 optional=bpftrace
 
+build_only=
 case ${1:-} in
 '') packages="$packages $lab_packages" ;;
-build) optional= ;;
+build) optional='' build_only=1 ;;
 *) die 2 "usage: deps.sh [build]" ;;
 esac
 
@@ -69,14 +70,33 @@ missing()
 	done
 }
 
+# Prometheus is unpacked, not installed: the package would start a server that other hosts reach.
+have_prometheus()
+{
+	[ -n "$build_only" ] || command -v promtool >/dev/null || [ -x "$cache/prometheus/usr/bin/promtool" ]
+}
+
+fetch_prometheus()
+{
+	local new=$cache/prometheus.new
+
+	rm -rf "$new"
+	mkdir -p "$new"
+	(cd "$new" && apt-get -q -o APT::Sandbox::User=root download prometheus) >>"$log" 2>&1 ||
+		die 1 "apt-get download prometheus failed (log: $log)"
+	dpkg -x "$new"/prometheus_*.deb "$new" && rm "$new"/*.deb && rm -rf "$cache/prometheus" &&
+		mv "$new" "$cache/prometheus"
+}
+
 # shellcheck disable=SC2046,SC2086	# lists of words
 missing=$(missing $packages $(clang_packages))
-if [ -z "$missing" ] && have_bpftool; then
+if [ -z "$missing" ] && have_bpftool && have_prometheus; then
 	exit 0
 fi
 
 if [ "$(id -u)" != 0 ]; then
 	have_bpftool || missing="$missing $(bpftool_package)"
+	have_prometheus || missing="$missing prometheus"
 	die 1 "packages are missing and you are not root, run: sudo apt-get install$missing"
 fi
 mkdir -p "$cache"
@@ -95,5 +115,6 @@ say "installing$missing"
 # shellcheck disable=SC2086
 apt-get -qy --no-install-recommends install $missing >>"$log" 2>&1 ||
 	die 1 "apt-get install failed: $(grep -m 1 '^E:' "$log" || tail -n 1 "$log") (log: $log)"
+have_prometheus || fetch_prometheus
 have_bpftool || die 1 "no bpftool after the installation: install it by hand (log: $log)"
 say "done"
