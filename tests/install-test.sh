@@ -48,7 +48,7 @@ diff <(expected | sort) <(cd "$tmp/all" && find . -type f -printf '%P\n' | sort)
 grep -q '^ExecStart=/usr/sbin/gmemctl load /etc/gmem/policy.yaml$' "$tmp/all/usr/lib/systemd/system/gmemctl.service" ||
 	die "the unit starts another program"
 
-version=$(sed -n 's/^## //p' CHANGELOG.md | head -n 1)
+version=$(sed -n 's/^## \([0-9]\)/\1/p' CHANGELOG.md | head -n 1)
 commit=$(git rev-parse --short=12 HEAD)
 for program in gmemtop gmemctl; do
 	said=$("$tmp/all/usr/sbin/$program" --version)
