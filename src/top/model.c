@@ -101,7 +101,7 @@ static void forget_frame(struct model_vm *vm)
 	vm->waste_instance = vm->waste_backing = GMEM_UNKNOWN;
 }
 
-static void add_errors(struct gmem_vm *to, const struct gmem_vm *from)
+static void add_errors(struct sample_vm *to, const struct sample_vm *from)
 {
 	const struct gmem_errno *e;
 	int op, i, at;
@@ -192,7 +192,7 @@ void model_begin(struct model *model, uint64_t now_ns, uint32_t looked)
 {
 	size_t i, kept = 0;
 
-	model->nr_bindings = model->nr_holders = model->nr_holds = 0;
+	model->nr_bindings = model->nr_holders = 0;
 	model->looked = looked;
 	model->by_vm = false;
 	model->interval_ns = model->frame ? now_ns - model->now_ns : 0;
@@ -215,7 +215,7 @@ void model_begin(struct model *model, uint64_t now_ns, uint32_t looked)
 }
 
 /* No bucket can have wrapped that counts part of less than 2^32 conversions. */
-static int note_wraps(struct model_vm *vm, const struct gmem_vm *record)
+static int note_wraps(struct model_vm *vm, const struct sample_vm *record)
 {
 	int d, i, c = GMEM_VM_to_private;
 
@@ -233,7 +233,7 @@ static int note_wraps(struct model_vm *vm, const struct gmem_vm *record)
 	return 0;
 }
 
-int model_add_vm(struct model *model, const struct gmem_vm *record, bool ended)
+int model_add_vm(struct model *model, const struct sample_vm *record, bool ended)
 {
 	struct model_vm *vm;
 
@@ -248,15 +248,15 @@ int model_add_vm(struct model *model, const struct gmem_vm *record, bool ended)
 	if (note_wraps(vm, record))
 		return -ENOMEM;
 	memcpy(&vm->now, record,
-	       model->looked & WANT_HEAT ? sizeof(*record) : offsetof(struct gmem_vm, heat));
+	       model->looked & WANT_HEAT ? sizeof(*record) : offsetof(struct sample_vm, heat));
 	if (!vm->key)
-		vm->key = key_of_vm(vm->now.key_kind, vm->now.key);
+		vm->key = vm->now.key;
 	vm->absent = 0;
 	vm->gone = ended;
 	return 0;
 }
 
-int model_add_instance(struct model *model, const struct gmem_inst *record, bool ended)
+int model_add_instance(struct model *model, const struct sample_inst *record, bool ended)
 {
 	struct model_inst *inst;
 
@@ -473,7 +473,6 @@ void model_free(struct model *model)
 	free(model->insts);
 	free(model->bindings);
 	free(model->holders);
-	free(model->holds);
 	free(model->index);
 	memset(model, 0, sizeof(*model));
 }
@@ -494,7 +493,7 @@ uint64_t all_errors_of(const struct model_vm *vm)
 	return sum;
 }
 
-uint64_t errors_of(const struct gmem_vm *vm, enum gmem_op op)
+uint64_t errors_of(const struct sample_vm *vm, enum gmem_op op)
 {
 	uint64_t sum = vm->err_other[op];
 	int i;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What is known of VMs and instances at the moment: sums, rates and ends, made from the records of
- * a source. Knows neither BPF nor the terminal.
+ * What is known of VMs and instances at the moment: sums, rates and ends, derived from what a
+ * source reports (sample.h). Knows neither BPF nor the terminal.
  *
  * A frame: model_begin(), any number of model_add_*(), model_end(); then the views may read.
  */
@@ -15,6 +15,7 @@
 #include "../../bpf/abi/trace.h"
 #include "latency.h"
 #include "policy.h"
+#include "sample.h"
 
 #define NAME_LEN 96
 #define END_LEN	 48
@@ -34,7 +35,7 @@ enum want {
 enum span { SINCE_START, LAST_INTERVAL, NR_SPANS };
 
 struct model_vm {
-	struct gmem_vm now;			     /* as last read */
+	struct sample_vm now;			     /* as last reported */
 	struct gmem_latency before[GMEM_DIRECTIONS]; /* now.latency of the frame before */
 	bool changed[GMEM_DIRECTIONS];		     /* between these two */
 	struct latency_range range[GMEM_DIRECTIONS]; /* of now.latency */
@@ -73,8 +74,8 @@ struct model_vm {
 struct model_ended {
 	uint64_t vm_id, key;
 	uint64_t at_ns; /* CLOCK_MONOTONIC */
-	__u64 error_ns;
-	uint32_t tgid, error_op, error; /* as in struct gmem_vm */
+	uint64_t error_ns;
+	uint32_t tgid, error_op, error; /* as in struct sample_vm */
 	uint64_t refused;		/* host faults */
 	char name[NAME_LEN], why[END_LEN];
 };
@@ -83,7 +84,7 @@ struct model_ended {
 #define MINUTE	    60 /* seconds */
 
 struct model_inst {
-	struct gmem_inst now;
+	struct sample_inst now;
 	__u64 rate[GMEM_INST_MAX];
 	uint64_t prev[GMEM_INST_MAX];
 	uint64_t bound_resident; /* pages that are in memory and bound, with WANT_WASTE */
@@ -92,19 +93,16 @@ struct model_inst {
 };
 
 struct model_binding {
-	struct gmem_binding now;
+	struct sample_binding now;
 	uint64_t vm_id;
 	uint64_t inst_id; /* filled in by model_end() */
 	/* Pages, with WANT_WASTE; GMEM_UNKNOWN where that could not be told. */
 	uint64_t private, resident, backing, waste_instance, waste_backing;
 };
 
-/* A process and an instance that it holds. */
 struct model_holder {
-	uint64_t vm_id, inst_id;
-	uint32_t tgid;
-	uint32_t fds, mappings;
-	char comm[16];
+	struct sample_holder now;
+	uint64_t vm_id, inst_id; /* filled in by model_end() */
 };
 
 struct model {
@@ -114,10 +112,8 @@ struct model {
 	/* By VM, then by slot or by instance and process; of this frame, if somebody wants them. */
 	struct model_binding *bindings;
 	struct model_holder *holders;
-	size_t nr_bindings, room_bindings, nr_holders;
-	uint32_t looked; /* enum want: what was looked at */
-	struct gmem_holder *holds;
-	size_t nr_holds, room_holds;
+	size_t nr_bindings, room_bindings, nr_holders, room_holders;
+	uint32_t looked;	   /* enum want: what was looked at */
 	struct model_inst **index; /* instances in another order */
 	size_t room_index;
 	bool by_vm;	      /* the index is, and by id */
@@ -143,13 +139,13 @@ void model_begin(struct model *model, uint64_t now_ns, uint32_t looked);
 
 /**
  * model_add_vm - a VM as read from the source
- * @vm: its record; the heat map at its end is only there with WANT_HEAT
+ * @vm: what is reported of it; the heat map at its end is only there with WANT_HEAT
  * @ended: it is the last one
  *
  * Return: 0 or -ENOMEM.
  */
-int model_add_vm(struct model *model, const struct gmem_vm *vm, bool ended);
-int model_add_instance(struct model *model, const struct gmem_inst *inst, bool ended);
+int model_add_vm(struct model *model, const struct sample_vm *vm, bool ended);
+int model_add_instance(struct model *model, const struct sample_inst *inst, bool ended);
 
 /* What was added as living has ended after all, by its id. Nothing if there is no such entry. */
 void model_end_vm(struct model *model, uint64_t id);
@@ -171,10 +167,10 @@ void model_set_lost(struct model *model, const __u64 *lost, uint64_t missed);
  * Return: the entry, in which only what was read is known, until the next call; NULL: no memory.
  */
 struct model_binding *model_add_binding(struct model *model, uint64_t vm_id,
-					const struct gmem_binding *binding);
+					const struct sample_binding *binding);
 
-/* Return: 0 or -ENOMEM. Adding the same again does not count it twice. */
-int model_add_hold(struct model *model, const struct gmem_holder *hold);
+/* Holders of instances that the model does not know are dropped. Return: 0 or -ENOMEM. */
+int model_add_holder(struct model *model, const struct sample_holder *holder);
 
 /* Return: 0 or -ENOMEM. */
 int model_end(struct model *model);
@@ -212,7 +208,7 @@ int model_copy_vm(struct model_vm *to, const struct model_vm *from);
 void model_free_copy(struct model_vm *copy);
 
 /* All failures of the operation, whatever the errno. */
-uint64_t errors_of(const struct gmem_vm *vm, enum gmem_op op);
+uint64_t errors_of(const struct sample_vm *vm, enum gmem_op op);
 
 /* All failures of all operations, and refused host faults. */
 uint64_t all_errors_of(const struct model_vm *vm);

@@ -24,7 +24,7 @@ static void count_end(struct model *model)
 }
 
 /* Why it ended: what the process did that released it, and which one if it was not the VMM. */
-static void why_ended(const struct gmem_vm *vm, char *buf, size_t size)
+static void why_ended(const struct sample_vm *vm, char *buf, size_t size)
 {
 	const char *name = sigabbrev_np((int)SIGNAL_OF(vm->exit_code));
 	char by[24] = "";

@@ -15,7 +15,7 @@ static int compare_numbers(uint64_t a, uint64_t b)
 
 /* --- instances in another order --- */
 
-static int compare_keys(const struct gmem_inst *inst, uint32_t dev, uint64_t ino)
+static int compare_keys(const struct sample_inst *inst, uint32_t dev, uint64_t ino)
 {
 	int order = compare_numbers(inst->dev, dev);
 
@@ -32,8 +32,8 @@ static int by_key(const void *a, const void *b)
 
 static int by_vm(const void *a, const void *b)
 {
-	const struct gmem_inst *first = &(*(const struct model_inst *const *)a)->now;
-	const struct gmem_inst *second = &(*(const struct model_inst *const *)b)->now;
+	const struct sample_inst *first = &(*(const struct model_inst *const *)a)->now;
+	const struct sample_inst *second = &(*(const struct model_inst *const *)b)->now;
 	int order = compare_numbers(first->vm_id, second->vm_id);
 
 	return order ? order : compare_numbers(first->id, second->id);
@@ -78,7 +78,7 @@ static struct model_inst *find_by_key(const struct model *model, uint32_t dev, u
 /* --- adding --- */
 
 struct model_binding *model_add_binding(struct model *model, uint64_t vm_id,
-					const struct gmem_binding *binding)
+					const struct sample_binding *binding)
 {
 	struct model_binding *b;
 
@@ -91,11 +91,12 @@ struct model_binding *model_add_binding(struct model *model, uint64_t vm_id,
 	return b;
 }
 
-int model_add_hold(struct model *model, const struct gmem_holder *hold)
+int model_add_holder(struct model *model, const struct sample_holder *holder)
 {
-	if (grow(&model->holds, &model->room_holds, model->nr_holds + 1, sizeof(*hold)))
+	if (grow(&model->holders, &model->room_holders, model->nr_holders + 1,
+		 sizeof(*model->holders)))
 		return -ENOMEM;
-	model->holds[model->nr_holds++] = *hold;
+	model->holders[model->nr_holders++] = (struct model_holder){ .now = *holder };
 	return 0;
 }
 
@@ -166,22 +167,6 @@ static void add_unbound(struct model *model)
 	}
 }
 
-static int compare_holds(const void *a, const void *b)
-{
-	const struct gmem_holder *first = a, *second = b;
-	int order = compare_numbers(first->inst.dev, second->inst.dev);
-
-	if (!order)
-		order = compare_numbers(first->inst.ino, second->inst.ino);
-	if (!order)
-		order = compare_numbers(first->tgid, second->tgid);
-	if (!order)
-		order = compare_numbers(first->hold, second->hold);
-	if (!order)
-		order = compare_numbers(first->table, second->table);
-	return order ? order : compare_numbers(first->at, second->at);
-}
-
 static int compare_holders(const void *a, const void *b)
 {
 	const struct model_holder *first = a, *second = b;
@@ -189,45 +174,26 @@ static int compare_holders(const void *a, const void *b)
 
 	if (!order)
 		order = compare_numbers(first->inst_id, second->inst_id);
-	return order ? order : compare_numbers(first->tgid, second->tgid);
+	return order ? order : compare_numbers(first->now.tgid, second->now.tgid);
 }
 
-/* One entry per process and instance, from one per descriptor and mapping. */
-static int sum_holds(struct model *model)
+/* The index must be in the order of keys. */
+static void find_held(struct model *model)
 {
-	const struct gmem_holder *hold, *before = NULL;
-	struct model_holder *holder = NULL;
-	struct model_inst *inst = NULL;
-	size_t i;
+	const struct model_inst *inst;
+	struct model_holder *holder;
+	size_t i, kept = 0;
 
-	free(model->holders);
-	model->holders = calloc(model->nr_holds + 1, sizeof(*model->holders));
-	if (!model->holders)
-		return -ENOMEM;
-	if (model->nr_holds)
-		qsort(model->holds, model->nr_holds, sizeof(*model->holds), compare_holds);
-	for (i = 0; i < model->nr_holds; i++, before = hold) {
-		hold = &model->holds[i];
-		if (before && !compare_holds(before, hold))
-			continue;
-		if (!before || before->inst.ino != hold->inst.ino ||
-		    before->inst.dev != hold->inst.dev || before->tgid != hold->tgid) {
-			inst = find_by_key(model, hold->inst.dev, hold->inst.ino);
-			if (!inst)
-				continue;
-			holder = &model->holders[model->nr_holders++];
-			holder->vm_id = inst->now.vm_id;
-			holder->inst_id = inst->now.id;
-			holder->tgid = hold->tgid;
-			memcpy(holder->comm, hold->comm, sizeof(holder->comm));
-			holder->comm[sizeof(holder->comm) - 1] = '\0';
-		}
+	for (i = 0; i < model->nr_holders; i++) {
+		holder = &model->holders[i];
+		inst = find_by_key(model, holder->now.dev, holder->now.ino);
 		if (!inst)
 			continue;
-		holder->fds += hold->hold == GMEM_HOLD_FD;
-		holder->mappings += hold->hold == GMEM_HOLD_MAPPING;
+		holder->vm_id = inst->now.vm_id;
+		holder->inst_id = inst->now.id;
+		model->holders[kept++] = *holder;
 	}
-	return 0;
+	model->nr_holders = kept;
 }
 
 /* Processes that hold an instance of a VM, each counted once. */
@@ -249,7 +215,7 @@ static void count_holders(struct model *model)
 			vm = model_vm(model, vm_id);
 			first = i;
 		}
-		for (j = first; j < i && model->holders[j].tgid != holder->tgid; j++)
+		for (j = first; j < i && model->holders[j].now.tgid != holder->now.tgid; j++)
 			;
 		if (vm && j == i)
 			add_known(&vm->holders, 1);
@@ -263,12 +229,12 @@ int model_memory(struct model *model)
 	if (!(model->looked & (WANT_BINDINGS | WANT_HOLDERS | WANT_WASTE)))
 		return 0;
 	ret = sort_instances(model, by_key);
-	if (!ret && model->looked & WANT_HOLDERS)
-		ret = sum_holds(model);
 	if (ret)
 		return ret;
-	if (model->looked & WANT_HOLDERS)
+	if (model->looked & WANT_HOLDERS) {
+		find_held(model);
 		count_holders(model);
+	}
 	if (model->looked & (WANT_BINDINGS | WANT_WASTE))
 		sum_bindings(model);
 	if (model->looked & WANT_WASTE)

@@ -116,7 +116,7 @@ static void put_no_errors(struct json *json, const struct features *f)
 	json_raw(json, text, len);
 }
 
-static bool has_errors(const struct gmem_vm *vm)
+static bool has_errors(const struct sample_vm *vm)
 {
 	bool any = false;
 	int op;
@@ -126,7 +126,7 @@ static bool has_errors(const struct gmem_vm *vm)
 	return any;
 }
 
-static void put_errors(struct json *json, const struct features *f, const struct gmem_vm *vm,
+static void put_errors(struct json *json, const struct features *f, const struct sample_vm *vm,
 		       uint64_t refused)
 {
 	const struct gmem_errno *e;
@@ -327,7 +327,7 @@ static void put_instances(struct json *json, const struct features *f, struct mo
 			  const struct model_vm *vm)
 {
 	struct model_inst **insts;
-	const struct gmem_inst *inst;
+	const struct sample_inst *inst;
 	size_t i, nr;
 	int c;
 
@@ -411,10 +411,10 @@ static void put_holders(struct json *json, const struct model *model, const stru
 	for (i = 0; i < nr; i++, holder++) {
 		json_open(json, NULL, '{');
 		json_u64(json, FIELD(holder, instance), holder->inst_id);
-		json_u64(json, FIELD(holder, pid), holder->tgid);
-		json_str(json, FIELD(holder, comm), holder->comm);
-		json_u64(json, FIELD(holder, fds), holder->fds);
-		json_u64(json, FIELD(holder, mappings), holder->mappings);
+		json_u64(json, FIELD(holder, pid), holder->now.tgid);
+		json_str(json, FIELD(holder, comm), holder->now.comm);
+		json_u64(json, FIELD(holder, fds), holder->now.fds);
+		json_u64(json, FIELD(holder, mappings), holder->now.mappings);
 		json_close(json, '}');
 	}
 	json_close(json, ']');

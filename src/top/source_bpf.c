@@ -8,6 +8,7 @@
 #include "../lib/grow.h"
 #include "../lib/log.h"
 #include "heat.h"
+#include "key.h"
 #include "programs.h"
 #include "silence.h"
 #include "source_inner.h"
@@ -174,12 +175,13 @@ const struct features *source_features(const struct source_bpf *source)
 }
 
 /* Add what stands in the hot place, if it still is this VM's. */
-static void add_hot_vm(const struct source_bpf *s, struct gmem_vm *vm)
+static void add_hot_vm(const struct source_bpf *s, const struct gmem_vm *record,
+		       struct sample_vm *vm)
 {
-	const struct gmem_hot_vm *hot = &s->skel->bss->hot_vms[(vm->hot - 1) % GMEM_HOT_VMS];
+	const struct gmem_hot_vm *hot = &s->skel->bss->hot_vms[(record->hot - 1) % GMEM_HOT_VMS];
 	int i, d;
 
-	if (!vm->hot || !vm->kvm || hot->kvm != vm->kvm)
+	if (!record->hot || !record->kvm || hot->kvm != record->kvm)
 		return;
 	for (i = 0; i < GMEM_HOT_VM_COUNTERS; i++)
 		vm->c[i] += hot->c[i];
@@ -194,13 +196,14 @@ static void add_hot_vm(const struct source_bpf *s, struct gmem_vm *vm)
 		heat_add(&vm->heat, &hot->heat);
 }
 
-static void add_hot_inst(const struct source_bpf *s, struct gmem_inst *inst)
+static void add_hot_inst(const struct source_bpf *s, const struct gmem_inst *record,
+			 struct sample_inst *inst)
 {
 	const struct gmem_hot_inst *hot =
-		&s->skel->bss->hot_insts[(inst->hot - 1) % GMEM_HOT_INSTS];
+		&s->skel->bss->hot_insts[(record->hot - 1) % GMEM_HOT_INSTS];
 	int i;
 
-	if (!inst->hot || !inst->inode || hot->inode != inst->inode)
+	if (!record->hot || !record->inode || hot->inode != record->inode)
 		return;
 	for (i = 0; i < GMEM_HOT_INST_COUNTERS; i++)
 		inst->c[i] += hot->c[i];
@@ -216,7 +219,7 @@ struct inst_record {
  * The program that should have seen the end was left out. As long as KVM takes the VM apart it may
  * still run, and whoever takes the entry out of the map tells of the end.
  */
-static void end_unseen_vm(struct source_bpf *s, struct model *model, const struct gmem_vm *vm)
+static void end_unseen_vm(struct source_bpf *s, struct model *model, const struct unseen *vm)
 {
 	struct model_vm *known = model_vm(model, vm->id);
 	struct gmem_hot_vm *hot = &s->skel->bss->hot_vms[(vm->hot - 1) % GMEM_HOT_VMS];
@@ -226,23 +229,22 @@ static void end_unseen_vm(struct source_bpf *s, struct model *model, const struc
 	if (!known->dead_ns)
 		known->dead_ns = model->now_ns;
 	if (model->now_ns - known->dead_ns < UNSEEN_NS ||
-	    bpf_map_delete_elem(bpf_map__fd(s->skel->maps.gmem_vms), &vm->kvm))
+	    bpf_map_delete_elem(bpf_map__fd(s->skel->maps.gmem_vms), &vm->address))
 		return;
-	if (vm->hot && hot->kvm == vm->kvm)
+	if (vm->hot && hot->kvm == vm->address)
 		memset(hot, 0, sizeof(*hot));
 	__sync_fetch_and_add(&s->skel->bss->lost[GMEM_LOST_ends], 1);
 	model_end_vm(model, vm->id);
 }
 
 /* The release of an instance is seen before its inode dies, or not at all. */
-static void end_unseen_inst(struct source_bpf *s, struct model *model, const struct gmem_inst *inst)
+static void end_unseen_inst(struct source_bpf *s, struct model *model, const struct unseen *inst)
 {
 	struct gmem_hot_inst *hot = &s->skel->bss->hot_insts[(inst->hot - 1) % GMEM_HOT_INSTS];
-	struct gmem_inst_key key = { .ino = inst->ino, .dev = inst->dev };
 
-	if (bpf_map_delete_elem(bpf_map__fd(s->skel->maps.gmem_instances), &key))
+	if (bpf_map_delete_elem(bpf_map__fd(s->skel->maps.gmem_instances), &inst->key))
 		return;
-	if (inst->hot && hot->inode == inst->inode)
+	if (inst->hot && hot->inode == inst->address)
 		memset(hot, 0, sizeof(*hot));
 	__sync_fetch_and_add(&s->skel->bss->lost[GMEM_LOST_ends], 1);
 	model_end_instance(model, inst->id);
@@ -257,16 +259,14 @@ static int defer_id(struct deferred *deferred, uint64_t id)
 	return ret;
 }
 
-static int defer_unseen(struct deferred *deferred, const void *record, size_t size)
+static int defer_unseen(struct deferred *deferred, struct unseen unseen)
 {
-	size_t at = deferred->unseen_bytes;
-	int ret = grow(&deferred->unseen, &deferred->room_unseen, at + size, 1);
+	int ret = grow(&deferred->unseen, &deferred->room_unseen, deferred->nr_unseen + 1,
+		       sizeof(unseen));
 
-	if (ret)
-		return ret;
-	memcpy(deferred->unseen + at, record, size);
-	deferred->unseen_bytes += size;
-	return 0;
+	if (!ret)
+		deferred->unseen[deferred->nr_unseen++] = unseen;
+	return ret;
 }
 
 #define VM_ERRORS (sizeof(((struct gmem_vm *)0)->err) + sizeof(((struct gmem_vm *)0)->err_other))
@@ -280,82 +280,122 @@ static size_t vm_size(const void *record)
 	       (live->parts & GMEM_PART_HEAT ? sizeof(struct gmem_heat) : 0);
 }
 
+#define COPIED_BEGIN(type) offsetof(struct type, c)
+#define COPIED_SIZE	   (offsetof(struct gmem_vm, err) - COPIED_BEGIN(gmem_vm))
+
 /* Parts that are not in a record are empty. */
-static void unpack_vm(struct source_bpf *s, const char *record)
+static void unpack_vm(struct source_bpf *s, const struct gmem_live *live)
 {
-	const struct gmem_live *live = (const void *)record;
+	const struct gmem_vm *from = (const void *)(live + 1);
+	const char *rest = (const char *)from + offsetof(struct gmem_vm, err);
+	struct sample_vm *vm = &s->vm;
 
 	_Static_assert(offsetof(struct gmem_vm, err) + VM_ERRORS == offsetof(struct gmem_vm, heat),
 		       "order of the parts");
-	record += sizeof(*live);
-	memcpy(&s->vm, record, offsetof(struct gmem_vm, err));
-	record += offsetof(struct gmem_vm, err);
+	_Static_assert(offsetof(struct sample_vm, err) - COPIED_BEGIN(sample_vm) == COPIED_SIZE &&
+			       offsetof(struct sample_vm, heat) - offsetof(struct sample_vm, err) ==
+				       VM_ERRORS,
+		       "a sample has what is copied in the order of a record");
+	vm->id = from->id;
+	vm->key = key_of_vm(from->key_kind, from->key);
+	vm->kvm = from->kvm;
+	vm->mm = from->mm;
+	vm->first_ns = from->first_ns;
+	vm->cgroup = from->cgroup;
+	vm->private_pages = from->private_pages;
+	vm->tgid = from->tgid;
+	vm->type = from->type;
+	vm->error_op = from->error_op;
+	vm->error = from->error;
+	vm->error_ns = from->error_ns;
+	vm->ended_ns = from->ended_ns;
+	vm->ended_by = from->ended_by;
+	vm->exiting = from->exiting;
+	vm->exit_code = from->exit_code;
+	vm->vmm_gone = from->vmm_gone;
+	memcpy(vm->comm, from->comm, sizeof(vm->comm));
+	memcpy(vm->c, from->c, COPIED_SIZE);
 	if (live->parts & GMEM_PART_ERRORS) {
-		memcpy(s->vm.err, record, VM_ERRORS);
-		record += VM_ERRORS;
+		memcpy(vm->err, rest, VM_ERRORS);
+		rest += VM_ERRORS;
 	} else if (s->parts & GMEM_PART_ERRORS) {
-		memset(s->vm.err, 0, VM_ERRORS);
+		memset(vm->err, 0, VM_ERRORS);
 	}
 	if (live->parts & GMEM_PART_HEAT)
-		memcpy(&s->vm.heat, record, sizeof(s->vm.heat));
+		memcpy(&vm->heat, rest, sizeof(vm->heat));
 	s->parts = live->parts;
 }
 
 static int take_vm(struct source_bpf *s, struct model *model, const void *record, bool ended)
 {
 	const struct gmem_live *live = record;
-	struct gmem_vm *vm = &s->vm;
+	const struct gmem_vm *from = (const void *)(live + 1);
+	struct sample_vm *vm = &s->vm;
 	int ret;
 
-	unpack_vm(s, record);
+	unpack_vm(s, live);
 	if (live->alive) {
 		vm->private_pages = live->pages;
 		vm->cgroup = live->cgroup;
-		vm->vmm_gone = (__u32)live->vmm_gone;
+		vm->vmm_gone = (uint32_t)live->vmm_gone;
 	}
-	add_hot_vm(s, vm);
+	add_hot_vm(s, from, vm);
 	ret = model_add_vm(model, vm, ended);
 	if (!ret && ended)
 		ret = defer_id(&s->deferred, vm->id);
 	else if (!ret && !live->alive)
-		ret = defer_unseen(&s->deferred, vm, offsetof(struct gmem_vm, heat));
+		ret = defer_unseen(&s->deferred, (struct unseen){ .id = vm->id,
+								  .address = from->kvm,
+								  .hot = from->hot });
 	return ret;
 }
 
-static int take_inst(struct source_bpf *s, struct model *model, struct inst_record *record,
+static int take_inst(struct source_bpf *s, struct model *model, const struct inst_record *record,
 		     bool ended)
 {
+	const struct gmem_inst *from = &record->inst;
+	struct sample_inst inst = {
+		.id = from->id,
+		.vm_id = from->vm_id,
+		.size = from->size,
+		.flags = from->flags,
+		.resident = record->live.pages,
+		.ino = from->ino,
+		.dev = from->dev,
+		.born = from->born != 0,
+	};
 	int ret;
 
-	record->inst.resident = record->live.pages;
-	add_hot_inst(s, &record->inst);
-	ret = model_add_instance(model, &record->inst, ended);
+	memcpy(inst.c, from->c, sizeof(inst.c));
+	add_hot_inst(s, from, &inst);
+	ret = model_add_instance(model, &inst, ended);
 	if (!ret && ended)
-		ret = defer_id(&s->deferred, record->inst.id);
+		ret = defer_id(&s->deferred, inst.id);
 	else if (!ret && !record->live.alive)
-		ret = defer_unseen(&s->deferred, &record->inst, sizeof(record->inst));
+		ret = defer_unseen(&s->deferred,
+				   (struct unseen){ .id = inst.id,
+						    .address = from->inode,
+						    .key = { .ino = from->ino, .dev = from->dev },
+						    .hot = from->hot });
 	return ret;
 }
 
 /* What the iterator deferred. @taken: grows by the entries of what has ended */
 static void finish_dump(struct source_bpf *s, struct model *model, enum dump dump, uint64_t *taken)
 {
-	size_t i,
-		size = dumps_vms(dump) ? offsetof(struct gmem_vm, heat) : sizeof(struct gmem_inst);
 	struct deferred *deferred = &s->deferred;
 	int fd = bpf_map__fd(dump_map(s, dump));
+	size_t i;
 
 	for (i = 0; i < deferred->nr_ids; i++)
 		*taken += !bpf_map_delete_elem(fd, &deferred->ids[i]);
-	for (i = 0; i < deferred->unseen_bytes; i += size) {
-		void *record = deferred->unseen + i;
-
+	for (i = 0; i < deferred->nr_unseen; i++) {
 		if (dumps_vms(dump))
-			end_unseen_vm(s, model, record);
+			end_unseen_vm(s, model, &deferred->unseen[i]);
 		else
-			end_unseen_inst(s, model, record);
+			end_unseen_inst(s, model, &deferred->unseen[i]);
 	}
-	deferred->nr_ids = deferred->unseen_bytes = 0;
+	deferred->nr_ids = deferred->nr_unseen = 0;
 }
 
 static int take(struct source_bpf *s, struct model *model, int dump, void *record)
@@ -477,6 +517,7 @@ void source_close(struct source_bpf *source)
 	gmem_trace_bpf__destroy(source->skel);
 	features_free(&source->features);
 	free(source->found);
+	free(source->holds);
 	free(source->births);
 	free(source->deferred.ids);
 	free(source->deferred.unseen);

@@ -27,14 +27,21 @@ enum dump {
 /* Through what processes hold instances, in the order of enum gmem_hold. */
 #define NR_VISITS 2
 
+/* What may have ended unseen. */
+struct unseen {
+	uint64_t id, address; /* of struct kvm or of the inode */
+	struct gmem_inst_key key;
+	uint32_t hot;
+};
+
 /*
  * Entries to be taken out of a map when the iterator over it is closed: one that is open skips as
  * many entries of a hash bucket as were taken out of it since it was there.
  */
 struct deferred {
 	uint64_t *ids; /* of what has ended */
-	char *unseen;  /* records of what may have ended unseen */
-	size_t nr_ids, room_ids, unseen_bytes, room_unseen;
+	struct unseen *unseen;
+	size_t nr_ids, room_ids, nr_unseen, room_unseen;
 };
 
 struct source_bpf {
@@ -43,13 +50,15 @@ struct source_bpf {
 	struct bpf_link *links[NR_DUMPS], *visits[NR_VISITS];
 	uint64_t ended_vms, ended_instances; /* taken out of the maps so far */
 	struct deferred deferred;
-	struct gmem_vm vm; /* the record that was read last, */
-	uint32_t parts;	   /* and which parts it had */
+	struct sample_vm vm; /* made from the record that was read last, */
+	uint32_t parts;	     /* and which parts it had */
 	struct ring_buffer *ring;
 	struct gmem_birth *births; /* of VMs that may not be in the model yet */
 	size_t nr_births, room_births;
 	struct gmem_binding *found; /* bindings of one VM */
 	size_t room_found;
+	struct gmem_holder *holds; /* places that hold instances */
+	size_t nr_holds, room_holds;
 	uint64_t backing[GMEM_MAX_BLOCKS]; /* a bit for each page, as in private_mask */
 	char buf[READ_SIZE] __attribute__((aligned(8)));
 };

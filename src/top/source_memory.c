@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "../lib/bindings.h"
+#include "../lib/grow.h"
+#include "holds.h"
 #include "pagemap.h"
 #include "source_inner.h"
 #include "waste.h"
@@ -17,20 +19,32 @@
 
 /* --- holders --- */
 
-static int take_hold(struct source_bpf *s __attribute__((unused)), struct model *model,
-		     int kind __attribute__((unused)), void *record)
+/* Without a model: what is visited is only made known to the programs. */
+static int take_hold(struct source_bpf *s, struct model *model, int kind __attribute__((unused)),
+		     void *record)
 {
-	return model ? model_add_hold(model, record) : 0;
+	if (!model)
+		return 0;
+	if (grow(&s->holds, &s->room_holds, s->nr_holds + 1, sizeof(*s->holds)))
+		return -ENOMEM;
+	memcpy(&s->holds[s->nr_holds++], record, sizeof(*s->holds));
+	return 0;
+}
+
+static int add_holder(void *model, const struct sample_holder *holder)
+{
+	return model_add_holder(model, holder);
 }
 
 static int visit(struct source_bpf *s, struct model *model)
 {
 	int i, ret = 0;
 
+	s->nr_holds = 0;
 	for (i = 0; i < NR_VISITS && !ret; i++)
 		ret = source_records(s, s->visits[i], sizeof(struct gmem_holder), NULL, take_hold,
 				     model, i);
-	return ret;
+	return ret || !model ? ret : holds_sum(s->holds, s->nr_holds, add_holder, model);
 }
 
 int source_visit(struct source_bpf *s)
@@ -60,7 +74,7 @@ static int ask(struct source_bpf *s, struct bpf_program *program)
 }
 
 /* Into s->found. Return: how many, -EAGAIN if there was no answer, or another negative errno. */
-static long list_bindings(struct source_bpf *s, const struct gmem_vm *vm)
+static long list_bindings(struct source_bpf *s, const struct sample_vm *vm)
 {
 	struct bindings_place place = {
 		.program = bpf_program__fd(s->skel->progs.gmem_bindings),
@@ -83,7 +97,20 @@ static int add_bindings(struct source_bpf *s, struct model *model, struct model_
 	if (nr < 0)
 		return nr == -ENOMEM ? -ENOMEM : 0;
 	for (i = 0; i < nr; i++) {
-		if (!model_add_binding(model, vm->now.id, &s->found[i]))
+		const struct gmem_binding *b = &s->found[i];
+		struct sample_binding binding = {
+			.ino = b->ino,
+			.gfn = b->gfn,
+			.pages = b->pages,
+			.pgoff = b->pgoff,
+			.userspace = b->userspace,
+			.flags = b->flags,
+			.dev = b->dev,
+			.slot = b->slot,
+			.space = b->space,
+		};
+
+		if (!model_add_binding(model, vm->now.id, &binding))
 			return -ENOMEM;
 	}
 	vm->bound = 0;
@@ -93,7 +120,7 @@ static int add_bindings(struct source_bpf *s, struct model *model, struct model_
 /* --- waste --- */
 
 /* The pages of a binding, so many from @at on. Return: 0 or as ask(). */
-static int read_pages(struct source_bpf *s, const struct gmem_vm *vm,
+static int read_pages(struct source_bpf *s, const struct sample_vm *vm,
 		      const struct gmem_binding *binding, uint64_t at, uint64_t pages)
 {
 	s->skel->bss->question = (struct gmem_question){
@@ -107,16 +134,16 @@ static int read_pages(struct source_bpf *s, const struct gmem_vm *vm,
 	return ask(s, s->skel->progs.gmem_read_pages);
 }
 
-/* @pagemap: of the VMM, negative: the backing cannot be looked at. */
-static void count_binding(struct source_bpf *s, const struct gmem_vm *vm, struct model_binding *b,
-			  int pagemap)
+/* @found: the same binding as the kernel listed it. @pagemap: of the VMM, negative: none */
+static void count_binding(struct source_bpf *s, const struct sample_vm *vm,
+			  const struct gmem_binding *found, struct model_binding *b, int pagemap)
 {
 	struct waste waste = { 0 };
 	uint64_t at, pages;
 
 	for (at = 0; at < b->now.pages; at += pages) {
 		pages = b->now.pages - at < MAX_PAGES ? b->now.pages - at : MAX_PAGES;
-		if (read_pages(s, vm, &b->now, at, pages))
+		if (read_pages(s, vm, found, at, pages))
 			return;
 		memset(s->backing, 0, sizeof(s->backing));
 		if (pagemap >= 0 &&
@@ -146,7 +173,7 @@ static void count_waste(struct source_bpf *s, struct model *model, struct model_
 	if (s->features.facts & FACT(backing))
 		pagemap = pagemap_open(vm->now.tgid);
 	for (i = first; i < model->nr_bindings; i++)
-		count_binding(s, &vm->now, &model->bindings[i], pagemap);
+		count_binding(s, &vm->now, &s->found[i - first], &model->bindings[i], pagemap);
 	vm->bound_private = vm->waste_instance = 0;
 	if (pagemap >= 0) {
 		vm->waste_backing = 0;

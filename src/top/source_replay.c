@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Frames from the output of gmemtop -b --json: every line becomes records as the kernel would have
- * given them, so that the model and the views do the same with both.
+ * Frames from the output of gmemtop -b --json: every line becomes what a source reports of a frame
+ * (sample.h), so that the model and the views do the same with both.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,7 +20,6 @@
 #include "source_replay.h"
 
 #define MAX_ERRNO 133
-#define MAX_HOLDS 1000 /* of one process, more are not believed */
 
 struct replay {
 	struct frames frames; /* first: it is what the caller holds */
@@ -109,7 +108,7 @@ static uint32_t errno_of(const char *name)
 	return (uint32_t)strtoul(name, NULL, 10);
 }
 
-static void read_errors(struct json_object *errors, struct gmem_vm *vm)
+static void read_errors(struct json_object *errors, struct sample_vm *vm)
 {
 	struct json_object *op;
 	int i, n;
@@ -159,7 +158,7 @@ static uint64_t record_time(const struct replay *replay, uint64_t time_ns)
 }
 
 static void read_last_error(struct json_object *object, const struct replay *replay,
-			    __u32 *error_op, __u32 *error, __u64 *error_ns)
+			    uint32_t *error_op, uint32_t *error, uint64_t *error_ns)
 {
 	char name[32];
 	__u32 op;
@@ -203,7 +202,7 @@ static void read_ended(struct json_object *frame, const struct replay *replay, s
 	}
 }
 
-static void read_latency(struct json_object *latency, struct gmem_vm *vm, uint32_t *wraps)
+static void read_latency(struct json_object *latency, struct sample_vm *vm, uint32_t *wraps)
 {
 	struct json_object *one;
 	int d;
@@ -238,10 +237,10 @@ static uint32_t dev_of(struct json_object *object)
 	return major << 20 | minor;
 }
 
-static int add_instance(struct model *model, struct json_object *object, struct gmem_vm *vm)
+static int add_instance(struct model *model, struct json_object *object, struct sample_vm *vm)
 {
 	struct json_object *counters = member(object, FIELD(vm, counters));
-	struct gmem_inst inst = { .vm_id = vm->id, .id = number(object, FIELD(instance, id)) };
+	struct sample_inst inst = { .vm_id = vm->id, .id = number(object, FIELD(instance, id)) };
 	int c;
 
 	inst.dev = dev_of(object);
@@ -262,11 +261,12 @@ static int add_vm(const struct replay *replay, struct model *model, struct json_
 {
 	struct json_object *counters = member(object, FIELD(vm, counters)), *list;
 	uint32_t wraps[GMEM_DIRECTIONS * GMEM_HIST_BUCKETS] = { 0 };
-	struct gmem_vm vm = { .id = number(object, VM_FIELD(id)) };
+	struct sample_vm vm = { .id = number(object, VM_FIELD(id)) };
 	enum vm_state state = state_of(replay, object);
 	int c, d, ret = 0;
 	size_t i;
 
+	vm.key = key_in(object);
 	vm.tgid = (__u32)number(object, VM_FIELD(pid));
 	vm.vmm_gone = state == STATE_VMM_GONE;
 	vm.type = type_of(object);
@@ -330,7 +330,7 @@ static uint64_t known(struct json_object *object, const char *name)
 
 static int add_binding(struct model *model, uint64_t vm_id, struct json_object *object)
 {
-	struct gmem_binding binding = {
+	struct sample_binding binding = {
 		.slot = (__u16)number(object, FIELD(binding, slot)),
 		.space = (__u16)number(object, FIELD(binding, address_space)),
 		.gfn = number(object, FIELD(binding, gpa)) >> 12,
@@ -352,32 +352,22 @@ static int add_binding(struct model *model, uint64_t vm_id, struct json_object *
 	return 0;
 }
 
-/* One per descriptor and mapping, as the kernel tells them. */
 static int add_holder(struct model *model, struct json_object *object)
 {
-	struct gmem_holder hold = { .tgid = (__u32)number(object, FIELD(holder, pid)) };
-	uint64_t id = number(object, FIELD(holder, instance)), n;
+	struct sample_holder holder = { .tgid = (uint32_t)number(object, FIELD(holder, pid)) };
+	uint64_t id = number(object, FIELD(holder, instance));
 	size_t i;
-	int ret = 0;
 
 	for (i = 0; i < model->nr_insts && model->insts[i]->now.id != id; i++)
 		;
 	if (i == model->nr_insts)
 		return 0;
-	hold.inst.ino = model->insts[i]->now.ino;
-	hold.inst.dev = model->insts[i]->now.dev;
-	text(object, FIELD(holder, comm), hold.comm, sizeof(hold.comm));
-	for (n = number(object, FIELD(holder, fds)); n && n <= MAX_HOLDS && !ret; n--) {
-		hold.hold = GMEM_HOLD_FD;
-		hold.at = n;
-		ret = model_add_hold(model, &hold);
-	}
-	for (n = number(object, FIELD(holder, mappings)); n && n <= MAX_HOLDS && !ret; n--) {
-		hold.hold = GMEM_HOLD_MAPPING;
-		hold.at = n;
-		ret = model_add_hold(model, &hold);
-	}
-	return ret;
+	holder.ino = model->insts[i]->now.ino;
+	holder.dev = model->insts[i]->now.dev;
+	holder.fds = (uint32_t)number(object, FIELD(holder, fds));
+	holder.mappings = (uint32_t)number(object, FIELD(holder, mappings));
+	text(object, FIELD(holder, comm), holder.comm, sizeof(holder.comm));
+	return model_add_holder(model, &holder);
 }
 
 static int add_lists(struct model *model, struct json_object *object)
@@ -407,7 +397,6 @@ static void complete_vm(struct model *model, struct json_object *object)
 
 	if (!vm)
 		return;
-	vm->key = key_in(object);
 	vm->unbinds_unknown = has(counters, VM_FIELD(unbinds)) &&
 			      !member(counters, VM_FIELD(unbinds));
 	vm->size = number(object, VM_FIELD(size_pages));

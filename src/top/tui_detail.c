@@ -263,7 +263,7 @@ static void draw_counters(struct area *area)
 
 static void draw_errors(struct area *area)
 {
-	const struct gmem_vm *vm = &area->tui->detail.now;
+	const struct sample_vm *vm = &area->tui->detail.now;
 	const struct gmem_errno *e;
 	const char *name;
 	bool any = false;

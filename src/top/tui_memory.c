@@ -151,14 +151,14 @@ static void draw_holders(struct area *area, uint64_t inst_id)
 	for (i = 0; i < nr; i++, holder++) {
 		if (holder->inst_id == inst_id)
 			put(area, area->line++, 0, STYLE_NORMAL,
-			    "        held by %u %s: %u descriptors, %u mappings", holder->tgid,
-			    holder->comm, holder->fds, holder->mappings);
+			    "        held by %u %s: %u descriptors, %u mappings", holder->now.tgid,
+			    holder->now.comm, holder->now.fds, holder->now.mappings);
 	}
 }
 
 void draw_instances(struct area *area)
 {
-	const struct gmem_inst *inst;
+	const struct sample_inst *inst;
 	struct tui *tui = area->tui;
 	char size[NUMBER_LEN], resident[NUMBER_LEN];
 	struct model_inst **insts;

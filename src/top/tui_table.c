@@ -37,7 +37,7 @@ static void format_value(const struct tui *tui, enum unit unit, struct value val
 
 static void inst_name(const struct tui *tui, const struct row *row, char *buf, size_t size)
 {
-	const struct gmem_inst *inst = &row->inst->now;
+	const struct sample_inst *inst = &row->inst->now;
 	const char *branch = row->last ? "└─ " : "├─ ";
 
 	if (tui->screen.ascii)
@@ -56,7 +56,7 @@ static void below_name(const struct tui *tui, const struct row *row, char *buf, 
 		branch = row->last_below ? "`- " : "|- ";
 	}
 	if (row->holder) {
-		snprintf(buf, size, "%s%s%s", before, branch, row->holder->comm);
+		snprintf(buf, size, "%s%s%s", before, branch, row->holder->now.comm);
 		return;
 	}
 	format_number(at, row->binding->now.gfn * 100, UNIT_PAGES, true);
@@ -67,7 +67,7 @@ static void below_name(const struct tui *tui, const struct row *row, char *buf, 
 static void format_inst(const struct tui *tui, const struct column *column, const struct row *row,
 			char *buf, size_t size)
 {
-	const struct gmem_inst *inst = &row->inst->now;
+	const struct sample_inst *inst = &row->inst->now;
 	struct value value = { .kind = VALUE_NUMBER };
 	size_t len;
 	int i;
@@ -122,7 +122,7 @@ static void format_below(const struct tui *tui, const struct column *column, con
 	}
 	if (row->holder) {
 		if (!strcmp(column->name, "pid"))
-			snprintf(buf, size, "%u", row->holder->tgid);
+			snprintf(buf, size, "%u", row->holder->now.tgid);
 		return;
 	}
 	if (!strcmp(column->name, "size_pages") || !strcmp(column->name, "bound_now_pages"))

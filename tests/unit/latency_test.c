@@ -51,7 +51,7 @@ static void test_buckets(void **state)
 				 latency_begin((unsigned int)shift + 1));
 }
 
-static void count(struct gmem_vm *vm, int direction, uint64_t ns, uint32_t nr)
+static void count(struct sample_vm *vm, int direction, uint64_t ns, uint32_t nr)
 {
 	struct gmem_latency *latency = &vm->latency[direction];
 
@@ -73,7 +73,7 @@ static void test_percentiles(void **state)
 {
 	static const unsigned int percents[] = { 50, 99 };
 	struct gmem_latency record = { 0 };
-	struct gmem_vm vm = { 0 };
+	struct sample_vm vm = { 0 };
 	struct latency latency;
 	__u64 ns[2];
 
@@ -107,7 +107,7 @@ static struct value shown(struct fixture *f, const char *column)
 	return c->get(c, &f->features, f->model.vms[0]);
 }
 
-static void frame(struct fixture *f, const struct gmem_vm *vm)
+static void frame(struct fixture *f, const struct sample_vm *vm)
 {
 	f->time += S;
 	model_begin(&f->model, f->time, 0);
@@ -118,7 +118,7 @@ static void frame(struct fixture *f, const struct gmem_vm *vm)
 /* 60 million conversions of 1 us, then some that take 10 ms: the next frame shows it. */
 static void test_step(void **state)
 {
-	struct gmem_vm vm = { .id = 5, .kvm = 5, .first_ns = 1 };
+	struct sample_vm vm = { .id = 5, .kvm = 5, .first_ns = 1 };
 	struct fixture f = { .features.facts = FACT(convert) };
 	int i;
 
@@ -162,7 +162,7 @@ static void test_step(void **state)
 /* The kernel counts modulo 2^32. */
 static void test_wrap(void **state)
 {
-	struct gmem_vm vm = { .id = 5, .kvm = 5, .first_ns = 1 };
+	struct sample_vm vm = { .id = 5, .kvm = 5, .first_ns = 1 };
 	struct fixture f = { .features.facts = FACT(convert) };
 	unsigned int bucket = gmem_bucket(US);
 	struct latency latency;

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "../../src/top/holds.h"
 #include "../../src/top/model.h"
 #include "../../src/top/waste.h"
 
@@ -36,7 +37,7 @@ static void test_masks(void **state __attribute__((unused)))
 static void add_inst(struct model *model, uint64_t id, uint64_t vm_id, uint64_t ino,
 		     uint64_t resident, uint64_t flags)
 {
-	struct gmem_inst inst = {
+	struct sample_inst inst = {
 		.id = id, .vm_id = vm_id, .ino = ino, .resident = resident, .flags = flags
 	};
 
@@ -46,7 +47,7 @@ static void add_inst(struct model *model, uint64_t id, uint64_t vm_id, uint64_t 
 static struct model_binding *add_binding(struct model *model, uint64_t vm_id, uint16_t slot,
 					 uint64_t ino, uint64_t pages)
 {
-	struct gmem_binding binding = { .slot = slot, .ino = ino, .pages = pages };
+	struct sample_binding binding = { .slot = slot, .ino = ino, .pages = pages };
 	struct model_binding *b = model_add_binding(model, vm_id, &binding);
 
 	assert_non_null(b);
@@ -55,7 +56,7 @@ static struct model_binding *add_binding(struct model *model, uint64_t vm_id, ui
 
 static void begin(struct model *model, uint32_t looked)
 {
-	struct gmem_vm vm = { .first_ns = 1 };
+	struct sample_vm vm = { .first_ns = 1 };
 
 	model_begin(model, 1000000000, looked);
 	for (vm.id = 2; vm.id < 5; vm.id++)
@@ -110,42 +111,45 @@ static void test_bindings(void **state __attribute__((unused)))
 	model_free(&model);
 }
 
-static void add_hold(struct model *model, uint64_t ino, uint32_t tgid, uint32_t hold,
-		     uint64_t table, uint64_t at)
+static int add_holder(void *model, const struct sample_holder *holder)
 {
-	struct gmem_holder holder = {
-		.inst.ino = ino, .tgid = tgid, .hold = hold, .table = table, .at = at
-	};
-
-	assert_int_equal(model_add_hold(model, &holder), 0);
+	return model_add_holder(model, holder);
 }
 
 static void test_holders(void **state __attribute__((unused)))
 {
+#define HOLD(number, pid, kind, in, place)                                              \
+	{                                                                               \
+		.inst.ino = number, .tgid = pid, .hold = GMEM_HOLD_##kind, .table = in, \
+		.at = place                                                             \
+	}
+	struct gmem_holder holds[] = {
+		HOLD(101, 70, FD, 1, 5),
+		HOLD(100, 70, FD, 1, 4),
+		HOLD(100, 71, MAPPING, 2, 4096),
+		HOLD(100, 70, FD, 1, 6),
+		/* Seen twice, and the same number in another table. */
+		HOLD(100, 70, FD, 1, 4),
+		HOLD(100, 70, FD, 3, 4),
+		HOLD(999, 70, FD, 1, 9),
+		HOLD(100, 70, MAPPING, 2, 8192),
+	};
+	size_t nr = sizeof(holds) / sizeof(holds[0]);
 	struct model model = { 0 };
 	struct model_holder *h;
-	size_t nr;
 
 	begin(&model, WANT_HOLDERS);
-	add_hold(&model, 101, 70, GMEM_HOLD_FD, 1, 5);
-	add_hold(&model, 100, 70, GMEM_HOLD_FD, 1, 4);
-	add_hold(&model, 100, 71, GMEM_HOLD_MAPPING, 2, 4096);
-	add_hold(&model, 100, 70, GMEM_HOLD_FD, 1, 6);
-	/* Seen twice, and the same number in another table. */
-	add_hold(&model, 100, 70, GMEM_HOLD_FD, 1, 4);
-	add_hold(&model, 100, 70, GMEM_HOLD_FD, 3, 4);
-	add_hold(&model, 999, 70, GMEM_HOLD_FD, 1, 9);
-	add_hold(&model, 100, 70, GMEM_HOLD_MAPPING, 2, 8192);
+	assert_int_equal(holds_sum(holds, nr, add_holder, &model), 0);
 	assert_int_equal(model_end(&model), 0);
 	h = model_holders_of(&model, 3, &nr);
 	assert_int_equal(nr, 3);
 	assert_int_equal(h[0].inst_id, 10);
 	assert_int_equal(h[1].inst_id, 11);
-	assert_int_equal(h[1].tgid, 70);
-	assert_int_equal(h[1].fds, 3);
-	assert_int_equal(h[1].mappings, 1);
-	assert_int_equal(h[2].tgid, 71);
-	assert_int_equal(h[2].mappings, 1);
+	assert_int_equal(h[1].now.tgid, 70);
+	assert_int_equal(h[1].now.fds, 3);
+	assert_int_equal(h[1].now.mappings, 1);
+	assert_int_equal(h[2].now.tgid, 71);
+	assert_int_equal(h[2].now.mappings, 1);
 	assert_int_equal(model_vm(&model, 3)->holders, 2);
 	assert_int_equal(model_vm(&model, 2)->holders, 0);
 	model_free(&model);

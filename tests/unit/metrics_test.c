@@ -76,13 +76,12 @@ static void begin(struct fixture *f, const char *vms)
 
 static void add(struct fixture *f, const struct has *has)
 {
-	struct gmem_vm record = { .id = has->id, .kvm = has->id };
+	struct sample_vm record = { .id = has->id, .kvm = has->id };
 	struct model_vm *vm;
 
 	/* A conversion takes 2 us and converts a page. */
 	record.first_ns = f->second * S - S / 2;
 	record.private_pages = 16;
-	record.key_kind = GMEM_KEY_NONE;
 	record.c[GMEM_VM_to_private] = has->conversions;
 	record.c[GMEM_VM_to_private_pages] = has->conversions;
 	record.c[GMEM_VM_to_private_ns] = 2000 * has->conversions;

@@ -13,17 +13,17 @@
 
 #define S 1000000000ULL
 
-static struct gmem_vm vm(uint64_t id, uint64_t to_private)
+static struct sample_vm vm(uint64_t id, uint64_t to_private)
 {
-	struct gmem_vm vm = { .id = id, .kvm = id };
+	struct sample_vm vm = { .id = id, .kvm = id };
 
 	vm.c[GMEM_VM_to_private] = to_private;
 	return vm;
 }
 
-static struct gmem_inst inst(uint64_t id, uint64_t vm_id, uint64_t faults)
+static struct sample_inst inst(uint64_t id, uint64_t vm_id, uint64_t faults)
 {
-	struct gmem_inst inst = {
+	struct sample_inst inst = {
 		.id = id, .vm_id = vm_id, .size = 1 << 20, .resident = 7, .born = 1
 	};
 
@@ -31,12 +31,12 @@ static struct gmem_inst inst(uint64_t id, uint64_t vm_id, uint64_t faults)
 	return inst;
 }
 
-static void add_vm(struct model *model, struct gmem_vm vm, bool ended)
+static void add_vm(struct model *model, struct sample_vm vm, bool ended)
 {
 	assert_int_equal(model_add_vm(model, &vm, ended), 0);
 }
 
-static void add_inst(struct model *model, struct gmem_inst inst, bool ended)
+static void add_inst(struct model *model, struct sample_inst inst, bool ended)
 {
 	assert_int_equal(model_add_instance(model, &inst, ended), 0);
 }
@@ -83,7 +83,7 @@ static void test_seldom(void **state)
 /* What ended VMs did stays in the totals of the host, which never decrease. */
 static void test_host(void **state)
 {
-	struct gmem_vm first = vm(5, 100), second = vm(6, 10);
+	struct sample_vm first = vm(5, 100), second = vm(6, 10);
 	struct model model = { 0 };
 	struct model_vm host;
 	int frame;
@@ -206,7 +206,7 @@ static void test_order(void **state)
 
 static void test_errors(void **state)
 {
-	struct gmem_vm v = { 0 };
+	struct sample_vm v = { 0 };
 
 	(void)state;
 	v.err[GMEM_OP_bind][0] = (struct gmem_errno){ 22, 3 };
@@ -219,8 +219,8 @@ static void test_errors(void **state)
 /* What fails shows at once, by kind, and what was refused is an error. */
 static void test_error_rates(void **state)
 {
-	struct gmem_inst in = inst(9, 5, 0);
-	struct gmem_vm v = vm(5, 0);
+	struct sample_inst in = inst(9, 5, 0);
+	struct sample_vm v = vm(5, 0);
 	struct model model = { 0 };
 	struct model_vm host;
 
@@ -255,7 +255,7 @@ static void test_error_rates(void **state)
 /* The last ten that ended, newest first; how many ended in the last minute; and why. */
 static void test_ended(void **state)
 {
-	struct gmem_vm v = vm(5, 1);
+	struct sample_vm v = vm(5, 1);
 	struct model model = { 0 };
 	char text[64];
 	uint64_t id;

@@ -34,7 +34,7 @@ struct fixture {
 static void add(struct model *model, uint64_t id, const char *name, const char *cgroup,
 		uint64_t conversions)
 {
-	struct gmem_vm record = { .id = id, .kvm = id, .tgid = (__u32)(100 + id) };
+	struct sample_vm record = { .id = id, .kvm = id, .tgid = (__u32)(100 + id) };
 	struct model_vm *vm;
 
 	record.c[GMEM_VM_to_private] = conversions;
@@ -169,8 +169,8 @@ static void test_json(void **state)
 /* A VM that gmemtop found when it started, and that never had to do with guest_memfd. */
 static void test_unused(void **state)
 {
-	struct gmem_vm record = { .id = 9, .kvm = 9, .private_pages = GMEM_UNKNOWN };
-	struct gmem_inst inst = { .id = 5, .vm_id = 9 };
+	struct sample_vm record = { .id = 9, .kvm = 9, .private_pages = GMEM_UNKNOWN };
+	struct sample_inst inst = { .id = 5, .vm_id = 9 };
 	struct fixture *f = *state;
 
 	model_begin(&f->model, 9 * S, 0);

@@ -20,7 +20,7 @@
 
 static void add_instance(struct model *model, uint64_t id, uint64_t vm_id, uint64_t frame)
 {
-	struct gmem_inst inst = { .id = id, .vm_id = vm_id, .inode = id, .ino = 4000 + id };
+	struct sample_inst inst = { .id = id, .vm_id = vm_id, .ino = 4000 + id };
 	int c;
 
 	inst.size = 1 << 21;
@@ -35,8 +35,8 @@ static void add_instance(struct model *model, uint64_t id, uint64_t vm_id, uint6
 
 static void add_lists(struct model *model, uint64_t vm_id, uint64_t inst_id)
 {
-	struct gmem_binding binding = { .ino = 4000 + inst_id, .dev = 3, .gfn = 1 << 20 };
-	struct gmem_holder hold = { .inst = { .ino = 4000 + inst_id, .dev = 3 }, .tgid = 77 };
+	struct sample_binding binding = { .ino = 4000 + inst_id, .dev = 3, .gfn = 1 << 20 };
+	struct sample_holder holder = { .ino = 4000 + inst_id, .dev = 3, .tgid = 77 };
 	struct model_binding *b;
 
 	binding.pages = 512;
@@ -47,19 +47,18 @@ static void add_lists(struct model *model, uint64_t vm_id, uint64_t inst_id)
 	b->private = 100;
 	b->resident = 4;
 	b->waste_instance = 3;
-	strcpy(hold.comm, "qemu");
-	assert_int_equal(model_add_hold(model, &hold), 0);
-	hold.hold = GMEM_HOLD_MAPPING;
-	assert_int_equal(model_add_hold(model, &hold), 0);
+	strcpy(holder.comm, "qemu");
+	holder.fds = 1;
+	holder.mappings = 5000;
+	assert_int_equal(model_add_holder(model, &holder), 0);
 }
 
 static void add_vm(struct model *model, uint64_t id, uint64_t frame, bool ended)
 {
-	struct gmem_vm vm = { .id = id, .kvm = id, .first_ns = 1, .tgid = 100, .type = 1 };
+	struct sample_vm vm = { .id = id, .kvm = id, .first_ns = 1, .tgid = 100, .type = 1 };
 	uint64_t ns = 900 * id << frame;
 	int c, d;
 
-	vm.key_kind = GMEM_KEY_NUMBER;
 	vm.key = id;
 	vm.cgroup = 9;
 	vm.private_pages = id == 3 ? GMEM_UNKNOWN : 17 * frame;
