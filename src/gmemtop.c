@@ -9,15 +9,16 @@
 #include "lib/exits.h"
 #include "lib/log.h"
 #include "lib/namespaces.h"
-#include "lib/opts.h"
 #include "lib/output.h"
 #include "lib/stop.h"
 #include "lib/version.h"
 #include "top/batch.h"
+#include "top/common_opts.h"
 #include "top/events.h"
 #include "top/export.h"
 #include "top/presets.h"
 #include "top/programs.h"
+#include "top/record.h"
 #include "top/session.h"
 #include "top/source_bpf.h"
 #include "top/source_live.h"
@@ -34,7 +35,7 @@ struct options {
 	uint64_t frames, delay_ns, pid, max_vms, max_instances;
 	const char *vm, *cgroup, *sort, *columns, *preset;
 	bool ascii;
-	const char *replay;
+	const char *replay, *from, *to;
 };
 
 #define AT(member) offsetof(struct options, member)
@@ -49,38 +50,25 @@ static const struct opt table[] = {
 	  '1' },
 	{ "json", NULL, "a JSON object per frame and line", AT(json), OPT_FLAG, 0 },
 	{ "csv", NULL, "comma-separated values", AT(csv), OPT_FLAG, 0 },
-	{ "instances", NULL, "list the instances too (JSON)", AT(instances), OPT_FLAG, 'i' },
-	{ "bindings", NULL, "list what is bound where (JSON)", AT(bindings), OPT_FLAG, 0 },
-	{ "holders", NULL, "list the processes that hold instances (JSON)", AT(holders), OPT_FLAG,
-	  0 },
-	{ "waste", NULL, "look page by page for what is private and what is held twice (JSON)",
-	  AT(waste), OPT_FLAG, 'w' },
-	{ "heat", NULL, "say where in the guests' memory conversions happen (JSON)", AT(heat),
-	  OPT_FLAG, 0 },
-	{ "pid", "PID", "only VMs of this process", AT(pid), OPT_NUMBER, 'p' },
-	{ "vm", "NAME", "only VMs of this name (a pattern as of the shell)", AT(vm), OPT_STRING,
-	  0 },
-	{ "cgroup", "PATH", "only VMs in this cgroup or below", AT(cgroup), OPT_STRING, 0 },
+	OPTS_OF_LOOKS(" (JSON)"),
+	OPTS_OF_FILTERS,
 	{ "sort", "COLUMN", "order by a column", AT(sort), OPT_STRING, 's' },
 	{ "columns", "LIST", "columns with commas between; help lists them", AT(columns),
 	  OPT_STRING, 'o' },
 	{ "preset", "NAME", "columns for a question: memory, conversions, faults or security",
 	  AT(preset), OPT_STRING, 0 },
-	{ "max-vms", "N", "room for N VMs (10000)", AT(max_vms), OPT_NUMBER, 0 },
-	{ "max-instances", "N", "room for N instances (10000)", AT(max_instances), OPT_NUMBER, 0 },
-	{ "redundant", NULL, "count redundant conversions even where that makes each one dearer",
-	  AT(redundant), OPT_FLAG, 'r' },
+	OPTS_OF_SOURCES,
 	{ "features", NULL, "say where each number comes from on this kernel", AT(features),
 	  OPT_FLAG, 0 },
-	{ "no-wait", NULL, "fail if KVM is not loaded, instead of waiting", AT(no_wait), OPT_FLAG,
-	  0 },
 	{ "ascii", NULL, "draw with ASCII only", AT(ascii), OPT_FLAG, 0 },
-	{ "replay", "FILE", "show what --json wrote, in any form; needs neither root nor KVM",
+	{ "replay", "FILE",
+	  "show a recording, or what --json wrote, in any form; needs neither root nor KVM",
 	  AT(replay), OPT_STRING, 0 },
-	{ "verbose", NULL, "libbpf's messages too (twice: all of them)", AT(verbose), OPT_COUNT,
-	  'v' },
+	{ "from", "TIME", "show a recording from there on: 2026-11-30T16:05, 16:05, +60 or -60",
+	  AT(from), OPT_STRING, 0 },
+	{ "to", "TIME", "show a recording up to there", AT(to), OPT_STRING, 0 },
 	{ "version", NULL, "print the version", AT(version), OPT_FLAG, 'V' },
-	{ "help", NULL, "this text", AT(help), OPT_FLAG, 'h' },
+	OPTS_OF_MESSAGES,
 	{ 0 },
 };
 
@@ -91,6 +79,9 @@ static int check(struct options *opts, struct batch *batch)
 
 	if (opts->json && opts->csv)
 		return log_error(-EINVAL, "choose one", NULL, "--json and --csv");
+	if ((opts->from || opts->to) && !opts->replay)
+		return log_error(-EINVAL, "they choose a part of a recording",
+				 "give it with --replay", "--from and --to");
 	if (opts->delay_ns < MIN_DELAY_NS)
 		return log_error(-EINVAL, "0.05 is the least", NULL, "--delay");
 	if (opts->max_vms > 1000000 || opts->max_instances > 1000000)
@@ -122,8 +113,7 @@ static int check(struct options *opts, struct batch *batch)
 	if (opts->once)
 		opts->frames = 2;
 	batch->list_instances = opts->instances;
-	batch->want = (opts->bindings ? WANT_BINDINGS : 0) | (opts->holders ? WANT_HOLDERS : 0) |
-		      (opts->waste ? WANT_WASTE : 0) | (opts->heat ? WANT_HEAT : 0);
+	batch->want = WANTED(*opts);
 	batch->pid = opts->pid;
 	batch->vm_pattern = opts->vm;
 	batch->cgroup = opts->cgroup;
@@ -217,9 +207,11 @@ static int show_recorded(const struct options *opts, struct batch *batch)
 	ret = replay_open(&frames, opts->replay);
 	if (ret)
 		return ret;
-	ret = show(opts, batch, frames);
-	if (!ret && frames->cut)
-		log_note("%s ends in the middle of a frame, which is not shown", opts->replay);
+	ret = replay_choose(frames, opts->replay, opts->from, opts->to);
+	if (!ret)
+		ret = show(opts, batch, frames);
+	if (!ret)
+		replay_explain(frames, opts->replay);
 	replay_close(frames);
 	return ret;
 }
@@ -239,6 +231,8 @@ static int gmemtop(int argc, char **argv)
 		return events_main(argc - 1, argv + 1);
 	if (argc > 1 && !strcmp(argv[1], "export"))
 		return export_main(argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "record"))
+		return record_main(argc - 1, argv + 1);
 	/* Errors in the options themselves are JSON already. */
 	for (i = 1; i < argc; i++)
 		opts.json |= !strcmp(argv[i], "--json");
@@ -252,7 +246,8 @@ static int gmemtop(int argc, char **argv)
 			table,
 			"Usage: gmemtop [OPTION]...\n"
 			"       gmemtop events [OPTION]...   (the live event stream; events --help)\n"
-			"       gmemtop export [OPTION]...   (metrics for Prometheus; export --help)\n\n"
+			"       gmemtop export [OPTION]...   (metrics for Prometheus; export --help)\n"
+			"       gmemtop record -o FILE [OPTION]...   (to a file; record --help)\n\n"
 			"What the VMs of this host do with guest_memfd.\n");
 		return GMEM_EXIT_OK;
 	}

@@ -7,7 +7,7 @@ _gmemtop()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} list='' words command=''
 
 	[ "$COMP_CWORD" = 1 ] || case ${COMP_WORDS[1]} in
-	events | export) command=${COMP_WORDS[1]} ;;
+	events | export | record) command=${COMP_WORDS[1]} ;;
 	esac
 	# The same letter is another option there.
 	case $command$prev in
@@ -29,6 +29,13 @@ _gmemtop()
 		return
 		;;
 	export-l | export--listen | export-i | export--interval | export--min-interval) return ;;
+	record-o | record--output)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	record--keep | record--flight | record--rotate-size | record--rotate-age)
+		return
+		;;
 	events-n | events--number | events-d | events--duration | events--min-duration | events--buffer)
 		return
 		;;
@@ -53,10 +60,10 @@ _gmemtop()
 	--replay)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
-	-n | --iterations | -d | --delay | --vm | --cgroup | --max-vms | --max-instances) ;;
+	-n | --iterations | -d | --delay | --vm | --cgroup | --max-vms | --max-instances | --from | --to) ;;
 	*)
 		words=$(gmemtop $command --help 2>/dev/null | grep -o -- '^ *\(-.,\)\? *--[a-z-]*' | grep -o -- '--.*')
-		[ "$COMP_CWORD" != 1 ] || words+=" events export"
+		[ "$COMP_CWORD" != 1 ] || words+=" events export record"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		;;
 	esac

@@ -438,16 +438,21 @@ const char *json_take(struct json *json, size_t *len)
 	return failed ? NULL : json->buf;
 }
 
+int json_take_line(struct json *json, const char **text, size_t *len)
+{
+	put(json, "\n", 1);
+	*text = json_take(json, len);
+	return *text ? 0 : -ENOMEM;
+}
+
 int json_write_line(struct json *json, FILE *out)
 {
 	const char *text;
 	size_t len;
+	int ret;
 
-	put(json, "\n", 1);
-	text = json_take(json, &len);
-	if (!text)
-		return -ENOMEM;
-	return fwrite(text, 1, len, out) != len ? -errno : 0;
+	ret = json_take_line(json, &text, &len);
+	return !ret && fwrite(text, 1, len, out) != len ? -errno : ret;
 }
 
 int json_flush_line(struct json *json, FILE *out)

@@ -92,7 +92,16 @@ void json_fixed(struct json *json, const char *name, uint64_t millionths);
  */
 int json_flush_line(struct json *json, FILE *out);
 
-/* The same without a flush, for many lines at once. */
+/**
+ * json_take_line - end the line with a newline and begin the next one
+ * @text: the line, until something is written to @json
+ * @len: bytes, the newline included
+ *
+ * Return: 0 or -ENOMEM if the text is not complete.
+ */
+int json_take_line(struct json *json, const char **text, size_t *len);
+
+/* As json_flush_line(), without a flush, for many lines at once. */
 int json_write_line(struct json *json, FILE *out);
 
 /**

@@ -36,6 +36,25 @@ int parse_duration(const char *text, uint64_t *ns)
 	return 0;
 }
 
+int parse_size(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	char *end;
+
+	errno = 0;
+	*bytes = strtoull(text, &end, 10);
+	if (errno || !isdigit((unsigned char)*text) || !*bytes)
+		return -EINVAL;
+	if (!*end)
+		return 0;
+	unit = strchr(units, *end);
+	if (!unit || (end[1] && strcmp(end + 1, "iB")) ||
+	    __builtin_mul_overflow(*bytes, 1024ULL << 10 * (unit - units), bytes))
+		return -EINVAL;
+	return 0;
+}
+
 static int parse_number(const char *text, uint64_t *number)
 {
 	char *end;
@@ -61,6 +80,11 @@ static int set(const struct opt *opt, void *into, const char *value)
 			return 0;
 		return log_error(-EINVAL, "not a whole number from 1 on", NULL, "--%s %s",
 				 opt->name, value);
+	case OPT_SIZE:
+		if (!parse_size(value, member))
+			return 0;
+		return log_error(-EINVAL, "not a size", "write it as 4096, 64K, 100M or 2G",
+				 "--%s %s", opt->name, value);
 	case OPT_DURATION:
 		if (!parse_duration(value, member))
 			return 0;

@@ -11,6 +11,7 @@ enum opt_kind {
 	OPT_FLAG,     /* bool */
 	OPT_COUNT,    /* int, each use adds one */
 	OPT_NUMBER,   /* uint64_t, 1 or more */
+	OPT_SIZE,     /* uint64_t bytes, 1 or more; K, M, G and T are powers of 1024 */
 	OPT_DURATION, /* uint64_t nanoseconds, given in seconds with decimals */
 	OPT_STRING,   /* const char * */
 	OPT_OPERAND,  /* const char *, given without a name: operands are taken in their order */
@@ -40,5 +41,8 @@ void opts_usage(const struct opt *table, const char *head);
 
 /* Seconds with up to nine decimals, as nanoseconds. Return: 0 or -EINVAL. */
 int parse_duration(const char *text, uint64_t *ns);
+
+/* A number with one of K, M, G, T (or KiB and so on) behind it, as bytes. Return: 0 or -EINVAL. */
+int parse_size(const char *text, uint64_t *bytes);
 
 #endif /* GMEM_OPTS_H */

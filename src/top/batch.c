@@ -90,6 +90,16 @@ int batch_print(struct batch *batch, const struct frames *frames, struct model *
 	return out_text(stdout, batch, frames, model, nr);
 }
 
+int batch_line(struct batch *batch, const struct frames *frames, struct model *model,
+	       const char **line, size_t *len)
+{
+	size_t nr;
+	int ret;
+
+	ret = choose(batch, frames->features, model, &nr);
+	return ret ? ret : out_json_line(batch, frames, model, nr, line, len);
+}
+
 void batch_free(struct batch *batch)
 {
 	json_free(&batch->json);

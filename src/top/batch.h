@@ -19,6 +19,7 @@ struct batch {
 	unsigned int nr_columns;
 	const struct column *sort;
 	bool list_instances; /* JSON only, as are the lists of what is wanted */
+	bool raw; /* JSON: without rates and durations of the interval, which follow from the rest */
 	uint32_t want;	     /* enum want, beside what the columns need */
 	/* Filters, 0 and NULL: none. */
 	uint64_t pid;
@@ -32,6 +33,16 @@ struct batch {
 
 /* Print one frame, and flush. Return: 0 or a negative errno, -EPIPE when nobody reads any more. */
 int batch_print(struct batch *batch, const struct frames *frames, struct model *model);
+
+/**
+ * batch_line - one frame as a line of JSON
+ * @line: the result, until the next call
+ * @len: bytes, the newline included
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int batch_line(struct batch *batch, const struct frames *frames, struct model *model,
+	       const char **line, size_t *len);
 
 /* What a frame has to tell. */
 uint32_t batch_wants(const struct batch *batch);

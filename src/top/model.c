@@ -177,6 +177,45 @@ void model_host(const struct model *model, struct model_vm *sum)
 	}
 }
 
+/* Counters are unsigned: what would be less than nothing is nothing. */
+static uint64_t rest(uint64_t all, uint64_t part)
+{
+	return all > part ? all - part : 0;
+}
+
+void model_set_host(struct model *model, const struct model_vm *host,
+		    const struct latency latency[GMEM_DIRECTIONS])
+{
+	struct model_vm *past = &model->past, sum;
+	const struct gmem_errno *e;
+	int c, op, i, n;
+
+	*past = (struct model_vm){ .adopted = host->adopted };
+	model_host(model, &sum);
+	for (c = 0; c < GMEM_VM_MAX; c++)
+		past->now.c[c] = rest(host->now.c[c], sum.now.c[c]);
+	for (c = 0; c < GMEM_INST_MAX; c++)
+		past->inst[c] = rest(host->inst[c], sum.inst[c]);
+	for (op = 0; op < GMEM_OP_MAX; op++) {
+		past->now.err_other[op] = rest(host->now.err_other[op], sum.now.err_other[op]);
+		for (i = n = 0; i < GMEM_ERRNOS && host->now.err[op][i].err; i++) {
+			e = sum.now.err[op];
+			while (e < sum.now.err[op] + GMEM_ERRNOS &&
+			       e->err != host->now.err[op][i].err)
+				e++;
+			past->now.err[op][n] = host->now.err[op][i];
+			if (e < sum.now.err[op] + GMEM_ERRNOS)
+				past->now.err[op][n].count =
+					(__u32)rest(host->now.err[op][i].count, e->count);
+			n += past->now.err[op][n].count != 0;
+		}
+		if (n < GMEM_ERRNOS)
+			past->now.err[op][n] = (struct gmem_errno){ 0 };
+	}
+	for (c = 0; c < GMEM_DIRECTIONS; c++)
+		model->host[c][SINCE_START] = latency[c];
+}
+
 /* What was counted until the last frame: copied where that frame had something new. */
 static void keep_latency(struct model_vm *vm)
 {
@@ -316,6 +355,11 @@ static void sum_instances(struct model *model)
 
 	for (i = 0; i < model->nr_insts; i++) {
 		inst = model->insts[i];
+		/* What it counted is in its VM's record, as it is when the kernel has let it go. */
+		if (model->complete && inst->absent) {
+			free(inst);
+			continue;
+		}
 		vm = model_vm(model, inst->now.vm_id);
 		if (vm && inst->now.id != GMEM_ID_OTHER && !inst->now.born)
 			vm->adopted = true;

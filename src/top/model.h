@@ -129,7 +129,8 @@ struct model {
 	struct policy_counts policy; /* of the host */
 	__u64 lost[GMEM_LOST_MAX];
 	uint64_t missed;
-	bool silenced;		      /* sources were switched off for a time */
+	bool complete; /* set by its source: an instance that is not in a frame has ended */
+	bool silenced; /* sources were switched off for a time */
 	uint64_t now_ns, interval_ns; /* CLOCK_MONOTONIC; 0 in the first frame */
 	uint64_t frame;		      /* 1 is the first */
 };
@@ -158,6 +159,16 @@ void model_end_instance(struct model *model, uint64_t id);
  * Its counters never decrease.
  */
 void model_host(const struct model *model, struct model_vm *sum);
+
+/**
+ * model_set_host - what all VMs had done at a frame from which on a recording is read
+ * @host: as model_host() tells it of that frame
+ * @latency: their conversions, by direction
+ *
+ * After model_end() of that frame. VMs that ended before it are the difference to those in it.
+ */
+void model_set_host(struct model *model, const struct model_vm *host,
+		    const struct latency latency[GMEM_DIRECTIONS]);
 
 void model_set_lost(struct model *model, const __u64 *lost, uint64_t missed);
 

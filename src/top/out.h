@@ -18,4 +18,14 @@ int out_csv(FILE *out, struct batch *batch, const struct frames *frames, const s
 int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct model *model,
 	     size_t nr);
 
+/**
+ * out_json_line - the same line, without writing it
+ * @line: the result, until the next call
+ * @len: bytes, the newline included
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int out_json_line(struct batch *batch, const struct frames *frames, struct model *model, size_t nr,
+		  const char **line, size_t *len);
+
 #endif /* GMEM_OUT_H */

@@ -54,7 +54,8 @@ static const struct json_key inst_keys[GMEM_INST_MAX] = {
 };
 
 /* Most of what is written of a VM. */
-static void put_counters(struct json *json, const struct features *f, const struct model_vm *vm)
+static void put_counters(struct json *json, const struct features *f, const struct model_vm *vm,
+			 bool raw)
 {
 	uint64_t known_vm = vm_counters_known(f, vm), known_inst = inst_counters_known(f, vm);
 	uint64_t rated = vm->rated ? ~0ULL : 0;
@@ -63,6 +64,8 @@ static void put_counters(struct json *json, const struct features *f, const stru
 	json_members(json, vm_keys, vm->now.c, GMEM_VM_MAX, known_vm, JSON_ONES);
 	json_members(json, inst_keys, vm->inst, GMEM_INST_MAX, known_inst, JSON_ONES);
 	json_close(json, '}');
+	if (raw)
+		return;
 	json_begin(json, KEY(vm, rates), '{');
 	json_members(json, vm_keys, vm->rate_vm, GMEM_VM_MAX, known_vm & rated, JSON_MILLIONTHS);
 	json_members(json, inst_keys, vm->rate_inst, GMEM_INST_MAX, known_inst & rated,
@@ -267,8 +270,10 @@ static void put_direction(struct json *json, int direction, const struct latency
 	json_close(json, '}');
 }
 
-static void put_latency(struct json *json, const struct features *f, const struct model_vm *vm)
+static void put_latency(struct json *json, const struct features *f, const struct model_vm *vm,
+			bool raw)
 {
+	bool rated = vm->rated && !raw;
 	struct latency total, interval;
 	int d;
 
@@ -279,15 +284,17 @@ static void put_latency(struct json *json, const struct features *f, const struc
 	json_begin(json, KEY(vm, latency), '{');
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
 		model_latency(vm, d, SINCE_START, &total);
-		if (vm->rated)
+		if (rated)
 			model_latency(vm, d, LAST_INTERVAL, &interval);
-		put_direction(json, d, &total, vm->rated ? &interval : NULL);
+		put_direction(json, d, &total, rated ? &interval : NULL);
 	}
 	json_close(json, '}');
 }
 
-static void put_host_latency(struct json *json, const struct features *f, const struct model *model)
+static void put_host_latency(struct json *json, const struct features *f, const struct model *model,
+			     bool raw)
 {
+	bool rated = model->interval_ns && !raw;
 	int d;
 
 	if (!(f->facts & FACT(convert))) {
@@ -297,7 +304,7 @@ static void put_host_latency(struct json *json, const struct features *f, const 
 	json_begin(json, KEY(vm, latency), '{');
 	for (d = 0; d < GMEM_DIRECTIONS; d++)
 		put_direction(json, d, &model->host[d][SINCE_START],
-			      model->interval_ns ? &model->host[d][LAST_INTERVAL] : NULL);
+			      rated ? &model->host[d][LAST_INTERVAL] : NULL);
 	json_close(json, '}');
 }
 
@@ -469,11 +476,11 @@ static void put_vm(struct batch *batch, const struct frames *frames, struct mode
 
 	json_open(json, NULL, '{');
 	put_members(json, f, model, vm);
-	put_counters(json, f, vm);
+	put_counters(json, f, vm, batch->raw);
 	put_errors(json, f, &vm->now, vm->inst[GMEM_INST_host_faults_refused]);
 	put_last_error(json, realtime(frames, model, vm->now.error_ns), vm->now.error_op,
 		       vm->now.error);
-	put_latency(json, f, vm);
+	put_latency(json, f, vm, batch->raw);
 	if (model->looked & WANT_HEAT)
 		put_heat(json, f, &vm->now.heat);
 	if (batch->list_instances)
@@ -486,16 +493,17 @@ static void put_vm(struct batch *batch, const struct frames *frames, struct mode
 }
 
 /* What the VMs that ended did is in it. */
-static void put_host(struct json *json, const struct features *f, const struct model *model)
+static void put_host(struct json *json, const struct features *f, const struct model *model,
+		     bool raw)
 {
 	struct model_vm host;
 
 	model_host(model, &host);
 	json_begin(json, KEY(frame, host), '{');
-	put_counters(json, f, &host);
+	put_counters(json, f, &host, raw);
 	put_value(json, FIELD(host, errors), columns[COLUMN_errors].get(NULL, f, &host));
 	put_errors(json, f, &host.now, host.inst[GMEM_INST_host_faults_refused]);
-	put_host_latency(json, f, model);
+	put_host_latency(json, f, model, raw);
 	json_close(json, '}');
 }
 
@@ -514,8 +522,9 @@ static void put_reasons(struct json *json, const struct features *f)
 	}
 }
 
-int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct model *model,
-	     size_t nr)
+/* A frame, without the end of its line. */
+static void put_frame(struct batch *batch, const struct frames *frames, struct model *model,
+		      size_t nr)
 {
 	const struct features *f = frames->features;
 	struct json *json = &batch->json;
@@ -545,12 +554,25 @@ int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct
 	json_close(json, '}');
 	json_bool(json, FIELD(frame, lower_bounds), model_lower_bounds(model));
 	policy_counts_json(&model->policy, FIELD(frame, policy), json);
-	put_host(json, f, model);
+	put_host(json, f, model, batch->raw);
 	put_ended(json, frames, model);
 	json_begin(json, KEY(frame, vms), '[');
 	for (i = 0; i < nr; i++)
 		put_vm(batch, frames, model, batch->shown[i]);
 	json_close(json, ']');
 	json_close(json, '}');
-	return json_flush_line(json, out);
+}
+
+int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct model *model,
+	     size_t nr)
+{
+	put_frame(batch, frames, model, nr);
+	return json_flush_line(&batch->json, out);
+}
+
+int out_json_line(struct batch *batch, const struct frames *frames, struct model *model, size_t nr,
+		  const char **line, size_t *len)
+{
+	put_frame(batch, frames, model, nr);
+	return json_take_line(&batch->json, line, len);
 }

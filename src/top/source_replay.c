@@ -13,9 +13,10 @@
 
 #include "../../bpf/trace/buckets.h"
 #include "../lib/input.h"
-#include "../lib/lines.h"
 #include "../lib/log.h"
+#include "../lib/when.h"
 #include "columns.h"
+#include "recording.h"
 #include "silence.h"
 #include "source_replay.h"
 
@@ -24,9 +25,10 @@
 struct replay {
 	struct frames frames; /* first: it is what the caller holds */
 	struct features features;
-	struct lines lines;
-	uint64_t clock_ns; /* the sum of the recorded intervals */
-	uint64_t version;  /* of the frame */
+	struct recording recording;
+	uint64_t from_ns, to_ns; /* CLOCK_REALTIME: frames outside are not shown */
+	uint64_t clock_ns;	 /* the sum of the recorded intervals */
+	uint64_t version;	 /* of the frame */
 };
 
 /* --- values; what is absent is NULL, and NULL has no members --- */
@@ -212,6 +214,23 @@ static void read_latency(struct json_object *latency, struct sample_vm *vm, uint
 		vm->latency[d].max_ns = number(one, columns[COLUMN_max_ns].name);
 		read_histogram(member(one, FIELD(direction, histogram)), &vm->latency[d],
 			       wraps + d * GMEM_HIST_BUCKETS);
+	}
+}
+
+/* The same with all bits of each number. */
+static void read_durations(struct json_object *object, struct latency *latency)
+{
+	struct json_object *list = member(object, FIELD(latency, histogram)), *pair;
+	size_t i;
+
+	*latency = (struct latency){ .max_ns = number(object, columns[COLUMN_max_ns].name),
+				     .high = GMEM_HIST_BUCKETS };
+	for (i = 0; i < length(list); i++) {
+		pair = json_object_array_get_idx(list, i);
+		if (length(pair) == 2)
+			latency->hist[gmem_bucket(
+				json_object_get_uint64(json_object_array_get_idx(pair, 0)))] =
+				json_object_get_uint64(json_object_array_get_idx(pair, 1));
 	}
 }
 
@@ -466,6 +485,30 @@ static void read_policy(struct policy_counts *counts, struct json_object *policy
 	}
 }
 
+/* VMs that ended before the first frame are in the sums over all VMs alone. */
+static void read_host(struct model *model, struct json_object *object)
+{
+	struct json_object *counters = member(object, FIELD(host, counters));
+	struct json_object *errors = member(object, FIELD(host, errors_by_operation));
+	struct latency latency[GMEM_DIRECTIONS] = { 0 };
+	struct model_vm host = { 0 };
+	int c, d;
+
+	if (!counters)
+		return;
+	for (c = 0; c < GMEM_VM_MAX; c++)
+		host.now.c[c] = number(counters, vm_counter_names[c]);
+	for (c = 0; c < GMEM_INST_MAX; c++)
+		host.inst[c] = number(counters, inst_counter_names[c]);
+	host.adopted = has(counters, inst_counter_names[GMEM_INST_unbinds]) &&
+		       !member(counters, inst_counter_names[GMEM_INST_unbinds]);
+	read_errors(errors, &host.now);
+	for (d = 0; d < GMEM_DIRECTIONS; d++)
+		read_durations(member(member(object, FIELD(host, latency)), direction_names[d]),
+			       &latency[d]);
+	model_set_host(model, &host, latency);
+}
+
 static int read_frame(struct replay *replay, struct model *model, struct json_object *frame)
 {
 	struct json_object *vms = member(frame, FIELD(frame, vms)),
@@ -482,6 +525,7 @@ static int read_frame(struct replay *replay, struct model *model, struct json_ob
 	replay->frames.time_ns = number(frame, FIELD(frame, time_ns));
 	replay->clock_ns += number(frame, FIELD(frame, interval_ns));
 	model_begin(model, replay->clock_ns, looked_at(vms));
+	model->complete = true;
 	read_policy(&model->policy, member(frame, FIELD(frame, policy)));
 	for (i = 0; i < length(vms) && !ret; i++)
 		ret = add_vm(replay, model, json_object_array_get_idx(vms, i));
@@ -494,6 +538,8 @@ static int read_frame(struct replay *replay, struct model *model, struct json_ob
 		ret = model_end(model);
 	for (i = 0; i < length(vms); i++)
 		complete_vm(model, json_object_array_get_idx(vms, i));
+	if (!ret && model->frame == 1)
+		read_host(model, member(frame, FIELD(frame, host)));
 	read_ended(frame, replay, model);
 	return ret;
 }
@@ -501,23 +547,31 @@ static int read_frame(struct replay *replay, struct model *model, struct json_ob
 static int next(struct frames *frames, struct model *model)
 {
 	struct replay *replay = (struct replay *)frames;
+	struct json_tokener *tokener;
 	struct json_object *frame;
+	const char *line;
 	bool complete;
-	char *line;
+	size_t len;
 	int ret;
 
-	ret = lines_next(&replay->lines, !frames->no_wait, &line, &complete);
-	if (ret)
-		return ret;
-	frame = json_tokener_parse(line);
-	if (!frame) {
-		/* The recorder was killed, its disk was full, or it is still writing. */
-		frames->cut = !complete;
-		return frames->cut ? -ENODATA : -EBADMSG;
-	}
-	ret = read_frame(replay, model, frame);
-	json_object_put(frame);
-	return ret;
+	do {
+		ret = recording_next(&replay->recording, !frames->no_wait, &line, &len, &complete);
+		if (ret)
+			return ret;
+		tokener = json_tokener_new();
+		frame = tokener ? json_tokener_parse_ex(tokener, line, (int)len) : NULL;
+		if (tokener)
+			json_tokener_free(tokener);
+		if (!frame) {
+			/* The recorder was killed, its disk was full, or it is still writing. */
+			frames->cut = !complete;
+			return frames->cut ? -ENODATA : -EBADMSG;
+		}
+		ret = read_frame(replay, model, frame);
+		json_object_put(frame);
+		/* Those before @from_ns count: without the last of them the first had no rates. */
+	} while (!ret && frames->time_ns < replay->from_ns);
+	return !ret && frames->time_ns > replay->to_ns ? -ENODATA : ret;
 }
 
 int replay_open(struct frames **frames, const char *path)
@@ -527,17 +581,62 @@ int replay_open(struct frames **frames, const char *path)
 
 	if (!replay)
 		return log_error(-ENOMEM, NULL, NULL, "replay %s", path);
-	ret = lines_open(&replay->lines, path);
+	ret = recording_open(&replay->recording, path);
 	if (ret) {
 		free(replay);
 		return log_error(ret, NULL, NULL, "open %s", input_name(path));
 	}
+	replay->to_ns = UINT64_MAX;
 	replay->frames.next = next;
-	replay->frames.fd = replay->lines.fd;
+	replay->frames.fd = replay->recording.fd;
 	replay->frames.features = &replay->features;
 	replay->frames.recorded = true;
 	*frames = &replay->frames;
 	return 0;
+}
+
+static int choose(const struct replay *replay, const char *path, const char *text, uint64_t *ns)
+{
+	uint64_t begin = 0, end = 0;
+	bool known = recording_span(&replay->recording, &begin, &end);
+	int ret;
+
+	if (!text)
+		return 0;
+	ret = when_parse(text, known, begin, end, ns);
+	if (ret == -ESPIPE)
+		return log_error(-EINVAL,
+				 "it is no file of gmemtop record, which says when it begins",
+				 "write the whole time: 2026-11-30T16:05", "moment '%s' of %s",
+				 text, path);
+	return ret ? log_error(ret, "it is not a moment",
+			       "2026-11-30T16:05, 16:05, +60 and -60 are", "'%s'", text)
+		   : 0;
+}
+
+int replay_choose(struct frames *frames, const char *path, const char *from, const char *to)
+{
+	struct replay *replay = (struct replay *)frames;
+	int ret;
+
+	ret = choose(replay, path, from, &replay->from_ns);
+	if (!ret)
+		ret = choose(replay, path, to, &replay->to_ns);
+	if (!ret && replay->from_ns > replay->to_ns)
+		ret = log_error(-EINVAL, "the end is before the beginning", NULL,
+				"--from %s --to %s", from ? from : "", to);
+	if (!ret && from)
+		recording_seek(&replay->recording, replay->from_ns);
+	return ret;
+}
+
+void replay_explain(const struct frames *frames, const char *path)
+{
+	const struct replay *replay = (const struct replay *)frames;
+
+	if (frames->cut)
+		log_note("%s ends in the middle of a frame, which is not shown", path);
+	recording_explain(&replay->recording, path);
 }
 
 void replay_close(struct frames *frames)
@@ -546,6 +645,6 @@ void replay_close(struct frames *frames)
 
 	if (!replay)
 		return;
-	lines_close(&replay->lines);
+	recording_close(&replay->recording);
 	free(replay);
 }

@@ -113,11 +113,17 @@ int store_open(struct store_reader **reader, const char *path);
  */
 int store_line(struct store_reader *reader, const char **line, size_t *len);
 
-/* The next line will be the first one of the block that has @time_ns in it, or of the next later. */
+/*
+ * The next line will be the first one of the last block that begins before @time_ns; of the first
+ * block if none does.
+ */
 void store_seek(struct store_reader *reader, uint64_t time_ns);
 
 /* Times of the first and of the last line. Return: false if there is no line. */
 bool store_span(const struct store_reader *reader, uint64_t *first_ns, uint64_t *last_ns);
+
+/* The file, which is the reader's. It can always be read. */
+int store_fd(const struct store_reader *reader);
 
 const struct store_health *store_health(const struct store_reader *reader);
 

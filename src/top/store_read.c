@@ -207,11 +207,18 @@ int store_line(struct store_reader *r, const char **line, size_t *len)
 
 void store_seek(struct store_reader *r, uint64_t time_ns)
 {
-	r->at = r->used = 0;
-	for (r->next = 0; r->next < r->nr; r->next++) {
-		if (r->places[r->next].block.last_ns >= time_ns)
-			return;
+	size_t i;
+
+	r->at = r->used = r->next = 0;
+	for (i = 0; i < r->nr; i++) {
+		if (r->places[i].block.first_ns < time_ns)
+			r->next = i;
 	}
+}
+
+int store_fd(const struct store_reader *r)
+{
+	return r->fd;
 }
 
 bool store_span(const struct store_reader *r, uint64_t *first_ns, uint64_t *last_ns)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What --json writes, --replay reads: written again, it is the same. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,9 +14,10 @@
 #include "../../bpf/trace/buckets.h"
 #include "../../src/top/out.h"
 #include "../../src/top/source_replay.h"
+#include "../../src/top/store.h"
 
 #define S      1000000000ULL
-#define FRAMES 4
+#define FRAMES 7
 #define WANT   (WANT_BINDINGS | WANT_HOLDERS | WANT_WASTE | WANT_HEAT)
 
 static void add_instance(struct model *model, uint64_t id, uint64_t vm_id, uint64_t frame)
@@ -72,9 +74,9 @@ static void add_vm(struct model *model, uint64_t id, uint64_t frame, bool ended)
 		vm.latency[d].judged = vm.c[GMEM_VM_to_private + d * GMEM_PER_DIRECTION];
 		vm.folded[d] = 5 * frame;
 	}
-	if (id == 2) {
+	if (id >= 2) {
 		vm.err[GMEM_OP_bind][0] = (struct gmem_errno){ 17, (__u32)frame };
-		vm.err[GMEM_OP_create][0] = (struct gmem_errno){ 22, 1 };
+		vm.err[GMEM_OP_create][0] = (struct gmem_errno){ (__u32)(20 + id), 1 };
 		vm.err_other[GMEM_OP_mmap] = 3;
 		vm.error = 17;
 		vm.error_op = GMEM_OP_bind;
@@ -127,36 +129,64 @@ static void assert_same(const char *read, const char *wanted)
 			 wanted + (at < 40 ? 0 : at - 40));
 }
 
+/* Frames of two VMs, of which one ends in the third frame. */
+struct made {
+	struct features features;
+	struct frames frames;
+	struct model model;
+};
+
+static void begin_frames(struct made *made)
+{
+	int i;
+
+	*made = (struct made){ .features.facts = (1U << GMEM_FACT_MAX) - 1,
+			       .frames.kernel = "7.3.4" };
+	made->frames.features = &made->features;
+	for (i = 0; i < GMEM_FACT_MAX; i++)
+		made->features.chosen[i] = -1;
+}
+
+static void make_frame(struct made *made, uint64_t frame)
+{
+	struct model *model = &made->model;
+
+	made->frames.time_ns = 1700000000 * S + frame * S;
+	model_begin(model, frame * S, WANT | WANT_RATES);
+	add_instance(model, 21, 2, frame);
+	add_instance(model, 31, 3, frame);
+	/* It ends before its VM does. */
+	if (frame <= 4)
+		add_instance(model, 22, 2, frame);
+	if (frame == 4)
+		model_end_instance(model, 22);
+	add_vm(model, 2, frame, false);
+	if (frame <= 3)
+		add_vm(model, 3, frame, frame == 3);
+	add_lists(model, 2, 21);
+	assert_int_equal(model_end(model), 0);
+	name_vms(model);
+	model_note_ends(model);
+}
+
 /* The first frame has no rates, in the recording and when it is read; a VM ends in the third. */
 static void test_again(void **state)
 {
-	struct features features = { .facts = (1U << GMEM_FACT_MAX) - 1 };
 	struct batch batch = { .format = BATCH_JSON, .list_instances = true };
-	struct frames frames = { .features = &features, .kernel = "7.3.4" }, *replay;
 	char *lines[FRAMES], *again, path[] = "/tmp/replay_test.XXXXXX";
-	struct model model = { 0 }, read = { 0 };
 	FILE *file = fdopen(mkstemp(path), "w");
-	uint64_t frame;
+	struct model read = { 0 };
+	struct frames *replay;
+	struct made made;
 	int i;
 
 	(void)state;
 	assert_non_null(file);
-	for (i = 0; i < GMEM_FACT_MAX; i++)
-		features.chosen[i] = -1;
-	for (frame = 1; frame <= FRAMES; frame++) {
-		frames.time_ns = 1700000000 * S + frame * S;
-		model_begin(&model, frame * S, WANT | WANT_RATES);
-		add_instance(&model, 21, 2, frame);
-		add_instance(&model, 31, 3, frame);
-		add_vm(&model, 2, frame, false);
-		if (frame <= 3)
-			add_vm(&model, 3, frame, frame == 3);
-		add_lists(&model, 2, 21);
-		assert_int_equal(model_end(&model), 0);
-		name_vms(&model);
-		model_note_ends(&model);
-		lines[frame - 1] = write_frame(&batch, &frames, &model);
-		fputs(lines[frame - 1], file);
+	begin_frames(&made);
+	for (i = 0; i < FRAMES; i++) {
+		make_frame(&made, (uint64_t)i + 1);
+		lines[i] = write_frame(&batch, &made.frames, &made.model);
+		fputs(lines[i], file);
 	}
 	fclose(file);
 	assert_int_equal(replay_open(&replay, path), 0);
@@ -170,8 +200,119 @@ static void test_again(void **state)
 	assert_int_not_equal(replay->next(replay, &read), 0);
 	replay_close(replay);
 	unlink(path);
-	model_free(&model);
+	model_free(&made.model);
 	model_free(&read);
+	batch_free(&batch);
+}
+
+/* Append the frame in the form in which it is recorded. Return: the line that --json writes. */
+static char *record_frame(struct store_writer *store, struct made *made, struct batch *batch)
+{
+	struct batch raw = { .format = BATCH_JSON, .list_instances = true, .raw = true };
+	char *full = write_frame(batch, &made->frames, &made->model);
+	const char *line;
+	size_t len;
+
+	assert_int_equal(out_json_line(batch, &made->frames, &made->model, made->model.nr_vms,
+				       &line, &len),
+			 0);
+	assert_int_equal(len, strlen(full));
+	raw.shown = batch->shown;
+	assert_int_equal(out_json_line(&raw, &made->frames, &made->model, made->model.nr_vms, &line,
+				       &len),
+			 0);
+	assert_true(len < strlen(full));
+	assert_int_equal(store_add(store, made->frames.time_ns, line, len), 0);
+	json_free(&raw.json);
+	return full;
+}
+
+/* Without the number of the frame. */
+static const char *of_frame(const char *line)
+{
+	line = strstr(line, "\"time_ns\"");
+	assert_non_null(line);
+	return line;
+}
+
+/*
+ * What is not recorded follows from what is, from any moment on: rates, durations of the interval,
+ * and what VMs did that had ended by then, of whose blocks none is read.
+ */
+static void test_recorded(void **state)
+{
+	static const struct store_options each = { .block_ns = 1, .block_text = 1 };
+	struct batch batch = { .format = BATCH_JSON, .list_instances = true };
+	char *lines[FRAMES], *again, path[] = "/tmp/replay_test.XXXXXX", text[16];
+	struct store_writer *store;
+	struct frames *replay;
+	struct model read;
+	struct made made;
+	int i, from;
+
+	(void)state;
+	close(mkstemp(path));
+	assert_int_equal(store_create(&store, path, &each, NULL), 0);
+	begin_frames(&made);
+	for (i = 0; i < FRAMES; i++) {
+		make_frame(&made, (uint64_t)i + 1);
+		lines[i] = record_frame(store, &made, &batch);
+	}
+	assert_int_equal(store_finish(store), 0);
+	for (from = 0; from < FRAMES; from++) {
+		memset(&read, 0, sizeof(read));
+		snprintf(text, sizeof(text), "+%d", from);
+		assert_int_equal(replay_open(&replay, path), 0);
+		assert_int_equal(replay_choose(replay, path, text, NULL), 0);
+		for (i = from; i < FRAMES; i++) {
+			assert_int_equal(replay->next(replay, &read), 0);
+			again = write_frame(&batch, replay, &read);
+			assert_same(of_frame(again), of_frame(lines[i]));
+			free(again);
+		}
+		assert_int_not_equal(replay->next(replay, &read), 0);
+		replay_close(replay);
+		model_free(&read);
+	}
+	for (i = 0; i < FRAMES; i++)
+		free(lines[i]);
+	unlink(path);
+	model_free(&made.model);
+	batch_free(&batch);
+}
+
+/* Only the frames up to a moment. */
+static void test_between(void **state)
+{
+	static const struct store_options two = { .block_ns = 2 * S, .block_text = 1 << 20 };
+	struct batch batch = { .format = BATCH_JSON };
+	char path[] = "/tmp/replay_test.XXXXXX";
+	struct store_writer *store;
+	struct model read = { 0 };
+	struct frames *replay;
+	struct made made;
+	uint64_t frame;
+
+	(void)state;
+	close(mkstemp(path));
+	assert_int_equal(store_create(&store, path, &two, NULL), 0);
+	begin_frames(&made);
+	for (frame = 1; frame <= FRAMES; frame++) {
+		make_frame(&made, frame);
+		free(record_frame(store, &made, &batch));
+	}
+	assert_int_equal(store_finish(store), 0);
+	assert_int_equal(replay_open(&replay, path), 0);
+	assert_int_equal(replay_choose(replay, path, "+2", "-2"), 0);
+	for (frame = 3; frame <= FRAMES - 2; frame++) {
+		assert_int_equal(replay->next(replay, &read), 0);
+		assert_int_equal(replay->time_ns, 1700000000 * S + frame * S);
+	}
+	assert_int_equal(replay->next(replay, &read), -ENODATA);
+	replay_close(replay);
+	unlink(path);
+	model_free(&read);
+	model_free(&made.model);
 	batch_free(&batch);
 }
 
@@ -235,6 +376,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_recorded),
+		cmocka_unit_test(test_between),
 		cmocka_unit_test(test_version_1),
 	};
 

@@ -38,6 +38,7 @@
 #define MAX_ARGS      32
 #define MAX_VMS	      256
 #define WATCHERS      2
+#define RECORDING     "/tmp/gmemtop_test.recording"
 #define PATIENCE_S    30
 #define SKIPPED	      77
 
@@ -55,6 +56,7 @@ enum watch {
 	WHOLE,	  /* before the VMs are made, until they have ended */
 	MIDDLE,	  /* it starts between the set-up of the VMs and their work */
 	TOGETHER, /* it is stopped as long as they live: all end within one frame */
+	RECORDED, /* it records, and what it recorded is read afterwards */
 };
 
 struct test_case {
@@ -95,6 +97,8 @@ static const struct test_case cases[] = {
 	{ "ended-together-default",
 	  "-n 64 --vms-per-process 1 -s 2M -t default -e create;bind;start;allocate_size=64K;punch_size=32K;punch",
 	  TOGETHER, BIND },
+	{ "recorded-8-vms", "-S " SCENARIOS "all-ops.gmem -n 8", RECORDED, SW },
+	{ "recorded-default", "-S " SCENARIOS "host-faults.gmem -t default -n 4", RECORDED, BIND },
 	{ "middle-8-vms", "-o 300 -n 8", MIDDLE, SW },
 	{ "middle-all-ops", "-S " SCENARIOS "all-ops.gmem", MIDDLE, SW },
 };
@@ -205,19 +209,70 @@ static void watcher_start(struct watcher *w, const char *delay, const char *opti
 	}
 }
 
+/* Return: it has ended well. */
+static bool ended_well(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+/* A gmemtop that records. It reports on standard error when it has begun. */
+static void recorder_start(struct watcher *w)
+{
+	char *argv[] = {
+		GMEMTOP, "record", "-i", "-d", "0.2", "--redundant", "-o", RECORDING, NULL
+	};
+	char line[256];
+	int out[2];
+	FILE *err;
+
+	memset(w, 0, sizeof(*w));
+	w->redundant = true;
+	unlink(RECORDING);
+	if (pipe2(out, O_CLOEXEC))
+		abort();
+	fflush(NULL);
+	w->pid = fork();
+	if (!w->pid) {
+		dup2(out[1], 2);
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	close(out[1]);
+	err = fdopen(out[0], "r");
+	while (fgets(line, sizeof(line), err) && !strstr(line, "recording to " RECORDING))
+		printf("  %s", line);
+	fclose(err);
+}
+
+/* It ends, and another gmemtop reads what it has recorded. Return: it ended well. */
+static bool recorder_end(struct watcher *w)
+{
+	char *argv[] = { GMEMTOP, "--replay", RECORDING, "--json", "-i", NULL };
+	bool well;
+
+	kill(w->pid, SIGTERM);
+	well = ended_well(w->pid);
+	w->pid = start(argv, NULL, &w->out);
+	while (watch(w))
+		;
+	return well;
+}
+
 static bool watcher_stop(struct watcher *w)
 {
-	int status = -1;
+	bool well;
 	size_t i;
 
 	kill(w->pid, SIGTERM);
 	fclose(w->out);
-	waitpid(w->pid, &status, 0);
+	well = ended_well(w->pid);
 	for (i = 0; i < w->nr_vms; i++)
 		json_object_put(w->vms[i]);
 	w->nr_vms = 0;
 	json_object_put(w->host);
-	return WIFEXITED(status) && !WEXITSTATUS(status);
+	return well;
 }
 
 /* Until as many VMs of each process are gone as the workload had. */
@@ -372,6 +427,8 @@ static bool run_case(const struct test_case *c, struct watcher *watchers)
 		watcher_start(&own, "0.2", "--redundant", "--max-vms=64");
 		kill(own.pid, SIGSTOP);
 	}
+	if (c->watch == RECORDED)
+		recorder_start(&own);
 	pid = start(argv, &in, &out);
 	if (middle) {
 		/* It says when everything is set up, and waits. */
@@ -397,6 +454,8 @@ out:
 	waitpid(pid, &status, 0);
 	if (c->watch == TOGETHER)
 		kill(own.pid, SIGCONT);
+	if (c->watch == RECORDED && !recorder_end(&own))
+		differs(&v, "the recorder did not end well");
 	if (!WIFEXITED(status) || WEXITSTATUS(status) || !list) {
 		printf("FAIL %s: the workload failed (%#x)\n", c->name, status);
 		return false;
@@ -407,7 +466,7 @@ out:
 	}
 	for (i = 0; i < nr; i++)
 		missed += compare_watcher(&v, &first[i], list, middle);
-	if (c->watch == TOGETHER)
+	if (c->watch == TOGETHER || c->watch == RECORDED)
 		compare_host(&v, &own, list);
 	if (c->watch != WHOLE && !watcher_stop(&own))
 		differs(&v, "gmemtop did not end well");

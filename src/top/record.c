@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/exits.h"
+#include "../lib/log.h"
+#include "../lib/namespaces.h"
+#include "../lib/stop.h"
+#include "batch.h"
+#include "common_opts.h"
+#include "record.h"
+#include "session.h"
+#include "source_bpf.h"
+#include "source_live.h"
+#include "source_replay.h"
+#include "store.h"
+
+#define MIN_DELAY_NS   (NS_PER_S / 20)
+#define DEFAULT_VMS    10000
+#define DEFAULT_KEEP   9
+#define MAX_KEEP       1000
+#define FLIGHT_FILES   8
+#define BLOCK_NS       (10 * NS_PER_S) /* is lost at most when gmemtop is killed */
+#define BLOCK_TEXT     (32UL << 20)
+#define MIN_FILE_BYTES (64UL << 10)
+
+struct options {
+	const char *output, *vm, *cgroup, *replay;
+	uint64_t frames, delay_ns, pid, max_vms, max_instances;
+	uint64_t rotate_bytes, rotate_ns, keep, flight_bytes;
+	bool instances, bindings, holders, waste, heat, redundant, no_wait, help;
+	int verbose;
+};
+
+#define AT(member) offsetof(struct options, member)
+
+static const struct opt table[] = {
+	{ "output", "FILE", "append to this recording; a new one if there is none", AT(output),
+	  OPT_STRING, 'o' },
+	{ "delay", "SECONDS", "time between frames (1), decimals allowed", AT(delay_ns),
+	  OPT_DURATION, 'd' },
+	{ "iterations", "N", "end after N frames", AT(frames), OPT_NUMBER, 'n' },
+	{ "rotate-size", "SIZE", "rename FILE to FILE.1 before it gets larger, and begin anew",
+	  AT(rotate_bytes), OPT_SIZE, 0 },
+	{ "rotate-age", "SECONDS", "the same when it has the frames of this time", AT(rotate_ns),
+	  OPT_DURATION, 0 },
+	{ "keep", "N", "renamed files that are kept (9): FILE.1 is the newest", AT(keep),
+	  OPT_NUMBER, 0 },
+	{ "flight", "SIZE", "keep what was last, in 8 files that together are no larger",
+	  AT(flight_bytes), OPT_SIZE, 0 },
+	OPTS_OF_LOOKS(),
+	OPTS_OF_FILTERS,
+	OPTS_OF_SOURCES,
+	{ "replay", "FILE", "record what --json wrote, or another recording", AT(replay),
+	  OPT_STRING, 0 },
+	OPTS_OF_MESSAGES,
+	{ 0 },
+};
+
+static const char usage[] =
+	"Usage: gmemtop record -o FILE [OPTION]...\n\n"
+	"Append what the VMs of this host do to a file, for gmemtop --replay FILE. The file is\n"
+	"compressed, zstdcat prints it as JSON, and it can be read whenever the recorder ends.\n";
+
+static int check(const struct options *opts)
+{
+	if (!opts->output)
+		return log_error(-EINVAL, "no file to record to", "give one with -o FILE",
+				 "gmemtop record");
+	if (opts->delay_ns < MIN_DELAY_NS)
+		return log_error(-EINVAL, "0.05 is the least", NULL, "--delay");
+	if (opts->max_vms > 1000000 || opts->max_instances > 1000000)
+		return log_error(-EINVAL, "1000000 is the most", NULL,
+				 "--max-vms, --max-instances");
+	if (opts->keep > MAX_KEEP)
+		return log_error(-EINVAL, "1000 is the most", NULL, "--keep");
+	if (opts->flight_bytes && (opts->rotate_bytes || opts->rotate_ns || opts->keep))
+		return log_error(-EINVAL, "choose one", NULL,
+				 "--flight and --rotate-size, --rotate-age or --keep");
+	if (opts->keep && !opts->rotate_bytes && !opts->rotate_ns)
+		return log_error(-EINVAL, "no file is ever renamed",
+				 "give --rotate-size or --rotate-age too", "--keep");
+	if ((opts->flight_bytes && opts->flight_bytes < FLIGHT_FILES * MIN_FILE_BYTES) ||
+	    (opts->rotate_bytes && opts->rotate_bytes < MIN_FILE_BYTES))
+		return log_error(-EINVAL, "64K for each file is the least", NULL,
+				 opts->flight_bytes ? "--flight" : "--rotate-size");
+	return 0;
+}
+
+static int open_store(const struct options *opts, struct store_writer **store)
+{
+	const struct store_options how = {
+		.block_ns = BLOCK_NS,
+		.block_text = BLOCK_TEXT,
+		.rotate_bytes = opts->flight_bytes ? opts->flight_bytes / FLIGHT_FILES
+						   : opts->rotate_bytes,
+		.rotate_ns = opts->rotate_ns,
+		.keep = opts->flight_bytes ? FLIGHT_FILES - 1
+			: opts->keep	   ? (unsigned int)opts->keep
+					   : DEFAULT_KEEP,
+	};
+	uint64_t cut = 0;
+	int ret;
+
+	ret = store_create(store, opts->output, &how, &cut);
+	switch (ret) {
+	case 0:
+		if (cut)
+			log_note("%s ended in the middle of a block, %" PRIu64
+				 " bytes of which were cut off",
+				 opts->output, cut);
+		return 0;
+	case -EBUSY:
+		return log_error(ret, "another process writes to it", NULL, "record to %s",
+				 opts->output);
+	case -EBADMSG:
+		return log_error(ret, "it exists and is no recording", "choose another name",
+				 "record to %s", opts->output);
+	case -EINVAL:
+		return log_error(-EBADF, "it is not a regular file", NULL, "record to %s",
+				 opts->output);
+	}
+	return log_error(ret, NULL, NULL, "record to %s", opts->output);
+}
+
+static int add_frame(struct batch *batch, struct frames *frames, struct model *model,
+		     struct store_writer *store)
+{
+	const char *line;
+	size_t len;
+	int ret;
+
+	ret = batch_line(batch, frames, model, &line, &len);
+	return ret ? ret : store_add(store, frames->time_ns, line, len);
+}
+
+/*
+ * Frame after frame, without the time between them where they are recorded already. The last one is
+ * read after the signal that ends it, so that nothing is missing that happened before.
+ */
+static int run(const struct options *opts, struct batch *batch, struct frames *frames,
+	       struct store_writer *store)
+{
+	uint64_t due = now_ns(), frame;
+	struct model model = { 0 };
+	bool last = false;
+	int ret = 0;
+
+	frames->want = batch_wants(batch);
+	for (frame = 1; !last; frame++) {
+		last = stop_asked || frame == opts->frames;
+		ret = frames->next(frames, &model);
+		if (ret) {
+			if (ret != -ENODATA)
+				log_error(ret, NULL, NULL, "read the next frame");
+			break;
+		}
+		ret = add_frame(batch, frames, &model, store);
+		if (ret) {
+			log_error(ret, NULL, "what is in it can be read", "write to %s",
+				  opts->output);
+			break;
+		}
+		if (frames->recorded || last)
+			continue;
+		if (frame == 1)
+			log_note("recording to %s", opts->output);
+		due += opts->delay_ns;
+		if (due < now_ns())
+			due = now_ns();
+		sleep_until(due);
+	}
+	model_free(&model);
+	return ret == -ENODATA ? 0 : ret;
+}
+
+static int record_live(const struct options *opts, struct batch *batch, struct store_writer *store)
+{
+	const struct source_options sizes = {
+		.max_vms = (unsigned int)opts->max_vms,
+		.max_instances = (unsigned int)opts->max_instances,
+		.redundant = opts->redundant,
+	};
+	struct source_bpf *source = NULL;
+	struct live live;
+	int ret;
+
+	ret = session_check_pid(opts->pid);
+	if (!ret)
+		ret = namespaces_check("watch VMs");
+	if (!ret)
+		ret = session_wait_for_kvm(!opts->no_wait);
+	if (!ret)
+		ret = source_open(&source, &sizes);
+	if (!ret) {
+		live_init(&live, source);
+		ret = run(opts, batch, &live.frames, store);
+		live_end(&live);
+	}
+	source_close(source);
+	/* It was told to end before it had begun. */
+	return ret == -EINTR ? 0 : ret;
+}
+
+static int record_again(const struct options *opts, struct batch *batch, struct store_writer *store)
+{
+	struct frames *frames;
+	int ret;
+
+	ret = replay_open(&frames, opts->replay);
+	if (ret)
+		return ret;
+	ret = run(opts, batch, frames, store);
+	if (!ret)
+		replay_explain(frames, opts->replay);
+	replay_close(frames);
+	return ret;
+}
+
+int record_main(int argc, char **argv)
+{
+	struct options opts = { .delay_ns = NS_PER_S,
+				.max_vms = DEFAULT_VMS,
+				.max_instances = DEFAULT_VMS };
+	struct batch batch = { .format = BATCH_JSON, .raw = true };
+	struct store_writer *store;
+	int ret, end;
+
+	log_setup("gmemtop", false, 0);
+	ret = opts_parse(table, &opts, argc, argv);
+	log_setup("gmemtop", false, opts.verbose);
+	if (ret)
+		return GMEM_EXIT_USAGE;
+	if (opts.help) {
+		opts_usage(table, usage);
+		return GMEM_EXIT_OK;
+	}
+	ret = check(&opts);
+	if (ret)
+		return ret;
+	batch.list_instances = opts.instances;
+	batch.want = WANTED(opts);
+	batch.pid = opts.pid;
+	batch.vm_pattern = opts.vm;
+	batch.cgroup = opts.cgroup;
+	session_catch_signals();
+	ret = open_store(&opts, &store);
+	if (ret)
+		return ret;
+	ret = opts.replay ? record_again(&opts, &batch, store) : record_live(&opts, &batch, store);
+	end = store_finish(store);
+	if (end && !ret)
+		ret = log_error(end, NULL, "what is in it can be read", "write to %s", opts.output);
+	batch_free(&batch);
+	return ret;
+}
