@@ -20,7 +20,7 @@ struct batch {
 	const struct column *sort;
 	bool list_instances; /* JSON only, as are the lists of what is wanted */
 	bool raw; /* JSON: without rates and durations of the interval, which follow from the rest */
-	uint32_t want;	     /* enum want, beside what the columns need */
+	uint32_t want; /* enum want, beside what the columns need */
 	/* Filters, 0 and NULL: none. */
 	uint64_t pid;
 	const char *vm_pattern, *cgroup;

@@ -220,7 +220,7 @@ static void read_latency(struct json_object *latency, struct sample_vm *vm, uint
 /* The same with all bits of each number. */
 static void read_durations(struct json_object *object, struct latency *latency)
 {
-	struct json_object *list = member(object, FIELD(latency, histogram)), *pair;
+	struct json_object *list = member(object, FIELD(direction, histogram)), *pair;
 	size_t i;
 
 	*latency = (struct latency){ .max_ns = number(object, columns[COLUMN_max_ns].name),

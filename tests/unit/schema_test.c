@@ -111,6 +111,9 @@ static const char *const optional[] = {
 	"event.user_stack",
 	"binding.waste_backing_pages",
 	"operation.other",
+	/* Follow from the rest: gmemtop record leaves them out. */
+	"vm.rates",
+	"host.rates",
 };
 
 /* Columns that are never null. */
