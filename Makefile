@@ -360,16 +360,28 @@ install-gmemctl: $(O)/gmemctl $(O)/gmemctl.8 $(O)/gmem-policy.5	## the same for 
 	install -D -m 644 $(O)/gmemctl.8 $(SHARE)/man/man8/gmemctl.8
 	install -D -m 644 $(O)/gmem-policy.5 $(SHARE)/man/man5/gmem-policy.5
 	install -D -m 644 contrib/completion/gmemctl.bash $(SHARE)/bash-completion/completions/gmemctl
-	install -d $(SHARE)/doc/gmem/policies $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -d $(SHARE)/doc/gmem/policies
 	install -m 644 contrib/policies/*.yaml $(SHARE)/doc/gmem/policies
 	install -m 644 contrib/gmemctl.schema.json $(SHARE)/doc/gmem
-	sed 's|@SBINDIR@|$(PREFIX)/sbin|' contrib/systemd/gmemctl.service \
-		>$(DESTDIR)$(PREFIX)/lib/systemd/system/gmemctl.service
 	install -d $(DESTDIR)$(SYSCONFDIR)/gmem
 
-install: install-gmemctl
+# Nothing is enabled. What is in docs/fleet.md names these places.
+UNITS := $(notdir $(wildcard contrib/systemd/*.service contrib/systemd/*.socket))
+UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-.PHONY: install-gmemctl
+install-fleet:	## units, rules and dashboard (a part of install)
+	install -d $(UNIT_DIR) $(SHARE)/doc/gmem/prometheus $(SHARE)/doc/gmem/grafana
+	for unit in $(UNITS); do sed 's|@SBINDIR@|$(PREFIX)/sbin|' contrib/systemd/$$unit >$(UNIT_DIR)/$$unit || exit; done
+	install -D -m 644 contrib/systemd/gmem-exporter.default $(DESTDIR)$(SYSCONFDIR)/default/gmem-exporter
+	install -m 644 contrib/prometheus/*.rules.yml contrib/prometheus/scrape.yml $(SHARE)/doc/gmem/prometheus
+	install -m 644 contrib/grafana/gmem.json $(SHARE)/doc/gmem/grafana
+
+install: install-gmemctl install-fleet
+
+# What install needs, so that it can be built without the rights to install.
+installed: $(O)/gmemtop $(O)/gmemctl $(patsubst man/%.scd,$(O)/%,$(wildcard man/*.scd))
+
+.PHONY: install-gmemctl install-fleet installed
 
 # --- what is handed on ---
 
@@ -398,7 +410,16 @@ deb: $(O)/$(DIST).tar.gz	## Debian packages of this commit, in build/deb
 	$(Q)rm -rf $(O)/deb/$(DIST)
 	@ls $(O)/deb/*.deb
 
-.PHONY: dist deb
+# The same from the spec file, in build/rpm. Where rpm is not the machine's own packager it knows of no
+# installed package, and cannot check what the build requires.
+rpm: $(O)/$(DIST).tar.gz	## RPM packages of this commit, in build/rpm
+	$(Q)rm -rf $(O)/rpm && mkdir -p $(O)/rpm
+	$(Q)cp $< $(O)/rpm
+	$(Q)MAKEFLAGS= rpmbuild -ta --quiet $(if $(wildcard /var/lib/dpkg/status),--nodeps) \
+		--define '_topdir $(CURDIR)/$(O)/rpm' --define '_smp_mflags -j$(JOBS)' $(O)/rpm/$(DIST).tar.gz
+	@ls $(O)/rpm/RPMS/*/*.rpm
+
+.PHONY: dist deb rpm
 
 # The policy language: the parser with any bytes, the matcher with every policy that comes out.
 FUZZ_SECONDS ?= 600

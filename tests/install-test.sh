@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# install-test.sh [deb]: what `make install` puts where, and that the programs say which release and commit they
-# are; with "deb" the same of the Debian package, which is built from a tarball without git.
+# install-test.sh [deb | rpm]: what `make install` puts where, and that the programs say which release and commit
+# they are; with "deb" or "rpm" the same of the packages, which are built from a tarball without git, and that
+# lintian or rpmlint find nothing.
 set -eu
 cd "$(dirname "$0")/.."
 tmp=$(mktemp -d)
@@ -17,6 +18,11 @@ die()
 expected()
 {
 	cat <<-END
+	etc/default/gmem-exporter
+	usr/lib/systemd/system/gmem-denials.service
+	usr/lib/systemd/system/gmem-exporter.service
+	usr/lib/systemd/system/gmem-exporter.socket
+	usr/lib/systemd/system/gmem-fail-closed.service
 	usr/lib/systemd/system/gmemctl.service
 	usr/sbin/gmemctl
 	usr/sbin/gmemtop
@@ -24,31 +30,74 @@ expected()
 	usr/share/bash-completion/completions/gmemtop
 	usr/share/doc/gmem/gmemctl.schema.json
 	usr/share/doc/gmem/gmemtop.schema.json
-	usr/share/man/man1/gmemtop.1
-	usr/share/man/man5/gmem-policy.5
-	usr/share/man/man8/gmemctl.8
-	usr/share/man/man8/gmemtop-export.8
+	usr/share/doc/gmem/grafana/gmem.json
+	usr/share/doc/gmem/prometheus/alerts.rules.yml
+	usr/share/doc/gmem/prometheus/recording.rules.yml
+	usr/share/doc/gmem/prometheus/scrape.yml
 	END
-	for policy in contrib/policies/*.yaml; do
-		echo "usr/share/doc/gmem/policies/${policy##*/}"
+	for file in contrib/policies/*.yaml; do
+		echo "usr/share/doc/gmem/policies/${file##*/}"
+	done
+	for file in man/*.scd; do
+		file=${file##*/} file=${file%.scd}
+		echo "usr/share/man/man${file##*.}/$file"
 	done
 }
 
-if [ "${1:-}" = deb ]; then
+# extracted DIRECTORY: a package was unpacked there; what only packages have is checked and taken away
+extracted()
+{
+	local name
+
+	[ ! -d "$1/lib" ] || { mkdir -p "$1/usr/lib" && cp -r "$1/lib/." "$1/usr/lib" && rm -r "${1:?}/lib"; }
+	for name in gmem-tools gmem-exporter; do
+		rm -rf "$1/usr/share/doc/$name"* "$1"/usr/share/licenses/"$name"*
+	done
+	find "$1/usr/share/man" -name '*.gz' -exec gunzip {} + 2>/dev/null || true
+	cp -r "$1/." "$tmp/all"
+}
+
+mkdir "$tmp/all"
+case ${1:-} in
+deb)
 	make --no-print-directory deb >"$tmp/log" 2>&1 || die "make deb: $(tail -n 20 "$tmp/log")"
-	dpkg-deb -x build/deb/gmem-tools_*.deb "$tmp/all"
-	gunzip -r "$tmp/all/usr/share/man"
-	rm -r "$tmp/all/usr/share/doc/gmem-tools"
-else
+	for package in build/deb/gmem-tools_*.deb build/deb/gmem-exporter_*.deb; do
+		name=${package##*/}
+		dpkg-deb -x "$package" "$tmp/${name%%_*}"
+		extracted "$tmp/${name%%_*}"
+	done
+	# The project has no address yet.
+	lintian --allow-root --tag-display-limit 0 --fail-on error,warning \
+		--suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog \
+		build/deb/gmem_*.changes >"$tmp/log" 2>&1 || die "lintian: $(cat "$tmp/log")"
+	;;
+rpm)
+	make --no-print-directory rpm >"$tmp/log" 2>&1 || die "make rpm: $(tail -n 20 "$tmp/log")"
+	for package in build/rpm/RPMS/*/gmem-tools-0*.rpm build/rpm/RPMS/*/gmem-exporter-*.rpm; do
+		name=${package##*/}
+		mkdir "$tmp/${name%%-[0-9]*}"
+		rpm2cpio "$package" | cpio -idm --quiet -D "$tmp/${name%%-[0-9]*}"
+		extracted "$tmp/${name%%-[0-9]*}"
+	done
+	rm -rf "$tmp/all/usr/share/licenses" "$tmp/all/usr/lib/.build-id"
+	rpmlint -c contrib/rpm/rpmlint.toml contrib/rpm/gmem.spec build/rpm/RPMS/*/*.rpm >"$tmp/log" 2>&1 ||
+		die "rpmlint: $(cat "$tmp/log")"
+	! grep -q ': W: ' "$tmp/log" || die "rpmlint: $(cat "$tmp/log")"
+	;;
+*)
 	make --no-print-directory install DESTDIR="$tmp/all" PREFIX=/usr >"$tmp/log" 2>&1 ||
 		die "make install: $(tail -n 20 "$tmp/log")"
-fi
+	;;
+esac
 diff <(expected | sort) <(cd "$tmp/all" && find . -type f -printf '%P\n' | sort) || die "other files than expected"
 [ -d "$tmp/all/etc/gmem" ] || die "no /etc/gmem for the policy"
 grep -q '^ExecStart=/usr/sbin/gmemctl load /etc/gmem/policy.yaml$' "$tmp/all/usr/lib/systemd/system/gmemctl.service" ||
 	die "the unit starts another program"
 
+! grep -r @SBINDIR@ "$tmp/all/usr/lib/systemd" || die "units with a place that is not filled in"
+
 version=$(sed -n 's/^## \([0-9]\)/\1/p' CHANGELOG.md | head -n 1)
+grep -q "^Version: *$version\$" contrib/rpm/gmem.spec || die "contrib/rpm/gmem.spec has another version than CHANGELOG.md"
 commit=$(git rev-parse --short=12 HEAD)
 for program in gmemtop gmemctl; do
 	said=$("$tmp/all/usr/sbin/$program" --version)

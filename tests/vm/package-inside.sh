@@ -1,0 +1,139 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In the VM, on a host without the checkout (which is below /host, for the packages and the workload): install
+# the packages, and use them as docs/fleet.md does.
+set -u
+passed=0 failed=0
+url=http://127.0.0.1:9758
+tmp=$(mktemp -d)
+
+# check WHAT COMMAND...
+check()
+{
+	local what=$1
+
+	shift
+	if "$@" >"$tmp/log" 2>&1; then
+		passed=$((passed + 1))
+		echo "ok: $what"
+	else
+		failed=$((failed + 1))
+		echo "FAILED: $what: $(tail -n 5 "$tmp/log")"
+	fi
+}
+
+fails()
+{
+	! "$@"
+}
+
+# Until a command succeeds, 30 seconds at most.
+within()
+{
+	local i
+
+	for ((i = 0; i < 60; i++)); do
+		"$@" && return
+		sleep 0.5
+	done
+	return 1
+}
+
+is()
+{
+	[ "$1" = "$2" ] || {
+		echo "'$1' is not '$2'"
+		return 1
+	}
+}
+
+active()
+{
+	is "$(systemctl is-active "$1")" active
+}
+
+scrape()
+{
+	curl -sf --max-time 20 "$url/metrics" >"$tmp/metrics"
+}
+
+# The value of a series; the sum where there are several.
+value()
+{
+	scrape && awk -v name="$1" '{ split($1, part, "{") } part[1] == name { sum += $2; n++ } END { if (n) print sum; exit !n }' "$tmp/metrics"
+}
+
+# One number of gmemctl's JSON.
+number()
+{
+	grep -o "\"$1\": *[0-9]*" | head -n 1 | grep -o '[0-9]*$'
+}
+
+workload()
+{
+	build/tests/gmem-workload --vms 2 -e 'create; bind; convert to=private size=64K times=100' >"$tmp/workload"
+}
+
+# --- install
+check "dpkg -i" dpkg -i build/deb/gmem-tools_*.deb build/deb/gmem-exporter_*.deb
+check "gmemtop is the one of the package" is "$(command -v gmemtop)" /usr/sbin/gmemtop
+check "gmemctl.service is not enabled" is "$(systemctl is-enabled gmemctl.service)" disabled
+check "gmem-exporter.socket is enabled" is "$(systemctl is-enabled gmem-exporter.socket)" enabled
+check "the exporter runs" within active gmem-exporter.service
+check "it is not root" fails is "$(systemctl show -P MainPID gmem-exporter.service | xargs -I{} stat -c %u /proc/{})" 0
+check "gmem_up is 1" is "$(value gmem_up)" 1
+
+# --- socket
+systemctl stop gmem-exporter.service
+check "the service has stopped" fails active gmem-exporter.service
+check "the socket is left" active gmem-exporter.socket
+check "a scrape starts it" within scrape
+check "the exporter runs again" active gmem-exporter.service
+
+# --- numbers
+before=$(value 'gmem_node_conversions_total')
+check "the workload" workload
+after=$(value 'gmem_node_conversions_total')
+check "each of its conversions is counted ($before, then $after)" is "$((after - ${before:-0}))" 200
+
+# --- policy at boot, denials in the journal
+cp tests/vm/policies/deny.yaml /etc/gmem/policy.yaml
+check "gmemctl.service loads the policy" systemctl start gmemctl.service
+check "a policy is enforced" gmemctl status --check
+check "gmem-denials.service starts" systemctl start gmem-denials.service
+check "the workload is denied" fails workload
+sleep 2
+counted=$(gmemctl status --check -o json | number denied)
+check "the exporter counts denials" is "$(value 'gmem_policy_denials_total')" "$counted"
+journalctl --sync
+logged=$(journalctl -o json -u gmem-denials --no-pager | grep -c '"GMEM_VERDICT":"denied"')
+lost=$(journalctl -o json -u gmem-denials --no-pager | grep -o '"GMEM_LOST_EVENTS":"[0-9]*"' | grep -o '[0-9]*' | paste -sd + | sed 's/^$/0/')
+check "the journal has as many denials ($logged, $lost lost) as the kernel counted" is "$((logged + ${lost:-0}))" "$counted"
+check "by operation" fails is "$(journalctl -o cat -u gmem-denials GMEM_OPERATION=create --no-pager | wc -l)" 0
+
+# --- fail closed
+cat >/etc/systemd/system/containerd.service <<-END
+	[Service]
+	ExecStart=/bin/sleep infinity
+END
+systemctl daemon-reload
+check "enable gmem-fail-closed.service" systemctl enable gmem-fail-closed.service
+check "with a policy the manager starts" systemctl start containerd.service
+systemctl stop containerd.service
+check "set-mode audit" gmemctl set-mode audit
+check "in audit mode the manager does not start" fails systemctl start containerd.service
+check "unload" gmemctl unload
+check "without a policy the manager does not start" fails systemctl start containerd.service
+check "gmem-denials.service waits for the next policy" active gmem-denials.service
+check "disable gmem-fail-closed.service" systemctl disable gmem-fail-closed.service
+check "then it starts without a policy" systemctl start containerd.service
+systemctl stop containerd.service gmem-denials.service gmemctl.service
+
+# --- remove
+check "dpkg -P" dpkg -P gmem-exporter gmem-tools
+check "nothing runs" fails active gmem-exporter.service
+check "nothing is enabled" fails ls /etc/systemd/system/sockets.target.wants/gmem-exporter.socket
+check "nothing is left but the policy" is "$(find /etc /usr /lib/systemd /var/lib/dpkg/info -xdev -name '*gmem*' | grep -v policy | paste -sd ' ')" /etc/gmem
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" = 0 ]
