@@ -26,13 +26,13 @@ if [ ! -d "$dir" ]; then
 	need_space "$cache/roots" 1000 "the root of a small host"
 	scratch host
 	say "making the root of a small host ($suite)"
-	debootstrap --variant=minbase --include="$packages" --keyring="$keyring" "$suite" "$tmp/root" \
+	debootstrap --variant=minbase --include="$packages" --keyring="$keyring" "$suite" "$tmp/host" \
 		"$uri" /usr/share/debootstrap/scripts/sid >"$tmp/log" 2>&1 ||
 		die 1 "debootstrap failed: $(tail -n 1 "$tmp/log")"
-	rm -rf "$tmp/root/var/cache/apt/archives"/*.deb "$tmp/root/var/lib/apt/lists"/*
+	rm -rf "$tmp/host/var/cache/apt/archives"/*.deb "$tmp/host/var/lib/apt/lists"/*
 	# Those of a package that is installed later start, as on a host.
-	rm -f "$tmp/root/usr/sbin/policy-rc.d"
+	rm -f "$tmp/host/usr/sbin/policy-rc.d"
 	mkdir -p "$cache/roots"
-	mv "$tmp/root" "$dir"
+	mv "$tmp/host" "$dir"
 fi
 echo "$dir"
