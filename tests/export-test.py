@@ -28,6 +28,8 @@ PROGRAM = os.environ.get("GMEMTOP", os.path.join(HERE, "build/gmemtop"))
 TOOLS = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")),
                      "gmem-lab/prometheus/usr/bin")
 os.environ["PATH"] += ":" + TOOLS
+# What was freed is kept for a while by sanitizers, which would look like growth.
+os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=2")
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 # "secret pass" with cost 5
 HASH = "$2b$05$abcdefghijklmnopqrstuuFzejfplTChgPyZNQOF2kNcZhBC.ObAS"

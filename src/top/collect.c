@@ -35,6 +35,7 @@ struct collector {
 	struct metrics_state state;
 	struct text texts[NR_METRICS_FORMATS];
 	bool written[NR_METRICS_FORMATS];
+	bool failing; /* which has been reported */
 	uint64_t serial, read_ns, retry_ns;
 };
 
@@ -177,13 +178,15 @@ static void read_frame(struct collector *collector)
 		ret = ledger_step(collector->ledger, collector->frames, &collector->model);
 	collector->state.frame_ns = now_ns() - begun;
 	if (ret) {
-		if (collector->state.up || collector->serial <= 1)
+		if (!collector->failing)
 			log_error(ret, NULL, NULL, "read a frame");
+		collector->failing = true;
 		down(collector, ret == -ENOMEM ? DOWN_out_of_memory : DOWN_read_failed);
 		return;
 	}
-	if (!collector->state.up && collector->serial > 1)
+	if (collector->failing)
 		log_note("frames can be read again");
+	collector->failing = false;
 	collector->state.up = true;
 }
 

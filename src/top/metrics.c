@@ -333,9 +333,14 @@ static bool is_of_exporter(const struct metric *metric)
 static void write_host(struct family *family)
 {
 	const struct metrics_state *state = family->state;
-	const struct ledger_host *numbers = ledger_numbers(state->ledger);
-	uint64_t since_ns = ledger_host(state->ledger)->created_ns;
+	const struct ledger_host *numbers = NULL;
+	uint64_t since_ns = 0;
 
+	/* Before the first frame there is no ledger. */
+	if (state->up) {
+		numbers = ledger_numbers(state->ledger);
+		since_ns = ledger_host(state->ledger)->created_ns;
+	}
 	begin(family, NULL, NULL);
 	switch (family->metric->writer) {
 	case METRIC_BY_UP: write_up(family); break;

@@ -8,6 +8,9 @@
 
 void text_put(struct text *text, const char *data, size_t len)
 {
+	/* An empty text may have no data. */
+	if (!len)
+		return;
 	if (text->failed || grow(&text->data, &text->room, text->len + len, 1)) {
 		text->failed = true;
 		return;

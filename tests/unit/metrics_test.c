@@ -483,6 +483,10 @@ static void test_texts(void **state)
 	all.up = false;
 	all.why = DOWN_kvm_not_loaded;
 	all.requests = NULL;
+	/* As it is before KVM is loaded. */
+	all.ledger = NULL;
+	all.frames = NULL;
+	all.model = NULL;
 	write(f, &all, METRICS_OPENMETRICS, "tests/unit/golden/metrics-down.openmetrics");
 }
 
