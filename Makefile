@@ -250,12 +250,15 @@ unit: $(UNIT_TESTS)	## the unit tests, which need neither root nor a VM
 	@for t in $^; do $$t || exit; done
 
 # The tables of columns and of events are the program's own.
+# The first line tells man that there are tables.
+page := { echo "'\\\" t"; scdoc; }
+
 $(O)/gmemtop.1: man/gmemtop.1.scd $(O)/gmemtop | $(O)/src
 	$(call tell,MAN ,$@)
 	$(Q)$(O)/gmemtop events -e help >$(O)/events.txt
 	$(Q)$(O)/gmemtop --columns help >$(O)/columns.txt
 	$(Q)sed -e '/^@EVENTS@$$/{r $(O)/events.txt' -e 'd}' \
-		-e '/^@COLUMNS@$$/{r $(O)/columns.txt' -e 'd}' $< | scdoc >$@
+		-e '/^@COLUMNS@$$/{r $(O)/columns.txt' -e 'd}' $< | $(page) >$@
 
 # So is the list of metrics.
 $(O)/gmemtop-export.8: man/gmemtop-export.8.scd $(O)/gmemtop | $(O)/src
@@ -263,7 +266,7 @@ $(O)/gmemtop-export.8: man/gmemtop-export.8.scd $(O)/gmemtop | $(O)/src
 	$(Q)$(O)/gmemtop export --metrics | awk -F '\t' \
 		'{ printf "*%s* (%s%s%s)\n\t%s.\n\n", $$1, $$2, $$3 == "" ? "" : "; ", $$3, toupper(substr($$4, 1, 1)) substr($$4, 2) }' \
 		>$(O)/metrics.txt
-	$(Q)sed -e '/^@METRICS@$$/{r $(O)/metrics.txt' -e 'd}' $< | scdoc >$@
+	$(Q)sed -e '/^@METRICS@$$/{r $(O)/metrics.txt' -e 'd}' $< | $(page) >$@
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -353,7 +356,7 @@ $(O)/tests/lib $(O)/bypass:
 
 $(O)/gmemctl.8 $(O)/gmem-policy.5: $(O)/%: man/%.scd | $(O)/src
 	$(call tell,MAN ,$@)
-	$(Q)scdoc <$< >$@
+	$(Q)$(page) <$< >$@
 
 install-gmemctl: $(O)/gmemctl $(O)/gmemctl.8 $(O)/gmem-policy.5	## the same for gmemctl (a part of install)
 	install -D -m 755 $(O)/gmemctl $(DESTDIR)$(PREFIX)/sbin/gmemctl
