@@ -1,72 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The decision: which policy is in force, what the task is in it, which rule decides, what is
- * counted and reported. Included by gmem_policy.bpf.c only.
- *
- * The counters are the truth; events can get lost, and are counted then. A task's decision cache is
- * written by that task only, so it needs no lock.
+ * The decision: what the task is in the policy in force, and which rule decides. Included by
+ * gmem_policy.bpf.c only. A task's decision cache is written by that task only, so it needs no lock.
  */
 #ifndef GMEM_POLICY_EVALUATE_H
 #define GMEM_POLICY_EVALUATE_H
 
 #include "../kernel/kvm.h"
+#include "account.h"
+#include "guarded.h"
+#include "in_force.h"
 #include "labels.h"
-#include "subject.h"
-#include "tag.h"
-
-#include <asm-generic/errno-base.h>
-
-/* The compiler does not make two places of the one where it is called, see ask_rules(). */
-#define ONE_PLACE __attribute__((noduplicate))
-
-/*
- * Orders all memory accesses before it against all after it, on every architecture: an atomic
- * operation that returns a value does. BPF has no barrier that older kernels and compilers know,
- * and barrier() only stops the compiler.
- */
-static __always_inline void full_barrier(void)
-{
-	__u64 here = 0, value = 0;
-
-	/* Opaque, so that the compiler can neither leave it out nor use the form without a value. */
-	GMEM_OPAQUE(value);
-	value = __sync_fetch_and_add(&here, value);
-	GMEM_OPAQUE(value);
-}
-
-/*
- * Was everything that was read of a slot of the policy that @word of the map `active` means?
- *
- * A slot is read as under a sequence counter, which is the generation in its head. The writer
- * (src/ctl/kernel/store.c) stores generation 0, issues a full barrier, fills the slot, and stores
- * the new generation with release semantics; then it stores `active`. A reader loads `active`, and
- * everything else by addresses that follow from its value, which arm64 orders as well. What it
- * loaded is of the old policy if the generation, loaded last, is the old one: a value of the new
- * policy was stored after the 0, so that a load of the generation that comes after it, which the
- * barrier here makes sure of, finds the 0 or something newer. Generations are never given twice.
- */
-static __always_inline bool is_still_in(const struct gmem_head *head, __u64 word)
-{
-	full_barrier();
-	return *(volatile __u64 *)&head->generation == GMEM_ACTIVE_GENERATION(word);
-}
-
-/* A request and what else the decision needs. */
-struct question {
-	struct gmem_request r;
-	__u64 ino; /* of the instance, 0: none */
-	__u32 dev;
-	__u8 strict;  /* asked by the number of an ioctl alone */
-	__u8 by_rule; /* only a rule allows it, no default */
-	__u8 unknown; /* nothing allows it */
-	__u8 other;   /* the task is not the current one: its memory is touched by another */
-	__u8 nobody;  /* it could not be found out who asks */
-	__u8 vm;      /* the file is a VM; in later kernels it can be an instance */
-	__u8 fresh;   /* the instance is being made */
-	/* The instance, or NULL: its flags and the type of its VM are read if a rule wants them. */
-	struct file *file;
-	struct inode *inode; /* of the instance; NULL: the request is about a VM */
-};
 
 static __always_inline __u32 type_of_vm(struct kvm *kvm)
 {
@@ -147,103 +91,6 @@ __noinline int read_type(struct question *q)
 	return 0;
 }
 
-static __always_inline void count(void *map, __u32 index, __u32 verdict)
-{
-	struct gmem_hits *hits = bpf_map_lookup_elem(map, &index);
-
-	if (hits && verdict < GMEM_VERDICT_MAX)
-		__sync_fetch_and_add(&hits->n[verdict], 1);
-}
-
-static __always_inline __u32 euid_of(struct task_struct *task, bool other)
-{
-	struct task_struct___policy *t = (void *)task;
-
-	return other ? BPF_CORE_READ(t, real_cred, euid.val) : t->cred->euid.val;
-}
-
-static __always_inline __u64 cgroup_of(struct task_struct *task, bool other)
-{
-	struct task_struct___policy *t = (void *)task;
-
-	return other ? BPF_CORE_READ(t, cgroups, dfl_cgrp, kn, id) : bpf_get_current_cgroup_id();
-}
-
-static __always_inline void note_denial(struct gmem_journal *log, __u32 op, __u32 verdict)
-{
-	if (op >= GMEM_DO_GUARD(GMEM_GUARD_MAX))
-		return;
-	if (verdict == GMEM_VERDICT_denied)
-		__sync_fetch_and_add(&log->denied[op], 1);
-	else
-		__sync_fetch_and_add(&log->would_deny[op], 1);
-}
-
-ONE_PLACE static __noinline int report_denial(const struct gmem_decision *d, __u32 verdict,
-					      __u64 word, struct task_struct *task,
-					      struct question *q)
-{
-	struct gmem_journal *log;
-	struct gmem_denial *e;
-	struct gmem_tag *tag;
-	__u32 zero = 0;
-	__u64 sequence;
-
-	log = bpf_map_lookup_elem(&gmem_journal, &zero);
-	if (!log || !q || !d)
-		return 0;
-	sequence = __sync_fetch_and_add(&log->events, 1);
-	note_denial(log, q->r.op, verdict);
-	e = bpf_ringbuf_reserve(&gmem_denials, sizeof(*e), 0);
-	if (!e) {
-		__sync_fetch_and_add(&log->lost, 1);
-		return 0;
-	}
-	read_flags(q);
-	read_type(q);
-	__builtin_memset(e, 0, sizeof(*e));
-	e->time_ns = bpf_ktime_get_boot_ns();
-	e->sequence = sequence;
-	e->generation = GMEM_ACTIVE_GENERATION(word);
-	e->ino = q->ino;
-	e->dev = q->dev;
-	e->rule = d->rule;
-	e->audit_rule = d->audit_rule;
-	e->verdict = verdict;
-	e->request = q->r;
-	if (task) {
-		e->pid = task->pid;
-		e->tgid = task->tgid;
-		e->uid = euid_of(task, q->other);
-		e->cgroup = cgroup_of(task, q->other);
-		BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
-		tag = tag_of(task);
-		if (tag && tag->exe.kind) {
-			e->exe_known = 1;
-			e->exe = tag->exe;
-		}
-	}
-	bpf_ringbuf_submit(e, 0);
-	return 0;
-}
-
-/*
- * Is the current task the child that proves a load? Then its denial is recorded for that proof, and
- * appears in no counter or event that somebody watches for attacks.
- */
-static __always_inline bool proof_account(__u64 word)
-{
-	struct gmem_proof *proof;
-
-	proof = bpf_task_storage_get(&gmem_proofs, bpf_get_current_task_btf(), NULL, 0);
-	if (!proof || !proof->left)
-		return false;
-	proof->generation = GMEM_ACTIVE_GENERATION(word);
-	proof->denied++;
-	proof->left--;
-	return true;
-}
-
 /* Count, tell, and give the answer. */
 static __always_inline int account(const struct gmem_decision *d, __u64 word,
 				   struct task_struct *task, struct question *q)
@@ -267,43 +114,12 @@ static __always_inline int account(const struct gmem_decision *d, __u64 word,
 		if (d->audit_deny)
 			reported = extra;
 	}
-	if (reported != GMEM_VERDICT_allowed)
+	if (reported != GMEM_VERDICT_allowed) {
+		read_flags(q);
+		read_type(q);
 		report_denial(d, reported, word, task, q);
+	}
 	return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
-}
-
-/*
- * Does a task act as another user than it is? Credentials that are registered with an io_uring, and
- * the like, take the place of its own for a request; no decision is made by them. A worker of
- * io_uring can be older than a change of its process's user, and is compared with that.
- */
-static __noinline bool differs_in_user(struct task_struct *task)
-{
-	struct task_struct___policy *t = (void *)task;
-	__u32 uid = BPF_CORE_READ(t, real_cred, euid.val);
-
-	if (BPF_CORE_READ(t, cred, euid.val) != uid)
-		return true;
-	return BPF_CORE_READ(t, flags) & PF_IO_WORKER &&
-	       BPF_CORE_READ(t, group_leader, real_cred, euid.val) != uid;
-}
-
-static __always_inline bool is_io_worker(struct task_struct *task)
-{
-	return ((struct task_struct___policy *)task)->flags & PF_IO_WORKER;
-}
-
-/* Its credentials are its own. */
-static __always_inline bool has_own_credentials(struct task_struct *task)
-{
-	struct task_struct___policy *t = (void *)task;
-
-	return t->cred == t->real_cred;
-}
-
-static __always_inline bool has_other_user(struct task_struct *task)
-{
-	return (!has_own_credentials(task) || is_io_worker(task)) && differs_in_user(task);
 }
 
 /* Why it is not known who asks: which rule decides then. */

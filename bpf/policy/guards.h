@@ -11,38 +11,9 @@
 #ifndef GMEM_POLICY_GUARDS_H
 #define GMEM_POLICY_GUARDS_H
 
-#include "evaluate.h"
-#include "tag.h"
-
-#include <asm-generic/errno-base.h>
-
-/* The word of the map `active`; 0: no policy is in force. */
-static __always_inline __u64 policy_word(void)
-{
-	__u32 zero = 0;
-	__u64 *active_word = bpf_map_lookup_elem(&gmem_active, &zero);
-
-	return active_word ? *(volatile __u64 *)active_word : 0;
-}
-
-/*
- * Was everything that was read since policy_word() of that policy? A task can be preempted until
- * the slot has been filled again, and then finds none of the executables that the policy names. A
- * guard that would allow for this reason repeats the question with the policy that is in force by
- * then; after GUARD_TRIES such replacements in a row it applies.
- */
-static __noinline bool was_in_force(__u64 word)
-{
-	__u32 slot = GMEM_ACTIVE_SLOT(word);
-	const struct gmem_head *head;
-
-	if (!word)
-		return true;
-	head = bpf_map_lookup_elem(&gmem_heads, &slot);
-	return head && is_still_in(head, word);
-}
-
-#define GUARD_TRIES 3
+#include "account.h"
+#include "guarded.h"
+#include "in_force.h"
 
 /* The guards that apply to a process itself. */
 struct own_guards {
@@ -126,34 +97,6 @@ static __noinline int was_not_enforced(struct task_struct *task, __u32 guard)
 	lose_guard(tag_of(owner), guard);
 	bpf_task_release(owner);
 	return 0;
-}
-
-/**
- * guard_account - count what a guard kept off, tell of it, and give the answer
- * @guard: enum gmem_guard
- * @word: of the map `active`, not 0
- * @task: who asks
- * @what: was reached for, for the event: a process, an object
- * @action: enum gmem_lock_action; a lock denies whatever the mode of the policy is
- *
- * Return: 0 or -EACCES.
- */
-static __noinline int guard_account(__u32 guard, __u64 word, struct task_struct *task, __u64 what,
-				    __u32 action)
-{
-	struct gmem_decision d = { .deny = 1,
-				   .rule = GMEM_RULE_NONE,
-				   .audit_rule = GMEM_RULE_NONE };
-	struct question q = { .r = { .op = GMEM_DO_GUARD(guard), .start = what, .action = action } };
-	__u32 verdict = GMEM_VERDICT_would_deny;
-
-	if (action || GMEM_ACTIVE_ENFORCES(word))
-		verdict = GMEM_VERDICT_denied;
-	if (proof_account(word))
-		return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
-	count(&gmem_guard_hits, guard, verdict);
-	report_denial(&d, verdict, word, task, &q);
-	return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
 }
 
 /* --- trace: who controls a guarded task is as good as it --- */

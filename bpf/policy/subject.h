@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Who asks: what a task is to the policy in force. Included by gmem_policy.bpf.c only.
+ * Who asks: what a task is to the policy in force. Included by the objects of policy/ and lock/
+ * only.
  *
  * The identity of a task's process is recorded at exec and inherited (identity.h). Its user is the
  * effective one, as a number of the initial user namespace: what the kernel judges access by, and
@@ -209,6 +210,54 @@ static __always_inline __u64 cgroup_at(struct task_struct *task)
 	struct task_struct___policy *t = (void *)task;
 
 	return (__u64)BPF_CORE_READ(t, cgroups, dfl_cgrp);
+}
+
+static __always_inline __u32 euid_of(struct task_struct *task, bool other)
+{
+	struct task_struct___policy *t = (void *)task;
+
+	return other ? BPF_CORE_READ(t, real_cred, euid.val) : t->cred->euid.val;
+}
+
+static __always_inline __u64 cgroup_of(struct task_struct *task, bool other)
+{
+	struct task_struct___policy *t = (void *)task;
+
+	return other ? BPF_CORE_READ(t, cgroups, dfl_cgrp, kn, id) : bpf_get_current_cgroup_id();
+}
+
+/*
+ * Does a task act as another user than it is? Credentials that are registered with an io_uring, and
+ * the like, take the place of its own for a request; no decision is made by them. A worker of
+ * io_uring can be older than a change of its process's user, and is compared with that.
+ */
+static __noinline bool differs_in_user(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task;
+	__u32 uid = BPF_CORE_READ(t, real_cred, euid.val);
+
+	if (BPF_CORE_READ(t, cred, euid.val) != uid)
+		return true;
+	return BPF_CORE_READ(t, flags) & PF_IO_WORKER &&
+	       BPF_CORE_READ(t, group_leader, real_cred, euid.val) != uid;
+}
+
+static __always_inline bool is_io_worker(struct task_struct *task)
+{
+	return ((struct task_struct___policy *)task)->flags & PF_IO_WORKER;
+}
+
+/* Its credentials are its own. */
+static __always_inline bool has_own_credentials(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task;
+
+	return t->cred == t->real_cred;
+}
+
+static __always_inline bool has_other_user(struct task_struct *task)
+{
+	return (!has_own_credentials(task) || is_io_worker(task)) && differs_in_user(task);
 }
 
 #endif /* GMEM_POLICY_SUBJECT_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Access to what is stored for tasks: the tag of a process and the decision cache of a task, see
- * bpf/abi/policy_maps.h. Included by gmem_policy.bpf.c only.
+ * bpf/abi/policy_maps.h. Included by the objects of policy/ and lock/ only.
  */
 #ifndef GMEM_POLICY_TAG_H
 #define GMEM_POLICY_TAG_H
@@ -30,25 +30,6 @@ static __always_inline void count_no_memory(void)
 	log = bpf_map_lookup_elem(&gmem_journal, &zero);
 	if (log)
 		__sync_fetch_and_add(&log->no_memory, 1);
-}
-
-/* Does the policy in a slot name it, or did it before `refresh --forget`? */
-static __noinline bool is_named(const struct gmem_identity *identity, __u32 slot)
-{
-	struct gmem_identity key;
-
-	if (!identity || !identity->kind)
-		return false;
-	key = *identity;
-	key.slot = slot;
-	return bpf_map_lookup_elem(&gmem_exes, &key);
-}
-
-/* Is the process guarded? Also without the identity that decisions are made by. */
-static __noinline bool is_guarded(const struct gmem_tag *tag, __u32 slot)
-{
-	return tag && (tag->flags & GMEM_TAG_GUARDED || is_named(&tag->exe, slot) ||
-		       is_named(&tag->verity, slot));
 }
 
 static __always_inline struct gmem_decision_cache *cache_of(struct task_struct *task, __u64 flags)
