@@ -286,7 +286,7 @@ install: $(O)/gmemtop $(O)/gmemtop.1 $(O)/gmemtop-export.8	## install gmemtop be
 all: $(O)/gmemctl
 
 CTL_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemctl.c $(wildcard src/lib/*.c src/policy/*.c src/ctl/*.c src/ctl/*/*.c))
-CTL_SKELETONS := $(addprefix $(O)/gmem_,$(addsuffix .skel.h,policy census inspect))
+CTL_SKELETONS := $(addprefix $(O)/gmem_,$(addsuffix .skel.h,policy lock census inspect))
 CTL_LIBS := -lbpf -lelf -lz $(shell $(PKG_CONFIG) --libs libfyaml smartcols json-c libgcrypt libsystemd 2>/dev/null)
 CTL_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I libfyaml smartcols json-c libgcrypt libsystemd 2>/dev/null)
 

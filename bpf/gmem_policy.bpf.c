@@ -11,8 +11,6 @@
  * They do not sleep, which makes them cheaper, and some of their hooks may not; the two that make
  * tags do, for then there is memory.
  */
-#include "lock/lock.h"
-#include "lock/mounts.h"
 #include "policy/evaluate.h"
 #include "policy/guards.h"
 #include "policy/identity.h"

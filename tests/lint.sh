@@ -103,7 +103,7 @@ check_includes()
 		case $file in
 		bpf/abi/*) may='bpf/abi/*' ;;
 		bpf/kernel/*) may='bpf/abi/*|bpf/kernel/*' ;;
-		bpf/lock/*) may='bpf/abi/*|bpf/kernel/*|bpf/policy/*|bpf/lock/*' ;; # one object with policy/
+		bpf/lock/*) may='bpf/abi/*|bpf/kernel/*|bpf/policy/*|bpf/lock/*' ;; # the manager is a subject
 		bpf/*/*) may="bpf/abi/*|bpf/kernel/*|$dir/*" ;;
 		src/policy/*) may='src/policy/*|src/lib/*|bpf/abi/*|bpf/policy/match.h' ;;
 		*) continue ;;

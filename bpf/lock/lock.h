@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The lock: what belongs to the policy in force is touched by its manager only, a subject that the
- * policy names. Included by gmem_policy.bpf.c only.
+ * The lock of maps, programs, pins and files. Included by gmem_lock.bpf.c only.
  *
  * Each of these hooks is everybody's path. What is kept stands in the map `locked_ids`; all else is
  * left alone. Who touches what is kept and is not known to be the manager is denied, whatever the
@@ -13,10 +12,10 @@
 #ifndef GMEM_LOCK_LOCK_H
 #define GMEM_LOCK_LOCK_H
 
-#include "../policy/guards.h"
-
 #include "../kernel/file_identity.h"
 #include "../kernel/lock_types.h"
+#include "../policy/account.h"
+#include "../policy/in_force.h"
 
 static __noinline bool is_kept(__u32 kind, __u64 id, __u32 of, __u64 more)
 {

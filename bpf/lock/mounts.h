@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The lock's part about mounts: with the last mount of the BPF file system its pins end. Included
- * by gmem_policy.bpf.c only.
+ * by gmem_lock.bpf.c only.
  */
 #ifndef GMEM_LOCK_MOUNTS_H
 #define GMEM_LOCK_MOUNTS_H

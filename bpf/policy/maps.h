@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The maps of gmem_policy.bpf.c, and what user space found out about the kernel before it loads. */
+/*
+ * The maps of a policy, shared by gmem_policy.bpf.c and gmem_lock.bpf.c, and what user space found
+ * out about the kernel before it loads their programs.
+ */
 #ifndef GMEM_POLICY_MAPS_H
 #define GMEM_POLICY_MAPS_H
 

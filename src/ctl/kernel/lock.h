@@ -14,10 +14,6 @@
 
 struct compiled;
 
-/* All programs of the lock: bits. */
-#define PROGS_LOCK_BIT(name, ...) PROG(name) |
-#define PROGS_LOCK		  (GMEM_LOCK_PROGRAMS(PROGS_LOCK_BIT) 0)
-
 /*
  * Is what is in force locked? Return: 1, 0, or a negative errno that has been explained: then
  * nothing may be done that a lock forbids.

@@ -19,6 +19,11 @@ struct policy;
 /* Programs that each kernel must carry, whatever the policy. */
 #define PROGS_TAG (PROG(tag_exec) | PROG(tag_fork))
 
+/* All programs of the lock: bits. They are an object of their own. */
+#define PROGS_LOCK_BIT(name, ...) PROG(name) |
+#define PROGS_LOCK		  (GMEM_LOCK_PROGRAMS(PROGS_LOCK_BIT) 0)
+#define PROGS_ALL		  (PROG_BIT(GMEM_PROG_MAX) - 1)
+
 /* X(name, how it is shown, meaning): what becomes of an operation */
 #define GMEM_GUARANTEES(X)                                                                    \
 	X(enforced, "enforced", "each request is decided, by the values that are used")       \

@@ -13,16 +13,33 @@
 #include "../../lib/log.h"
 #include "programs.h"
 #include "root_cgroup.h"
+#include "gmem_lock.skel.h"
 #include "gmem_policy.skel.h"
 #include "../interrupt.h"
 
 /* New tasks can be made while the old ones are looked through; after so many rounds it ends. */
 #define ROUNDS 8
 
-static struct bpf_program *program_of(const struct gmem_policy_bpf *skel,
+/* The objects that have the programs of a load; NULL where none of its programs is of the object. */
+struct objects {
+	struct gmem_policy_bpf *policy;
+	struct gmem_lock_bpf *lock;
+};
+
+static void destroy(struct objects *objects)
+{
+	gmem_policy_bpf__destroy(objects->policy);
+	gmem_lock_bpf__destroy(objects->lock);
+	*objects = (struct objects){ NULL, NULL };
+}
+
+static struct bpf_program *program_of(const struct objects *objects,
 				      enum gmem_policy_program program)
 {
-	return bpf_object__find_program_by_name(skel->obj, program_kernel_names[program]);
+	const struct bpf_object *object = PROGS_LOCK & PROG_BIT(program) ? objects->lock->obj
+									 : objects->policy->obj;
+
+	return bpf_object__find_program_by_name(object, program_kernel_names[program]);
 }
 
 static bool is_privileged(void)
@@ -51,20 +68,33 @@ static int refused(int ret, const char *what)
 }
 
 /* The maps that are pinned instead of new ones. */
-static int reuse_maps(struct gmem_policy_bpf *skel, const struct pins *pins)
+static int reuse_maps(struct bpf_object *object, const struct pins *pins)
 {
 	struct bpf_map *map;
 	unsigned int i;
 	int fd, ret = 0;
 
 	for (i = 0; i < MAP_MAX && !ret; i++) {
-		map = bpf_object__find_map_by_name(skel->obj, map_kernel_names[i]);
+		map = bpf_object__find_map_by_name(object, map_kernel_names[i]);
 		fd = pins_map(pins, (enum pinned_map)i);
 		if (fd < 0)
 			return fd;
 		ret = bpf_map__reuse_fd(map, fd);
 		close(fd);
 	}
+	return ret;
+}
+
+/* The maps of an object that is loaded. */
+static int share_maps(struct bpf_object *object, const struct bpf_object *loaded)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < MAP_MAX && !ret; i++)
+		ret = bpf_map__reuse_fd(bpf_object__find_map_by_name(object, map_kernel_names[i]),
+					bpf_object__find_map_fd_by_name(loaded,
+									map_kernel_names[i]));
 	return ret;
 }
 
@@ -94,34 +124,79 @@ static int note_known(const struct gmem_policy_bpf *skel, const struct hooks *ho
 	return bpf_map_update_elem(fd, &zero, &loads, BPF_ANY) ? -errno : 0;
 }
 
-/*
- * Open and load. @pins: where there are maps already, or NULL; @existing: also the program that
- * tags processes that are there
- */
-static int load(struct gmem_policy_bpf **skel, const struct pins *pins, const struct hooks *hooks,
-		uint64_t programs, bool existing)
+/* What an object is told of the kernel: both have these variables. */
+#define SET_KNOWN(skel, hooks)                                                  \
+	({                                                                      \
+		(skel)->rodata->knows_kvm = (hooks)->knows_kvm;                 \
+		(skel)->rodata->has_verity = (hooks)->has_verity;               \
+		(skel)->rodata->has_task_from_pid = (hooks)->has_task_from_pid; \
+	})
+
+/* Loads its programs among @programs. */
+static int choose(const struct objects *objects, uint64_t own, uint64_t programs)
 {
 	unsigned int i;
 	int ret = 0;
 
-	*skel = gmem_policy_bpf__open();
-	if (!*skel)
-		return -errno;
-	(*skel)->rodata->knows_kvm = hooks->knows_kvm;
-	(*skel)->rodata->has_verity = hooks->has_verity;
-	(*skel)->rodata->has_task_from_pid = hooks->has_task_from_pid;
-	for (i = 0; i < GMEM_PROG_MAX && !ret; i++)
-		ret = bpf_program__set_autoload(program_of(*skel, (enum gmem_policy_program)i),
-						programs >> i & 1);
-	if (!ret)
-		ret = bpf_program__set_autoload((*skel)->progs.gmem_tag_old, existing);
-	if (!ret && pins)
-		ret = reuse_maps(*skel, pins);
-	ret = ret ?: gmem_policy_bpf__load(*skel);
-	if (ret) {
-		gmem_policy_bpf__destroy(*skel);
-		*skel = NULL;
+	for (i = 0; i < GMEM_PROG_MAX && !ret; i++) {
+		if (own >> i & 1)
+			ret = bpf_program__set_autoload(program_of(objects,
+								   (enum gmem_policy_program)i),
+							programs >> i & 1);
 	}
+	return ret;
+}
+
+static int load_policy(struct objects *objects, const struct pins *pins, const struct hooks *hooks,
+		       uint64_t programs, bool existing)
+{
+	int ret;
+
+	objects->policy = gmem_policy_bpf__open();
+	if (!objects->policy)
+		return -errno;
+	SET_KNOWN(objects->policy, hooks);
+	ret = choose(objects, PROGS_ALL & ~PROGS_LOCK, programs);
+	if (!ret)
+		ret = bpf_program__set_autoload(objects->policy->progs.gmem_tag_old, existing);
+	if (!ret && pins)
+		ret = reuse_maps(objects->policy->obj, pins);
+	return ret ?: gmem_policy_bpf__load(objects->policy);
+}
+
+static int load_lock(struct objects *objects, const struct pins *pins, const struct hooks *hooks,
+		     uint64_t programs)
+{
+	int ret;
+
+	objects->lock = gmem_lock_bpf__open();
+	if (!objects->lock)
+		return -errno;
+	SET_KNOWN(objects->lock, hooks);
+	ret = choose(objects, PROGS_LOCK, programs);
+	if (!ret && pins)
+		ret = reuse_maps(objects->lock->obj, pins);
+	else if (!ret && objects->policy)
+		ret = share_maps(objects->lock->obj, objects->policy->obj);
+	return ret ?: gmem_lock_bpf__load(objects->lock);
+}
+
+/*
+ * Open and load. @pins: where there are maps already, or NULL; @existing: also the program that
+ * tags processes that are there
+ */
+static int load(struct objects *objects, const struct pins *pins, const struct hooks *hooks,
+		uint64_t programs, bool existing)
+{
+	int ret = 0;
+
+	*objects = (struct objects){ NULL, NULL };
+	if (programs & ~PROGS_LOCK || existing)
+		ret = load_policy(objects, pins, hooks, programs, existing);
+	if (!ret && programs & PROGS_LOCK)
+		ret = load_lock(objects, pins, hooks, programs);
+	if (ret)
+		destroy(objects);
 	return ret;
 }
 
@@ -129,25 +204,25 @@ static int load(struct gmem_policy_bpf **skel, const struct pins *pins, const st
  */
 static int find_refused(struct hooks *hooks, uint64_t programs, int reason)
 {
-	struct gmem_policy_bpf *skel;
+	struct objects objects;
 	uint64_t before = hooks->refused;
 	unsigned int i;
 	int ret;
 
 	/* Where not even those load, it is not for a hook. */
-	ret = is_shortage(reason) ? reason : load(&skel, NULL, hooks, PROGS_TAG, true);
+	ret = is_shortage(reason) ? reason : load(&objects, NULL, hooks, PROGS_TAG, true);
 	if (ret)
 		return refused(reason, "load the programs into the kernel");
-	gmem_policy_bpf__destroy(skel);
+	destroy(&objects);
 	for (i = 0; i < GMEM_PROG_MAX; i++) {
 		if (!(programs & ~PROGS_TAG & PROG_BIT(i)))
 			continue;
 		ret = interrupted("load the policy");
 		if (ret)
 			return ret;
-		ret = load(&skel, NULL, hooks, PROG_BIT(i), true);
+		ret = load(&objects, NULL, hooks, PROG_BIT(i), false);
 		if (!ret) {
-			gmem_policy_bpf__destroy(skel);
+			destroy(&objects);
 			continue;
 		}
 		if (is_shortage(ret))
@@ -160,7 +235,7 @@ static int find_refused(struct hooks *hooks, uint64_t programs, int reason)
 	return -EAGAIN;
 }
 
-static int attach(struct gmem_policy_bpf *skel, const struct pins *pins, uint64_t programs)
+static int attach(const struct objects *objects, const struct pins *pins, uint64_t programs)
 {
 	enum gmem_policy_program i;
 	struct bpf_link *link;
@@ -169,7 +244,7 @@ static int attach(struct gmem_policy_bpf *skel, const struct pins *pins, uint64_
 	for (i = 0; i < GMEM_PROG_MAX && !ret; i++) {
 		if (!(programs & (PROG_BIT(i))))
 			continue;
-		link = bpf_program__attach(program_of(skel, i));
+		link = bpf_program__attach(program_of(objects, i));
 		if (!link)
 			return -errno;
 		ret = pins_add_program(pins, i, bpf_link__fd(link));
@@ -244,11 +319,11 @@ struct first {
 static int attach_in_child(void *data)
 {
 	struct first *first = data;
-	struct gmem_policy_bpf *skel;
+	struct objects objects;
 	struct pins draft;
 	int ret;
 
-	ret = load(&skel, NULL, &first->hooks, first->programs, true);
+	ret = load(&objects, NULL, &first->hooks, first->programs, true);
 	if (ret == -EPERM || (ret && !is_privileged()))
 		return refused(ret, "load the programs into the kernel");
 	if (ret)
@@ -257,14 +332,14 @@ static int attach_in_child(void *data)
 	if (ret || first->dry_run)
 		goto out;
 	ret = pins_begin(&draft, first->pins);
-	ret = ret ?: pin_maps(skel, &draft);
+	ret = ret ?: pin_maps(objects.policy, &draft);
 	if (ret) {
 		log_error(ret, NULL, NULL, "pin under %s", draft.dir);
 		goto discard;
 	}
-	ret = attach(skel, &draft, first->programs);
-	ret = ret ?: note_known(skel, &first->hooks);
-	ret = ret ?: tag_tasks(skel, &first->tagged);
+	ret = attach(&objects, &draft, first->programs);
+	ret = ret ?: note_known(objects.policy, &first->hooks);
+	ret = ret ?: tag_tasks(objects.policy, &first->tagged);
 	if (ret) {
 		ret = refused(ret, "attach the programs");
 		goto discard;
@@ -280,7 +355,7 @@ static int attach_in_child(void *data)
 discard:
 	pins_discard(&draft);
 out:
-	gmem_policy_bpf__destroy(skel);
+	destroy(&objects);
 	return ret;
 }
 
@@ -308,25 +383,25 @@ int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs,
 		bool dry_run)
 {
 	uint64_t attached = pins_programs(pins);
-	struct gmem_policy_bpf *skel;
+	struct objects objects;
 	int ret;
 
 	programs = replace ? programs | attached : programs & ~attached;
 	if (!programs)
 		return 0;
-	ret = load(&skel, pins, hooks, programs, false);
+	ret = load(&objects, pins, hooks, programs, false);
 	if (ret == -EPERM || (ret && !is_privileged()))
 		return refused(ret, "load more programs into the kernel");
 	if (ret)
 		return find_refused(hooks, programs, ret);
 	ret = interrupted("load the policy");
 	if (!ret && !dry_run) {
-		ret = attach(skel, pins, programs);
+		ret = attach(&objects, pins, programs);
 		if (!ret && replace)
-			ret = note_known(skel, hooks);
+			ret = note_known(objects.policy, hooks);
 		if (ret)
 			ret = refused(ret, "attach more programs");
 	}
-	gmem_policy_bpf__destroy(skel);
+	destroy(&objects);
 	return ret;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The programs of a policy: loaded, attached and pinned. */
+/* The programs of a policy and of its lock: loaded, attached and pinned. */
 #ifndef GMEM_CTL_KERNEL_PROGRAMS_H
 #define GMEM_CTL_KERNEL_PROGRAMS_H
 
