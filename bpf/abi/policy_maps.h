@@ -12,7 +12,7 @@
 #include "lock.h"
 #include "policy.h"
 
-#define GMEM_LAYOUT 13 /* counted up with each change of a map or of what an entry means */
+#define GMEM_LAYOUT 14 /* counted up with each change of a map or of what an entry means */
 
 /* X(name, its name in the kernel, of 15 characters at most): the pinned maps */
 #define GMEM_POLICY_MAPS(X)             \
@@ -158,11 +158,17 @@ struct gmem_cached {
 #define GMEM_CACHED_DENY 0x8000
 #define GMEM_CACHED_NONE 0x7fff
 
-/* The rules that apply to a task, and the memory to find them: too large for the stack. */
+/*
+ * The rules that apply to a task, and the memory to find them and to decide. On the stack it would
+ * be too large, and what a stack has, the verifier of newer kernels follows into each function that
+ * gets its address, once for each call.
+ */
 struct gmem_work {
 	struct gmem_set mine; /* rules for what it is */
 	struct gmem_set subjects;
 	struct gmem_identity key;
+	struct gmem_request request;
+	struct gmem_decision decision;
 };
 
 /*

@@ -12,36 +12,45 @@
 #include "match.h"
 
 /* The values that are in the same interval as this one. */
-static __always_inline void gmem_interval_of(const struct gmem_head *head, __u32 op,
-					     __u32 dimension, __u64 value, struct gmem_span *span)
+GMEM_APART int gmem_interval_of(const struct gmem_head *head, __u32 op, __u32 dimension,
+				__u64 value, struct gmem_span *span)
 {
-	const __u64 *bounds = head->bounds[dimension];
+	const __u64 *bounds;
 	__u32 at;
 
+	if (!head || !span || dimension >= GMEM_BY_MAX)
+		return 0;
+	bounds = head->bounds[dimension];
 	span->first = 0;
 	span->last = ~0ULL;
 	if (!(head->by[dimension] >> (op & 31) & 1))
-		return;
+		return 0;
 	at = gmem_interval(bounds, value);
 	if (at > 0)
 		span->first = bounds[(at - 1) & GMEM_MAX_BOUNDS];
 	if (at < GMEM_MAX_BOUNDS)
 		span->last = bounds[at] - 1;
+	return 0;
 }
 
 /**
  * gmem_remember - keep a decision for what is decided like it
  * @cached: of the operation, for who asked
+ * @work: with the request and the decision
  * @kind: of the request, by gmem_sort()
  *
  * One for want of something is not kept.
  */
 GMEM_APART int gmem_remember(struct gmem_cached *cached, const struct gmem_head *head,
-			     const struct gmem_request *r, const struct gmem_decision *d,
-			     __u32 kind)
+			     const struct gmem_work *work, __u32 kind)
 {
-	if (!cached || !head || !r || !d)
+	const struct gmem_decision *d;
+	const struct gmem_request *r;
+
+	if (!cached || !head || !work)
 		return 0;
+	r = &work->request;
+	d = &work->decision;
 	cached->kind = GMEM_KIND_MAX;
 	if (d->rule == GMEM_RULE_BROKEN || d->rule == GMEM_RULE_NO_MEMORY)
 		return 0;

@@ -14,42 +14,34 @@
 
 static __always_inline __u32 type_of_vm(struct kvm *kvm)
 {
+	__u64 type;
+
 	if (!knows_kvm)
 		return GMEM_TYPE_unknown;
 	if (!bpf_core_field_exists(kvm->arch.vm_type))
 		return GMEM_TYPE_other;
-	switch (BPF_CORE_READ(kvm, arch.vm_type)) {
-#define X(name, number) \
-	case number: return GMEM_TYPE_##name;
-		GMEM_VM_TYPES(X)
-#undef X
-	}
-	return GMEM_TYPE_other;
+	type = BPF_CORE_READ(kvm, arch.vm_type);
+	return type < GMEM_TYPE_other ? type : GMEM_TYPE_other;
 }
 
-/* These are not static, see bpf/policy/subject.h. */
+#define X(name, number) _Static_assert(GMEM_TYPE_##name == (number), "KVM's number: " #name);
+GMEM_VM_TYPES(X)
+#undef X
 
-__noinline int read_instance(struct question *q)
+/* Loads, and no calls, of what the verifier knows to be an inode. */
+static __always_inline void read_instance(struct question *q, struct inode *inode)
 {
-	struct file *file;
-	struct inode *inode;
-
-	if (!q)
-		return 0;
-	file = q->file;
-	if (!file)
-		return 0;
-	inode = BPF_CORE_READ(file, f_inode);
-	if (q->vm && BPF_CORE_READ(inode, i_sb, s_magic) != GUEST_MEMFD_MAGIC)
-		return 0;
-	q->ino = BPF_CORE_READ(inode, i_ino);
-	q->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	if (!inode || !q->file)
+		return;
+	q->ino = inode->i_ino;
+	q->dev = inode->i_sb->s_dev;
 	if (q->vm)
 		q->vm = 0;
 	else
-		q->r.size = BPF_CORE_READ(inode, i_size);
-	return 0;
+		q->r.size = inode->i_size;
 }
+
+/* These are not static, see bpf/policy/subject.h. */
 
 /* Neither ever changes: reading them here is as good as anywhere. */
 __noinline int read_flags(struct question *q)
@@ -84,14 +76,19 @@ __noinline int read_type(struct question *q)
 	}
 	if (!file || !knows_kvm)
 		return 0;
-	if (q->vm)
-		q->r.type = type_of_vm(BPF_CORE_READ(file, private_data));
-	else
-		q->r.type = type_of_vm(kvm_of(file));
+	q->r.type = type_of_vm(q->vm ? BPF_CORE_READ(file, private_data) : kvm_of(file));
 	return 0;
 }
 
-/* Count, tell, and give the answer. */
+/* @rule: with that of its slot. Not static, see bpf/policy/subject.h. */
+__noinline int count_decision(__u32 rule, __u32 op, __u32 verdict)
+{
+	count(&gmem_rule_hits, rule, verdict);
+	count(&gmem_op_hits, op, verdict);
+	return 0;
+}
+
+/* Count, report, and return the answer. */
 static __always_inline int account(const struct gmem_decision *d, __u64 word,
 				   struct task_struct *task, struct question *q)
 {
@@ -103,14 +100,12 @@ static __always_inline int account(const struct gmem_decision *d, __u64 word,
 						     : GMEM_VERDICT_would_deny;
 	if (d->deny && proof_account(word))
 		return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
-	count(&gmem_rule_hits, base + d->rule, verdict);
-	count(&gmem_op_hits, q->r.op, verdict);
+	count_decision(base + d->rule, q->r.op, verdict);
 	reported = verdict;
 	if (d->audit_rule != GMEM_RULE_NONE && d->audit_deny != d->deny) {
 		__u32 extra = d->audit_deny ? GMEM_VERDICT_would_deny : GMEM_VERDICT_would_allow;
 
-		count(&gmem_rule_hits, base + d->audit_rule, extra);
-		count(&gmem_op_hits, q->r.op, extra);
+		count_decision(base + d->audit_rule, q->r.op, extra);
 		if (d->audit_deny)
 			reported = extra;
 	}
@@ -183,36 +178,41 @@ static __noinline struct gmem_decision_cache *own_cache(struct task_struct *task
 	return cache;
 }
 
-/* The rules for another task, whose cache must not be written from here. */
-static __noinline struct gmem_set *rules_of_other(struct task_struct *task, __u64 word)
+/* Memory for what is decided for another task than the current one; NULL: there is none. */
+static __always_inline struct gmem_work *work_for_others(void)
+{
+	return bpf_task_storage_get(&gmem_others, bpf_get_current_task_btf(), NULL,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+/* The rules for another task, whose cache must not be written from here, are in the result. */
+static __noinline struct gmem_work *rules_of_other(struct task_struct *task, __u64 word)
 {
 	struct gmem_work *work;
 	struct gmem_tag *tag;
 
 	tag = identity_of(task);
-	work = bpf_task_storage_get(&gmem_others, bpf_get_current_task_btf(), NULL,
-				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+	work = work_for_others();
 	if (is_io_worker(task) && has_other_user(task))
 		return NULL;
 	if (!tag || !work || resolve(tag, work, word, euid_of(task, true), cgroup_at(task)))
 		return NULL;
-	return &work->mine;
+	return work;
 }
 
 /* The matcher, and most of what there is to be looked at by the verifier: not static, see there. */
 ONE_PLACE __noinline int decide(__u32 slot, const struct gmem_head *head,
-				const struct gmem_set *mine, const struct gmem_request *r,
-				struct gmem_decision *d)
+				const struct gmem_set *mine, struct gmem_work *work)
 {
-	if (!head || !mine || !r || !d)
+	if (!head || !mine || !work)
 		return -1;
-	*d = gmem_decide(head, pool_of(slot), mine, r);
+	work->decision = gmem_decide(head, pool_of(slot), mine, &work->request);
 	return 0;
 }
 
 /*
- * What the rules say. decide() has one place where it is called: each one more, with memory on a
- * stack, has the verifier of newer kernels follow it once more, for every way to that place.
+ * What the rules say. decide() has one place where it is called: each one more has the verifier of
+ * newer kernels follow it once more, for every way to that place.
  */
 static __always_inline void ask_rules(const struct gmem_head *head, const struct gmem_slot *how,
 				      struct task_struct *task, __u64 word, struct question *q,
@@ -222,17 +222,18 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 	const struct gmem_set *mine = NULL;
 	struct gmem_decision_cache *cache;
 	struct gmem_cached *cached = NULL;
+	struct gmem_work *work = NULL;
 	bool known;
 
 	if (op >= GMEM_DO_MAX)
 		return;
 	/* Workers have no cache: what they ask for, they ask for others. */
 	if (task && !q->nobody && (q->other || is_io_worker(task))) {
-		mine = rules_of_other(task, word);
+		work = rules_of_other(task, word);
 	} else if (task && !q->nobody) {
 		cache = own_cache(task, word, how, head);
 		if (cache) {
-			mine = &cache->work.mine;
+			work = &cache->work;
 			kind = gmem_sort(&q->r);
 			cached = &cache->cached[op];
 		}
@@ -241,15 +242,22 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 		gmem_recall(cached, d);
 		return;
 	}
-	known = mine;
-	if (!mine)
+	known = work;
+	if (work) {
+		mine = &work->mine;
+	} else {
 		mine = gmem_set(pool_of(slot), GMEM_POOL_ANY);
-	if (mine)
-		decide(slot, head, mine, &q->r, d);
+		work = work_for_others();
+	}
+	if (mine && work) {
+		work->request = q->r;
+		decide(slot, head, mine, work);
+		*d = work->decision;
+	}
 	if (cached)
-		gmem_remember(cached, head, &q->r, d, kind);
+		gmem_remember(cached, head, work, kind);
 	/* Who asks is not known: what denies everybody denies, and what allows does not. */
-	if (!known && !d->deny) {
+	if (!known && (!d->deny || !work)) {
 		d->deny = 1;
 		d->rule = task && !q->nobody ? why_unknown(task, q->other) : GMEM_RULE_BROKEN;
 	}
@@ -292,7 +300,7 @@ static __noinline int evaluate_request(struct task_struct *task, struct question
 		goto out;
 	if (q->strict && !(how->strict >> (q->r.op & 31) & 1))
 		return 0;
-	read_instance(q);
+	read_instance(q, inode);
 	if (*(volatile __u64 *)&head->generation != GMEM_ACTIVE_GENERATION(word))
 		goto out;
 	if (how->by_flags >> (q->r.op & 31) & 1)

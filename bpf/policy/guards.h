@@ -110,6 +110,25 @@ static __always_inline __u64 cgroup_of_process(struct task_struct *task)
 }
 
 /*
+ * Is a task that is the subjects @are all of @must, and one at least that @any does not have? Not
+ * static, see bpf/policy/subject.h: the loop is verified once, and not for every way to it.
+ */
+__noinline int are_subjects(const struct gmem_set *are, const struct gmem_set *must,
+			    const struct gmem_set *any)
+{
+	__u64 more = 0, named = 0;
+
+	if (!are || !must || !any)
+		return 0;
+	GMEM_ROLLED
+	for (int k = 0; k < GMEM_SET_WORDS; k++) {
+		more |= must->w[k] & ~are->w[k];
+		named |= must->w[k] & ~any->w[k];
+	}
+	return !more && named;
+}
+
+/*
  * Could a task do by itself what it wants a guarded one to do? It can if it is all the subjects
  * that the guarded one is, and one of these at least names their executable: it is not enough to be
  * of the same executable, which other users start, too. In doubt it could not.
@@ -123,7 +142,6 @@ static __noinline bool is_as_good(struct task_struct *by, struct task_struct *gu
 	const struct gmem_head *head;
 	struct gmem_set subjects;
 	struct gmem_work *work;
-	__u64 more = 0, named = 0;
 
 	head = bpf_map_lookup_elem(&gmem_heads, &slot);
 	without_exe = class_set(slot, GMEM_CLASS_exe, 0);
@@ -136,12 +154,7 @@ static __noinline bool is_as_good(struct task_struct *by, struct task_struct *gu
 	subjects = work->subjects;
 	if (find_subjects(own, work, word, euid_of(by, true), cgroup_at(by)))
 		return false;
-	GMEM_ROLLED
-	for (int k = 0; k < GMEM_SET_WORDS; k++) {
-		more |= subjects.w[k] & ~work->subjects.w[k];
-		named |= subjects.w[k] & ~without_exe->w[k];
-	}
-	if (more || !named)
+	if (!are_subjects(&work->subjects, &subjects, without_exe))
 		return false;
 	return !(head->guards & GMEM_TRACE_BY_CGROUP) ||
 	       cgroup_of_process(by) == cgroup_of_process(guarded);

@@ -137,7 +137,8 @@ static void test_remembered(void **state)
 		random_policy(&random, text, i % 10 ? 12 : 150);
 		read_policy(&read, text);
 		for (j = 0; j < REQUESTS; j++) {
-			struct gmem_decision before, now, recalled;
+			struct gmem_decision now, recalled;
+			static struct gmem_work work;
 			struct gmem_request r, other;
 			struct gmem_cached seen = { .kind = GMEM_KIND_MAX };
 			struct who who;
@@ -145,8 +146,9 @@ static void test_remembered(void **state)
 			random_who(&random, &who);
 			random_request(&random, &r);
 			random_request(&random, &other);
-			before = policy_decide(&read.compiled, &who, &r);
-			gmem_remember(&seen, &read.compiled.head, &r, &before, gmem_sort(&r));
+			work.request = r;
+			work.decision = policy_decide(&read.compiled, &who, &r);
+			gmem_remember(&seen, &read.compiled.head, &work, gmem_sort(&r));
 			switch (j % GMEM_BY_MAX) {
 #define X(name, ...) \
 	case GMEM_BY_##name: r.name = other.name; break;
