@@ -5,14 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bpf/libbpf.h>
-
 #include "../../lib/log.h"
 #include "programs.h"
 #include "loader.h"
 #include "lock.h"
-
-#define POLL_MS 200
 
 static void read_status(const struct store *store, struct loader_status *status)
 {
@@ -177,51 +173,4 @@ void loader_shown_free(struct loader_shown *shown)
 {
 	free(shown->source);
 	shown->source = NULL;
-}
-
-struct listener {
-	int (*take)(const struct gmem_denial *event, void *data);
-	void *data;
-};
-
-static int take_event(void *data, void *event, size_t size)
-{
-	struct listener *listener = data;
-
-	if (size < sizeof(struct gmem_denial))
-		return 0;
-	return listener->take(event, listener->data);
-}
-
-int loader_events(const char *dir, int (*take)(const struct gmem_denial *event, void *data),
-		  int (*stop)(const struct gmem_journal *journal, void *data), void *data)
-{
-	struct listener listener = { take, data };
-	struct gmem_journal journal;
-	struct ring_buffer *ring;
-	struct store store;
-	struct pins pins;
-	int ret;
-
-	ret = pins_open(&pins, dir, false);
-	ret = ret ?: store_open(&store, &pins);
-	if (ret)
-		return ret;
-	ring = ring_buffer__new(store.fd[MAP_denials], take_event, &listener, NULL);
-	if (!ring) {
-		ret = log_error(-errno, NULL, NULL, "open the events");
-		goto out;
-	}
-	do {
-		ret = ring_buffer__poll(ring, POLL_MS);
-		if (ret > 0 || ret == -EINTR)
-			ret = 0;
-		journal = *store.journal;
-		if (!ret)
-			ret = stop(&journal, data);
-	} while (!ret);
-	ring_buffer__free(ring);
-out:
-	store_close(&store);
-	return ret;
 }

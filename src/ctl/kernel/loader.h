@@ -121,16 +121,4 @@ int loader_set_mode(const char *dir, bool enforce, bool trust_running, enum proo
 int loader_rollback(const char *dir, bool trust_running, __u64 *generation, enum proof *proof);
 int loader_unload(const char *dir);
 
-/**
- * loader_events - denials as they happen
- * @take: called with each event; other than 0 ends it
- * @stop: looked at between events, with what was lost so far
- *
- * One reader gets each event; two share them.
- *
- * Return: what @take or @stop returned, or a negative errno that has been explained.
- */
-int loader_events(const char *dir, int (*take)(const struct gmem_denial *event, void *data),
-		  int (*stop)(const struct gmem_journal *journal, void *data), void *data);
-
 #endif /* GMEM_CTL_KERNEL_LOADER_H */

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
 
 #include "../../../src/policy/compile.h"
 #include "policies.h"
@@ -94,24 +97,28 @@ __u64 policy_rule_hits(unsigned int rule, enum gmem_verdict verdict)
 	return n;
 }
 
-static int take(const struct gmem_denial *event, void *data)
+static int take(void *data, void *event, size_t size)
 {
 	(void)data;
-	if (nr_events < sizeof(policy_events) / sizeof(policy_events[0]))
-		policy_events[nr_events++] = *event;
+	if (size >= sizeof(policy_events[0]) &&
+	    nr_events < sizeof(policy_events) / sizeof(policy_events[0]))
+		policy_events[nr_events++] = *(const struct gmem_denial *)event;
 	return 0;
-}
-
-static int stop(const struct gmem_journal *journal, void *data)
-{
-	(void)journal;
-	(void)data;
-	return 1;
 }
 
 unsigned int policy_read_events(void)
 {
+	struct ring_buffer *ring;
+	struct pins pins;
+	int fd;
+
 	nr_events = 0;
-	loader_events(NULL, take, stop, NULL);
+	fd = pins_open(&pins, NULL, false) ?: pins_map(&pins, MAP_denials);
+	ring = fd < 0 ? NULL : ring_buffer__new(fd, take, NULL, NULL);
+	if (ring)
+		ring_buffer__consume(ring);
+	ring_buffer__free(ring);
+	if (fd >= 0)
+		close(fd);
 	return nr_events;
 }
