@@ -298,6 +298,6 @@ int main(int argc, char **argv)
 	/* Every failure is explained, also where memory was missing. output_end() reports failures
 	 * of the output. */
 	if (ret < 0 && !log_has_said() && !ferror(stdout))
-		log_error(ret, NULL, NULL, "%s", argv[1]);
+		ret = log_error(ret, NULL, NULL, "%s", argv[1]);
 	return output_end(ret);
 }

@@ -141,7 +141,7 @@ int journal_send(enum journal_message about, int priority, const char *message, 
 	ret = record.error ?: send_record(&record);
 	/* EPIPE is no reason to end quietly, as it is on standard output. */
 	if (ret)
-		log_error(ret, NULL, NULL, "write to the journal");
+		ret = log_error(ret, NULL, NULL, "write to the journal");
 	if (ret == -EPIPE)
 		ret = -EIO;
 	while (record.nr)

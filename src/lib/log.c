@@ -45,8 +45,11 @@ int log_error(int ret, const char *why, const char *todo, const char *what, ...)
 	vsnprintf(line, sizeof(line), what, args);
 	va_end(args);
 	cfg.said = true;
-	if (!why)
+	if (!why) {
 		why = strerror(-ret);
+		if (ret == -EINVAL)
+			ret = -EIO;
+	}
 	if (!cfg.json) {
 		utf8_clean(line);
 		fprintf(stderr, "%s: %s: %s%s%s\n", cfg.program, line, why, todo ? "; " : "",

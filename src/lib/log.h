@@ -15,10 +15,13 @@ void log_setup(const char *program, bool json, int verbose);
 
 /**
  * log_error - say what failed
- * @ret: negative errno, returned as it is; its text is the reason if @why is NULL
+ * @ret: negative errno; its text is the reason if @why is NULL
  * @why: the reason
  * @todo: what the user can do about it, or NULL
  * @what: what was tried, on what
+ *
+ * Return: @ret; -EIO for an -EINVAL without @why, which is the kernel's: to exit_status() an
+ * -EINVAL is wrong usage, and wrong usage always has a reason of its own.
  */
 int log_error(int ret, const char *why, const char *todo, const char *what, ...)
 	__attribute__((format(printf, 4, 5)));

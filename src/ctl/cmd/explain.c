@@ -455,8 +455,8 @@ static int ask_kernel(const struct ctl_options *opts, const struct who_process *
 	ret = in_force_resolve(&force, (unsigned int)opts->pid, process->who.uid,
 			       *process->cgroup ? process->cgroup : NULL, &standing);
 	if (ret) {
-		log_error(ret, NULL, NULL, "ask the kernel for process %llu",
-			  (unsigned long long)opts->pid);
+		ret = log_error(ret, NULL, NULL, "ask the kernel for process %llu",
+				(unsigned long long)opts->pid);
 	} else if (force.word) {
 		kernel->asked = true;
 		kernel->tagged = standing.tagged;
@@ -528,7 +528,8 @@ static int read_who(const struct ctl_options *opts, struct who_process *process,
 				 "--pid with --exe, --verity, --uid or --cgroup");
 	ret = opts->pid > ~0U ? -ESRCH : who_of_process((unsigned int)opts->pid, process);
 	if (ret)
-		log_error(ret, NULL, NULL, "look at process %llu", (unsigned long long)opts->pid);
+		ret = log_error(ret, NULL, NULL, "look at process %llu",
+				(unsigned long long)opts->pid);
 	return ret;
 }
 

@@ -579,7 +579,7 @@ int ctl_holders(const struct ctl_options *opts)
 		held_free(&held);
 	}
 	if (ret)
-		log_error(ret, NULL, NULL, "show who holds instances");
+		ret = log_error(ret, NULL, NULL, "show who holds instances");
 	holders_free(&found);
 out:
 	in_force_close(&force);

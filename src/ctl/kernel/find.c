@@ -97,7 +97,7 @@ int finder_keep(struct finder *finder, const struct pins *pins)
 	if (!ret)
 		ret = pins_add_finder(pins, bpf_program__fd(finder->skel->progs.gmem_name_file));
 	if (ret)
-		log_error(ret, NULL, NULL, "pin under %s", pins->dir);
+		ret = log_error(ret, NULL, NULL, "pin under %s", pins->dir);
 	return ret;
 }
 
@@ -187,8 +187,8 @@ int find_identities(struct finder *finder, const struct compiled *compiled,
 	if (!ret && opened) {
 		ret = name_fds(finder, fds, nr, identities);
 		if (ret)
-			log_error(ret, NULL, "-v shows what the kernel says",
-				  "ask the kernel for the executables");
+			ret = log_error(ret, NULL, "-v shows what the kernel says",
+					"ask the kernel for the executables");
 	}
 	while (i--) {
 		if (fds[i] < 0)
@@ -352,10 +352,10 @@ int find_holders(struct finder *finder, struct found_holders *holders)
 	}
 	if (ret) {
 		holders_free(holders);
-		log_error(ret, NULL,
-			  ret == -EPERM || ret == -EACCES ? "be root"
-							  : "-v shows what the kernel says",
-			  "look for who holds instances");
+		ret = log_error(ret, NULL,
+				ret == -EPERM || ret == -EACCES ? "be root"
+								: "-v shows what the kernel says",
+				"look for who holds instances");
 	}
 	return ret;
 }

@@ -162,7 +162,7 @@ int loader_show(const char *dir, struct loader_shown *shown)
 		ret = log_error(-ENOENT, "no policy is in force", "gmemctl load FILE", "look at %s",
 				pins.dir);
 	else if (ret)
-		log_error(ret, NULL, "load it again", "read the policy in force");
+		ret = log_error(ret, NULL, "load it again", "read the policy in force");
 	store_close(&store);
 	if (ret)
 		loader_shown_free(shown);

@@ -541,8 +541,8 @@ int loader_unload(const char *dir)
 		goto out;
 	ret = pins_remove(&pins);
 	if (ret)
-		log_error(ret, NULL, ret == -EPERM || ret == -EACCES ? "be root" : NULL,
-			  "remove %s", pins.dir);
+		ret = log_error(ret, NULL, ret == -EPERM || ret == -EACCES ? "be root" : NULL,
+				"remove %s", pins.dir);
 out:
 	pins_close(&pins);
 	return ret;

@@ -432,13 +432,13 @@ int notes_take(struct notes *notes, struct gmem_census_bpf *skel, const struct p
 	ret = ret ?: add_ways(&places, path);
 	ret = ret ?: add_code(&places);
 	if (ret)
-		log_error(ret, NULL, NULL, "note what is pinned in %s", pins->dir);
+		ret = log_error(ret, NULL, NULL, "note what is pinned in %s", pins->dir);
 	ret = ret ?: note_places(notes, skel, &places);
 	ret = ret ?: note_code(notes, skel);
 	if (!ret) {
 		ret = note_functions(notes);
 		if (ret)
-			log_error(ret, NULL, NULL, "note the kernel's functions");
+			ret = log_error(ret, NULL, NULL, "note the kernel's functions");
 	}
 	ret = ret ?: census_maps(skel, &notes->there, &notes->nr_there);
 	for (i = 0; i < places.nr; i++)

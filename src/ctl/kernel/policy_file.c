@@ -73,7 +73,7 @@ int policy_open_text(const char *text, size_t len, const char *name, bool requir
 	if (!ret && file->diags.nr_errors)
 		ret = -EBADMSG;
 	if (ret == -ENOMEM)
-		log_error(ret, NULL, NULL, "read policy %s", name);
+		ret = log_error(ret, NULL, NULL, "read policy %s", name);
 	return ret;
 }
 

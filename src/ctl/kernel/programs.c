@@ -334,7 +334,7 @@ static int attach_in_child(void *data)
 	ret = pins_begin(&draft, first->pins);
 	ret = ret ?: pin_maps(objects.policy, &draft);
 	if (ret) {
-		log_error(ret, NULL, NULL, "pin under %s", draft.dir);
+		ret = log_error(ret, NULL, NULL, "pin under %s", draft.dir);
 		goto discard;
 	}
 	ret = attach(&objects, &draft, first->programs);
@@ -350,8 +350,8 @@ static int attach_in_child(void *data)
 	ret = pins_publish(&draft, first->pins);
 	if (!ret)
 		goto out;
-	log_error(ret, NULL, ret == -ENOTEMPTY || ret == -EEXIST ? ADVICE_FOREIGN : NULL,
-		  "rename %s to %s", draft.dir, first->pins->dir);
+	ret = log_error(ret, NULL, ret == -ENOTEMPTY || ret == -EEXIST ? ADVICE_FOREIGN : NULL,
+			"rename %s to %s", draft.dir, first->pins->dir);
 discard:
 	pins_discard(&draft);
 out:

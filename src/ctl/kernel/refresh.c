@@ -497,7 +497,7 @@ static int refresh(struct store *store, bool forget, bool trust_running,
 	ret = ret ?: keep_entries(&r, forget);
 	ret = ret ?: add_entries(&r);
 	if (ret) {
-		log_error(ret, NULL, NULL, "refresh the policy");
+		ret = log_error(ret, NULL, NULL, "refresh the policy");
 		goto out;
 	}
 	report_after(&r);

@@ -226,7 +226,7 @@ int resolved_in_force(const char *dir, __u64 word, const struct policy_file *fil
 	if (!ret && store_active(&store) != word)
 		ret = -EAGAIN;
 	if (ret)
-		log_error(ret, NULL, NULL, "read the subjects of the policy in force");
+		ret = log_error(ret, NULL, NULL, "read the subjects of the policy in force");
 	store_close(&store);
 	return ret;
 }

@@ -74,7 +74,7 @@ static int search(struct search *search)
 			      ? -errno
 			      : numbers_each("/proc", look_at_process, search);
 	if (ret)
-		log_error(ret, NULL, NULL, "look for processes that the policy names");
+		ret = log_error(ret, NULL, NULL, "look for processes that the policy names");
 	return ret;
 }
 

@@ -219,7 +219,7 @@ int traced_forget(struct store *store)
 	ret = access("/proc/self/task", F_OK) ? -errno : 0;
 	ret = ret ?: numbers_each("/proc", look_at_process, &search);
 	if (ret && !search.ret)
-		log_error(ret, NULL, NULL, "look in /proc for who is traced");
+		ret = log_error(ret, NULL, NULL, "look in /proc for who is traced");
 	free(search.tag);
 	free(search.memory);
 	free(search.held);
