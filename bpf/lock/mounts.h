@@ -40,10 +40,12 @@ static long ascend(__u32 i, struct ascent *a)
  * mount itself, for its peers, and for those that are slaves of these, directly or not. It is asked
  * of the mounts as they are now: propagation can be changed without a hook (mount_setattr).
  *
- * Not static, nor is the next one, see bpf/policy/subject.h; hence a mount is a number.
+ * Not static, nor is the next one, see bpf/policy/subject.h; hence a mount is a number. The kernel
+ * gives such a function no memory that programs must not write to, such as the lock.
  */
-__noinline int reaches_way(const struct gmem_lock *lock, __u64 number)
+__noinline int reaches_way(__u64 number)
 {
+	const struct gmem_lock *lock = lock_held();
 	struct mount *mount = (struct mount *)number;
 	struct ascent a = {};
 	__u64 at;
@@ -68,18 +70,17 @@ __noinline int reaches_way(const struct gmem_lock *lock, __u64 number)
 }
 
 /* Would the end of this mount be one of a mount on the way? */
-__noinline int ends_way(const struct gmem_lock *lock, __u64 number)
+__noinline int ends_way(__u64 number)
 {
 	struct mount *mount = (struct mount *)number;
 	struct inode *inode = BPF_CORE_READ(mount, mnt_mountpoint, d_inode);
 
 	return read_inode_kept(GMEM_LOCKED_way, inode) &&
-	       reaches_way(lock, (__u64)BPF_CORE_READ(mount, mnt_parent));
+	       reaches_way((__u64)BPF_CORE_READ(mount, mnt_parent));
 }
 
 /* The way through a tree of mounts, as the kernel's next_mnt() goes it. */
 struct walk {
-	const struct gmem_lock *lock;
 	struct mount *top, *at;
 	__u32 up;
 	__u32 found; /* or it cannot be found out */
@@ -122,7 +123,7 @@ static long walk_step(__u32 i, struct walk *w)
 		return 1;
 	w->up = 0;
 	w->at = by_child(next);
-	if (!ends_way(w->lock, (__u64)w->at))
+	if (!ends_way((__u64)w->at))
 		return 0;
 	w->found = 1;
 	return 1;
@@ -133,9 +134,9 @@ static long walk_step(__u32 i, struct walk *w)
  * It is looked at without the kernel's locks: who puts such a mount into it between this look and
  * the end is not seen. Where the tree changes under the look the answer is yes.
  */
-static __noinline bool tree_ends_way(const struct gmem_lock *lock, struct mount *top)
+static __noinline bool tree_ends_way(struct mount *top)
 {
-	struct walk w = { .lock = lock, .top = top, .at = top };
+	struct walk w = { .top = top, .at = top };
 
 	bpf_loop(MAX_MOUNTS, walk_step, &w, 0);
 	return w.found || !w.done;
@@ -158,10 +159,10 @@ static __always_inline bool in_own_namespace(const struct gmem_lock *lock)
 }
 
 /* Something is mounted here: would it hide what is on the way? */
-static __always_inline bool hides_way(const struct gmem_lock *lock, struct path___lock *path)
+static __always_inline bool hides_way(struct path___lock *path)
 {
 	return read_inode_kept(GMEM_LOCKED_way, BPF_CORE_READ(path, dentry, d_inode)) &&
-	       reaches_way(lock, (__u64)mount_of(BPF_CORE_READ(path, mnt)));
+	       reaches_way((__u64)mount_of(BPF_CORE_READ(path, mnt)));
 }
 
 SEC("?lsm/sb_umount")
@@ -174,8 +175,8 @@ int BPF_PROG(gmem_lk_umount, struct vfsmount *mnt, int flags)
 	/* As a number: a pointer that the verifier knows must not be made one. */
 	bpf_get_func_arg(ctx, 0, &number);
 	mount = mount_of((struct vfsmount *)number);
-	if (!lock || !(is_on_way(lock, mount) || ends_way(lock, (__u64)mount) ||
-		       (flags & MNT_DETACH && tree_ends_way(lock, mount))))
+	if (!lock || !(is_on_way(lock, mount) || ends_way((__u64)mount) ||
+		       (flags & MNT_DETACH && tree_ends_way(mount))))
 		return 0;
 	return lock_refuse_all(GMEM_LOCK_DOES_unmount,
 			       (__u64)BPF_CORE_READ(mount, mnt_mountpoint, d_inode, i_ino));
@@ -212,7 +213,7 @@ int BPF_PROG(gmem_lk_mount, const char *dev_name, const struct path *path, const
 		if (flags & MS_MOVE && may_move_way(lock))
 			return lock_refuse_all(GMEM_LOCK_DOES_mount, 0);
 	}
-	if (!hides_way(lock, at))
+	if (!hides_way(at))
 		return 0;
 	return lock_refuse_all(GMEM_LOCK_DOES_mount, BPF_CORE_READ(at, dentry, d_inode, i_ino));
 }
@@ -231,9 +232,9 @@ int BPF_PROG(gmem_lk_move, const struct path *from_path, const struct path *to_p
 	if (!lock)
 		return 0;
 	mount = mount_of(BPF_CORE_READ(from, mnt));
-	if (!is_on_way(lock, mount) && !hides_way(lock, to) &&
+	if (!is_on_way(lock, mount) && !hides_way(to) &&
 	    !(BPF_CORE_READ(to, mnt, mnt_root) == BPF_CORE_READ(to, dentry) &&
-	      reaches_way(lock, (__u64)mount)))
+	      reaches_way((__u64)mount)))
 		return 0;
 	return lock_refuse_all(GMEM_LOCK_DOES_move_mount,
 			       BPF_CORE_READ(to, dentry, d_inode, i_ino));

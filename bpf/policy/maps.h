@@ -20,14 +20,16 @@ extern void bpf_task_release(struct task_struct *task) __ksym __weak;
 extern void bpf_rcu_read_lock(void) __ksym;
 extern void bpf_rcu_read_unlock(void) __ksym;
 
-#define ARRAY_MAP(name, entries, value_type)       \
-	struct {                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);  \
-		__uint(map_flags, BPF_F_MMAPABLE); \
-		__uint(max_entries, entries);      \
-		__type(key, __u32);                \
-		__type(value, value_type);         \
+#define ARRAY_MAP_WITH(flags, name, entries, value_type) \
+	struct {                                         \
+		__uint(type, BPF_MAP_TYPE_ARRAY);        \
+		__uint(map_flags, flags);                \
+		__uint(max_entries, entries);            \
+		__type(key, __u32);                      \
+		__type(value, value_type);               \
 	} name SEC(".maps")
+
+#define ARRAY_MAP(...) ARRAY_MAP_WITH(BPF_F_MMAPABLE, __VA_ARGS__)
 
 #define HASH_MAP(name, entries, key_type, value_type) \
 	struct {                                      \
@@ -39,9 +41,12 @@ extern void bpf_rcu_read_unlock(void) __ksym;
 	} name SEC(".maps")
 
 /*
- * No program writes to these, and the verifier sees to it. Arrays that gmemctl maps into its memory
- * cannot have the flag.
+ * No program writes to these, and the verifier sees to it. The kernel allows no writable mapping of
+ * such a map, so the arrays that gmemctl fills by a mapping (`active` and the slots, which have to
+ * change by single stores in a certain order) cannot have the flag.
  */
+#define READ_ONLY_ARRAY(...) ARRAY_MAP_WITH(BPF_F_MMAPABLE | BPF_F_RDONLY_PROG, __VA_ARGS__)
+
 #define READ_ONLY_HASH(name, entries, key_type, value_type)               \
 	struct {                                                          \
 		__uint(type, BPF_MAP_TYPE_HASH);                          \
@@ -85,8 +90,8 @@ STORAGE_MAP(gmem_tags, TASK_STORAGE, struct gmem_tag);
 STORAGE_MAP(gmem_caches, TASK_STORAGE, struct gmem_decision_cache);
 STORAGE_MAP(gmem_others, TASK_STORAGE, struct gmem_work);  /* of who works for another */
 STORAGE_MAP(gmem_proofs, TASK_STORAGE, struct gmem_proof); /* of children that prove a load */
-ARRAY_MAP(gmem_locked, 1, struct gmem_lock);
-HASH_MAP(gmem_locked_ids, GMEM_LOCK_ENTRIES, struct gmem_locked_key, __u32);
+READ_ONLY_ARRAY(gmem_locked, 1, struct gmem_lock);
+READ_ONLY_HASH(gmem_locked_ids, GMEM_LOCK_ENTRIES, struct gmem_locked_key, __u32);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

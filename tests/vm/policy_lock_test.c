@@ -293,6 +293,26 @@ static void test_manager(void)
 	CHECK(status.locked && GMEM_ACTIVE_GENERATION(status.word) == generation, "rolled back");
 }
 
+/* No program can write to what decides who is locked out, nor to what it names. */
+static void test_read_only(void)
+{
+	static const enum pinned_map maps[] = { MAP_exes, MAP_uids, MAP_cgroups, MAP_locked,
+						MAP_locked_ids };
+	struct pins pins;
+
+	CHECK(!pins_open(&pins, NULL, false), "pins");
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		struct bpf_map_info info = { 0 };
+		__u32 len = sizeof(info);
+		int fd = pins_map(&pins, maps[i]);
+
+		CHECK(fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
+			      info.map_flags & BPF_F_RDONLY_PROG,
+		      "%s: flags %x", map_names[maps[i]], info.map_flags);
+		close(fd);
+	}
+}
+
 static bool write_sysctl(const char *text)
 {
 	int fd = open("/proc/sys/kernel/ftrace_enabled", O_WRONLY | O_CLOEXEC);
@@ -374,6 +394,7 @@ int main(int argc, char **argv)
 	text = policy_text(1U << GMEM_DO_create | 1U << GMEM_DO_receive, "rules: []\n");
 	CHECK(!policy_load(text, true, 0), "load");
 	test_unfit_replaced();
+	test_read_only();
 	test_silenced(text);
 	test_holders();
 	CHECK(!policy_load(text, true, 0), "load");

@@ -342,7 +342,7 @@ static int killed_locking(const struct bypass_case *c)
 	if (lock_load_unlocked())
 		return ENDED_BROKEN;
 	fd = bpf_obj_get(PINS "/maps/locked");
-	lock = fd < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	lock = fd < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
 	if (lock == MAP_FAILED)
 		return broken("mmap of the map");
 	close(fd);
