@@ -183,6 +183,7 @@ struct bypass_case {
 	X(plain)          \
 	X(identity)       \
 	X(identity_files) \
+	X(identity_disks) \
 	X(identity_fuse)  \
 	X(identity_roots) \
 	X(supervised)     \
