@@ -137,8 +137,7 @@ int loader_show(const char *dir, struct loader_shown *shown)
 	int ret;
 
 	memset(shown, 0, sizeof(*shown));
-	ret = pins_open(&pins, dir, false);
-	ret = ret ?: store_open(&store, &pins);
+	ret = store_open_dir(&store, &pins, dir);
 	if (ret)
 		return ret;
 	do {

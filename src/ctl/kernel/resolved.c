@@ -218,8 +218,7 @@ int resolved_in_force(const char *dir, __u64 word, const struct policy_file *fil
 	struct pins pins;
 	int ret;
 
-	ret = pins_open(&pins, dir, false);
-	ret = ret ?: store_open(&store, &pins);
+	ret = store_open_dir(&store, &pins, dir);
 	if (ret)
 		return ret;
 	ret = resolved_read(&store, GMEM_ACTIVE_SLOT(word), file, list);

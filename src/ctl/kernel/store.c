@@ -119,6 +119,13 @@ int store_open(struct store *store, const struct pins *pins)
 	return ret;
 }
 
+int store_open_dir(struct store *store, struct pins *pins, const char *dir)
+{
+	int ret = pins_open(pins, dir, false);
+
+	return ret ?: store_open(store, pins);
+}
+
 static void unmap(void *mem, enum pinned_map map)
 {
 	if (mem)

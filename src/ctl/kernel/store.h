@@ -30,6 +30,9 @@ struct store {
  * Return: 0 or a negative errno that has been explained: -ENOENT where nothing is loaded.
  */
 int store_open(struct store *store, const struct pins *pins);
+
+/* The same for a directory (NULL: PINS_DEFAULT), only to read. @pins: filled in, must live longer */
+int store_open_dir(struct store *store, struct pins *pins, const char *dir);
 void store_close(struct store *store);
 
 /* The word that says what is in force; 0: nothing is. */
