@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # host-root.sh PACKAGE...: have the root directory of a small host of this machine's Debian, with systemd
-# and these packages, and print where it is. It is made once, below the cache. ROOT=DIRECTORY tests/vm/lab.sh
-# boots it.
+# and these packages, and print where it is. It is made once, below the cache.
+# LAB_ROOT=DIRECTORY tests/vm/lab.sh boots it.
 set -eu
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -33,7 +33,7 @@ test_usage()
 	said 'no terminal here'
 	lab 2 CMD=true TIMEOUT=soon
 	said "'soon' is none"
-	lab 2 CMD=true ROOT="$tmp"
+	lab 2 CMD=true LAB_ROOT="$tmp"
 	said 'there is no systemd in it'
 	try 2 make -C "$root" --no-print-directory lab LANE=wrong CMD=true
 	said "unknown LANE 'wrong'"

@@ -7,8 +7,8 @@
 #   TTY=1     give CMD the terminal
 #   TIMEOUT   seconds until the VM is killed (300; no limit for a shell)
 #   ICOUNT=1  deterministic: one CPU, one guest instruction is one nanosecond
-#   ROOT=DIR  boot the systemd of this root directory (tests/vm/host-root.sh) and run CMD in it as a service,
-#             with / of this machine at /host; without TTY
+#   LAB_ROOT  a root directory (tests/vm/host-root.sh) whose systemd is booted and runs CMD as a service, with /
+#             of this machine at /host; without TTY
 #   MEM, SMP  MiB of memory and CPUs (4096, 2)      APPEND  additions to the kernel's command line
 #   LAB_DIR   the directory of this run (a new one in build/lab); the VM sees it as $LAB_OUT,
 #             and the directory of its kernel as $LAB_KERNEL
@@ -32,10 +32,10 @@ shell_escape() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
 
 tty=${TTY:-}
 [ -n "${CMD:-}" ] || tty=1
-boot_root=${ROOT:-}
+boot_root=${LAB_ROOT:-}
 [ -z "$boot_root" ] || [ -x "$boot_root/lib/systemd/systemd" ] ||
-	die 2 "ROOT=$boot_root: there is no systemd in it"
-[ -z "$boot_root" ] || [ -z "$tty" ] || die 2 "ROOT needs CMD, and no TTY"
+	die 2 "LAB_ROOT=$boot_root: there is no systemd in it"
+[ -z "$boot_root" ] || [ -z "$tty" ] || die 2 "LAB_ROOT needs CMD, and no TTY"
 if [ -n "$tty" ] && { [ ! -t 0 ] || [ ! -t 1 ]; }; then
 	die 2 "no terminal here: give the command to run, make lab LANE=$lane CMD='...'"
 fi

@@ -13,4 +13,4 @@ make --no-print-directory deb >"$log" 2>&1 || die 1 "make deb failed: $(tail -n 
 # The libraries that the packages need are a part of the host, as the VM has no network.
 mapfile -t libraries < <(dpkg-deb -f build/deb/gmem-tools_*.deb Depends | tr ',' '\n' | sed 's/^ *//; s/ .*//')
 where=$(tests/vm/host-root.sh "${libraries[@]}")
-ROOT=$where LANE=patched TIMEOUT=${TIMEOUT:-900} CMD='bash tests/vm/package-inside.sh' tests/vm/lab.sh
+LAB_ROOT=$where LANE=patched TIMEOUT=${TIMEOUT:-900} CMD='bash tests/vm/package-inside.sh' tests/vm/lab.sh
