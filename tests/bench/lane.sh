@@ -145,5 +145,6 @@ if [ -z "$quick" ]; then
 fi
 [ -z "$keep" ] || "$tests/bench_refresh" -p "$keep" | sed -u 's/^/gmemtop./'
 [ $# = 0 ] || "$tests/bench_refresh" ${quick:+-q} "$@" | sed -u 's/^/gmemtop./'
+[ $# = 0 ] || [ -n "$quick" ] || "$tests/bench_refresh" -r 1000 | sed -u 's/^/gmemtop./'
 # Last, since a locked policy stays.
 [ -z "$policies" ] || measure_policies

@@ -5,6 +5,7 @@
  *
  *   bench_refresh [-p | -q] N...
  *   bench_refresh -s N...
+ *   bench_refresh -r N
  *
  * -q: less time: five frames instead of nine, and start_N only for the first N, after which VMs are
  * added while the same gmemtop runs.
@@ -16,6 +17,9 @@
  *   resident_N     the largest resident memory, in KiB
  * With -s only
  *   first_frame_N  time from the start to the end of the first frame, in microseconds
+ * With -r only
+ *   record_N       CPU time of one frame of gmemtop record, in nanoseconds
+ *   recorded_N     what the recording grows by with a frame, in bytes
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,6 +29,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,12 +45,15 @@
 #define QUICK_FRAMES 5
 #define CONVERSIONS  4
 #define CONVERTED    256 /* pages, from the first one on */
+#define RECORDED     20	 /* frames: two blocks */
+#define RECORDING    "/tmp/bench_refresh.recording"
 #define PIPE_SIZE    (1 << 20)
 #define NS_PER_S     1000000000ULL
 
 static bool keep_private; /* -p */
 static bool quick;	  /* -q */
 static bool seconds;	  /* -s */
+static bool recorded;	  /* -r */
 
 struct top {
 	pid_t pid;
@@ -270,6 +279,54 @@ static int measure_frames(struct top *top, unsigned int nr, pid_t group)
 	return 0;
 }
 
+/* Record @frames frames of a second, before each of which all VMs convert. */
+static int record(unsigned int frames, pid_t group, uint64_t *cpu_ns, uint64_t *bytes)
+{
+	struct timespec second = { 1, 0 };
+	struct rusage used;
+	char number[16];
+	struct stat st;
+	int status;
+	pid_t pid;
+
+	unlink(RECORDING);
+	snprintf(number, sizeof(number), "%u", frames);
+	pid = fork();
+	if (!pid) {
+		execl(GMEMTOP, GMEMTOP, "record", "-o", RECORDING, "-n", number, NULL);
+		perror(GMEMTOP);
+		_exit(1);
+	}
+	while (pid > 0 && !wait4(pid, &status, WNOHANG, &used)) {
+		kill(-group, SIGUSR1);
+		nanosleep(&second, NULL);
+	}
+	if (pid < 0 || !WIFEXITED(status) || WEXITSTATUS(status) || stat(RECORDING, &st))
+		return -EIO;
+	*cpu_ns = (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * NS_PER_S +
+		  (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1000;
+	*bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* The difference between two runs is without the start, and without the first frames. */
+static int measure_recording(unsigned int nr, pid_t group)
+{
+	uint64_t cpu[2], bytes[2];
+	int ret;
+
+	ret = record(RECORDED, group, &cpu[0], &bytes[0]);
+	if (!ret)
+		ret = record(2 * RECORDED, group, &cpu[1], &bytes[1]);
+	if (ret) {
+		fprintf(stderr, "bench_refresh: nothing was recorded\n");
+		return ret;
+	}
+	say("record", nr, (cpu[1] - cpu[0]) / RECORDED, (cpu[1] - cpu[0]) / RECORDED);
+	say("recorded", nr, (bytes[1] - bytes[0]) / RECORDED, (bytes[1] - bytes[0]) / RECORDED);
+	return 0;
+}
+
 static void stop_top(struct top *top)
 {
 	if (top->pid > 0) {
@@ -294,6 +351,8 @@ static int run(struct top *top, unsigned int nr, unsigned int *running, pid_t *g
 		return ret;
 	}
 	*running = nr;
+	if (recorded)
+		return measure_recording(nr, *group);
 	if (top->pid < 0)
 		ret = measure_start(top, nr);
 	return ret || seconds ? ret : measure_frames(top, nr, *group);
@@ -311,6 +370,7 @@ int main(int argc, char **argv)
 		keep_private = !strcmp(argv[1], "-p");
 		quick = !strcmp(argv[1], "-q");
 		seconds = !strcmp(argv[1], "-s");
+		recorded = !strcmp(argv[1], "-r");
 		i++;
 	}
 	/* Blocked in the VMMs from the beginning, so that no signal comes too early. */
@@ -321,9 +381,9 @@ int main(int argc, char **argv)
 		unsigned long nr = strtoul(argv[i], NULL, 10);
 
 		if (!nr || nr > 100000 ||
-		    (argv[1][0] == '-' && !(keep_private || quick || seconds))) {
+		    (argv[1][0] == '-' && !(keep_private || quick || seconds || recorded))) {
 			fprintf(stderr,
-				"usage: bench_refresh [-p | -q | -s] N..., at most 100000 VMs\n");
+				"usage: bench_refresh [-p | -q | -s | -r] N..., at most 100000 VMs\n");
 			failed = 2;
 			break;
 		}
