@@ -14,7 +14,7 @@ packages='gcc make bash pkg-config ca-certificates clang llvm
 	libcmocka-dev scdoc secilc shellcheck clang-format'
 lab_packages='git ccache flex bison bc libssl-dev rsync cpio xz-utils zstd kmod perl python3
 	busybox-static qemu-system-x86 seabios debian-archive-keyring
-	libclang-rt-dev e2fsprogs btrfs-progs procps tmux debhelper gcc-aarch64-linux-gnu debootstrap uuid-dev openssl
+	libclang-rt-dev e2fsprogs btrfs-progs xfsprogs f2fs-tools procps tmux debhelper gcc-aarch64-linux-gnu debootstrap uuid-dev openssl
 	lintian rpm rpmlint systemd'
 
 # make bench compares with it, and reports where it is missing.

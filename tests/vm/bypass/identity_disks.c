@@ -286,6 +286,114 @@ static int number_again_on_overlay(const struct bypass_case *c)
 	return on_disk("", number_on_overlay);
 }
 
+/* --- 230 to 234: other file systems, copies of disks, disks in the place of another --- */
+
+/* A disk of another file system. @module: of the kernel; @fn: what is done with it */
+static int on_fs(const char *fs, const char *module, const char *mkfs, int (*fn)(void))
+{
+	int ret;
+
+	if (shell("command -v mkfs.%s >/dev/null", fs))
+		return failed("there is no mkfs.%s: run make deps", fs);
+	if (shell("modprobe -qa loop %s; grep -qw %s /proc/filesystems", module, fs))
+		return ENDED_ABSENT;
+	ret = shell("mkdir -p " DISK " && rm -f " DISK ".img && truncate -s 400M " DISK ".img && "
+		    "%s " DISK ".img >/dev/null 2>&1 && losetup -f --show " DISK ".img >" DISK
+		    ".dev && mount -t %s $(cat " DISK ".dev) " DISK,
+		    mkfs, fs);
+	if (ret)
+		return ret;
+	ret = fn();
+	if (system("umount " DISK " && losetup -d $(cat " DISK ".dev) && rm -f " DISK ".img"))
+		return broken("umount");
+	return ret;
+}
+
+static int number_again_on_xfs(const struct bypass_case *c)
+{
+	(void)c;
+	return on_fs("xfs", "xfs", "mkfs.xfs -q", number_on_ext4);
+}
+
+/* A file that shares its blocks with the named one, until it is changed. */
+static int be_reflink(void)
+{
+	if (copy_file(who_paths[WHO_a], DISK "/vmm") || stage_load_for(DISK "/vmm") ||
+	    play_file(DISK "/vmm"))
+		return failed("the file itself may not");
+	if (shell("cp --reflink=always " DISK "/vmm " DISK "/twin && printf x >>" DISK "/twin"))
+		return ENDED_BROKEN;
+	return play_twin(DISK "/twin");
+}
+
+static int reflink_on_xfs(const struct bypass_case *c)
+{
+	(void)c;
+	return on_fs("xfs", "xfs", "mkfs.xfs -q", be_reflink);
+}
+
+/* f2fs gives a number again after all others: only the same number in a copy of the disk is left. */
+static int copy_of_disk(bool same_device)
+{
+	struct stat st, its;
+	int ret;
+
+	if (copy_file(who_paths[WHO_a], DISK "/vmm") || stat(DISK "/vmm", &st) ||
+	    stage_load_for(DISK "/vmm") || play_file(DISK "/vmm"))
+		return failed("the file itself may not");
+	/* The copy's file has other bytes, and the number and generation of the named one. */
+	ret = shell("sync && umount " DISK " && losetup -d $(cat " DISK
+		    ".dev) && cp --sparse=always " DISK ".img " DISK ".copy && mkdir -p " DISK
+		    ".other && "
+		    "losetup -f --show " DISK ".copy >" DISK ".by && mount $(cat " DISK ".by) " DISK
+		    ".other && cat %s >" DISK ".other/vmm && printf x >>" DISK ".other/vmm && "
+		    "umount " DISK ".other && losetup -d $(cat " DISK ".by)",
+		    who_paths[WHO_x]);
+	if (same_device)
+		ret = ret ?: shell("losetup $(cat " DISK ".dev) " DISK ".copy");
+	else
+		ret = ret
+			      ?: shell("losetup $(cat " DISK ".dev) " DISK
+				       ".img && losetup -f --show " DISK ".copy >" DISK ".by");
+	ret = ret ?: shell("mount $(cat " DISK ".%s) " DISK, same_device ? "dev" : "by");
+	if (ret || stat(DISK "/vmm", &its) || st.st_ino != its.st_ino ||
+	    (st.st_dev == its.st_dev) != same_device)
+		return broken("the copy of the disk");
+	ret = play_twin(DISK "/vmm");
+	if (!same_device && system("umount " DISK " && losetup -d $(cat " DISK
+				   ".by) && mount $(cat " DISK ".dev) " DISK))
+		return broken("the copy of the disk");
+	return ret;
+}
+
+static int copy_elsewhere(void)
+{
+	return copy_of_disk(false);
+}
+
+static int copy_in_place(void)
+{
+	return copy_of_disk(true);
+}
+
+static int copy_of_f2fs(const struct bypass_case *c)
+{
+	(void)c;
+	return on_fs("f2fs", "f2fs", "mkfs.f2fs -q", copy_elsewhere);
+}
+
+static int copy_of_ext4(const struct bypass_case *c)
+{
+	(void)c;
+	return on_fs("ext4", "ext4", "mkfs.ext4 -q -F", copy_elsewhere);
+}
+
+static int device_again(const struct bypass_case *c)
+{
+	(void)c;
+	return on_fs("ext4", "ext4", "mkfs.ext4 -q -F", copy_in_place);
+}
+
 const struct bypass_case bypass_identity_disks[] = {
 	{ .id = "35b",
 	  .path = "another file with the number of the removed one: ext4",
@@ -315,5 +423,27 @@ const struct bypass_case bypass_identity_disks[] = {
 	  .whole = loaded_before_btrfs,
 	  .first_load = true,
 	  LANES(ABSENT, ABSENT, UNLOADABLE, UNLOADABLE) },
+	{ .id = "230",
+	  .path = "another file with the number of the removed one: xfs",
+	  .whole = number_again_on_xfs,
+	  LANES(ABSENT, ABSENT, STOPPED(EACCES), STOPPED(EACCES)) },
+	{ .id = "231",
+	  .path = "a changed file that shares blocks with the named one (reflink): xfs",
+	  .whole = reflink_on_xfs,
+	  LANES(ABSENT, ABSENT, STOPPED(EACCES), STOPPED(EACCES)) },
+	{ .id = "232",
+	  .path = "the changed file of a copy of the disk, with its number and generation: f2fs",
+	  .whole = copy_of_f2fs,
+	  LANES(ABSENT, ABSENT, STOPPED(EACCES), STOPPED(EACCES)) },
+	{ .id = "233",
+	  .path = "the changed file of a copy of the disk, with its number and generation: ext4",
+	  .whole = copy_of_ext4,
+	  EVERYWHERE(STOPPED(EACCES)) },
+	{ .id = "234",
+	  .path = "the same, mounted by the device number of the disk, which is unmounted",
+	  .whole = device_again,
+	  EVERYWHERE(POSSIBLE(
+		  "Do not name files of a file system that is unmounted while the policy is in "
+		  "force: the next one can get its device number")) },
 	{ 0 },
 };
