@@ -135,40 +135,47 @@ struct {
 	__type(value, struct program);
 } gmem_programs SEC(".maps");
 
-static __noinline int find_program(struct program *program, struct inode *exe)
+static __noinline int find_exe(struct gmem_event *e, struct inode *exe)
 {
-	if (!program)
+	if (!e || !exe)
 		return 0;
-	program->ino = BPF_CORE_READ(exe, i_ino);
-	program->dev = BPF_CORE_READ(exe, i_sb, s_dev);
-	program->generation = BPF_CORE_READ(exe, i_generation);
-	program->changed = exe && !program->generation ? changed_at(exe) : 0;
-	program->subvolume = exe ? subvolume_of(exe) : 0;
-	program->inode = (__u64)exe;
+	e->exe_ino = BPF_CORE_READ(exe, i_ino);
+	e->exe_dev = BPF_CORE_READ(exe, i_sb, s_dev);
+	e->exe_generation = BPF_CORE_READ(exe, i_generation);
+	e->exe_changed = e->exe_generation ? 0 : changed_at(exe);
+	e->exe_subvolume = subvolume_of(exe);
 	return 0;
 }
 
+/* Without memory to remember it, the executable is found for each event. */
 static __always_inline void fill_exe(struct gmem_event *e, struct task_struct *task)
 {
 	struct inode *exe = task->mm->exe_file->f_inode;
 	struct program *program;
 
+	program = bpf_task_storage_get(&gmem_programs, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (program && program->start == e->start && program->exec == e->exec &&
+	    program->inode == (__u64)exe) {
+		e->exe_ino = program->ino;
+		e->exe_dev = program->dev;
+		e->exe_generation = program->generation;
+		e->exe_changed = program->changed;
+		e->exe_subvolume = program->subvolume;
+		return;
+	}
 	e->exe_ino = e->exe_changed = e->exe_subvolume = 0;
 	e->exe_dev = e->exe_generation = 0;
-	program = bpf_task_storage_get(&gmem_programs, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	find_exe(e, exe);
 	if (!program)
 		return;
-	if (program->start != e->start || program->exec != e->exec ||
-	    program->inode != (__u64)exe) {
-		program->start = e->start;
-		program->exec = e->exec;
-		find_program(program, exe);
-	}
-	e->exe_ino = program->ino;
-	e->exe_dev = program->dev;
-	e->exe_generation = program->generation;
-	e->exe_changed = program->changed;
-	e->exe_subvolume = program->subvolume;
+	program->start = e->start;
+	program->exec = e->exec;
+	program->inode = (__u64)exe;
+	program->ino = e->exe_ino;
+	program->dev = e->exe_dev;
+	program->generation = e->exe_generation;
+	program->changed = e->exe_changed;
+	program->subvolume = e->exe_subvolume;
 }
 
 /* Loads from the task, which need no call, where there is a choice. */
