@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Which VM is which: keys that every gmemtop shows the same and no other VM gets, names and cgroups
- * of VMs that are gone before anybody could look, VMMs that move or are gone.
+ * of VMs that are gone before anybody could look, VMMs that move or are gone, and how VMs ended.
  *
  * Usage: vms_test [--falsify] [CASE...]
  *        vms_test --vmm ARGUMENT...    a VMM that makes a VM and ends
  */
 #define _GNU_SOURCE
+#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "../../bpf/abi/trace.h"
 #include "lib/watch.h"
 
 #define CGROUPS "/sys/fs/cgroup"
@@ -264,10 +266,200 @@ static void test_vmm_gone(void)
 	kill(holder, SIGKILL);
 }
 
+/* --- an end that nobody saw --- */
+
+/* The map of that name of the gmemtop that runs: it is the newest. */
+static int map_of(const char *name)
+{
+	struct bpf_map_info info;
+	uint32_t id = 0, size;
+	int fd, found = -1;
+
+	while (!bpf_map_get_next_id(id, &id)) {
+		fd = bpf_map_get_fd_by_id(id);
+		memset(&info, 0, sizeof(info));
+		size = sizeof(info);
+		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size) &&
+		    !strcmp(info.name, name)) {
+			if (found >= 0)
+				close(found);
+			found = fd;
+			continue;
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	return found;
+}
+
+/* A VM and an instance of which the end was not seen: their memory is something else by now. */
+static void test_unseen_end(void)
+{
+	struct gmem_vm vm = { .id = 1000000, .kvm = 0xffff888000001000, .mm = 5, .tgid = 1 };
+	struct gmem_inst inst = { .id = 1000001, .vm_id = 1000000, .inode = vm.kvm, .ino = 99 };
+	struct gmem_inst_key key = { .ino = 99 };
+	int vms = map_of("gmem_vms"), insts = map_of("gmem_instances"), frames, gone = 0,
+	    listed = 0;
+	struct json_object *frame = NULL, *list, *shown;
+	int64_t ends = 0;
+	size_t i;
+
+	if (vms < 0 || insts < 0)
+		give_up("find gmemtop's maps");
+	vm.c[GMEM_VM_to_private] = 42;
+	inst.c[GMEM_INST_guest_faults] = 17;
+	if (bpf_map_update_elem(vms, &vm.kvm, &vm, BPF_NOEXIST) ||
+	    bpf_map_update_elem(insts, &key, &inst, BPF_NOEXIST))
+		give_up("make entries");
+	for (frames = 0; frames < 60 && !gone; frames++) {
+		frame = frame_of(&running);
+		list = member(frame, "vms");
+		for (i = 0; i < length(list); i++) {
+			shown = json_object_array_get_idx(list, i);
+			if (number(shown, "id") != 1000000)
+				continue;
+			listed++;
+			if (!vm_is(shown, "gone"))
+				continue;
+			gone++;
+			CHECK(number(member(shown, "counters"), "to_private") == 42 &&
+				      number(member(shown, "counters"), "guest_faults") == 17,
+			      "its last numbers are %s", json_object_to_json_string(shown));
+		}
+		ends = number(member(frame, "lost"), "ends");
+		json_object_put(frame);
+	}
+	CHECK(gone == 1 + falsify, "gone %d times, listed %d times", gone, listed);
+	CHECK(ends == 2, "%lld ends that nobody saw", (long long)ends);
+	CHECK(bpf_map_lookup_elem(vms, &vm.kvm, &vm), "the VM is still in the map");
+	CHECK(bpf_map_lookup_elem(insts, &key, &inst), "the instance is still in the map");
+	frame = frame_of(&running);
+	list = member(frame, "vms");
+	for (i = 0; i < length(list); i++)
+		CHECK(number(json_object_array_get_idx(list, i), "id") != 1000000, "it is back");
+	json_object_put(frame);
+	close(vms);
+	close(insts);
+}
+
+/* --- ends --- */
+
+/* A VMM that fails at something, and is killed. Return: its pid. */
+static pid_t killed_vmm(void)
+{
+	int fds[2], vm;
+	pid_t pid;
+	char byte;
+
+	if (pipe(fds))
+		give_up("pipe");
+	pid = fork();
+	if (!pid) {
+		vm = create_vm();
+		create_instance(vm, SIZE, 0);
+		if (kvm_create_instance(vm, SIZE, ~0ULL) >= 0 || write(fds[1], "", 1) != 1)
+			_exit(1);
+		pause();
+	}
+	close(fds[1]);
+	if (pid < 0 || read(fds[0], &byte, 1) != 1)
+		give_up("start a VMM");
+	close(fds[0]);
+	/* A frame that shows it, so that its end is not all that is known of it. */
+	json_object_put(next_frame());
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return pid;
+}
+
+/* What ended, why, and at what it failed before, stays to be seen. */
+static void test_ended(void)
+{
+	struct json_object *frame, *ended, *error;
+	int64_t lately, before;
+	pid_t pid;
+
+	frame = next_frame();
+	before = number(frame, "ended_last_minute");
+	json_object_put(frame);
+	pid = killed_vmm();
+	frame = next_frame();
+	lately = number(frame, "ended_last_minute");
+	ended = json_object_array_get_idx(member(frame, "ended"), 0);
+	error = member(ended, "last_error");
+	CHECK(lately > before || before > 1, "%lld VMs ended in the last minute",
+	      (long long)lately);
+	CHECK(number(ended, "pid") == pid + falsify, "process %d is not in %s", pid,
+	      json_object_to_json_string(member(frame, "ended")));
+	CHECK(!strcmp(json_object_get_string(member(ended, "why")) ?: "", "SIGKILL"), "%s",
+	      json_object_to_json_string(ended));
+	CHECK(!strcmp(json_object_get_string(member(error, "operation")) ?: "", "create") &&
+		      !strcmp(json_object_get_string(member(error, "error")) ?: "", "EINVAL"),
+	      "%s", json_object_to_json_string(ended));
+	json_object_put(frame);
+}
+
+/* Of a VM of this process. Return: its address, 0: there is none. */
+static __u64 entry_of_own(int vms, struct gmem_vm *vm)
+{
+	__u64 address = 0, *last = NULL;
+
+	while (!bpf_map_get_next_key(vms, last, &address)) {
+		last = &address;
+		if (!bpf_map_lookup_elem(vms, &address, vm) && vm->tgid == (__u32)getpid())
+			return address;
+	}
+	return 0;
+}
+
+/*
+ * A VM has the address of one whose end was not seen: they are two. Its entry is made the other's
+ * here, whose key in KVM is another one.
+ */
+static void test_reused(void)
+{
+	int dev = kvm_open(), vm = kvm_create_vm(dev, KVM_X86_DEFAULT_VM);
+	int fd = kvm_create_instance(vm, KVM_PAGE, 0), second, vms = map_of("gmem_vms");
+	struct json_object *frame, *shown;
+	struct gmem_vm entry;
+	__u64 address = vms < 0 ? 0 : entry_of_own(vms, &entry);
+	int frames, gone = 0, live = 0;
+	size_t i;
+
+	if (fd < 0 || !address)
+		give_up("find the entry of the VM");
+	entry.key ^= 1;
+	if (bpf_map_update_elem(vms, &address, &entry, BPF_EXIST))
+		give_up("change its key");
+	second = kvm_create_instance(vm, KVM_PAGE, 0);
+	for (frames = 0; frames < 60 && !gone; frames++) {
+		frame = frame_of(&running);
+		for (live = 0, i = 0; i < length(member(frame, "vms")); i++) {
+			shown = json_object_array_get_idx(member(frame, "vms"), i);
+			if (number(shown, "pid") != getpid())
+				continue;
+			if (vm_is(shown, "gone"))
+				gone++;
+			else
+				live++;
+			CHECK(number(member(shown, "counters"), "creates") == 1 || !gone,
+			      "creates: %s", json_object_to_json_string(shown));
+		}
+		json_object_put(frame);
+	}
+	CHECK(gone == 1 + falsify && live == 1, "gone %d times, %d live", gone, live);
+	close(second);
+	close(fd);
+	close(vm);
+	close(dev);
+	close(vms);
+}
+
+/* Those that look for gmemtop's maps are first: the maps of what others start stay for a while. */
 static const struct test_case cases[] = {
-	{ "keys", test_keys, NOTHING },
-	{ "brief", test_brief, NOTHING },
-	{ "moves", test_moves, NOTHING },
+	{ "unseen-end", test_unseen_end, NOTHING }, { "reused", test_reused, NOTHING },
+	{ "ended", test_ended, NOTHING },	    { "keys", test_keys, NOTHING },
+	{ "brief", test_brief, NOTHING },	    { "moves", test_moves, NOTHING },
 	{ "vmm-gone", test_vmm_gone, NOTHING },
 };
 
