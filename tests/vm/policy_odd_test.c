@@ -7,19 +7,17 @@
  *   policy_odd_test [CASE...]
  */
 #define _GNU_SOURCE
-#include <glob.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "../../src/ctl/kernel/refresh.h"
 #include "../../src/lib/log.h"
 #include "lib/cases.h"
 #include "lib/commands.h"
 #include "lib/gmemctl.h"
+#include "lib/in_force.h"
 #include "lib/policies.h"
 #include "test.h"
 
@@ -29,27 +27,6 @@
 #define CHECK_ROWS(rows, after) CHECK(!RUN_ROWS(rows, after), "see above")
 
 static const char *gmemctl;
-
-/* Also at once, before anybody sweeps. */
-static void no_drafts(const char *after)
-{
-	glob_t found;
-
-	CHECK(glob("/sys/fs/bpf/*-draft-*", 0, NULL, &found) == GLOB_NOMATCH, "after %s", after);
-	globfree(&found);
-}
-
-/* @policy: "": none */
-static void in_force(const char *after, const char *policy, bool enforcing)
-{
-	struct loader_status status;
-
-	policy_status(&status);
-	CHECK(!strcmp(status.word ? status.name : "", policy), "after %s: %s", after, status.name);
-	if (*policy)
-		CHECK(GMEM_ACTIVE_ENFORCES(status.word) == enforcing, "after %s", after);
-	no_drafts(after);
-}
 
 /* --- what is missing, or in the way --- */
 
@@ -111,17 +88,8 @@ static void test_user(void)
 	CHECK(!command("sed -i /^long:/d /etc/passwd"), "%s", said.err);
 }
 
-static void deny_in_force(const char *after)
-{
-	in_force(after, "deny", true);
-}
-
-/* Cases take over the policy of the case before: the first load takes the verifier seconds. */
-#define UNLOAD "if [ -e /sys/fs/bpf/gmem ]; then gmemctl unload; fi"
-
 /* In mounts of its own, which are made so. */
 #define WITH(mounts, run) "unshare -m sh -c '" mounts " && exec " run "'"
-#define LOAD		  "gmemctl load --accept-default-change deny.yaml"
 
 /* Limits, directories and inputs that have nothing to do with it, and those that have. */
 static void test_surroundings(void)
@@ -376,121 +344,7 @@ static void test_unproven(void)
 	      "%s", said.out);
 }
 
-/* --- signals --- */
-
-static int64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-/* Run one, with this signal after so long. Return: as said.status. */
-static int signalled(const char *what, int sig, int64_t after_us)
-{
-	int status, null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	pid_t pid = fork();
-
-	if (!pid) {
-		dup2(null, 1);
-		dup2(null, 2);
-		execl("/bin/bash", "bash", "-c", what, NULL);
-		_exit(127);
-	}
-	close(null);
-	usleep((useconds_t)after_us);
-	kill(pid, sig);
-	if (waitpid(pid, &status, 0) != pid)
-		give_up("waitpid");
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* A command that signals interrupt: @to makes of the policy @before ("": none) the policy @after. */
-struct change {
-	const char *to, *before, *after;
-	int rounds;
-	int64_t took; /* without a signal: us */
-	int round, done, ended;
-};
-
-static void change_undisturbed(struct change *c)
-{
-	c->took = now_us();
-	CHECK(!command("%s", c->to), "%s: %s", c->to, said.err);
-	c->took = now_us() - c->took;
-}
-
-/*
- * With a signal, in each round of c->rounds later, in the last one certainly too late. The exit
- * status must say which policy is in force, whenever the signal comes, and nothing else is left:
- * the next command has nothing to sweep. Return: whether it was done.
- */
-static bool change_signalled(struct change *c)
-{
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
-	int round = c->round++ % c->rounds, sig = signals[round % 3], status;
-
-	status = signalled(c->to, sig,
-			   1 + c->took * round * 3 / 2 / c->rounds +
-				   (round == c->rounds - 1 ? 4 * c->took : 0));
-	CHECK(!status || status == 128 + sig, "%s: %d", c->to, status);
-	in_force(c->to, status ? c->before : c->after, true);
-	if (status)
-		CHECK(*c->before || access("/sys/fs/bpf/gmem", F_OK), "pins are left");
-	c->done += !status;
-	c->ended += !!status;
-	return !status;
-}
-
-static void change_check(const struct change *c)
-{
-	printf("%s: %d ended by a signal, %d done\n", c->to, c->ended, c->done);
-	CHECK(c->ended && c->done, "%s: %d and %d", c->to, c->ended, c->done);
-}
-
-/* Each load that was done is unloaded, with signals too: to load anew for that takes seconds. */
-static void signal_loads(void)
-{
-	struct change loads = { "exec gmemctl load deny.yaml", "", "deny", .rounds = 5 };
-	struct change unloads = { "exec gmemctl unload", "deny", "", .rounds = 6 };
-
-	CHECK(!command(UNLOAD), "%s", said.err);
-	change_undisturbed(&loads);
-	change_undisturbed(&unloads);
-	while (loads.round < loads.rounds) {
-		if (!change_signalled(&loads))
-			continue;
-		while (!change_signalled(&unloads))
-			;
-	}
-	change_check(&loads);
-	change_check(&unloads);
-}
-
-static void test_signals(void)
-{
-	struct change changes[] = {
-		{ "exec gmemctl load --accept-default-change allow.yaml", "deny", "allow",
-		  .rounds = 15 },
-		{ "exec gmemctl rollback", "deny", "allow", .rounds = 9 },
-	};
-	static const char *const back[] = { LOAD, "gmemctl rollback" };
-
-	signal_loads();
-	CHECK(!command(LOAD), "%s", said.err);
-	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		change_undisturbed(&changes[i]);
-		CHECK(!command("%s", back[i]), "%s", said.err);
-		while (changes[i].round < changes[i].rounds) {
-			if (change_signalled(&changes[i]))
-				CHECK(!command("%s", back[i]), "%s", said.err);
-		}
-		change_check(&changes[i]);
-	}
-}
-
-/* --- where nobody listens, and several at once --- */
+/* --- where nobody listens --- */
 
 static void allow_in_force(const char *after)
 {
@@ -515,36 +369,6 @@ static void test_output(void)
 			      number(item(json, "rules", i), "line") == 4,
 		      "%s", said.out);
 	json_object_put(json);
-}
-
-/* Who waits for another one's lock, and for how long. */
-#define LOCKED "exec 9</sys/fs/bpf && flock 9 && "
-
-/* Each has a generation of its own. */
-static void test_at_once(void)
-{
-	static const struct row rows[] = {
-		{ LOCKED LOAD " 9<&-", 1, "lock /sys/fs/bpf: another gmemctl is at work; try again",
-		  NULL },
-		{ LOCKED "timeout --preserve-status 2 " LOAD " 9<&-", 143,
-		  "wait for another gmemctl: a signal came first, and nothing has changed", NULL },
-	};
-	struct loader_status before;
-
-	CHECK(!RUN_ROWS(rows, no_drafts), "see above");
-	CHECK(!command(LOAD), "%s", said.err);
-	policy_status(&before);
-	CHECK(!command("for i in 1 2 3 4 5 6; do gmemctl load deny.yaml & done; "
-		       "bad=0; for job in $(jobs -p); do wait $job || bad=1; done; exit $bad"),
-	      "%s", said.err);
-	for (int i = 1; i <= 6; i++) {
-		char text[32];
-
-		snprintf(text, sizeof(text), "(generation %d)",
-			 (int)GMEM_ACTIVE_GENERATION(before.word) + i);
-		CHECK(strstr(said.out, text), "no %s: %s", text, said.out);
-	}
-	deny_in_force("loads at once");
 }
 
 /* --- last, as it lasts --- */
@@ -619,9 +443,7 @@ static const struct test_case cases[] = {
 	{ "unproven-first", test_unproven_first },
 	{ "children", test_children },
 	{ "unproven", test_unproven },
-	{ "signals", test_signals },
 	{ "output", test_output },
-	{ "at-once", test_at_once },
 	{ "lock", test_lock },
 };
 
