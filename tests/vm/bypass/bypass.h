@@ -167,6 +167,7 @@ struct bypass_case {
 /* The tables end with an entry without id. */
 #define BYPASS_AREAS(X)   \
 	X(creation)       \
+	X(entry32)        \
 	X(mapping)        \
 	X(dumps)          \
 	X(descriptors)    \
