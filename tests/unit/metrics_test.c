@@ -368,6 +368,23 @@ static void test_churn(void **state)
 	assert_int_equal(of(f, "vm-2999"), 2);
 }
 
+/* What the kernel's iterators miss in a frame is no decrease. */
+static void test_missed(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, "regex:a");
+	FRAME(f, { 2, "a", 10, false }, { 3, "b", 20, false });
+	FRAME(f, { 2, "a", 7, false }, { 3, "b", 15, false });
+	assert_int_equal(of(f, "a"), 10);
+	assert_int_equal(of(f, "other"), 20);
+	assert_int_equal(host(f), 30);
+	FRAME(f, { 2, "a", 11, false }, { 3, "b", 22, false });
+	assert_int_equal(of(f, "a"), 11);
+	assert_int_equal(of(f, "other"), 22);
+	assert_int_equal(host(f), 33);
+}
+
 /* A policy that is attached anew counts from 0; the metric does not. */
 static void test_policy(void **state)
 {
@@ -523,11 +540,12 @@ static void test_accept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(listed),	 TEST(top),   TEST(none),
-		TEST(regex),	 TEST(ended), TEST(ended_rarely_read),
-		TEST(vanished),	 TEST(short), TEST(reused_name),
-		TEST(same_name), TEST(churn), TEST(policy),
-		TEST(choices),	 TEST(texts), TEST(accept),
+		TEST(listed),	 TEST(top),	TEST(none),
+		TEST(regex),	 TEST(ended),	TEST(ended_rarely_read),
+		TEST(vanished),	 TEST(short),	TEST(reused_name),
+		TEST(same_name), TEST(churn),	TEST(missed),
+		TEST(policy),	 TEST(choices), TEST(texts),
+		TEST(accept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
