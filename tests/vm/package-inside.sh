@@ -93,6 +93,26 @@ check "the socket is left" active gmem-exporter.socket
 check "a scrape starts it" within scrape
 check "the exporter runs again" active gmem-exporter.service
 
+# --- TLS, with files that only root can read
+install -m 600 build/package.crt /etc/gmem/tls.crt
+install -m 600 build/package.key /etc/gmem/tls.key
+dropin=/run/systemd/system/gmem-exporter.service.d
+mkdir -p $dropin
+cat >$dropin/tls.conf <<-'END'
+	[Service]
+	LoadCredential=cert:/etc/gmem/tls.crt
+	LoadCredential=key:/etc/gmem/tls.key
+	ExecStart=
+	ExecStart=/usr/sbin/gmemtop export --tls-cert %d/cert --tls-key %d/key $GMEM_EXPORTER_OPTIONS
+END
+systemctl daemon-reload
+check "the exporter restarts with a certificate" systemctl restart gmem-exporter.service
+check "it serves HTTPS" within curl -sf --cacert /etc/gmem/tls.crt -o "$tmp/https" --resolve localhost:9758:127.0.0.1 https://localhost:9758/metrics
+check "gmem_up is 1 over HTTPS" grep -qx 'gmem_up 1' "$tmp/https"
+rm -r $dropin /etc/gmem/tls.crt /etc/gmem/tls.key
+systemctl daemon-reload
+check "and without one again" systemctl restart gmem-exporter.service
+
 # --- numbers
 before=$(value 'gmem_node_conversions_total')
 check "the workload" workload

@@ -10,6 +10,9 @@ cd "$root"
 log=build/package.log
 
 make --no-print-directory deb >"$log" 2>&1 || die 1 "make deb failed: $(tail -n 5 "$log")"
+# A certificate for the exporter, as a host has one.
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout build/package.key -out build/package.crt >>"$log" 2>&1 ||
+	die 1 "openssl failed: $(tail -n 5 "$log")"
 # The libraries that the packages need are a part of the host, as the VM has no network.
 mapfile -t libraries < <(dpkg-deb -f build/deb/gmem-tools_*.deb Depends | tr ',' '\n' | sed 's/^ *//; s/ .*//')
 where=$(tests/vm/host-root.sh "${libraries[@]}")
