@@ -8,20 +8,23 @@
 #include <sys/types.h>
 
 /**
- * name_from_cmdline - the name that the VMM was given: -name guest=NAME,... or -name NAME, as of
- * QEMU
+ * name_from_cmdline - the name that the VMM was given
  * @cmdline: arguments, each ended by a 0
  * @len: bytes of all
  *
- * Return: 0, or -ENOENT if there is none.
+ * QEMU (-name), Firecracker (--id), cloud-hypervisor (--api-socket), crosvm (--name, --socket),
+ * krunvm (start NAME), Kata's shim (-id).
+ *
+ * Return: 0, or -ENOENT if it has none of these options.
  */
 int name_from_cmdline(const char *cmdline, size_t len, char *name, size_t size);
 
 /**
  * name_from_cgroup - the name that the manager gave to the cgroup
- * @path: as libvirt (machine-qemu\x2d1\x2dNAME.scope) or Kubernetes (kubepods, pod...) make it
+ * @path: as libvirt (machine-qemu\x2d1\x2dNAME.scope), Kubernetes (kubepods, pod...), Firecracker's
+ *	jailer, Kata, podman or Docker create it
  *
- * Return: 0, or -ENOENT if it is none of these.
+ * Return: 0, or -ENOENT if no manager of these created it.
  */
 int name_from_cgroup(const char *path, char *name, size_t size);
 
