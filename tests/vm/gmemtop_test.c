@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <json-c/json.h>
 #include <signal.h>
 #include <spawn.h>
@@ -57,6 +58,7 @@ enum watch {
 	MIDDLE,	  /* it starts between the set-up of the VMs and their work */
 	TOGETHER, /* it is stopped as long as they live: all end within one frame */
 	RECORDED, /* it records, and what it recorded is read afterwards */
+	CHURN,	  /* as WHOLE, and its frames are read all the time */
 };
 
 struct test_case {
@@ -99,6 +101,11 @@ static const struct test_case cases[] = {
 	  TOGETHER, BIND },
 	{ "recorded-8-vms", "-S " SCENARIOS "all-ops.gmem -n 8", RECORDED, SW },
 	{ "recorded-default", "-S " SCENARIOS "host-faults.gmem -t default -n 4", RECORDED, BIND },
+	/* With as many hash buckets as VMs. */
+	{ "ended-together-1000", "-o 2 -n 1000 --vms-per-process 50 -s 64K", TOGETHER, SW },
+	/* VMs that come and go all the time: some at once, and 200 at once for minutes. */
+	{ "churn", "-n 60 --stagger 60 -o 0 --duration 1000 --rate 50 -s 1M", CHURN, SW },
+	{ "churn-200", "-n 1600 --stagger 100 -o 0 --duration 20000 --rate 4 -s 1M", CHURN, SW },
 	{ "middle-8-vms", "-o 300 -n 8", MIDDLE, SW },
 	{ "middle-all-ops", "-S " SCENARIOS "all-ops.gmem", MIDDLE, SW },
 };
@@ -107,7 +114,7 @@ static const struct test_case cases[] = {
 struct watcher {
 	pid_t pid;
 	FILE *out;
-	struct json_object *vms[4096];
+	struct json_object *vms[16384];
 	size_t nr_vms, frames;
 	struct json_object *host;	/* what all VMs did, as of the last frame */
 	bool redundant;			/* it runs with --redundant */
@@ -148,17 +155,20 @@ static void keep(struct watcher *w, struct json_object *vm)
 	int64_t id = number(vm, "id");
 	size_t i;
 
-	for (i = 0; i < w->nr_vms; i++) {
-		if (number(w->vms[i], "id") == id)
+	/* Those that live are the last ones. */
+	for (i = w->nr_vms; i > 0; i--) {
+		if (number(w->vms[i - 1], "id") == id)
 			break;
 	}
-	if (i == ARRAY_SIZE(w->vms))
-		return;
-	if (i < w->nr_vms)
-		json_object_put(w->vms[i]);
-	else
-		w->nr_vms++;
-	w->vms[i] = json_object_get(vm);
+	if (i > 0) {
+		json_object_put(w->vms[i - 1]);
+		w->vms[i - 1] = json_object_get(vm);
+	} else if (w->nr_vms < ARRAY_SIZE(w->vms)) {
+		w->vms[w->nr_vms++] = json_object_get(vm);
+	} else {
+		printf("  more VMs than this test keeps\n");
+		exit(1);
+	}
 }
 
 /* Read one frame. */
@@ -275,20 +285,31 @@ static bool watcher_stop(struct watcher *w)
 	return well;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const int64_t *first = a, *second = b;
+
+	return *first < *second ? -1 : *first > *second;
+}
+
 /* Until as many VMs of each process are gone as the workload had. */
 static bool all_gone(const struct watcher *w, struct json_object *list)
 {
-	size_t i, gone = 0, j, nr = json_object_array_length(list);
-	int64_t pid;
+	size_t i, gone = 0, nr = json_object_array_length(list);
+	int64_t *pids = calloc(nr + 1, sizeof(*pids)), pid;
 
+	if (!pids)
+		abort();
+	for (i = 0; i < nr; i++)
+		pids[i] = number(json_object_array_get_idx(list, i), "pid");
+	qsort(pids, nr, sizeof(*pids), by_number);
 	for (i = 0; i < w->nr_vms; i++) {
+		if (!vm_is(w->vms[i], "gone"))
+			continue;
 		pid = number(w->vms[i], "pid");
-		for (j = 0; j < nr; j++) {
-			if (number(json_object_array_get_idx(list, j), "pid") == pid)
-				break;
-		}
-		gone += j < nr && vm_is(w->vms[i], "gone");
+		gone += bsearch(&pid, pids, nr, sizeof(*pids), by_number) != NULL;
 	}
+	free(pids);
 	return gone >= nr;
 }
 
@@ -397,6 +418,23 @@ static uint64_t compare_watcher(struct verdict *v, struct watcher *w, struct jso
 	return v->missed;
 }
 
+/* Until the workload writes something: so that no gmemtop waits for its reader. */
+static void watch_until(FILE *out, struct watcher *watchers)
+{
+	struct pollfd fds[WATCHERS + 1];
+	size_t i;
+
+	for (i = 0; i < WATCHERS; i++)
+		fds[i] = (struct pollfd){ .fd = fileno(watchers[i].out), .events = POLLIN };
+	fds[i] = (struct pollfd){ .fd = fileno(out), .events = POLLIN };
+	while (poll(fds, WATCHERS + 1, -1) > 0 && !fds[WATCHERS].revents) {
+		for (i = 0; i < WATCHERS; i++) {
+			if (fds[i].revents && !watch(&watchers[i]))
+				return;
+		}
+	}
+}
+
 /* Return: whether all is equal. */
 static bool run_case(const struct test_case *c, struct watcher *watchers)
 {
@@ -411,6 +449,12 @@ static bool run_case(const struct test_case *c, struct watcher *watchers)
 	FILE *out;
 	pid_t pid;
 
+	if (c->watch == TOGETHER) {
+		/* With no more hash buckets than VMs, so that what has ended shares them. */
+		snprintf(args, sizeof(args), "--max-vms=%d", atoi(strstr(c->args, "-n ") + 3));
+		watcher_start(&own, "0.2", "--redundant", args);
+		kill(own.pid, SIGSTOP);
+	}
 	snprintf(args, sizeof(args), "%s%s", c->args, middle ? " -w" : "");
 	for (word = strtok_r(args, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
 		/* In a scenario of one word _ stands for a blank. */
@@ -421,11 +465,6 @@ static bool run_case(const struct test_case *c, struct watcher *watchers)
 	for (i = 0; i < WATCHERS; i++) {
 		watchers[i].missed_before = watchers[i].missed;
 		watchers[i].ends_before = watchers[i].ends;
-	}
-	if (c->watch == TOGETHER) {
-		/* With few hash buckets, so that what has ended shares them. */
-		watcher_start(&own, "0.2", "--redundant", "--max-vms=64");
-		kill(own.pid, SIGSTOP);
 	}
 	if (c->watch == RECORDED)
 		recorder_start(&own);
@@ -440,7 +479,11 @@ static bool run_case(const struct test_case *c, struct watcher *watchers)
 			goto out;
 	}
 	close(in);
-	while (getline(&line, &size, out) >= 0) {
+	while (true) {
+		if (c->watch == CHURN)
+			watch_until(out, watchers);
+		if (getline(&line, &size, out) < 0)
+			break;
 		tmp = json_tokener_parse(line);
 		if (tmp && member(tmp, "vms")) {
 			json_object_put(report);
@@ -460,7 +503,7 @@ out:
 		printf("FAIL %s: the workload failed (%#x)\n", c->name, status);
 		return false;
 	}
-	if (c->watch != WHOLE) {
+	if (c->watch == MIDDLE || c->watch == TOGETHER) {
 		first = &own;
 		nr = 1;
 	}
@@ -468,7 +511,7 @@ out:
 		missed += compare_watcher(&v, &first[i], list, middle);
 	if (c->watch == TOGETHER || c->watch == RECORDED)
 		compare_host(&v, &own, list);
-	if (c->watch != WHOLE && !watcher_stop(&own))
+	if (first == &own && !watcher_stop(&own))
 		differs(&v, "gmemtop did not end well");
 	printf("%s %s: %zu VMs, %zu comparisons, %zu differ, %zu not offered in this lane, "
 	       "%llu runs left out\n",
