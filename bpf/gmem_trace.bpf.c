@@ -11,6 +11,7 @@
 
 #include "abi/trace.h"
 #include "trace/count.h"
+#include "trace/denials.h"
 #include "trace/requests.h"
 #include "trace/snapshot.h"
 

@@ -404,7 +404,7 @@ case_columns()
 	press 3
 	sees ' GUESTFLT/S '
 	press 4
-	sees ' ERRORS/S REFUSED MMAP '
+	sees ' DENIED DENIED/S ERRORS REFUSED MMAP '
 	press F2 1
 	sees '^.x. bound_now_pages'
 	press q
@@ -700,7 +700,11 @@ case_live()
 	build/tests/gmem-workload -n 2 --duration 12000 -o 0 -e 'create; bind; start; mix' >"$tmp/out" &
 	sees '^[+].*gmem-workload'
 	sees 'to-private/s [1-9]'
+	sees 'own CPU >=[0-9]'
+	echo 1 >/proc/sys/kernel/bpf_stats_enabled
 	sees 'own CPU [0-9]'
+	echo 0 >/proc/sys/kernel/bpf_stats_enabled
+	sees 'own CPU >=[0-9]'
 	press Down Enter
 	sees 'TO PRIVATE'
 	sees '^all .*us'
@@ -708,6 +712,19 @@ case_live()
 	press Escape
 	lacks '^[+ ] *[0-9]* gmem-workload'
 	sees 'VMs 0'
+	# A VM that is too large for one look: the details say how far it is, keys work, and at the end
+	# the sums are those of a look at all of it.
+	build/tests/gmem-workload -s 16G -o 0 --duration 20000 --rate 1 -m touch:1 -e 'create; bind; start; mix' \
+		>"$tmp/large" &
+	sees '^[+].*gmem-workload'
+	press Down Enter
+	sees 'looked at [1-9][0-9]* %'
+	press h
+	sees 'this help'
+	press q
+	sees 'held twice: instances [0-9]'
+	press Escape
+	wait $! || die "the large VM failed"
 	wait $! || die "the workload failed"
 	press q
 	ended 0

@@ -64,6 +64,22 @@
 	F(changed_pages, NUMBER, "pages that really changed")             \
 	F(duration_ns, DURATION, "nanoseconds, the wait for locks included")
 
+#define GMEM_FIELDS_deny(F)                         \
+	F(operation, REFUSED, "what was asked for") \
+	F(offset, OFFSET, "in the instance")        \
+	F(size, SIZE, "bytes asked for")            \
+	F(prot, PROT, "PROT_* of mmap and mprotect")
+
+/* Operations of the event deny. */
+#define GMEM_REFUSED(X) X(mmap) X(mprotect) X(receive) X(allocate) X(punch) X(fault)
+
+enum gmem_refused {
+#define X(name) GMEM_REFUSED_##name,
+	GMEM_REFUSED(X)
+#undef X
+		GMEM_REFUSED_MAX
+};
+
 /* X(name, fact that brings it, hot: only when asked for, what it is) */
 #define GMEM_EVENTS(X)                                                                       \
 	X(create, create, 0, "an instance was created")                                      \
@@ -77,7 +93,8 @@
 	X(host_fault, host_fault, 1, "a host mapping was touched")                           \
 	X(mmap, mmap, 0, "an instance was mapped")                                           \
 	X(populate, populate, 0, "initial contents were given (SEV-SNP, TDX)")               \
-	X(convert, convert, 0, "memory attributes were changed")
+	X(convert, convert, 0, "memory attributes were changed")                             \
+	X(deny, deny, 0, "a security module refused a request before KVM saw it")
 
 enum gmem_event_id {
 #define X(name, ...) GMEM_EV_##name,

@@ -30,6 +30,8 @@
 	X(host_fault, "host faults, done and refused")                                     \
 	X(populate, "population with initial contents (SEV-SNP, TDX)")                     \
 	X(memory_failure, "pages taken away by a memory failure")                          \
+	X(deny, "requests that a security module refused before KVM saw them")             \
+	X(deny_fault, "host faults that a security module refused")                        \
 	X(private_pages, "private pages, whether bound or not")                            \
 	X(vm_end, "the end of VMs")                                                        \
 	X(existing, "VMs and instances older than gmemtop")                                \
@@ -75,7 +77,8 @@
 	X(bound_pages, bind, PAGES, "pages bound")                                      \
 	X(unbinds, unbind, COUNT, "bindings ended")                                     \
 	X(unbound_pages, unbind, PAGES, "pages unbound")                                \
-	X(memory_failures, memory_failure, COUNT, "memory failures")
+	X(memory_failures, memory_failure, COUNT, "memory failures")                    \
+	X(host_faults_denied, deny_fault, COUNT, "host faults that a security module refused")
 
 /* X(name, fact, what it is): operations that can fail, by errno */
 #define GMEM_OPS(X)                                                       \
@@ -88,7 +91,8 @@
 	X(punch, allocate, "punching a hole")                             \
 	X(mmap, mmap, "host mapping")                                     \
 	X(guest_fault, guest_fault, "guest fault")                        \
-	X(populate, populate, "population")
+	X(populate, populate, "population")                               \
+	X(receive, deny, "receiving a descriptor")
 
 /* X(name, what was lost) */
 #define GMEM_LOSSES(X)                                                                \

@@ -12,6 +12,7 @@
 #include "../abi/events.h"
 #include "record.h"
 #include "bindings.h"
+#include "denials.h"
 #include "requests.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -84,7 +84,7 @@ static __always_inline void count_heat(struct gmem_heat *heat, __u64 gfn, __u64 
 		spread_heat(heat, gfn, pages);
 }
 
-/* Add a map to another one, and empty it. Nobody counts in either of them. */
+/* Add a map to another one, and empty it. No program counts in either of them. */
 static __noinline int move_heat(struct gmem_heat *to, struct gmem_heat *from)
 {
 	__u32 by, cell, i;

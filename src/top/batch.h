@@ -31,7 +31,7 @@ struct batch {
 	bool header; /* something was written before */
 };
 
-/* Print one frame, and flush. Return: 0 or a negative errno, -EPIPE when nobody reads any more. */
+/* Print one frame, and flush. Return: 0 or a negative errno, -EPIPE when the reader has gone. */
 int batch_print(struct batch *batch, const struct frames *frames, struct model *model);
 
 /**
@@ -44,10 +44,10 @@ int batch_print(struct batch *batch, const struct frames *frames, struct model *
 int batch_line(struct batch *batch, const struct frames *frames, struct model *model,
 	       const char **line, size_t *len);
 
-/* What a frame has to tell. */
+/* What a frame must contain: bits of enum want. */
 uint32_t batch_wants(const struct batch *batch);
 
-/* Does the VM pass the filters? What holds the rest does when there is something in it. */
+/* Does the VM pass the filters? The VM "other" does if anything was counted for it. */
 bool batch_wanted(const struct batch *batch, const struct model_vm *vm);
 
 void batch_free(struct batch *batch);

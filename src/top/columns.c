@@ -357,6 +357,16 @@ GETTER(get_errors_rate)
 	return FIXED(sum);
 }
 
+GETTER(get_denials)
+{
+	return have(f, GMEM_FACT_deny) ? NUMBER(denials_of(vm)) : NONE;
+}
+
+GETTER(get_denials_rate)
+{
+	return have(f, GMEM_FACT_deny) && vm->rated ? FIXED(vm->rate_denied) : NONE;
+}
+
 GETTER(get_last_error)
 {
 	struct value value = { .kind = VALUE_TEXT };

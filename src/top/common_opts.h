@@ -8,7 +8,7 @@
 /* clang-format off */
 #define OPTS_OF_FILTERS \
 	{ "pid", "PID", "only VMs of this process", AT(pid), OPT_NUMBER, 'p' }, \
-	{ "vm", "NAME", "only VMs of this name (a pattern as of the shell)", AT(vm), OPT_STRING, \
+	{ "vm", "NAME", "only VMs of this name (a pattern with *, ? and [...])", AT(vm), OPT_STRING, \
 	  0 }, \
 	{ "cgroup", "PATH", "only VMs in this cgroup or below", AT(cgroup), OPT_STRING, 0 }
 
@@ -29,7 +29,7 @@
 #define OPTS_OF_SOURCES \
 	{ "max-vms", "N", "room for N VMs (10000)", AT(max_vms), OPT_NUMBER, 0 }, \
 	{ "max-instances", "N", "room for N instances (10000)", AT(max_instances), OPT_NUMBER, 0 }, \
-	{ "redundant", NULL, "count redundant conversions even where that makes each one dearer", \
+	{ "redundant", NULL, "count redundant conversions, also where each one then takes longer", \
 	  AT(redundant), OPT_FLAG, 'r' }, \
 	{ "no-wait", NULL, "fail if KVM is not loaded, instead of waiting", AT(no_wait), OPT_FLAG, 0 }
 

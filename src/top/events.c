@@ -26,7 +26,7 @@
 #define DEFAULT_BUFFER_MIB 8
 #define MAX_BUFFER_MIB	   1024
 #define OUTPUT_SIZE	   (1U << 16)
-#define WAIT_MS		   50 /* between two looks for events, and whether somebody still reads us */
+#define WAIT_MS		   50 /* between two looks for events, and whether the reader is still there */
 #define LOWEST_ADDRESS	   4096
 #define LAST_TRIES	   50
 
@@ -45,7 +45,7 @@ static const struct opt table[] = {
 	{ "json", NULL, "a JSON object per event and line", AT(json), OPT_FLAG, 0 },
 	{ "pid", "PID", "only what this process does, and what happens to its VMs", AT(pid),
 	  OPT_NUMBER, 'p' },
-	{ "vm", "NAME", "only VMs of this name (a pattern as of the shell)", AT(vm), OPT_STRING,
+	{ "vm", "NAME", "only VMs of this name (a pattern with *, ? and [...])", AT(vm), OPT_STRING,
 	  0 },
 	{ "cgroup", "PATH", "only what is done in this cgroup or below", AT(cgroup), OPT_STRING,
 	  0 },
@@ -360,7 +360,7 @@ static int print_summary(struct show *show)
 
 /* --- the loop --- */
 
-/* Nobody reads any more, which only a write would tell otherwise. */
+/* The reader has gone; otherwise only a write would fail. */
 static bool reader_gone(void)
 {
 	struct pollfd out = { .fd = STDOUT_FILENO };

@@ -220,8 +220,11 @@ void stream_detach(struct stream *stream)
 
 void stream_count(const struct stream *stream, struct stream_counts *counts)
 {
+	struct programs_use use;
+
 	memcpy(counts->events, stream->skel->bss->counts, sizeof(counts->events));
-	counts->missed = programs_missed(stream->skel->obj);
+	programs_count(stream->skel->obj, &use);
+	counts->missed = use.missed;
 	counts->unread = stream->skel->bss->unread;
 	counts->untracked = stream->skel->bss->untracked;
 }

@@ -44,6 +44,12 @@ static const char *const reasons[] = {
 	[GMEM_REASON_RELEASE] = "release",
 };
 
+static const char *const refused[GMEM_REFUSED_MAX] = {
+#define X(name) #name,
+	GMEM_REFUSED(X)
+#undef X
+};
+
 /* The names of the bits of a value, what has no name as a number; @none if there is no bit. */
 static void put_bits(char *buf, size_t size, uint64_t value, const struct bit *bits,
 		     const char *none)
@@ -82,6 +88,8 @@ static void put_word(char *buf, size_t size, enum event_kind kind, uint64_t valu
 {
 	if (kind == EVENT_RESULT)
 		put_bits(buf, size, value, results, "0");
+	else if (kind == EVENT_REFUSED)
+		snprintf(buf, size, "%s", value < GMEM_REFUSED_MAX ? refused[value] : "unknown");
 	else
 		snprintf(buf, size, "%s",
 			 value < sizeof(reasons) / sizeof(reasons[0]) && reasons[value]
@@ -224,7 +232,8 @@ static void json_fields(struct json *json, const struct gmem_event *e)
 			json_null(json, f->name);
 		} else if (f->kind == EVENT_BOOL) {
 			json_bool(json, f->name, e->v[i]);
-		} else if (f->kind == EVENT_REASON || f->kind == EVENT_RESULT) {
+		} else if (f->kind == EVENT_REASON || f->kind == EVENT_REFUSED ||
+			   f->kind == EVENT_RESULT) {
 			put_word(word, sizeof(word), f->kind, e->v[i]);
 			json_str(json, f->name, word);
 		} else {
@@ -326,6 +335,7 @@ static void text_value(char *buf, size_t size, enum event_kind kind, uint64_t va
 	case EVENT_BOOL: snprintf(buf, size, "%s", value ? "yes" : "no"); break;
 	case EVENT_DURATION: text_duration(buf, size, value); break;
 	case EVENT_REASON:
+	case EVENT_REFUSED:
 	case EVENT_RESULT: put_word(buf, size, kind, value); break;
 	}
 }

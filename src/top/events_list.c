@@ -97,6 +97,8 @@ uint32_t events_facts(uint32_t mask)
 	/* What belongs to the same events, and the end of VMs, so that none is taken for another. */
 	if (mask & 1U << GMEM_EV_convert)
 		facts |= FACT(asked) | FACT(changed) | FACT(redundant);
+	if (mask & 1U << GMEM_EV_deny)
+		facts |= FACT(deny_fault);
 	if (mask & 1U << GMEM_EV_guest_fault)
 		facts |= FACT(first_touch);
 	return facts | FACT(vm_end);

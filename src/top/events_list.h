@@ -20,6 +20,7 @@
 	X(ATTRIBUTES, "number")  \
 	X(BOOL, "true or false") \
 	X(REASON, "string")      \
+	X(REFUSED, "string")     \
 	X(RESULT, "string")      \
 	X(DURATION, "number")
 

@@ -74,6 +74,11 @@ const struct source sources[] = {
 	FN(FACT(host_fault), HOOK("gmem_f_hfault", "kvm_gmem_fault_user_mapping")),
 	FN(FACT(populate), HOOK("gmem_f_populate", "kvm_gmem_populate")),
 	FN(FACT(memory_failure), HOOK("gmem_f_memfail", "kvm_gmem_error_folio")),
+	FN(FACT(deny), HOOK("gmem_d_mmap", "security_mmap_file"),
+	   HOOK("gmem_d_mprotect", "security_file_mprotect"),
+	   HOOK("gmem_d_receive", "security_file_receive"),
+	   HOOK("gmem_d_fallocate", "vfs_fallocate")),
+	FN(FACT(deny_fault), HOOK("gmem_d_fault", "security_guest_memfd_fault")),
 	FN(FACT(vm_end), HOOK("gmem_f_vm_end", "kvm_arch_destroy_vm", "kvm_destroy_vm")),
 };
 
@@ -151,9 +156,20 @@ bool is_tracepoint(const struct hook *hook)
 	return hook->program && !strncmp(hook->program, "gmem_t_", 7);
 }
 
+bool is_of_kernel(const struct hook *hook)
+{
+	return hook->program && !strncmp(hook->program, "gmem_d_", 7);
+}
+
 bool kvm_present(void)
 {
 	return !access("/sys/module/kvm", F_OK);
+}
+
+/* Functions outside of KVM; all targets of such hooks begin like this. */
+static bool is_kernel_name(const char *name)
+{
+	return !strncmp(name, "security_", 9) || !strncmp(name, "vfs_fallocate", 13);
 }
 
 /* @id: of its type, of which there may be more than one: the first will do */
@@ -183,6 +199,10 @@ static void note_type(struct found *found, const struct btf *btf, uint32_t id)
 	const struct btf_type *type = btf__type_by_id(btf, id);
 	const char *name = btf__name_by_offset(btf, type->name_off);
 
+	if (name && is_kernel_name(name) && btf_is_func(type)) {
+		note_name(found, false, name, id);
+		return;
+	}
 	if (!name || strncmp(name, "kvm_", 4)) {
 		if (btf_is_typedef(type) && name &&
 		    !strncmp(name, TRACEPOINT_PREFIX, strlen(TRACEPOINT_PREFIX)))
@@ -191,6 +211,23 @@ static void note_type(struct found *found, const struct btf *btf, uint32_t id)
 	}
 	if (btf_is_func(type))
 		note_name(found, false, name, id);
+}
+
+/* The kernel has a hundred thousand types: only the names of functions are read. */
+static void note_kernel_functions(struct found *found, const struct btf *vmlinux)
+{
+	uint32_t id, end = btf__type_cnt(vmlinux);
+	const struct btf_type *type;
+	const char *name;
+
+	for (id = 1; id < end; id++) {
+		type = btf__type_by_id(vmlinux, id);
+		if (!btf_is_func(type))
+			continue;
+		name = btf__name_by_offset(vmlinux, type->name_off);
+		if (name && is_kernel_name(name))
+			note_name(found, false, name, id);
+	}
 }
 
 /* In the type information of the module or, where the kernel itself uses the type, of vmlinux. */
@@ -238,7 +275,7 @@ static void check_attachable(struct found *found)
 		end = strpbrk(line, " \t\n");
 		if (end)
 			*end = '\0';
-		if (!strncmp(line, "kvm_", 4))
+		if (!strncmp(line, "kvm_", 4) || is_kernel_name(line))
 			note_name(&traceable, false, line, 0);
 	}
 	fclose(list);
@@ -347,6 +384,7 @@ int features_probe(struct features *features, bool redundant, bool attachable)
 		}
 		features->kvm_btf = module_btf("kvm");
 		id = btf__type_cnt(vmlinux);
+		note_kernel_functions(&found, vmlinux);
 	}
 	end = btf__type_cnt(kvm ? kvm : vmlinux);
 	for (; id < end; id++)

@@ -13,15 +13,15 @@
 #include "../../bpf/abi/trace.h"
 
 #define FACT(name)	 (1U << GMEM_FACT_##name)
-#define MAX_HOOKS	 3
+#define MAX_HOOKS	 4
 #define MAX_ALTERNATIVES 3
 
 struct json;
 
 /*
  * A BPF program and what it can be attached to: one name, which may differ between kernels.
- * Programs whose name begins with "gmem_t_" belong to a tracepoint, the others to the entry or exit
- * of a function.
+ * Programs whose name begins with "gmem_t_" belong to a tracepoint, with "gmem_d_" to the exit of a
+ * function of the kernel, the others to the entry or exit of a function of KVM.
  */
 struct hook {
 	const char *program;
@@ -42,19 +42,22 @@ extern const char *const fact_texts[GMEM_FACT_MAX];
 
 bool is_tracepoint(const struct hook *hook);
 
+/* Is the target in the kernel, also where KVM is a module? */
+bool is_of_kernel(const struct hook *hook);
+
 /* What probing found. */
 struct features {
-	uint32_t facts;		   /* that can be told */
+	uint32_t facts;		   /* that are available */
 	int chosen[GMEM_FACT_MAX]; /* index into sources[], -1: none, or not from there */
 	const char **targets;	   /* nr_sources * MAX_HOOKS: what to attach to, NULL: not used */
-	uint32_t *ids;		   /* the same as types of KVM */
+	uint32_t *ids;		   /* the same as types, of KVM or of the kernel */
 	const char *looked[GMEM_FACT_MAX]; /* where a look takes a fact from, NULL: from no look */
 	bool kvm_module;
 	int kvm_btf;	/* the types of KVM for the kernel: fd, 0: its own, or a negative errno */
 	bool in_place;	/* KVM converts through instances, which no program sees */
 	bool silenced;	/* sources are switched off, see silence.h: */
-	uint32_t quiet; /* facts that would be told otherwise */
-	bool private_counted; /* private pages are counted by gmemtop, for want of a statistic */
+	uint32_t quiet; /* facts that are available otherwise */
+	bool private_counted; /* private pages are counted by gmemtop: KVM has no statistic */
 };
 
 /* Is KVM there: its module loaded, or built in? */
@@ -74,7 +77,7 @@ int features_probe(struct features *features, bool redundant, bool attachable);
 
 void features_free(struct features *features);
 
-/* Is the fact told by KVM's own functions, in lack of a tracepoint? */
+/* Does the fact come from a function of KVM, because there is no tracepoint? */
 /* What KVM converts through instances is in none of these facts: they are missing, never 0. */
 void features_forget_in_place(struct features *features);
 

@@ -49,36 +49,39 @@ enum unit {
  * Fields of a VM, members of its object in JSON and columns everywhere else.
  * X(name, kind, unit, facts that are needed, enum want, width, help)
  */
-#define GMEM_VM_FIELDS(X)                                                                         \
-	X(id, number, PLAIN, 0, 0, 6, "number that gmemtop gave to the VM")                       \
-	X(key, text, PLAIN, 0, 0, -16, "key of the VM, the same in events and for every gmemtop") \
-	X(pid, number, PLAIN, 0, 0, 7, "process of the VMM, if it still exists")                  \
-	X(name, text, PLAIN, 0, 0, -20, "name of the VM")                                         \
-	X(type, text, PLAIN, 0, 0, -18, "type of the VM")                                         \
-	X(cgroup, text, PLAIN, 0, 0, -30, "cgroup of the VMM")                                    \
-	X(state, text, PLAIN, 0, 0, -8, "live, VMM gone, or gone since the frame before")         \
-	X(private_pages, gauge, PAGES, FACT(private_pages), 0, 9, "pages that are private")       \
-	X(size_pages, gauge, PAGES, 0, 0, 9, "size of all instances in pages")                    \
-	X(resident_pages, gauge, PAGES, 0, 0, 9, "pages of instances that are in memory")         \
-	X(instances, gauge, COUNT, 0, 0, 5, "instances")                                          \
-	X(mappable, gauge, COUNT, 0, 0, 5,                                                        \
-	  "instances that the host can map (GUEST_MEMFD_FLAG_MMAP)")                              \
-	X(bound_now_pages, gauge, PAGES, FACT(bindings), WANT_BINDINGS, 9,                        \
-	  "pages that are bound now")                                                             \
-	X(holders, gauge, COUNT, 0, WANT_HOLDERS, 7, "processes that hold an instance")           \
-	X(bound_private_pages, gauge, PAGES, FACT(bindings) | FACT(attributes), WANT_WASTE, 9,    \
-	  "bound pages that are private, looked up one by one")                                   \
-	X(waste_instance_pages, gauge, PAGES, FACT(bindings) | FACT(attributes), WANT_WASTE, 9,   \
-	  "pages of instances in memory that are not private")                                    \
-	X(waste_backing_pages, gauge, PAGES, FACT(bindings) | FACT(attributes) | FACT(backing),   \
-	  WANT_WASTE, 9, "pages of the shared backing in memory that are private")                \
-	X(errors, counter, COUNT, 0, 0, 7, "operations that failed, refused host faults included")
+#define GMEM_VM_FIELDS(X)                                                                          \
+	X(id, number, PLAIN, 0, 0, 6, "number that gmemtop gave to the VM")                        \
+	X(key, text, PLAIN, 0, 0, -16, "key of the VM, the same in events and for every gmemtop")  \
+	X(pid, number, PLAIN, 0, 0, 7, "process of the VMM, if it still exists")                   \
+	X(name, text, PLAIN, 0, 0, -20, "name of the VM")                                          \
+	X(type, text, PLAIN, 0, 0, -18, "type of the VM")                                          \
+	X(cgroup, text, PLAIN, 0, 0, -30, "cgroup of the VMM")                                     \
+	X(state, text, PLAIN, 0, 0, -8, "live, VMM gone, or gone since the frame before")          \
+	X(private_pages, gauge, PAGES, FACT(private_pages), 0, 9, "pages that are private")        \
+	X(size_pages, gauge, PAGES, 0, 0, 9, "size of all instances in pages")                     \
+	X(resident_pages, gauge, PAGES, 0, 0, 9, "pages of instances that are in memory")          \
+	X(instances, gauge, COUNT, 0, 0, 5, "instances")                                           \
+	X(mappable, gauge, COUNT, 0, 0, 5,                                                         \
+	  "instances that the host can map (GUEST_MEMFD_FLAG_MMAP)")                               \
+	X(bound_now_pages, gauge, PAGES, FACT(bindings), WANT_BINDINGS, 9,                         \
+	  "pages that are bound now")                                                              \
+	X(holders, gauge, COUNT, 0, WANT_HOLDERS, 7, "processes that hold an instance")            \
+	X(bound_private_pages, gauge, PAGES, FACT(bindings) | FACT(attributes), WANT_WASTE, 9,     \
+	  "bound pages that are private, looked up one by one")                                    \
+	X(waste_instance_pages, gauge, PAGES, FACT(bindings) | FACT(attributes), WANT_WASTE, 9,    \
+	  "pages of instances in memory that are not private")                                     \
+	X(waste_backing_pages, gauge, PAGES, FACT(bindings) | FACT(attributes) | FACT(backing),    \
+	  WANT_WASTE, 9, "pages of the shared backing in memory that are private")                 \
+	X(errors, counter, COUNT, 0, 0, 7, "operations that failed, refused host faults included") \
+	X(denials, counter, COUNT, FACT(deny), 0, 7,                                               \
+	  "operations and host faults that a security module refused")
 
 /* Columns that JSON has elsewhere, or as an object: the same form. */
-#define GMEM_VM_DERIVED(X)                                                          \
-	X(private_from, text, PLAIN, FACT(private_pages), 0, -12,                   \
-	  "source of private_pages: KVM's statistic, or counted in its attributes") \
-	X(errors_rate, rate, COUNT, 0, 0, 7, "operations that failed per second")   \
+#define GMEM_VM_DERIVED(X)                                                                        \
+	X(private_from, text, PLAIN, FACT(private_pages), 0, -12,                                 \
+	  "source of private_pages: KVM's statistic, or counted in its attributes")               \
+	X(errors_rate, rate, COUNT, 0, 0, 7, "operations that failed per second")                 \
+	X(denials_rate, rate, COUNT, FACT(deny), 0, 7, "refusals of security modules per second") \
 	X(last_error, text, PLAIN, 0, 0, -24, "the last operation that failed, and its error")
 
 /*

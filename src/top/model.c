@@ -172,6 +172,7 @@ void model_host(const struct model *model, struct model_vm *sum)
 			sum->rate_vm[c] += vm->rate_vm[c];
 		for (c = 0; c < GMEM_INST_MAX; c++)
 			sum->rate_inst[c] += vm->rate_inst[c];
+		sum->rate_denied += vm->rate_denied;
 		for (c = 0; c < GMEM_OP_MAX && vm->now.error; c++)
 			sum->rate_err[c] += vm->rate_err[c];
 	}
@@ -231,6 +232,7 @@ void model_begin(struct model *model, uint64_t now_ns, uint32_t looked)
 {
 	size_t i, kept = 0;
 
+	model->waste_pages = model->waste_done = 0;
 	model->nr_bindings = model->nr_holders = 0;
 	model->looked = looked;
 	model->by_vm = false;
@@ -412,9 +414,11 @@ static void rates(__u64 *rate, uint64_t *prev, const __u64 *now, int nr, uint64_
 /* In nearly all frames nothing fails. */
 static void error_rates(struct model_vm *vm, uint64_t interval_ns)
 {
-	__u64 now[GMEM_OP_MAX];
+	__u64 now[GMEM_OP_MAX], denied;
 	int op;
 
+	denied = denials_of(vm);
+	rates(&vm->rate_denied, &vm->prev_denied, &denied, 1, interval_ns);
 	if (!vm->now.error)
 		return;
 	for (op = 0; op < GMEM_OP_MAX; op++)
@@ -534,6 +538,27 @@ uint64_t all_errors_of(const struct model_vm *vm)
 
 	for (op = 0; op < GMEM_OP_MAX; op++)
 		sum += errors_of(&vm->now, op);
+	return sum;
+}
+
+uint64_t denials_of(const struct model_vm *vm)
+{
+	uint64_t sum = vm->inst[GMEM_INST_host_faults_denied];
+	const struct gmem_errno *e;
+	int op, i;
+
+	if (!vm->now.error)
+		return sum;
+	for (op = 0; op < GMEM_OP_MAX; op++) {
+		/* KVM's own refusals have these errnos, too. */
+		if (op == GMEM_OP_guest_fault || op == GMEM_OP_populate)
+			continue;
+		for (i = 0; i < GMEM_ERRNOS; i++) {
+			e = &vm->now.err[op][i];
+			if (e->err == EACCES || e->err == EPERM)
+				sum += e->count;
+		}
+	}
 	return sum;
 }
 

@@ -44,10 +44,12 @@ struct model_vm {
 	__u64 rate_vm[GMEM_VM_MAX]; /* millionths per second, of the last interval */
 	__u64 rate_inst[GMEM_INST_MAX];
 	__u64 rate_err[GMEM_OP_MAX];
+	__u64 rate_denied;
 	__u64 ended[GMEM_INST_MAX]; /* of instances that ended */
 	uint64_t prev_vm[GMEM_VM_MAX];
 	uint64_t prev_inst[GMEM_INST_MAX];
 	uint64_t prev_err[GMEM_OP_MAX];
+	uint64_t prev_denied;
 	uint64_t size, resident; /* pages, of the instances that live */
 	uint32_t nr_instances;
 	uint64_t mappable; /* instances that the host can map; GMEM_UNKNOWN in old recordings */
@@ -116,6 +118,8 @@ struct model {
 	uint32_t looked;	   /* enum want: what was looked at */
 	struct model_inst **index; /* instances in another order */
 	size_t room_index;
+	/* Pages of bindings: to be looked at for their waste, and how many were, in this round. */
+	uint64_t waste_pages, waste_done;
 	bool by_vm;	      /* the index is, and by id */
 	struct model_vm past; /* sum over VMs that are no longer in the table */
 	struct latency host[GMEM_DIRECTIONS][NR_SPANS]; /* of all VMs, those that ended too */
@@ -129,8 +133,11 @@ struct model {
 	struct policy_counts policy; /* of the host */
 	__u64 lost[GMEM_LOST_MAX];
 	uint64_t missed;
-	bool complete; /* set by its source: an instance that is not in a frame has ended */
-	bool silenced; /* sources were switched off for a time */
+	/* Of the programs of the live source, see struct programs_use. */
+	uint64_t programs_runs, programs_ns;
+	bool programs_timed; /* the kernel kept their time during the last interval */
+	bool complete;	     /* set by its source: an instance that is not in a frame has ended */
+	bool silenced;	     /* sources were switched off for a time */
 	uint64_t now_ns, interval_ns; /* CLOCK_MONOTONIC; 0 in the first frame */
 	uint64_t frame;		      /* 1 is the first */
 };
@@ -220,6 +227,9 @@ void model_free_copy(struct model_vm *copy);
 
 /* All failures of the operation, whatever the errno. */
 uint64_t errors_of(const struct sample_vm *vm, enum gmem_op op);
+
+/* What a security module refused: operations with EACCES or EPERM, and denied host faults. */
+uint64_t denials_of(const struct model_vm *vm);
 
 /* All failures of all operations, and refused host faults. */
 uint64_t all_errors_of(const struct model_vm *vm);

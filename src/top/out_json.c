@@ -71,6 +71,7 @@ static void put_counters(struct json *json, const struct features *f, const stru
 	json_members(json, inst_keys, vm->rate_inst, GMEM_INST_MAX, known_inst & rated,
 		     JSON_MILLIONTHS);
 	put_value(json, VM_FIELD(errors), columns[COLUMN_errors_rate].get(NULL, f, vm));
+	put_value(json, VM_FIELD(denials), columns[COLUMN_denials_rate].get(NULL, f, vm));
 	json_close(json, '}');
 }
 

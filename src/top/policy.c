@@ -7,7 +7,7 @@
 #include "fields.h"
 #include "policy.h"
 
-/* Where a policy is pinned, unless gmemctl was told otherwise. */
+/* The default directory in which gmemctl pins a policy. */
 #define PINS "/sys/fs/bpf/gmem"
 
 _Static_assert(POLICY_OPERATIONS == GMEM_DO_MAX, "operations");

@@ -21,9 +21,9 @@ const struct preset presets[] = {
 	  "memory_failures,populated_pages,resident_pages,guest_faults,host_faults",
 	  "guest_faults_rate" },
 	{ "security", "what failed, and which memory other processes can reach",
-	  "pid,name,errors,errors_rate,host_faults_refused,mappable,mmaps,holders,last_error,type,"
+	  "pid,name,denials,denials_rate,errors,host_faults_refused,mappable,mmaps,holders,last_error,type,"
 	  "private_pages,cgroup",
-	  "errors" },
+	  "denials" },
 };
 
 const unsigned int nr_presets = sizeof(presets) / sizeof(presets[0]);

@@ -25,9 +25,9 @@
 static struct {
 	const char *program;
 	uint32_t id;
+	int btf; /* that the id belongs to: fd, 0: the kernel's own */
 } targets[MAX_PROGRAMS];
 static unsigned int nr_targets;
-static int targets_btf;
 
 static int prepare_load(struct bpf_program *program, struct bpf_prog_load_opts *opts,
 			long cookie __attribute__((unused)))
@@ -38,7 +38,7 @@ static int prepare_load(struct bpf_program *program, struct bpf_prog_load_opts *
 		if (strcmp(targets[i].program, bpf_program__name(program)))
 			continue;
 		opts->attach_btf_id = targets[i].id;
-		opts->attach_btf_obj_fd = (__u32)targets_btf;
+		opts->attach_btf_obj_fd = (__u32)targets[i].btf;
 		return 0;
 	}
 	return -ENOENT;
@@ -78,7 +78,7 @@ int programs_take_over(void)
 	return 0;
 }
 
-static int choose(struct bpf_object *obj, const struct hook *hook, uint32_t id)
+static int choose(struct bpf_object *obj, const struct hook *hook, uint32_t id, int btf)
 {
 	struct bpf_program *program;
 
@@ -88,6 +88,7 @@ static int choose(struct bpf_object *obj, const struct hook *hook, uint32_t id)
 	if (nr_targets == MAX_PROGRAMS)
 		return -ENOSPC;
 	targets[nr_targets].program = hook->program;
+	targets[nr_targets].btf = is_of_kernel(hook) ? 0 : btf;
 	targets[nr_targets++].id = id;
 	return bpf_program__set_autoload(program, true);
 }
@@ -99,7 +100,6 @@ int programs_choose(struct bpf_object *obj, const struct features *features, uin
 
 	if (features->kvm_btf < 0)
 		return features->kvm_btf;
-	targets_btf = features->kvm_btf;
 	nr_targets = 0;
 	for (f = 0; f < GMEM_FACT_MAX; f++) {
 		if (!(facts & (1U << f)) || features->chosen[f] < 0)
@@ -109,7 +109,7 @@ int programs_choose(struct bpf_object *obj, const struct features *features, uin
 			if (!features->targets[source * MAX_HOOKS + h])
 				continue;
 			ret = choose(obj, &sources[source].hooks[h],
-				     features->ids[source * MAX_HOOKS + h]);
+				     features->ids[source * MAX_HOOKS + h], features->kvm_btf);
 			if (ret)
 				return ret;
 		}
@@ -175,20 +175,30 @@ int programs_load_error(int ret)
 	return programs_refused(ret, "load programs into the kernel");
 }
 
-uint64_t programs_missed(struct bpf_object *obj)
+static bool is_at_event(const struct bpf_program *program)
+{
+	enum bpf_attach_type type = bpf_program__expected_attach_type(program);
+
+	return type == BPF_TRACE_FENTRY || type == BPF_TRACE_FEXIT || type == BPF_TRACE_RAW_TP;
+}
+
+void programs_count(struct bpf_object *obj, struct programs_use *use)
 {
 	struct bpf_program *program;
 	struct bpf_prog_info info;
 	__u32 size;
-	uint64_t sum = 0;
 
+	*use = (struct programs_use){ 0 };
 	bpf_object__for_each_program(program, obj)
 	{
 		memset(&info, 0, sizeof(info));
 		size = sizeof(info);
-		if (bpf_program__autoload(program) &&
-		    !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
-			sum += info.recursion_misses;
+		if (!bpf_program__autoload(program) ||
+		    bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+			continue;
+		use->missed += info.recursion_misses;
+		use->runs += info.run_cnt;
+		if (is_at_event(program))
+			use->ns += info.run_time_ns;
 	}
-	return sum;
 }

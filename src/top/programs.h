@@ -40,7 +40,14 @@ int programs_load_error(int ret);
 /* The same for a step after that: whatever its errno, it is something that the kernel cannot do. */
 int programs_refused(int ret, const char *what);
 
-/* Runs of programs that the kernel left out because the same program was running on that CPU. */
-uint64_t programs_missed(struct bpf_object *obj);
+struct programs_use {
+	uint64_t missed; /* runs that the kernel left out: the program was running on that CPU */
+	/* Of the time while the kernel keeps statistics of programs: */
+	uint64_t runs; /* of all programs */
+	uint64_t ns;   /* spent in the programs at events; iterators run in gmemtop's own time */
+};
+
+/* Sum up what the kernel reports of the loaded programs of the object. */
+void programs_count(struct bpf_object *obj, struct programs_use *use);
 
 #endif /* GMEM_PROGRAMS_H */

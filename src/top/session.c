@@ -13,7 +13,7 @@ void session_catch_signals(void)
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	stop_on_signals();
-	/* Nobody reads any more: write() says so, and we end quietly. */
+	/* When the reader has gone, write() fails with EPIPE, and gmemtop ends without a message. */
 	sigaction(SIGPIPE, &ignore, NULL);
 }
 

@@ -8,7 +8,7 @@
 
 #define NS_PER_S 1000000000ULL
 
-/* From now on signals set stop_asked; where nobody reads any more write() fails with EPIPE. */
+/* From now on signals set stop_asked; when the reader has gone, write() fails with EPIPE. */
 void session_catch_signals(void);
 
 /* CLOCK_MONOTONIC. */

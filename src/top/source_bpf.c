@@ -475,8 +475,9 @@ static int read_ended(struct source_bpf *s, struct model *model, enum dump dump)
 	return ret;
 }
 
-int source_read(struct source_bpf *source, struct model *model, uint64_t only)
+int source_read(struct source_bpf *source, struct model *model, uint64_t only, uint64_t slice)
 {
+	struct programs_use use;
 	uint64_t none = 0;
 	enum dump dump;
 	int ret;
@@ -498,8 +499,12 @@ int source_read(struct source_bpf *source, struct model *model, uint64_t only)
 	}
 	/* Behind the VMs, so that the birth of each of them has been told. */
 	ring_buffer__consume(source->ring);
-	model_set_lost(model, source->skel->bss->lost, programs_missed(source->skel->obj));
-	return source_look(source, model, model->looked, only);
+	programs_count(source->skel->obj, &use);
+	model_set_lost(model, source->skel->bss->lost, use.missed);
+	model->programs_timed = use.runs > model->programs_runs;
+	model->programs_runs = use.runs;
+	model->programs_ns = use.ns;
+	return source_look(source, model, model->looked, only, slice);
 }
 
 void source_close(struct source_bpf *source)
@@ -517,6 +522,7 @@ void source_close(struct source_bpf *source)
 	gmem_trace_bpf__destroy(source->skel);
 	features_free(&source->features);
 	free(source->found);
+	free(source->passes);
 	free(source->holds);
 	free(source->births);
 	free(source->deferred.ids);

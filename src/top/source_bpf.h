@@ -31,10 +31,11 @@ const struct features *source_features(const struct source_bpf *source);
 /**
  * source_read - read everything into the model, which says what it wants
  * @only: look at the waste of this VM only, 0: of all
+ * @slice: and at so many pages at most; the rest follows in the next frames
  *
  * Return: 0 or a negative errno.
  */
-int source_read(struct source_bpf *source, struct model *model, uint64_t only);
+int source_read(struct source_bpf *source, struct model *model, uint64_t only, uint64_t slice);
 
 /* What is known of the birth of a VM of the last frame, NULL: nothing. */
 const struct gmem_birth *source_birth(const struct source_bpf *source, uint64_t vm_id);

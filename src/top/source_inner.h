@@ -9,6 +9,7 @@
 #include "model.h"
 #include "gmem_trace.skel.h"
 #include "source_bpf.h"
+#include "waste.h"
 
 #define READ_SIZE 65536
 
@@ -44,6 +45,19 @@ struct deferred {
 	size_t nr_ids, room_ids, nr_unseen, room_unseen;
 };
 
+/* How far the pages of a binding have been looked at, which may take several frames. */
+struct waste_pass {
+	uint64_t vm_id;
+	struct gmem_binding binding;
+	uint64_t at;	       /* the next page */
+	uint64_t round;	       /* in which it was finished last */
+	struct waste so_far;   /* of the pages before */
+	struct waste last;     /* of all pages, when it was finished last */
+	bool finished, backed; /* last is valid, and what it says of the shared backing */
+	bool unbacked;	       /* the shared backing could not be looked at in this pass */
+	bool seen;	       /* the binding is there in this frame */
+};
+
 struct source_bpf {
 	struct features features;
 	struct gmem_trace_bpf *skel;
@@ -59,6 +73,9 @@ struct source_bpf {
 	size_t room_found;
 	struct gmem_holder *holds; /* places that hold instances */
 	size_t nr_holds, room_holds;
+	struct waste_pass *passes;
+	size_t nr_passes, room_passes;
+	uint64_t round;			   /* of looking at all bindings once */
 	uint64_t backing[GMEM_MAX_BLOCKS]; /* a bit for each page, as in private_mask */
 	char buf[READ_SIZE] __attribute__((aligned(8)));
 };
@@ -91,9 +108,11 @@ int source_visit(struct source_bpf *s);
  * source_look - bindings, holders and waste, after everything else of the frame
  * @want: enum want
  * @only: waste of this VM only, 0: of all
+ * @slice: look at so many pages at most; the rest follows in the next frames
  *
  * Return: 0 or a negative errno.
  */
-int source_look(struct source_bpf *s, struct model *model, uint32_t want, uint64_t only);
+int source_look(struct source_bpf *s, struct model *model, uint32_t want, uint64_t only,
+		uint64_t slice);
 
 #endif /* GMEM_SOURCE_INNER_H */

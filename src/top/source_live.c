@@ -10,6 +10,8 @@
 #include "source_live.h"
 
 #define NS_PER_S 1000000000ULL
+/* Pages of which a look takes some 80 million instructions. */
+#define SLICE (1ULL << 20)
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -29,7 +31,7 @@ static int next(struct frames *frames, struct model *model)
 
 	frames->time_ns = now_ns(CLOCK_REALTIME);
 	model_begin(model, now_ns(CLOCK_MONOTONIC), frames->want);
-	ret = source_read(live->source, model, frames->only);
+	ret = source_read(live->source, model, frames->only, frames->no_wait ? SLICE : UINT64_MAX);
 	if (!ret)
 		ret = model_end(model);
 	if (ret)

@@ -8,6 +8,7 @@
 
 #include "../lib/bindings.h"
 #include "../lib/grow.h"
+#include "../lib/grow.h"
 #include "holds.h"
 #include "pagemap.h"
 #include "source_inner.h"
@@ -134,37 +135,115 @@ static int read_pages(struct source_bpf *s, const struct sample_vm *vm,
 	return ask(s, s->skel->progs.gmem_read_pages);
 }
 
-/* @found: the same binding as the kernel listed it. @pagemap: of the VMM, negative: none */
-static void count_binding(struct source_bpf *s, const struct sample_vm *vm,
-			  const struct gmem_binding *found, struct model_binding *b, int pagemap)
+/* Return: NULL without memory. */
+static struct waste_pass *pass_of(struct source_bpf *s, uint64_t vm_id,
+				  const struct gmem_binding *binding)
 {
-	struct waste waste = { 0 };
-	uint64_t at, pages;
+	struct waste_pass *pass;
+	size_t i;
 
-	for (at = 0; at < b->now.pages; at += pages) {
-		pages = b->now.pages - at < MAX_PAGES ? b->now.pages - at : MAX_PAGES;
-		if (read_pages(s, vm, found, at, pages))
-			return;
-		memset(s->backing, 0, sizeof(s->backing));
-		if (pagemap >= 0 &&
-		    pagemap_mask(pagemap, b->now.userspace + (at << 12), pages, s->backing))
-			pagemap = -1;
-		waste_count(&waste, (const uint64_t *)s->skel->bss->private_mask,
-			    (const uint64_t *)s->skel->bss->resident_mask, s->backing, pages,
-			    b->now.flags & INSTANCE_MMAP);
+	for (i = 0; i < s->nr_passes; i++) {
+		pass = &s->passes[i];
+		if (pass->vm_id == vm_id && !memcmp(&pass->binding, binding, sizeof(*binding)))
+			return pass;
 	}
-	b->private = waste.private;
-	b->resident = waste.resident;
-	b->waste_instance = waste.instance;
-	if (pagemap < 0)
+	if (grow(&s->passes, &s->room_passes, s->nr_passes + 1, sizeof(*pass)))
+		return NULL;
+	pass = &s->passes[s->nr_passes++];
+	*pass = (struct waste_pass){ .vm_id = vm_id, .binding = *binding };
+	return pass;
+}
+
+/* @pagemap: of the VMM, negative: none. Return: 0 or as ask(). */
+static int look_at_slice(struct source_bpf *s, const struct sample_vm *vm, struct waste_pass *pass,
+			 uint64_t pages, int pagemap)
+{
+	uint64_t address = pass->binding.userspace + (pass->at << 12);
+	int ret = read_pages(s, vm, &pass->binding, pass->at, pages);
+
+	if (ret)
+		return ret;
+	memset(s->backing, 0, sizeof(s->backing));
+	if (pagemap < 0 || pass->unbacked || pagemap_mask(pagemap, address, pages, s->backing))
+		pass->unbacked = true;
+	waste_count(&pass->so_far, (const uint64_t *)s->skel->bss->private_mask,
+		    (const uint64_t *)s->skel->bss->resident_mask, s->backing, pages,
+		    pass->binding.flags & INSTANCE_MMAP);
+	pass->at += pages;
+	return 0;
+}
+
+/*
+ * Look at the pages of a binding, at no more than @budget, from where the frame before left off. A
+ * binding that was finished waits for the others. What is reported is of the pass that was finished
+ * last.
+ */
+static void count_binding(struct source_bpf *s, const struct sample_vm *vm, struct waste_pass *pass,
+			  uint64_t *budget, int pagemap)
+{
+	uint64_t pages, all = pass->binding.pages;
+
+	if (pass->finished && pass->round == s->round)
 		return;
-	b->backing = waste.backing;
-	b->waste_backing = waste.shared;
+	for (; pass->at < all && *budget; *budget -= pages) {
+		pages = all - pass->at < MAX_PAGES ? all - pass->at : MAX_PAGES;
+		pages = pages < *budget ? pages : *budget;
+		if (look_at_slice(s, vm, pass, pages, pagemap)) {
+			pass->finished = false;
+			pass->at = 0;
+			pass->so_far = (struct waste){ 0 };
+			return;
+		}
+	}
+	if (pass->at < all)
+		return;
+	pass->last = pass->so_far;
+	pass->finished = true;
+	pass->backed = !pass->unbacked;
+	pass->round = s->round;
+	pass->at = 0;
+	pass->so_far = (struct waste){ 0 };
+	pass->unbacked = false;
+}
+
+static void report_pass(struct model *model, const struct source_bpf *s,
+			const struct waste_pass *pass, struct model_binding *b)
+{
+	bool done = pass->finished && pass->round == s->round;
+
+	model->waste_pages += pass->binding.pages;
+	model->waste_done += done ? pass->binding.pages : pass->at;
+	if (!pass->finished)
+		return;
+	b->private = pass->last.private;
+	b->resident = pass->last.resident;
+	b->waste_instance = pass->last.instance;
+	if (!pass->backed)
+		return;
+	b->backing = pass->last.backing;
+	b->waste_backing = pass->last.shared;
+}
+
+/* A new round when all bindings were looked at; those that are gone are forgotten. */
+static void end_round(struct source_bpf *s, const struct model *model)
+{
+	size_t i, kept = 0;
+
+	if (model->waste_done == model->waste_pages)
+		s->round++;
+	for (i = 0; i < s->nr_passes; i++) {
+		if (!s->passes[i].seen)
+			continue;
+		s->passes[kept] = s->passes[i];
+		s->passes[kept++].seen = false;
+	}
+	s->nr_passes = kept;
 }
 
 static void count_waste(struct source_bpf *s, struct model *model, struct model_vm *vm,
-			size_t first)
+			size_t first, uint64_t *budget, bool sliced)
 {
+	struct waste_pass *pass, whole;
 	int pagemap = -1;
 	size_t i;
 
@@ -172,8 +251,15 @@ static void count_waste(struct source_bpf *s, struct model *model, struct model_
 		return;
 	if (s->features.facts & FACT(backing))
 		pagemap = pagemap_open(vm->now.tgid);
-	for (i = first; i < model->nr_bindings; i++)
-		count_binding(s, &vm->now, &s->found[i - first], &model->bindings[i], pagemap);
+	for (i = first; i < model->nr_bindings; i++) {
+		whole = (struct waste_pass){ .binding = s->found[i - first] };
+		pass = sliced ? pass_of(s, vm->now.id, &s->found[i - first]) : &whole;
+		if (!pass)
+			break;
+		pass->seen = true;
+		count_binding(s, &vm->now, pass, budget, pagemap);
+		report_pass(model, s, pass, &model->bindings[i]);
+	}
 	vm->bound_private = vm->waste_instance = 0;
 	if (pagemap >= 0) {
 		vm->waste_backing = 0;
@@ -181,9 +267,11 @@ static void count_waste(struct source_bpf *s, struct model *model, struct model_
 	}
 }
 
-int source_look(struct source_bpf *s, struct model *model, uint32_t want, uint64_t only)
+int source_look(struct source_bpf *s, struct model *model, uint32_t want, uint64_t only,
+		uint64_t slice)
 {
 	struct model_vm *vm;
+	bool sliced = slice != UINT64_MAX;
 	size_t i, first;
 	int ret = 0;
 
@@ -197,8 +285,9 @@ int source_look(struct source_bpf *s, struct model *model, uint32_t want, uint64
 			first = model->nr_bindings;
 			ret = add_bindings(s, model, vm);
 			if (!ret && want & WANT_WASTE && (!only || vm->now.id == only))
-				count_waste(s, model, vm, first);
+				count_waste(s, model, vm, first, &slice, sliced);
 		}
+		end_round(s, model);
 	}
 	if (!ret && want & WANT_HOLDERS)
 		ret = visit(s, model);

@@ -73,7 +73,7 @@ static bool in_detail(const struct tui *tui)
 	return tui->view == VIEW_DETAIL || (tui->view == VIEW_HELP && tui->behind == VIEW_DETAIL);
 }
 
-/* What is only looked at when it is on the screen. */
+/* Request what is on the screen, and nothing else. */
 static void say_wants(struct tui *tui)
 {
 	uint32_t want = WANT_RATES | (tui->sort ? tui->sort->wants : 0);
@@ -89,11 +89,11 @@ static void say_wants(struct tui *tui)
 	tui->frames->want = want;
 }
 
-/* Return: 0 or a negative errno; that there are no more frames is none. */
+/* Return: 0, also at the end of a recording, or a negative errno. */
 static int take_frame(struct tui *tui)
 {
-	static uint64_t cpu_before, before;
-	uint64_t cpu, now;
+	static uint64_t cpu_before, before, programs_before;
+	uint64_t cpu, now, all;
 	int ret;
 
 	if (tui->ended)
@@ -106,10 +106,13 @@ static int take_frame(struct tui *tui)
 		return 0;
 	if (ret)
 		return ret;
+	/* The programs run on the CPU time of the VMMs, iterators on our own. */
 	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	all = cpu - cpu_before + tui->model.programs_ns - programs_before;
+	programs_before = tui->model.programs_ns;
 	now = now_ns(CLOCK_MONOTONIC);
 	if (now > before)
-		tui->cpu = (uint32_t)((cpu - cpu_before) * 10000 / (now - before));
+		tui->cpu = (uint32_t)(all * 10000 / (now - before));
 	cpu_before = cpu;
 	before = now;
 	if (in_detail(tui))
@@ -142,7 +145,7 @@ static void draw(struct tui *tui)
 	screen_end();
 }
 
-/* Wait for keys, a signal or the time of the next frame, and do what the keys say. */
+/* Wait for keys, a signal or the time of the next frame, and handle the keys. */
 static int handle_keys(struct tui *tui, uint64_t next, const sigset_t *mask)
 {
 	uint64_t now = now_ns(CLOCK_MONOTONIC);
@@ -215,7 +218,7 @@ int tui_run(struct frames *frames, const struct tui_options *opts)
 	ret = setup(tui);
 	if (ret)
 		goto out;
-	/* Signals come while waiting, so that none is missed between looking and waiting. */
+	/* Signals are delivered in ppoll() only, so that no signal is missed before it. */
 	sigemptyset(&block);
 	sigaddset(&block, SIGINT);
 	sigaddset(&block, SIGTERM);
@@ -226,7 +229,7 @@ int tui_run(struct frames *frames, const struct tui_options *opts)
 	if (!ret) {
 		ret = loop(tui, &mask);
 		screen_stop();
-		/* A terminal that is gone has nobody to be told. */
+		/* The terminal has gone: there is no one to report an error to. */
 		if (ret == -ENOTCONN)
 			ret = 0;
 		else if (ret)

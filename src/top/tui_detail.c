@@ -95,6 +95,10 @@ static void draw_head(struct area *area)
 	put(area, 5, 0, STYLE_LABEL, "held twice:");
 	field(area, 5, 12, "instances", plain(vm->waste_instance), UNIT_PAGES);
 	field(area, 5, 31, "shared backing", plain(vm->waste_backing), UNIT_PAGES);
+	if (area->tui->model.waste_done < area->tui->model.waste_pages)
+		put(area, 5, 54, STYLE_WARN, "looked at %u %%",
+		    (unsigned int)(area->tui->model.waste_done * 100 /
+				   area->tui->model.waste_pages));
 	area->line = 6;
 }
 

@@ -117,7 +117,8 @@ static void draw_losses(const struct tui *tui, int y)
 	if (tui->frames->recorded || tui->model.frame < 2)
 		x = screen_put(screen, y, x, screen->cols, STYLE_VALUE, "-") + 2;
 	else
-		x = screen_putf(screen, y, x, STYLE_VALUE, "%u.%02u%%", tui->cpu / 100,
+		x = screen_putf(screen, y, x, STYLE_VALUE, "%s%u.%02u%%",
+				tui->model.programs_timed ? "" : ">=", tui->cpu / 100,
 				tui->cpu % 100) +
 		    2;
 	x = screen_put(screen, y, x, screen->cols, STYLE_LABEL, "missing");

@@ -27,6 +27,8 @@ static const char *const words[] = {
 	"-                      not available on this kernel",
 	"x + -                  a VM that has just ended; its instances are hidden, shown",
 	"< >                    more columns at the left, at the right (Left, Right)",
+	"own CPU >=             without gmemtop's BPF programs: the kernel times them",
+	"                       while kernel.bpf_stats_enabled is 1 only",
 	"lost                   events that were not counted",
 	"missing                facts that are not available on this kernel",
 };

@@ -151,7 +151,7 @@ static void find_cursor(struct tui *tui)
 	size_t i, vm = tui->nr_rows;
 	uint64_t id;
 
-	/* Who never chose looks at a place, not at a VM. */
+	/* Until the user selects a VM, the cursor stays at its line. */
 	for (i = 0; tui->chosen && i < tui->nr_rows; i++) {
 		if (tui->rows[i].vm->now.id != tui->selected_vm)
 			continue;

@@ -83,7 +83,7 @@ int screen_start(struct screen *screen, bool ascii)
 	term.terminal = newterm(NULL, stdout, term.input);
 	if (!term.terminal) {
 		screen_stop();
-		return log_error(-ENOTTY, "it is not known, or can do too little",
+		return log_error(-ENOTTY, "its type is unknown, or it cannot move the cursor",
 				 "set TERM, or use -b", "terminal '%s'", name ? name : "");
 	}
 	screen->ascii = ascii || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;

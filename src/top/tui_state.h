@@ -19,7 +19,7 @@ enum view {
 	VIEW_HELP,
 };
 
-/* What takes the keys away from the view. */
+/* What receives the keys instead of the view. */
 enum prompt {
 	PROMPT_NONE,
 	PROMPT_SEARCH,
@@ -34,7 +34,7 @@ struct row {
 	const struct model_inst *inst;
 	const struct model_binding *binding;
 	const struct model_holder *holder;
-	unsigned int below; /* the how-manieth below its instance, 0: it is none of these */
+	unsigned int below; /* index below its instance, from 1 on; 0: a VM or an instance */
 	bool last;	    /* instance of its VM */
 	bool last_below;
 };

@@ -31,6 +31,8 @@ static const struct {
 	[COLUMN_waste_backing_pages] = { "WASTEBACK", 9 },
 	[COLUMN_errors] = { "ERRORS", 6 },
 	[COLUMN_errors_rate] = { "ERRORS/S", 8 },
+	[COLUMN_denials] = { "DENIED", 6 },
+	[COLUMN_denials_rate] = { "DENIED/S", 8 },
 	[COLUMN_last_error] = { "LASTERROR", -24 },
 	[COLUMN_p50_ns] = { "P50ALL", 6 },
 	[COLUMN_p90_ns] = { "P90ALL", 6 },

@@ -21,8 +21,7 @@
 #define MAX_PROGRAMS 64
 
 /* Load and attach an empty program of the type of @like at a target of the table. */
-static int attach_empty(const struct features *features, const struct bpf_program *like,
-			uint32_t target)
+static int attach_empty(int btf, const struct bpf_program *like, uint32_t target)
 {
 	/* r0 = 0; exit */
 	static const struct bpf_insn insns[] = {
@@ -34,7 +33,7 @@ static int attach_empty(const struct features *features, const struct bpf_progra
 
 	opts.expected_attach_type = bpf_program__expected_attach_type(like);
 	opts.attach_btf_id = target;
-	opts.attach_btf_obj_fd = (__u32)features->kvm_btf;
+	opts.attach_btf_obj_fd = (__u32)btf;
 	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "nothing", "GPL", insns,
 			   sizeof(insns) / sizeof(insns[0]), &opts);
 	if (fd < 0)
@@ -66,7 +65,7 @@ static int attach_all(const struct features *features, const struct gmem_trace_b
 	const struct bpf_program *like;
 	const char *target;
 	unsigned int i, h;
-	int ret;
+	int ret, btf;
 
 	ret = features->kvm_btf < 0 ? features->kvm_btf : 0;
 	for (i = 0; !ret && i < nr_sources; i++) {
@@ -76,7 +75,8 @@ static int attach_all(const struct features *features, const struct gmem_trace_b
 				continue;
 			like = bpf_object__find_program_by_name(skel->obj,
 								sources[i].hooks[h].program);
-			ret = like ? attach_empty(features, like, features->ids[i * MAX_HOOKS + h])
+			btf = is_of_kernel(&sources[i].hooks[h]) ? 0 : features->kvm_btf;
+			ret = like ? attach_empty(btf, like, features->ids[i * MAX_HOOKS + h])
 				   : -ENOENT;
 			if (ret)
 				log_error(ret, NULL, NULL, "attach an empty program to %s", target);

@@ -357,6 +357,7 @@ static struct json_object *definitions(void)
 	one = object_schema(NULL);
 	add_columns(one, COLUMN_to_private_rate, NR_COLUMNS, "_rate");
 	add_columns(one, COLUMN_errors_rate, COLUMN_errors_rate + 1, "_rate");
+	add_columns(one, COLUMN_denials_rate, COLUMN_denials_rate + 1, "_rate");
 	json_object_object_add(defs, "rates", one);
 	one = object_schema(NULL);
 	add_columns(one, COLUMN_guest_faults, COLUMN_to_private_rate, "");

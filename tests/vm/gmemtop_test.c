@@ -503,7 +503,7 @@ out:
 		printf("FAIL %s: the workload failed (%#x)\n", c->name, status);
 		return false;
 	}
-	if (c->watch == MIDDLE || c->watch == TOGETHER) {
+	if (c->watch != WHOLE && c->watch != CHURN) {
 		first = &own;
 		nr = 1;
 	}
