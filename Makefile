@@ -465,10 +465,26 @@ fuzz-tui: $(O)/fuzz/tui_fuzz $(O)/fuzz/gmemtop	## fuzz gmemtop's screen for FUZZ
 
 -include $(TUI_FUZZ_OBJ:.o=.d)
 
+STORE_SRC := $(wildcard src/top/store*.c) src/lib/grow.c
+
+$(O)/fuzz/store_fuzz: tests/fuzz/store_fuzz.c $(STORE_SRC) src/top/store.h | $(O)/fuzz
+	$(call tell,FUZZ,$@)
+	$(Q)$(CLANG) -std=gnu11 -g -O1 $(WARN) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o $@ $(filter %.c,$^) -lzstd -lz
+
+# It begins with a block of two lines, without a sum of their text, which no mutation would keep right.
+fuzz-store: $(O)/fuzz/store_fuzz	## fuzz the reader of recordings for FUZZ_SECONDS (600); SEED=new takes another seed
+	@mkdir -p $(O)/fuzz/store
+	@{ printf '\1\2\20\0'; printf '{"a":1}\n{"a":2}\n' | zstd -qc --no-check; } >$(O)/fuzz/store/block
+	@cd $(O)/fuzz && seed=$(if $(filter new,$(SEED)),$$(date +%s),$(or $(SEED),1)) && \
+		echo "seed $$seed (SEED=$$seed repeats this run)" && \
+		./store_fuzz -seed=$$seed -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
+		-rss_limit_mb=1024 -print_final_stats=1 -verbosity=0 store
+
 $(O)/fuzz:
 	@mkdir -p $@
 
-.PHONY: fuzz fuzz-tui
+.PHONY: fuzz fuzz-tui fuzz-store
 
 $(O)/unit $(O)/src:
 	@mkdir -p $@
