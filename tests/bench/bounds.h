@@ -127,6 +127,7 @@ static const struct {
 	"and copied"
 #define BY_FUNCTIONS \
 	"measured plus a fifth; a request is kept from entry to exit, and two more programs run"
+#define AS_GMEMTOP "the exporter has gmemtop's programs, and is scraped ten times per second"
 #define BY_A_CALL                                                                                 \
 	"the LSM hook: with bpf in lsm= it is a call also while no program is attached, and the " \
 	"operation is short"
@@ -189,6 +190,13 @@ static const struct bound_row bounds[] = {
 	GMEMTOP_ROW(IN_PATCHED, "patched", "host_fault", ADDED, 200),
 	GMEMTOP_ROW(IN_PATCHED, "patched", "create_close", PERCENT, 81),
 	GMEMTOP_ROW(IN_PATCHED, "patched", "mmap_munmap", PERCENT, 4.5),
+
+	{ "export.patched.convert", GMEMTOP, ADDED,
+	  { IN_PATCHED("export.convert"), IN_PATCHED("idle.convert") }, .max = 300,
+	  .why = AS_GMEMTOP },
+	{ "export.patched.guest_fault", GMEMTOP, ADDED,
+	  { IN_PATCHED("export.guest_fault"), IN_PATCHED("idle.guest_fault") }, .max = 200,
+	  .why = AS_GMEMTOP },
 
 	{ "events.patched.convert", GMEMTOP, ADDED,
 	  { IN_PATCHED("events.convert"), IN_PATCHED("idle.convert") }, .max = 900, .why = DEMANDED },

@@ -3,8 +3,8 @@
 #
 # lane.sh [-q] [-p] [-k K] [N...]
 # Runs in the VM and measures what bench_ops and bench_files do with nothing attached (idle), with gmemtop
-# (gmemtop), with its stream of events (events), with empty programs in the same places (empty) and with bpftrace (bpftrace); then what gmemtop
-# itself costs with N VMs. Prints the lines of these programs with the name in brackets and a dot before
+# (gmemtop), with the exporter while it is scraped (export), with the stream of events (events), with empty
+# programs in the same places (empty) and with bpftrace (bpftrace); then what gmemtop itself costs with N VMs. Prints the lines of these programs with the name in brackets and a dot before
 # each. tests/bench/bounds.h has a bound for every number.
 # -q  for make check: fewer rounds; without empty, bpftrace, and bench_files with nothing attached
 # -p  also policies: with empty LSM programs in the places of a policy's (empty_lsm) and of a locked one's
@@ -58,6 +58,42 @@ watched()
 	kill -INT "$pid" 2>/dev/null || true
 	said=$(cat <&"$out")
 	wait "$pid" 2>/dev/null || true
+}
+
+# The metrics are read and written as for GET; the shell starts no other program for the answer.
+scrape()
+{
+	local http line status=1
+
+	exec {http}<>"/dev/tcp/127.0.0.1/$1" || return
+	printf 'HEAD /metrics HTTP/1.0\r\n\r\n' >&"$http"
+	while read -r line <&"$http"; do
+		case $line in
+		*\ 200\ *) status=0 ;;
+		esac
+	done
+	exec {http}>&-
+	return $status
+}
+
+# The exporter, from which a new frame is read every tenth of a second.
+scraped()
+{
+	local port=9758 exporter
+
+	build/gmemtop export --listen ":$port" --min-interval 0 >&2 &
+	exporter=$!
+	# The end of the standard input is enough.
+	trap '' INT
+	until (scrape $port) 2>/dev/null; do
+		sleep 0.1
+	done
+	echo attached
+	while read -r -t 0.1 || [ $? -gt 128 ]; do
+		scrape $port
+	done
+	kill "$exporter"
+	wait "$exporter"
 }
 
 why_no_bpftrace()
@@ -131,6 +167,8 @@ measure idle bench_ops
 [ -n "$quick" ] || [ -z "$policies" ] || measure idle "${files[@]}"
 operations=("${watched_ops[@]}")
 watched gmemtop build/gmemtop --json -d 100000
+operations=(bench_ops convert guest_fault)
+watched export scraped
 operations=(bench_ops convert)
 watched events build/gmemtop events --json -e convert
 operations=("${watched_ops[@]}")
