@@ -287,8 +287,8 @@ all: $(O)/gmemctl
 
 CTL_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemctl.c $(wildcard src/lib/*.c src/policy/*.c src/ctl/*.c src/ctl/*/*.c))
 CTL_SKELETONS := $(addprefix $(O)/gmem_,$(addsuffix .skel.h,policy lock census inspect))
-CTL_LIBS := -lbpf -lelf -lz $(shell $(PKG_CONFIG) --libs libfyaml smartcols json-c libgcrypt libsystemd 2>/dev/null)
-CTL_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I libfyaml smartcols json-c libgcrypt libsystemd 2>/dev/null)
+CTL_LIBS := -lbpf -lelf -lz $(shell $(PKG_CONFIG) --libs libfyaml smartcols json-c libgcrypt 2>/dev/null)
+CTL_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I libfyaml smartcols json-c libgcrypt 2>/dev/null)
 
 $(filter $(O)/src/ctl/% $(O)/src/policy/% $(O)/src/gmemctl.o,$(CTL_OBJ)): TOP_CFLAGS += $(CTL_CFLAGS)
 $(filter $(O)/src/ctl/%,$(CTL_OBJ)): | $(CTL_SKELETONS)

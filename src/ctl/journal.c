@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "journal.h"
 
 #define SOCKET	     "/run/systemd/journal/socket"
+#define LIBRARY	     "libsystemd.so.0"
 #define FIELDS	     80
 #define FIELD_NAME   64 /* the journal refuses longer names */
 #define STOP_RETRIES 20 /* after stop_asked a call that waits is interrupted every 0.1 s */
@@ -97,11 +99,34 @@ static void add_members(struct record *record, const char *prefix, struct json_o
 	}
 }
 
+/*
+ * The library is loaded when it is asked for: it and those that it needs would add a sixth to every
+ * start of gmemctl, and a host without systemd has none.
+ */
+static struct {
+	typeof(sd_journal_sendv) *sendv;
+	typeof(sd_notify) *notify;
+} library;
+
+static int load_library(void)
+{
+	void *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+
+	if (handle) {
+		library.sendv = (typeof(library.sendv))dlsym(handle, "sd_journal_sendv");
+		library.notify = (typeof(library.notify))dlsym(handle, "sd_notify");
+	}
+	if (library.sendv && library.notify)
+		return 0;
+	return log_error(-ENOENT, dlerror(), "install libsystemd (Debian's package libsystemd0)",
+			 "write to the journal");
+}
+
 int journal_open(void)
 {
 	/* sd_journal_sendv() reports success where no journal runs. */
 	if (!access(SOCKET, W_OK))
-		return 0;
+		return load_library();
 	return log_error(-errno,
 			 errno == ENOENT ? "no journal runs here: there is no " SOCKET : NULL,
 			 "print the denials to standard output: leave out --journal",
@@ -113,7 +138,7 @@ static int send_record(const struct record *record)
 	int ret, retries = 0;
 
 	do {
-		ret = sd_journal_sendv(record->iov, record->nr);
+		ret = library.sendv(record->iov, record->nr);
 		/* Where there is no socket the record is dropped, which is reported as success. */
 		if (!ret && access(SOCKET, F_OK))
 			ret = -errno;
@@ -154,5 +179,5 @@ int journal_send(enum journal_message about, int priority, const char *message, 
 
 void journal_ready(void)
 {
-	sd_notify(0, "READY=1");
+	library.notify(0, "READY=1");
 }
