@@ -171,7 +171,7 @@ all: $(O)/gmemtop
 
 TOP_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemtop.c $(wildcard src/lib/*.c src/top/*.c))
 # Before `make deps` there is neither compiler nor pkg-config, and nothing to say about it.
-TOP_PKGS := ncursesw json-c smartcols libzstd libmicrohttpd libsystemd gnutls libcrypt
+TOP_PKGS := ncursesw json-c smartcols libzstd
 TOP_LIBS := -lbpf -lelf -lz -lm $(shell $(PKG_CONFIG) --libs $(TOP_PKGS) 2>/dev/null)
 TOP_CFLAGS := $(shell $(PKG_CONFIG) --cflags-only-I $(TOP_PKGS) 2>/dev/null)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test.c))
@@ -207,6 +207,19 @@ $(O)/gmemtop: $(TOP_OBJ)
 	$(call tell,LD  ,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TOP_LIBS)
 
+# It is gmemtop's model with an HTTP server instead of a screen.
+all: $(O)/gmem-exporter
+
+EXPORT_OBJ := $(patsubst src/%.c,$(O)/src/%.o,$(wildcard src/export/*.c))
+EXPORT_PKGS := libmicrohttpd libsystemd gnutls libcrypt
+EXPORT_LIBS := $(shell $(PKG_CONFIG) --libs $(EXPORT_PKGS) 2>/dev/null)
+
+$(EXPORT_OBJ): TOP_CFLAGS += $(shell $(PKG_CONFIG) --cflags-only-I $(EXPORT_PKGS) 2>/dev/null)
+
+$(O)/gmem-exporter: $(O)/src/gmem-exporter.o $(EXPORT_OBJ) $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ))
+	$(call tell,LD  ,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TOP_LIBS) $(EXPORT_LIBS)
+
 # It asks gmemtop's table what its programs are attached to.
 $(O)/tests/verified_test: tests/vm/verified_test.c $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ)) | $(O)/tests
 	$(call tell,CC  ,$@)
@@ -238,7 +251,10 @@ all: $(O)/clangs
 
 $(O)/unit/%_test: tests/unit/%_test.c $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ)) | $(O)/unit
 	$(call tell,CC  ,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $< $(filter %.o,$^) -lcmocka $(TOP_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $< $(filter %.o,$^) -lcmocka $(TOP_LIBS) $(UNIT_LIBS)
+
+$(O)/unit/metrics_test: $(EXPORT_OBJ)
+$(O)/unit/metrics_test: UNIT_LIBS = $(EXPORT_LIBS)
 
 # Empty programs where gmemtop has its own: it asks gmemtop's table.
 $(O)/tests/bench_floor: $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ))
@@ -261,7 +277,7 @@ $(O)/gmemtop.1: man/gmemtop.1.scd $(O)/gmemtop | $(O)/src
 		-e '/^@COLUMNS@$$/{r $(O)/columns.txt' -e 'd}' $< | $(page) >$@
 
 # So is the list of metrics.
-$(O)/gmemtop-export.8: man/gmemtop-export.8.scd $(O)/gmemtop | $(O)/src
+$(O)/gmemtop-export.8: man/gmemtop-export.8.scd $(O)/gmemtop $(O)/gmem-exporter | $(O)/src
 	$(call tell,MAN ,$@)
 	$(Q)$(O)/gmemtop export --metrics | awk -F '\t' \
 		'{ printf "*%s* (%s%s%s)\n\t%s.\n\n", $$1, $$2, $$3 == "" ? "" : "; ", $$3, toupper(substr($$4, 1, 1)) substr($$4, 2) }' \
@@ -274,8 +290,10 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 
 install: $(O)/gmemtop $(O)/gmemtop.1 $(O)/gmemtop-export.8	## install gmemtop below PREFIX (/usr/local); DESTDIR=... for packages
 	install -D -m 755 $(O)/gmemtop $(DESTDIR)$(PREFIX)/sbin/gmemtop
+	install -D -m 755 $(O)/gmem-exporter $(DESTDIR)$(PREFIX)/sbin/gmem-exporter
 	install -D -m 644 $(O)/gmemtop.1 $(SHARE)/man/man1/gmemtop.1
 	install -D -m 644 $(O)/gmemtop-export.8 $(SHARE)/man/man8/gmemtop-export.8
+	ln -sf gmemtop-export.8 $(SHARE)/man/man8/gmem-exporter.8
 	install -D -m 644 contrib/completion/gmemtop.bash $(SHARE)/bash-completion/completions/gmemtop
 	install -D -m 644 contrib/gmemtop.schema.json $(SHARE)/doc/gmem/gmemtop.schema.json
 
@@ -382,7 +400,7 @@ install-fleet:	## units, rules and dashboard (a part of install)
 install: install-gmemctl install-fleet
 
 # What install needs, so that it can be built without the rights to install.
-installed: $(O)/gmemtop $(O)/gmemctl $(patsubst man/%.scd,$(O)/%,$(wildcard man/*.scd))
+installed: $(O)/gmemtop $(O)/gmem-exporter $(O)/gmemctl $(patsubst man/%.scd,$(O)/%,$(wildcard man/*.scd))
 
 .PHONY: install-gmemctl install-fleet installed
 
@@ -446,8 +464,9 @@ fuzz: $(O)/fuzz/policy_fuzz	## fuzz the policy language for FUZZ_SECONDS (600); 
 
 # The interactive view: any keys, any size of the terminal, any recording.
 TUI_FUZZ_OBJ := $(patsubst $(O)/src/%,$(O)/fuzz/src/%,$(TOP_OBJ))
+EXPORT_FUZZ_OBJ := $(patsubst $(O)/src/%,$(O)/fuzz/src/%,$(O)/src/gmem-exporter.o $(EXPORT_OBJ))
 
-$(TUI_FUZZ_OBJ): $(O)/fuzz/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/gmem_events.skel.h
+$(TUI_FUZZ_OBJ) $(EXPORT_FUZZ_OBJ): $(O)/fuzz/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/gmem_events.skel.h
 	$(call tell,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined $(TOP_CFLAGS) -I$(O) -c -o $@ $<
@@ -456,6 +475,10 @@ $(O)/fuzz/gmemtop: $(TUI_FUZZ_OBJ)
 	$(call tell,LD  ,$@)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=address,undefined $(LDFLAGS) -o $@ $^ $(TOP_LIBS)
 
+$(O)/fuzz/gmem-exporter: $(EXPORT_FUZZ_OBJ) $(filter-out $(O)/fuzz/src/gmemtop.o,$(TUI_FUZZ_OBJ))
+	$(call tell,LD  ,$@)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=address,undefined $(LDFLAGS) -o $@ $^ $(TOP_LIBS) $(EXPORT_LIBS)
+
 $(O)/fuzz/tui_fuzz: tests/fuzz/tui_fuzz.c | $(O)/fuzz
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $< -lutil
@@ -463,7 +486,7 @@ $(O)/fuzz/tui_fuzz: tests/fuzz/tui_fuzz.c | $(O)/fuzz
 fuzz-tui: $(O)/fuzz/tui_fuzz $(O)/fuzz/gmemtop	## fuzz gmemtop's screen for FUZZ_SECONDS (600); SEED=new takes another seed
 	@seed=$(if $(filter new,$(SEED)),$$(date +%s),$(or $(SEED),1)) && $(O)/fuzz/tui_fuzz $(FUZZ_SECONDS) $$seed $(O)/fuzz/gmemtop
 
--include $(TUI_FUZZ_OBJ:.o=.d)
+-include $(TUI_FUZZ_OBJ:.o=.d) $(EXPORT_FUZZ_OBJ:.o=.d)
 
 STORE_SRC := $(wildcard src/top/store*.c) src/lib/grow.c
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* gmemtop: what VMs do with guest_memfd, live. Options and the loop; the rest is in top/. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,6 @@
 #include "top/batch.h"
 #include "top/common_opts.h"
 #include "top/events.h"
-#include "top/export.h"
 #include "top/presets.h"
 #include "top/programs.h"
 #include "top/record.h"
@@ -27,6 +27,7 @@
 
 #define MIN_DELAY_NS (NS_PER_S / 20)
 #define DEFAULT_VMS  10000
+#define EXPORTER     "gmem-exporter"
 
 struct options {
 	bool batch, json, csv, once, features, no_wait, instances, redundant, version, help;
@@ -216,6 +217,21 @@ static int show_recorded(const struct options *opts, struct batch *batch)
 	return ret;
 }
 
+/* The exporter is a program beside this one. Return: a negative errno that was explained. */
+static int run_exporter(char **argv)
+{
+	char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - sizeof(EXPORTER));
+
+	if (len < 0)
+		return log_error(-errno, NULL, NULL, "find " EXPORTER);
+	path[len] = '\0';
+	strcpy(strrchr(path, '/') + 1, EXPORTER);
+	execv(path, argv);
+	return log_error(-errno, errno == ENOENT ? "it is not installed" : NULL,
+			 errno == ENOENT ? "its package is gmem-exporter" : NULL, "run %s", path);
+}
+
 /* Return: an exit status, or a negative errno that was explained. */
 static int gmemtop(int argc, char **argv)
 {
@@ -230,7 +246,7 @@ static int gmemtop(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], "events"))
 		return events_main(argc - 1, argv + 1);
 	if (argc > 1 && !strcmp(argv[1], "export"))
-		return export_main(argc - 1, argv + 1);
+		return run_exporter(argv + 1);
 	if (argc > 1 && !strcmp(argv[1], "record"))
 		return record_main(argc - 1, argv + 1);
 	/* Errors in the options themselves are JSON already. */

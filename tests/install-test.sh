@@ -24,6 +24,7 @@ expected()
 	usr/lib/systemd/system/gmem-exporter.socket
 	usr/lib/systemd/system/gmem-fail-closed.service
 	usr/lib/systemd/system/gmemctl.service
+	usr/sbin/gmem-exporter
 	usr/sbin/gmemctl
 	usr/sbin/gmemtop
 	usr/share/bash-completion/completions/gmemctl
@@ -42,6 +43,7 @@ expected()
 		file=${file##*/} file=${file%.scd}
 		echo "usr/share/man/man${file##*.}/$file"
 	done
+	echo usr/share/man/man8/gmem-exporter.8
 }
 
 # extracted DIRECTORY: a package was unpacked there; what only packages have is checked and taken away
@@ -53,6 +55,8 @@ extracted()
 	for name in gmem-tools gmem-exporter; do
 		rm -rf "$1/usr/share/doc/$name"* "$1"/usr/share/licenses/"$name"*
 	done
+	# A link to a compressed page.
+	find "$1/usr/share/man" -type l -name '*.gz' | while read -r name; do mv "$name" "${name%.gz}"; done
 	find "$1/usr/share/man" -name '*.gz' -exec gunzip {} + 2>/dev/null || true
 	cp -r "$1/." "$tmp/all"
 }
@@ -89,7 +93,7 @@ rpm)
 		die "make install: $(tail -n 20 "$tmp/log")"
 	;;
 esac
-diff <(expected | sort) <(cd "$tmp/all" && find . -type f -printf '%P\n' | sort) || die "other files than expected"
+diff <(expected | sort) <(cd "$tmp/all" && find . ! -type d -printf '%P\n' | sort) || die "other files than expected"
 [ -d "$tmp/all/etc/gmem" ] || die "no /etc/gmem for the policy"
 grep -q '^ExecStart=/usr/sbin/gmemctl load /etc/gmem/policy.yaml$' "$tmp/all/usr/lib/systemd/system/gmemctl.service" ||
 	die "the unit starts another program"

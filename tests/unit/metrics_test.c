@@ -15,8 +15,8 @@
 #include <cmocka.h>
 
 #include "../../src/lib/version.h"
-#include "../../src/top/metrics.h"
-#include "../../src/top/vms_choice.h"
+#include "../../src/export/metrics.h"
+#include "../../src/export/vms_choice.h"
 
 #define S     1000000000ULL
 #define EPOCH (1700000000 * S)

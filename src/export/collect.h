@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "metrics.h"
-#include "source_bpf.h"
+#include "../top/source_bpf.h"
 #include "vms_choice.h"
 
 struct collect_options {

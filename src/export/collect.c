@@ -7,9 +7,9 @@
 #include "../lib/log.h"
 #include "collect.h"
 #include "privileges.h"
-#include "session.h"
-#include "source_live.h"
-#include "source_replay.h"
+#include "../top/session.h"
+#include "../top/source_live.h"
+#include "../top/source_replay.h"
 
 /*
  * What reading needs after the programs are attached. Maps and iterators are reached through

@@ -13,7 +13,7 @@
 
 #include "../lib/grow.h"
 #include "../lib/log.h"
-#include "session.h"
+#include "../top/session.h"
 #include "web_auth.h"
 
 /* "$2y$10$", a salt of 22 characters, a hash of 31 */

@@ -16,8 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "frames.h"
-#include "model.h"
+#include "../top/frames.h"
+#include "../top/model.h"
 
 struct vms_choice; /* vms_choice.h */
 

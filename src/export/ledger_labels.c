@@ -7,7 +7,7 @@
 
 #include "../lib/grow.h"
 #include "../lib/utf8.h"
-#include "key.h"
+#include "../top/key.h"
 #include "ledger_labels.h"
 #include "ledger_tally.h"
 

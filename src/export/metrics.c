@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "../lib/version.h"
-#include "columns.h"
-#include "key.h"
+#include "../top/columns.h"
+#include "../top/key.h"
 #include "metrics.h"
 #include "metrics_text.h"
 

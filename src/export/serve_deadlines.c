@@ -6,7 +6,7 @@
 
 #include "../lib/grow.h"
 #include "serve_deadlines.h"
-#include "session.h"
+#include "../top/session.h"
 
 /* The first one with the TLS handshake; the second one for an answer of any size. */
 #define REQUEST_S 15

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "../lib/grow.h"
-#include "columns.h"
+#include "../top/columns.h"
 #include "ledger.h"
 #include "ledger_labels.h"
 #include "ledger_tally.h"

@@ -18,7 +18,7 @@
 #include "collect.h"
 #include "export.h"
 #include "serve.h"
-#include "session.h"
+#include "../top/session.h"
 #include "textfile.h"
 #include "tls_files.h"
 #include "web_auth.h"

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "frames.h"
+#include "../top/frames.h"
 #include "ledger.h"
 #include "metrics_list.h"
 #include "metrics_text.h"
