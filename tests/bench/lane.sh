@@ -168,7 +168,8 @@ measure idle bench_ops
 operations=("${watched_ops[@]}")
 watched gmemtop build/gmemtop --json -d 100000
 operations=(bench_ops convert guest_fault)
-watched export scraped
+# What it attaches is what gmemtop attaches, on each kernel: one lane shows that.
+[ -z "$policies" ] || watched export scraped
 operations=(bench_ops convert)
 watched events build/gmemtop events --json -e convert
 operations=("${watched_ops[@]}")
