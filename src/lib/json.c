@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,12 +115,15 @@ static inline char *millionths_of(char *to, uint64_t millionths)
 					       : hundredths_of(to, (millionths + 5000) / 10000);
 }
 
-/* How many bytes stand for themselves. */
+/* How many bytes stand for themselves: printable ASCII but '"' and '\\'. */
 static size_t plain_length(const unsigned char *s)
 {
+	static const bool plain[256] = { [' ' ... '!'] = true,
+					 ['#' ... '['] = true,
+					 [']' ... '~'] = true };
 	size_t n = 0;
 
-	while (s[n] >= 0x20 && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+	while (plain[s[n]])
 		n++;
 	return n;
 }
@@ -352,16 +356,31 @@ void json_pairs(struct json *json, const struct json_key *key,
 	json_close(json, ']');
 }
 
+/* Eight hexadecimal digits, all at once: a byte for each digit, the last one lowest. */
+static inline char *hex8_of(char *to, uint32_t value)
+{
+	const uint64_t ones = 0x0101010101010101;
+	uint64_t digits = value, letters;
+
+	digits = (digits | digits << 16) & 0x0000ffff0000ffff;
+	digits = (digits | digits << 8) & 0x00ff00ff00ff00ff;
+	digits = (digits | digits << 4) & 0x0f0f0f0f0f0f0f0f;
+	/* 1 where it is more than 9. */
+	letters = (digits + 6 * ones) >> 4 & ones;
+	digits = htobe64(digits + '0' * ones + ('a' - '0' - 10) * letters);
+	memcpy(to, &digits, sizeof(digits));
+	return to + sizeof(digits);
+}
+
 void json_hex16(struct json *json, const struct json_key *key, uint64_t value)
 {
 	char *to = begin_key(json, key);
-	int i;
 
 	if (!to)
 		return;
 	*to++ = '"';
-	for (i = 0; i < 16; i++, value <<= 4)
-		*to++ = "0123456789abcdef"[value >> 60];
+	to = hex8_of(to, (uint32_t)(value >> 32));
+	to = hex8_of(to, (uint32_t)value);
 	*to++ = '"';
 	finish(json, to);
 }

@@ -132,7 +132,10 @@ static void add_up(struct model_vm *sum, const struct model_vm *vm)
 		sum->now.c[i] += vm->now.c[i];
 	for (i = 0; i < GMEM_INST_MAX; i++)
 		sum->inst[i] += vm->inst[i];
-	add_errors(&sum->now, &vm->now);
+	if (vm->now.error) {
+		add_errors(&sum->now, &vm->now);
+		sum->now.error = vm->now.error;
+	}
 	sum->adopted |= vm->adopted;
 }
 
@@ -191,7 +194,7 @@ void model_set_host(struct model *model, const struct model_vm *host,
 	const struct gmem_errno *e;
 	int c, op, i, n;
 
-	*past = (struct model_vm){ .adopted = host->adopted };
+	*past = (struct model_vm){ .adopted = host->adopted, .now.error = host->now.error };
 	model_host(model, &sum);
 	for (c = 0; c < GMEM_VM_MAX; c++)
 		past->now.c[c] = rest(host->now.c[c], sum.now.c[c]);
@@ -536,7 +539,7 @@ uint64_t all_errors_of(const struct model_vm *vm)
 	uint64_t sum = vm->inst[GMEM_INST_host_faults_refused];
 	int op;
 
-	for (op = 0; op < GMEM_OP_MAX; op++)
+	for (op = 0; op < GMEM_OP_MAX && vm->now.error; op++)
 		sum += errors_of(&vm->now, op);
 	return sum;
 }
@@ -553,7 +556,7 @@ uint64_t denials_of(const struct model_vm *vm)
 		/* KVM's own refusals have these errnos, too. */
 		if (op == GMEM_OP_guest_fault || op == GMEM_OP_populate)
 			continue;
-		for (i = 0; i < GMEM_ERRNOS; i++) {
+		for (i = 0; i < GMEM_ERRNOS && vm->now.err[op][i].err; i++) {
 			e = &vm->now.err[op][i];
 			if (e->err == EACCES || e->err == EPERM)
 				sum += e->count;

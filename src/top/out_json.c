@@ -2,6 +2,7 @@
 /* A frame as one line of JSON. */
 #define _GNU_SOURCE
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "heat.h"
@@ -53,10 +54,45 @@ static const struct json_key inst_keys[GMEM_INST_MAX] = {
 #undef X
 };
 
+static const struct json_key failure_keys[] = { JSON_KEY("errors"), JSON_KEY("denials") };
+
+/* What numbers that are all 0 are written as, where these of them are known. */
+struct zeros {
+	char *text;
+	size_t len;
+	uint64_t known;
+};
+
+/* Most VMs do nothing in most intervals, and most of the others only a few things. */
+static void put_rates(struct json *json, const struct json_key *keys,
+		      const unsigned long long *rates, unsigned int nr, uint64_t known,
+		      struct zeros *zeros)
+{
+	struct json text = { 0 };
+	unsigned long long any = 0;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		any |= rates[i];
+	if (!any && zeros->text && zeros->known == known) {
+		json_raw(json, zeros->text, zeros->len);
+		return;
+	}
+	json_members(json, keys, rates, nr, known, JSON_MILLIONTHS);
+	if (any)
+		return;
+	json_members(&text, keys, rates, nr, known, JSON_MILLIONTHS);
+	free(zeros->text);
+	zeros->text = json_take(&text, &zeros->len) ? text.buf : NULL;
+	zeros->known = known;
+}
+
 /* Most of what is written of a VM. */
 static void put_counters(struct json *json, const struct features *f, const struct model_vm *vm,
 			 bool raw)
 {
+	static struct zeros vm_zeros, inst_zeros, failure_zeros;
+	struct value errors, denials;
 	uint64_t known_vm = vm_counters_known(f, vm), known_inst = inst_counters_known(f, vm);
 	uint64_t rated = vm->rated ? ~0ULL : 0;
 
@@ -67,11 +103,14 @@ static void put_counters(struct json *json, const struct features *f, const stru
 	if (raw)
 		return;
 	json_begin(json, KEY(vm, rates), '{');
-	json_members(json, vm_keys, vm->rate_vm, GMEM_VM_MAX, known_vm & rated, JSON_MILLIONTHS);
-	json_members(json, inst_keys, vm->rate_inst, GMEM_INST_MAX, known_inst & rated,
-		     JSON_MILLIONTHS);
-	put_value(json, VM_FIELD(errors), columns[COLUMN_errors_rate].get(NULL, f, vm));
-	put_value(json, VM_FIELD(denials), columns[COLUMN_denials_rate].get(NULL, f, vm));
+	errors = columns[COLUMN_errors_rate].get(NULL, f, vm);
+	denials = columns[COLUMN_denials_rate].get(NULL, f, vm);
+	put_rates(json, vm_keys, vm->rate_vm, GMEM_VM_MAX, known_vm & rated, &vm_zeros);
+	put_rates(json, inst_keys, vm->rate_inst, GMEM_INST_MAX, known_inst & rated, &inst_zeros);
+	put_rates(json, failure_keys, (unsigned long long[]){ errors.number, denials.number }, 2,
+		  (uint64_t)(errors.kind != VALUE_NONE) | (uint64_t)(denials.kind != VALUE_NONE)
+								  << 1,
+		  &failure_zeros);
 	json_close(json, '}');
 }
 
@@ -120,16 +159,6 @@ static void put_no_errors(struct json *json, const struct features *f)
 	json_raw(json, text, len);
 }
 
-static bool has_errors(const struct sample_vm *vm)
-{
-	bool any = false;
-	int op;
-
-	for (op = 0; op < GMEM_OP_MAX; op++)
-		any |= vm->err[op][0].err || vm->err_other[op];
-	return any;
-}
-
 static void put_errors(struct json *json, const struct features *f, const struct sample_vm *vm,
 		       uint64_t refused)
 {
@@ -138,7 +167,7 @@ static void put_errors(struct json *json, const struct features *f, const struct
 	char number[16];
 	int op, i;
 
-	if (!refused && !has_errors(vm)) {
+	if (!refused && !vm->error) {
 		put_no_errors(json, f);
 		return;
 	}

@@ -21,7 +21,7 @@ struct sample_vm {
 	uint64_t private_pages; /* GMEM_UNKNOWN: not reported */
 	uint32_t tgid;		/* of the VMM */
 	uint32_t type;
-	uint32_t error_op, error; /* its last operation that failed, 0: none */
+	uint32_t error_op, error; /* its last operation that failed; 0: none, err is empty */
 	uint64_t error_ns;
 	/* Its end: when, the process that released it (0: unknown), whether that was ending too. */
 	uint64_t ended_ns;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +60,54 @@ static void test_members(void **state)
 	json_word(&json, &keys[0], "null");
 	json_close(&json, '}');
 	expect(&json, "{\"a\":null}");
+}
+
+/* Every digit in every place, as printf() writes them. */
+static void test_hex16(void **state)
+{
+	static const struct json_key key = JSON_KEY("key");
+	struct json json = { 0 };
+	unsigned int place, digit;
+	uint64_t value;
+	char text[64];
+
+	(void)state;
+	for (place = 0; place < 16; place++) {
+		for (digit = 0; digit < 16; digit++) {
+			value = (0x0123456789abcdef & ~(15ULL << place * 4)) | (uint64_t)digit
+										       << place * 4;
+			json_open(&json, NULL, '{');
+			json_hex16(&json, &key, value);
+			json_close(&json, '}');
+			snprintf(text, sizeof(text), "{\"key\":\"%016" PRIx64 "\"}", value);
+			expect(&json, text);
+		}
+	}
+}
+
+/* Each byte, in the middle of a string. */
+static void test_each_byte(void **state)
+{
+	struct json json = { 0 };
+	char text[4] = "a.b", want[16];
+	int c;
+
+	(void)state;
+	for (c = 1; c < 0x80; c++) {
+		text[1] = (char)c;
+		if (c == '"' || c == '\\')
+			snprintf(want, sizeof(want), "\"a\\%cb\"", c);
+		else if (c < 0x20 || c == 0x7f)
+			snprintf(want, sizeof(want), "\"a\\u%04xb\"", (unsigned int)c);
+		else
+			snprintf(want, sizeof(want), "\"a%cb\"", c);
+		json_str(&json, NULL, text);
+		/* There are shorter forms of some. */
+		if (c == '\n' || c == '\t' || c == '\r' || c == '\b' || c == '\f')
+			json_free(&json);
+		else
+			expect(&json, want);
+	}
 }
 
 static void test_array(void **state)
@@ -146,6 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_structure), cmocka_unit_test(test_members),
+		cmocka_unit_test(test_hex16),	  cmocka_unit_test(test_each_byte),
 		cmocka_unit_test(test_array),	  cmocka_unit_test(test_fixed),
 		cmocka_unit_test(test_strings),	  cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_flush),

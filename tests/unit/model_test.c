@@ -89,11 +89,11 @@ static void test_host(void **state)
 	int frame;
 
 	(void)state;
-	first.err[GMEM_OP_bind][0].err = 17;
+	first.error = first.err[GMEM_OP_bind][0].err = 17;
 	first.err[GMEM_OP_bind][0].count = 2;
 	first.latency[0].hist[10] = 100;
 	first.latency[0].max_ns = 15;
-	second.err[GMEM_OP_bind][0].err = 22;
+	second.error = second.err[GMEM_OP_bind][0].err = 22;
 	second.err[GMEM_OP_bind][0].count = 1;
 	for (frame = 0; frame < 6; frame++) {
 		model_begin(&model, (uint64_t)(1 + frame) * S, 0);
