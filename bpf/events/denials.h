@@ -65,8 +65,7 @@ int BPF_PROG(gmem_d_receive, struct file *file, int ret)
 }
 
 SEC("?fexit")
-int BPF_PROG(gmem_d_fallocate, struct file *file, int mode, long long offset, long long len,
-	     int ret)
+int BPF_PROG(gmem_d_alloc, struct file *file, int mode, long long offset, long long len, int ret)
 {
 	__u32 operation = mode & FALLOC_FL_PUNCH_HOLE ? GMEM_REFUSED_punch : GMEM_REFUSED_allocate;
 

@@ -48,8 +48,7 @@ int BPF_PROG(gmem_d_receive, struct file *file, int ret)
 
 /* security_file_permission() runs for every read and write, this function only for fallocate. */
 SEC("?fexit")
-int BPF_PROG(gmem_d_fallocate, struct file *file, int mode, long long offset, long long len,
-	     int ret)
+int BPF_PROG(gmem_d_alloc, struct file *file, int mode, long long offset, long long len, int ret)
 {
 	__u32 op = mode & FALLOC_FL_PUNCH_HOLE ? GMEM_OP_punch : GMEM_OP_allocate;
 
