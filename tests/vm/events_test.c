@@ -73,7 +73,8 @@ static const struct scenario scenarios_told[] = {
 	X(host_fault, host_fault)     \
 	X(mmap, mmap)                 \
 	X(populate, populate)         \
-	X(convert, convert)
+	X(convert, convert)           \
+	X(deny, deny)
 
 /* The stream's first line says where each event comes from: as offers.h has it for this lane. */
 static void check_sources(struct verdict *v, const struct stream *s)
