@@ -473,7 +473,7 @@ test_completion()
 	unset -f gmemctl compopt
 }
 
-# gmemtop_options [events]: the long options of its help
+# gmemtop_options [COMMAND]: the long options of its help
 gmemtop_options()
 {
 	build/gmemtop "$@" --help | grep -oE '^ *(-., *)?--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort -u
@@ -488,14 +488,20 @@ gmemtop_words()
 
 test_completion_of_gmemtop()
 {
+	local commands command
+
 	# shellcheck source=../contrib/completion/gmemtop.bash
 	. contrib/completion/gmemtop.bash
 	gmemtop() { build/gmemtop "$@"; }
 	compopt() { :; }
 	same 'options of gmemtop' "$(gmemtop_options)" "$(gmemtop_words --)"
-	same 'options of gmemtop events' "$(gmemtop_options events)" "$(gmemtop_words events --)"
-	[ "$(gmemtop_options events)" != "$(gmemtop_options)" ] || fail "gmemtop events has the options of gmemtop"
-	same 'commands of gmemtop' events "$(gmemtop_words e)"
+	commands=$(build/gmemtop --help | sed -n 's/^  *gmemtop \([a-z]*\) .*/\1/p' | sort)
+	same 'commands of gmemtop' "$commands" "$(gmemtop_words '' | grep -v '^-')"
+	for command in $commands; do
+		same "options of gmemtop $command" "$(gmemtop_options "$command")" "$(gmemtop_words "$command" --)"
+		[ "$(gmemtop_options "$command")" != "$(gmemtop_options)" ] ||
+			fail "gmemtop $command has the options of gmemtop"
+	done
 	same 'columns of gmemtop' "$( (build/gmemtop --columns help | cut -d ' ' -f 1; echo help) | sort -u)" \
 		"$(gmemtop_words --columns '')"
 	same 'events of gmemtop' "$( (build/gmemtop events -e help | grep -o '^[a-z_]*'; echo all) | sort -u)" \
