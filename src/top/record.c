@@ -27,7 +27,7 @@
 #define MIN_FILE_BYTES (64UL << 10)
 
 struct options {
-	const char *output, *vm, *cgroup, *replay;
+	const char *output, *vm, *cgroup, *replay, *from, *to;
 	uint64_t frames, delay_ns, pid, max_vms, max_instances;
 	uint64_t rotate_bytes, rotate_ns, keep, flight_bytes;
 	bool instances, bindings, holders, waste, heat, redundant, no_wait, help;
@@ -55,6 +55,10 @@ static const struct opt table[] = {
 	OPTS_OF_SOURCES,
 	{ "replay", "FILE", "record what --json wrote, or another recording", AT(replay),
 	  OPT_STRING, 0 },
+	{ "from", "TIME",
+	  "record only what comes from there on: 2026-11-30T16:05, 16:05, +60 or -60", AT(from),
+	  OPT_STRING, 0 },
+	{ "to", "TIME", "record only what comes up to there", AT(to), OPT_STRING, 0 },
 	OPTS_OF_MESSAGES,
 	{ 0 },
 };
@@ -69,6 +73,9 @@ static int check(const struct options *opts)
 	if (!opts->output)
 		return log_error(-EINVAL, "no file to record to", "give one with -o FILE",
 				 "gmemtop record");
+	if ((opts->from || opts->to) && !opts->replay)
+		return log_error(-EINVAL, "they choose a part of a recording",
+				 "give it with --replay", "--from and --to");
 	if (opts->delay_ns < MIN_DELAY_NS)
 		return log_error(-EINVAL, "0.05 is the least", NULL, "--delay");
 	if (opts->max_vms > 1000000 || opts->max_instances > 1000000)
@@ -153,6 +160,9 @@ static int run(const struct options *opts, struct batch *batch, struct frames *f
 		last = stop_asked || frame == opts->frames;
 		ret = frames->next(frames, &model);
 		if (ret) {
+			/* The end of the file, or a signal while its writer stalls. */
+			if (ret == -EINTR)
+				ret = -ENODATA;
 			if (ret != -ENODATA)
 				log_error(ret, NULL, NULL, "read the next frame");
 			break;
@@ -212,7 +222,9 @@ static int record_again(const struct options *opts, struct batch *batch, struct 
 	ret = replay_open(&frames, opts->replay);
 	if (ret)
 		return ret;
-	ret = run(opts, batch, frames, store);
+	ret = replay_choose(frames, opts->replay, opts->from, opts->to);
+	if (!ret)
+		ret = run(opts, batch, frames, store);
 	if (!ret)
 		replay_explain(frames, opts->replay);
 	replay_close(frames);
