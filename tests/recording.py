@@ -15,7 +15,7 @@ INST = """guest_faults first_touches host_faults host_faults_refused allocates a
 punched_pages mmaps mmapped_pages binds bound_pages unbinds unbound_pages memory_failures""".split()
 OPS = """convert_private convert_shared convert_other create bind allocate punch mmap guest_fault populate
 host_fault""".split()
-LOST = "vms_full instances_full ended_full unread untracked ends missed".split()
+LOST = "vms_full instances_full ended_full unread untracked untimed ends missed".split()
 
 
 def vm(number, conversions, name=None, state="live"):

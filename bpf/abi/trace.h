@@ -37,7 +37,11 @@
 	X(existing, "VMs and instances older than gmemtop")                                \
 	X(bindings, "what is bound where, from KVM's memslots")                            \
 	X(attributes, "which pages are private, from KVM's attributes")                    \
-	X(backing, "which pages of the shared backing are in memory (PAGEMAP_SCAN)")
+	X(backing, "which pages of the shared backing are in memory (PAGEMAP_SCAN)")       \
+	X(phases, "what guests' conversions spend their time on (--latency)")              \
+	X(phase_lock, "their wait for slots_lock (--latency)")                             \
+	X(phase_memory, "fallocate and madvise of the VMM in them (--latency)")            \
+	X(phase_fault, "the guest's first fault after them (--latency)")
 
 /*
  * Counters per VM. Units are those of src/top/fields.h.
@@ -95,12 +99,13 @@
 	X(receive, deny, "receiving a descriptor")
 
 /* X(name, what was lost) */
-#define GMEM_LOSSES(X)                                                                \
-	X(vms_full, "events of VMs for which there was no room, counted under other") \
-	X(instances_full, "events of instances without room, counted under other")    \
-	X(ended_full, "VMs that ended and whose numbers could not be kept")           \
-	X(unread, "requests that could not be read from the VMM's memory")            \
-	X(untracked, "requests that could not be followed from entry to exit")        \
+#define GMEM_LOSSES(X)                                                                 \
+	X(vms_full, "events of VMs for which there was no room, counted under other")  \
+	X(instances_full, "events of instances without room, counted under other")     \
+	X(ended_full, "VMs that ended and whose numbers could not be kept")            \
+	X(unread, "requests that could not be read from the VMM's memory")             \
+	X(untracked, "requests that could not be followed from entry to exit")         \
+	X(untimed, "conversions that --latency could not follow from exit to KVM_RUN") \
 	X(ends, "VMs and instances whose end was not seen, found to be gone later")
 
 enum gmem_fact {

@@ -128,7 +128,10 @@ enum unit {
 	X(vm, heat, part, PLAIN, "where in the guest's memory conversions happen (--heat)")       \
 	X(vm, instance_list, part, PLAIN, "the VM's instances (--instances)")                     \
 	X(vm, binding_list, part, PLAIN, "memslots with an instance (--bindings)")                \
-	X(vm, holder_list, part, PLAIN, "processes that hold instances (--holders)")
+	X(vm, holder_list, part, PLAIN, "processes that hold instances (--holders)")              \
+	X(vm, phases, part, PLAIN, "what guests' conversions spend their time on (--latency)")    \
+	X(vm, vcpu_list, part, PLAIN, "the same of each vCPU that converted (--latency)")         \
+	X(vm, slowest, part, PLAIN, "conversions that took longest, slowest first (--latency)")
 
 #define GMEM_HOST_FIELDS(X)                                                                     \
 	X(host, counters, part, PLAIN, "counters since gmemtop started")                        \
@@ -210,6 +213,20 @@ enum unit {
 	X(errors, host_fault, part, PLAIN, "faults on host mappings, without errno") \
 	X(host_fault, refused, counter, COUNT, "those that ended in a signal")       \
 	X(operation, other, counter, COUNT, "failures with yet another errno")
+
+/* Of a phase, beside GMEM_DURATIONS and its histogram; and of a single conversion. */
+#define GMEM_PHASE_FIELDS(X)                                                                       \
+	X(phase, count, counter, COUNT, "conversions that had this phase")                         \
+	X(phase, sum_ns, counter, NS, "time of all of them together")                              \
+	X(vcpu, id, number, PLAIN, "number of the vCPU")                                           \
+	X(vcpu, phases, part, PLAIN, "what the conversions that it asked for spend their time on") \
+	X(slow, time_ns, number, NS, "when the guest exited, since 1970")                          \
+	X(slow, vcpu, number, PLAIN, "number of the vCPU")                                         \
+	X(slow, exit, text, PLAIN, "why the guest exited: hypercall, memory_fault, ...")           \
+	X(slow, direction, text, PLAIN, "to_private or to_shared")                                 \
+	X(slow, gpa, number, PLAIN, "guest physical address")                                      \
+	X(slow, pages, number, PAGES, "pages asked for")                                           \
+	X(slow, phases_ns, part, NS, "time in each phase; null: it had none")
 
 /* The other ones are GMEM_LOSSES. */
 #define GMEM_LOST_FIELDS(X) \
@@ -296,6 +313,7 @@ enum unit {
 	GMEM_HOLDER_FIELDS(X)     \
 	GMEM_POLICY_FIELDS(X)     \
 	GMEM_ERRORS_FIELDS(X)     \
+	GMEM_PHASE_FIELDS(X)      \
 	GMEM_LOST_FIELDS(X)       \
 	GMEM_EVENT_FIELDS(X)      \
 	GMEM_STREAM_FIELDS(X)

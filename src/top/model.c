@@ -7,6 +7,7 @@
 #include "key.h"
 #include "model.h"
 #include "model_memory.h"
+#include "model_phases.h"
 
 /*
  * Something that neither lives nor has ended was taken out without a word (no room among the ended
@@ -254,6 +255,7 @@ void model_begin(struct model *model, uint64_t now_ns, uint32_t looked)
 		model->vms[kept++] = model->vms[i];
 	}
 	model->nr_vms = kept;
+	phases_begin(model);
 	for (i = 0; i < model->nr_insts; i++)
 		model->insts[i]->absent++;
 }
@@ -520,6 +522,7 @@ void model_free(struct model *model)
 		free_vm(model->vms[i]);
 	for (i = 0; i < model->nr_insts; i++)
 		free(model->insts[i]);
+	phases_free(model);
 	free(model->vms);
 	free(model->insts);
 	free(model->bindings);

@@ -29,6 +29,7 @@ enum want {
 	WANT_WASTE = 1 << 2,	/* page by page: what is private, in memory, and held twice */
 	WANT_HEAT = 1 << 3,	/* where conversions happen */
 	WANT_RATES = 1 << 4,	/* of each instance too; from the first frame on or never */
+	WANT_LATENCY = 1 << 5,	/* what guests' conversions spend their time on */
 };
 
 /* Over which time latencies are looked at. */
@@ -107,6 +108,13 @@ struct model_holder {
 	uint64_t vm_id, inst_id; /* filled in by model_end() */
 };
 
+/* The conversions that a vCPU asked for, see model_phases.h. */
+struct model_vcpu {
+	struct sample_vcpu now;
+	struct gmem_latency before[GMEM_PHASE_MAX]; /* of the frame before */
+	uint32_t *wraps; /* [phase][bucket]: how often a bucket wrapped, NULL: never */
+};
+
 struct model {
 	struct model_vm **vms; /* by id */
 	struct model_inst **insts;
@@ -115,6 +123,8 @@ struct model {
 	struct model_binding *bindings;
 	struct model_holder *holders;
 	size_t nr_bindings, room_bindings, nr_holders, room_holders;
+	struct model_vcpu **vcpus; /* by VM and id */
+	size_t nr_vcpus, room_vcpus;
 	uint32_t looked;	   /* enum want: what was looked at */
 	struct model_inst **index; /* instances in another order */
 	size_t room_index;

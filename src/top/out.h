@@ -28,4 +28,14 @@ int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct
 int out_json_line(struct batch *batch, const struct frames *frames, struct model *model, size_t nr,
 		  const char **line, size_t *len);
 
+/* Members of an object: percentiles and maximum, and the histogram. @interval: NULL: unknown */
+void out_durations(struct json *json, const struct latency *total, const struct latency *interval);
+
+/**
+ * out_phases - members of a VM's object: what its conversions spend their time on
+ * @raw: without the last interval
+ */
+void out_phases(struct json *json, const struct frames *frames, const struct model *model,
+		const struct model_vm *vm, bool raw);
+
 #endif /* GMEM_OUT_H */

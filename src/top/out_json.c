@@ -276,27 +276,33 @@ static void put_histogram(struct json *json, const struct latency *latency)
 	json_pairs(json, KEY(direction, histogram), pairs, nr);
 }
 
-static void put_direction(struct json *json, int direction, const struct latency *total,
-			  const struct latency *interval)
+void out_durations(struct json *json, const struct latency *total, const struct latency *interval)
 {
 	static const struct json_key keys[NR_SPANS * DURATIONS] = {
 #define X(name, ...) JSON_KEY(#name),
 		GMEM_DURATIONS(X)
 #undef X
 	};
+	__u64 ns[NR_SPANS * DURATIONS];
+	uint64_t known;
+
+	known = durations_of(total, ns);
+	known |= durations_of(interval, ns + DURATIONS) << DURATIONS;
+	json_members(json, keys, ns, NR_SPANS * DURATIONS, known, JSON_ONES);
+	put_histogram(json, total);
+}
+
+static void put_direction(struct json *json, int direction, const struct latency *total,
+			  const struct latency *interval)
+{
 	static const struct json_key names[GMEM_DIRECTIONS] = {
 #define X(name) JSON_KEY(#name),
 		GMEM_DIRECTION_NAMES(X)
 #undef X
 	};
-	__u64 ns[NR_SPANS * DURATIONS];
-	uint64_t known;
 
 	json_begin(json, &names[direction], '{');
-	known = durations_of(total, ns);
-	known |= durations_of(interval, ns + DURATIONS) << DURATIONS;
-	json_members(json, keys, ns, NR_SPANS * DURATIONS, known, JSON_ONES);
-	put_histogram(json, total);
+	out_durations(json, total, interval);
 	json_close(json, '}');
 }
 
@@ -519,6 +525,8 @@ static void put_vm(struct batch *batch, const struct frames *frames, struct mode
 		put_bindings(json, model, vm);
 	if (model->looked & WANT_HOLDERS)
 		put_holders(json, model, vm);
+	if (model->looked & WANT_LATENCY)
+		out_phases(json, frames, model, vm, batch->raw);
 	json_close(json, '}');
 }
 

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "../../bpf/abi/latency.h"
 #include "../../bpf/abi/trace.h"
 
 /* Histograms, errors and heat have the form of bpf/abi/trace.h; what is not reported is 0. */
@@ -68,6 +69,14 @@ struct sample_holder {
 	uint32_t tgid;
 	uint32_t fds, mappings;
 	char comm[16];
+};
+
+/* The conversions that a vCPU asked for; reported with WANT_LATENCY. */
+struct sample_vcpu {
+	uint64_t vm_id;
+	uint32_t id; /* of the vCPU */
+	struct gmem_phase phase[GMEM_PHASE_MAX];
+	struct gmem_slow slow[GMEM_SLOWEST]; /* in no order, those with exit_ns 0 are free */
 };
 
 #endif /* GMEM_SAMPLE_H */

@@ -17,6 +17,7 @@
 #include "../lib/when.h"
 #include "columns.h"
 #include "recording.h"
+#include "replay_phases.h"
 #include "silence.h"
 #include "source_replay.h"
 
@@ -315,7 +316,9 @@ static int add_vm(const struct replay *replay, struct model *model, struct json_
 		ret = add_instance(model, json_object_array_get_idx(list, i), &vm);
 	if (!ret)
 		ret = model_add_vm(model, &vm, state == STATE_GONE);
-	return ret ? ret : model_set_wraps(model, vm.id, wraps);
+	if (!ret)
+		ret = model_set_wraps(model, vm.id, wraps);
+	return ret ? ret : replay_phases(model, object, vm.id, replay->frames.time_ns);
 }
 
 /* Also where it is null: that it could not be told. */
@@ -338,6 +341,7 @@ static uint32_t looked_at(struct json_object *vms)
 		looked |= has(vm, FIELD(vm, holder_list)) ? WANT_HOLDERS : 0;
 		looked |= has(vm, VM_FIELD(waste_instance_pages)) ? WANT_WASTE : 0;
 		looked |= has(vm, FIELD(vm, heat)) ? WANT_HEAT : 0;
+		looked |= has(vm, FIELD(vm, phases)) ? WANT_LATENCY : 0;
 	}
 	return looked;
 }

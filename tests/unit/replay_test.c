@@ -12,13 +12,14 @@
 #include <cmocka.h>
 
 #include "../../bpf/trace/buckets.h"
+#include "../../src/top/model_phases.h"
 #include "../../src/top/out.h"
 #include "../../src/top/source_replay.h"
 #include "../../src/top/store.h"
 
 #define S      1000000000ULL
 #define FRAMES 7
-#define WANT   (WANT_BINDINGS | WANT_HOLDERS | WANT_WASTE | WANT_HEAT)
+#define WANT   (WANT_BINDINGS | WANT_HOLDERS | WANT_WASTE | WANT_HEAT | WANT_LATENCY)
 
 static void add_instance(struct model *model, uint64_t id, uint64_t vm_id, uint64_t frame)
 {
@@ -87,6 +88,43 @@ static void add_vm(struct model *model, uint64_t id, uint64_t frame, bool ended)
 	vm.ended_by = vm.tgid;
 	vm.ended_ns = frame * S - 3;
 	assert_int_equal(model_add_vm(model, &vm, ended), 0);
+}
+
+/* Of the first vCPU more conversions than 32 bits count; of the second one fewer than are kept. */
+static void add_vcpus(struct model *model, uint64_t vm_id, uint64_t frame)
+{
+	uint32_t wraps[GMEM_PHASE_MAX * GMEM_HIST_BUCKETS] = { 0 };
+	struct sample_vcpu vcpu = { .vm_id = vm_id };
+	struct gmem_phase *phase;
+	uint64_t ns, slow;
+	unsigned int p;
+
+	for (vcpu.id = 0; vcpu.id < 2; vcpu.id++) {
+		for (p = 0; p < GMEM_PHASE_MAX; p++) {
+			phase = &vcpu.phase[p];
+			ns = 1000 * (p + 1) << frame;
+			phase->latency.hist[gmem_bucket(ns)] = (uint32_t)(3 + frame);
+			phase->latency.max_ns = ns;
+			phase->count = 3 + frame;
+			phase->sum_ns = ns * (2 + frame);
+		}
+		if (!vcpu.id) {
+			wraps[gmem_bucket(1000 << frame)] = 2;
+			vcpu.phase[0].count += 2ULL << 32;
+		}
+		for (slow = 0; slow < GMEM_SLOWEST - 3 * vcpu.id; slow++) {
+			vcpu.slow[slow] = (struct gmem_slow){ .exit_ns = frame * S - slow - 9,
+							      .gfn = 1 << 20 | slow,
+							      .pages = slow + 1 };
+			vcpu.slow[slow].exit = (__u32)slow % GMEM_GUEST_EXIT_MAX;
+			vcpu.slow[slow].direction = slow & 1;
+			for (p = 0; p < GMEM_PHASE_MAX; p++)
+				vcpu.slow[slow].ns[p] = 100 * frame + (slow ^ 5) + vcpu.id;
+			vcpu.slow[slow].ns[GMEM_PHASE_memory] = slow & 2 ? GMEM_UNKNOWN : 0;
+		}
+		assert_int_equal(model_add_vcpu(model, &vcpu, vcpu.id ? NULL : wraps), 0);
+		memset(vcpu.slow, 0, sizeof(vcpu.slow));
+	}
 }
 
 static void name_vms(struct model *model)
@@ -163,6 +201,10 @@ static void make_frame(struct made *made, uint64_t frame)
 	add_vm(model, 2, frame, false);
 	if (frame <= 3)
 		add_vm(model, 3, frame, frame == 3);
+	if (frame > 1)
+		add_vcpus(model, 2, frame);
+	if (frame == 3)
+		add_vcpus(model, 3, frame);
 	add_lists(model, 2, 21);
 	assert_int_equal(model_end(model), 0);
 	name_vms(model);

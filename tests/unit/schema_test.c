@@ -17,6 +17,7 @@
 
 #include "../../src/top/columns.h"
 #include "../../src/top/events_list.h"
+#include "../../src/top/model_phases.h"
 
 #define SCHEMA	   "contrib/gmemtop.schema.json"
 #define REF(name)  "{\"$ref\":\"#/$defs/" name "\"}"
@@ -47,6 +48,12 @@ static const struct {
 	{ "vm", "instance_list", LIST(REF("instance")) },
 	{ "vm", "binding_list", MAYBE(LIST(REF("binding"))) },
 	{ "vm", "holder_list", LIST(REF("holder")) },
+	{ "vm", "phases", MAYBE(REF("phases")) },
+	{ "vm", "vcpu_list", LIST(REF("vcpu")) },
+	{ "vm", "slowest", LIST(REF("slow")) },
+	{ "vcpu", "phases", REF("phases") },
+	{ "slow", "phases_ns", REF("phases_ns") },
+	{ "slow", "direction", ENUM("\"to_private\",\"to_shared\"") },
 	{ "host", "counters", REF("counters") },
 	{ "host", "rates", REF("rates") },
 	{ "host", "errors_by_operation", REF("errors") },
@@ -102,6 +109,9 @@ static const char *const optional[] = {
 	"vm.instance_list",
 	"vm.binding_list",
 	"vm.holder_list",
+	"vm.phases",
+	"vm.vcpu_list",
+	"vm.slowest",
 	"binding.private_pages",
 	"binding.resident_pages",
 	"binding.backing_pages",
@@ -322,9 +332,10 @@ static struct json_object *event_form(const struct event_desc *event)
 /* --- the whole --- */
 
 static const char *const plain_objects[] = {
-	"frame",  "last_error", "ended",      "heat",	  "instance", "binding",
-	"holder", "policy",	"host_fault", "event_vm", "who",      "exe_inode",
-	"stream", "gap",	"host",	      "account",  "summary",  "event_instance",
+	"frame",   "last_error", "ended",	   "heat",	 "instance",
+	"binding", "holder",	 "policy",	   "host_fault", "event_vm",
+	"who",	   "exe_inode",	 "stream",	   "gap",	 "host",
+	"account", "summary",	 "event_instance", "vcpu",	 "slow",
 };
 
 static struct json_object *errors_form(void)
@@ -366,6 +377,16 @@ static struct json_object *definitions(void)
 	add_columns(one, COLUMN_p50_ns, COLUMN_to_private, "");
 	add_fields(one, "direction");
 	json_object_object_add(defs, "direction", one);
+	one = object_schema(NULL);
+	add_columns(one, COLUMN_p50_ns, COLUMN_to_private, "");
+	add_fields(one, "direction");
+	add_fields(one, "phase");
+	json_object_object_add(defs, "phase", one);
+	json_object_object_add(defs, "phases",
+			       same_forms(phase_names, GMEM_PHASE_MAX, MAYBE(REF("phase"))));
+	json_object_object_add(defs, "phases_ns",
+			       same_forms(phase_names, GMEM_PHASE_MAX,
+					  "{\"type\":[\"integer\",\"null\"],\"minimum\":0}"));
 	for (i = 0; i < sizeof(plain_objects) / sizeof(plain_objects[0]); i++) {
 		one = object_schema(NULL);
 		add_fields(one, plain_objects[i]);

@@ -64,7 +64,11 @@ enum offer_source {
 	X(existing, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
 	X(bindings, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
 	X(attributes, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
-	X(backing, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY)
+	X(backing, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
+	X(phases, NONE, NONE, NONE, NONE, NONE) \
+	X(phase_lock, NONE, NONE, NONE, NONE, NONE) \
+	X(phase_memory, NONE, NONE, NONE, NONE, NONE) \
+	X(phase_fault, NONE, NONE, NONE, NONE, NONE)
 
 /* X(operation, and the guarantee that gmemctl gives for it in each lane, without --strict-ioctl) */
 #define OFFER_OPERATIONS(X) \

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <json.h>
+#include <string.h>
+
+#include "../../bpf/trace/buckets.h"
+#include "columns.h"
+#include "model_phases.h"
+#include "replay_phases.h"
+
+#define WRAPS_SIZE (GMEM_PHASE_MAX * GMEM_HIST_BUCKETS)
+
+static struct json_object *member(struct json_object *object, const char *name)
+{
+	struct json_object *value = NULL;
+
+	if (json_object_is_type(object, json_type_object))
+		json_object_object_get_ex(object, name, &value);
+	return value;
+}
+
+static uint64_t number(struct json_object *object, const char *name)
+{
+	return json_object_get_uint64(member(object, name));
+}
+
+static size_t length(struct json_object *array)
+{
+	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+}
+
+/* @wraps: of this phase, by bucket */
+static void read_phase(struct json_object *object, struct gmem_phase *phase, uint32_t *wraps)
+{
+	struct json_object *list = member(object, FIELD(direction, histogram)), *pair;
+	unsigned int bucket;
+	uint64_t nr;
+	size_t i;
+
+	phase->count = number(object, FIELD(phase, count));
+	phase->sum_ns = number(object, FIELD(phase, sum_ns));
+	phase->latency.max_ns = number(object, columns[COLUMN_max_ns].name);
+	for (i = 0; i < length(list); i++) {
+		pair = json_object_array_get_idx(list, i);
+		if (length(pair) != 2)
+			continue;
+		bucket = gmem_bucket(json_object_get_uint64(json_object_array_get_idx(pair, 0)));
+		nr = json_object_get_uint64(json_object_array_get_idx(pair, 1));
+		phase->latency.hist[bucket] = (__u32)nr;
+		wraps[bucket] = (uint32_t)(nr >> 32);
+	}
+}
+
+/* The index of a name; @nr where it is unknown. */
+static uint32_t index_of(struct json_object *name, const char *const *names, uint32_t nr)
+{
+	uint32_t i;
+
+	for (i = 0; name && i < nr; i++) {
+		if (!strcmp(json_object_get_string(name), names[i]))
+			return i;
+	}
+	return nr;
+}
+
+/* A vCPU has its entries among the slowest of the VM. */
+static void read_slowest(struct json_object *list, const struct model *model, uint64_t realtime_ns,
+			 struct sample_vcpu *vcpu)
+{
+	struct json_object *object, *ns, *value;
+	struct gmem_slow *slow = vcpu->slow;
+	unsigned int p;
+	size_t i;
+
+	for (i = 0; i < length(list) && slow < vcpu->slow + GMEM_SLOWEST; i++) {
+		object = json_object_array_get_idx(list, i);
+		if (number(object, FIELD(slow, vcpu)) != vcpu->id)
+			continue;
+		slow->exit = index_of(member(object, FIELD(slow, exit)), exit_names,
+				      GMEM_GUEST_EXIT_MAX);
+		slow->direction = index_of(member(object, FIELD(slow, direction)), direction_names,
+					   GMEM_DIRECTIONS);
+		if (slow->exit == GMEM_GUEST_EXIT_MAX || slow->direction == GMEM_DIRECTIONS)
+			continue;
+		slow->exit_ns =
+			model->now_ns - (realtime_ns - number(object, FIELD(slow, time_ns)));
+		slow->gfn = number(object, FIELD(slow, gpa)) >> 12;
+		slow->pages = number(object, FIELD(slow, pages));
+		ns = member(object, FIELD(slow, phases_ns));
+		for (p = 0; p < GMEM_PHASE_MAX; p++) {
+			value = member(ns, phase_names[p]);
+			slow->ns[p] = value ? json_object_get_uint64(value) : GMEM_UNKNOWN;
+		}
+		/* 0 is a free entry. */
+		slow->exit_ns += !slow->exit_ns;
+		slow++;
+	}
+}
+
+int replay_phases(struct model *model, struct json_object *vm, uint64_t vm_id, uint64_t realtime_ns)
+{
+	struct json_object *list = member(vm, FIELD(vm, vcpu_list)), *object, *phases;
+	struct json_object *slowest = member(vm, FIELD(vm, slowest));
+	uint32_t wraps[WRAPS_SIZE];
+	unsigned int p;
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < length(list) && !ret; i++) {
+		struct sample_vcpu vcpu = { .vm_id = vm_id };
+
+		object = json_object_array_get_idx(list, i);
+		vcpu.id = (uint32_t)number(object, FIELD(vcpu, id));
+		phases = member(object, FIELD(vcpu, phases));
+		memset(wraps, 0, sizeof(wraps));
+		for (p = 0; p < GMEM_PHASE_MAX; p++)
+			read_phase(member(phases, phase_names[p]), &vcpu.phase[p],
+				   wraps + p * GMEM_HIST_BUCKETS);
+		read_slowest(slowest, model, realtime_ns, &vcpu);
+		ret = model_add_vcpu(model, &vcpu, wraps);
+	}
+	return ret;
+}
