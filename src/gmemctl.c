@@ -132,6 +132,22 @@ static const struct opt test_opts[] = {
 	COMMON,
 };
 
+/* The request, where it is asked about. */
+/* clang-format off */
+#define REQUEST \
+	{ "size", "SIZE", "of the instance, as 64GiB", AT(size), OPT_STRING, 0 }, \
+	{ "flags", "LIST", "of the instance: none, or mmap, init-shared with commas", AT(flags), \
+	  OPT_STRING, 0 }, \
+	{ "prot", "LIST", "of the mapping or fault: none, or read, write, exec with commas", \
+	  AT(prot), OPT_STRING, 0 }, \
+	{ "direction", "TO", "of the conversion: to-private or to-shared", AT(direction), \
+	  OPT_STRING, 0 }, \
+	{ "range", "START-END", "guest addresses, as 0-1GiB", AT(range), OPT_STRING, 0 }, \
+	{ "offset", "START-END", "bytes of the instance that are bound", AT(offset), OPT_STRING, \
+	  0 }, \
+	{ "vm-type", "TYPE", "of the VM", AT(vm_type), OPT_STRING, 0 }
+/* clang-format on */
+
 static const struct opt explain_opts[] = {
 	{ "EVENT", NULL, "", AT(file), OPT_OPERAND, 0 },
 	{ "policy", "FILE", "the policy, instead of the one that is in force", AT(policy),
@@ -146,17 +162,24 @@ static const struct opt explain_opts[] = {
 	{ "uid", "USER", "user of who asks, name or number", AT(uid), OPT_STRING, 0 },
 	{ "cgroup", "PATH", "cgroup of who asks, below the root of cgroup2", AT(cgroup), OPT_STRING,
 	  0 },
-	{ "size", "SIZE", "of the instance, as 64GiB", AT(size), OPT_STRING, 0 },
-	{ "flags", "LIST", "of the instance: none, or mmap, init-shared with commas", AT(flags),
+	REQUEST,
+	PINS,
+	COMMON,
+};
+
+static const struct opt diff_opts[] = {
+	{ "A", NULL, "", AT(file), OPT_OPERAND, 0 },
+	{ "B", NULL, "", AT(other), OPT_OPERAND, 0 },
+	COMMON,
+};
+
+static const struct opt who_can_opts[] = {
+	{ "OPERATION", NULL, "", AT(file), OPT_OPERAND, 0 },
+	{ "policy", "FILE", "the policy, instead of the one that is in force", AT(policy),
+	  OPT_STRING, 'p' },
+	{ "except", "LIST", "leave out tasks that are one of these subjects", AT(except),
 	  OPT_STRING, 0 },
-	{ "prot", "LIST", "of the mapping or fault: none, or read, write, exec with commas",
-	  AT(prot), OPT_STRING, 0 },
-	{ "direction", "TO", "of the conversion: to-private or to-shared", AT(direction),
-	  OPT_STRING, 0 },
-	{ "range", "START-END", "guest addresses, as 0-1GiB", AT(range), OPT_STRING, 0 },
-	{ "offset", "START-END", "bytes of the instance that are bound", AT(offset), OPT_STRING,
-	  0 },
-	{ "vm-type", "TYPE", "of the VM", AT(vm_type), OPT_STRING, 0 },
+	REQUEST,
 	PINS,
 	COMMON,
 };
@@ -175,6 +198,11 @@ static const struct command commands[] = {
 	  ctl_test },
 	{ "explain", "EVENT | --op OPERATION", "which rule decides, and why not those before it",
 	  explain_opts, ctl_explain },
+	{ "diff", "A B", "where do two policies decide differently? an example for each operation",
+	  diff_opts, ctl_diff },
+	{ "who-can", "OPERATION",
+	  "every subject that a policy allows an operation, or that none can", who_can_opts,
+	  ctl_who_can },
 	{ "load", "FILE", "put a policy in force, wholly or not at all", load_opts, ctl_load },
 	{ "status", "", "is a policy enforced, and what does this kernel guarantee?", status_opts,
 	  ctl_status },

@@ -271,6 +271,11 @@ test_schema()
 	json out 'd["subject"]["uid"] == 0 and d["subject"]["user"] == "root"'
 	status 6 "$gmemctl" test --policy "$dir/vmm.yaml" --events "$dir/same.jsonl" -o json
 	matches events out
+	status 6 "$gmemctl" diff "$policy" contrib/policies/confidential-host.yaml -o json
+	matches diff out
+	differs 'a decision less' 's/"b":{"verdict":"[a-z]*",/"b":{/'
+	status 6 "$gmemctl" who-can create --policy "$policy" -o json
+	matches who_can out
 	status 3 "$gmemctl" check "$dir/bad.yaml" -o json
 	matches check out
 	status 3 "$gmemctl" explain --policy "$dir/bad.yaml" --op create -o json
@@ -285,6 +290,70 @@ test_schema()
 	differs 'a member less' 's/"valid":true,//'
 	differs 'another type' 's/"valid":true/"valid":1/'
 	differs 'another word' 's/"mode":"enforce"/"mode":"enforced"/'
+}
+
+# Where two policies differ in meaning, and where only their texts do.
+test_diff()
+{
+	local policy=contrib/policies/cloud-host.yaml
+
+	status 0 "$gmemctl" diff "$policy" - < <(sed '/^ *#/d; s/private-instances/other-name/' "$policy")
+	says out 'the same decisions for every request of every task'
+	status 6 "$gmemctl" diff "$policy" - < <(sed 's/"<= [0-9]*TiB"/"<= 2GiB"/' "$policy")
+	says out 'create: allowed by rule private-instances'
+	says out 'size 2097156KiB, flags none, vm-type default'
+	status 6 "$gmemctl" diff -o json "$policy" - < <(sed 's/"<= [0-9]*TiB"/"<= 2GiB"/' "$policy")
+	json out '[(d["operation"], d["a"]["verdict"], d["b"]["verdict"], d["b"]["rule"]) for d in d["differences"]] == [(o, "allow", "deny", "default") for o in ("create", "bind", "punch")]'
+	json out 'd["same"] is False and d["same_mode"] and d["manager"] is None and d["guards"] is None'
+	# Each example is one for explain too.
+	status 6 "$gmemctl" diff -o json contrib/policies/developer-host.yaml "$policy"
+	python3 - "$dir/out" "$gmemctl" contrib/policies/developer-host.yaml "$policy" <<-'EOF' || fail 'explain decides otherwise than diff'
+		import json, subprocess, sys
+		differences = json.load(open(sys.argv[1]))["differences"]
+		assert differences
+		for one in differences:
+		    options = ["--op", one["operation"]]
+		    for name in ("exe", "verity", "user", "cgroup"):
+		        if one["subject"][name]:
+		            options += ["--" + {"user": "uid"}.get(name, name), str(one["subject"][name])]
+		    for name, value in one["request"].items():
+		        if value != "unknown":
+		            options += ["--" + name, value]
+		    for side, policy in zip("ab", sys.argv[3:]):
+		        out = subprocess.run([sys.argv[2], "explain", "-o", "json", "--policy", policy] + options,
+		                             capture_output=True, check=True).stdout
+		        decided = json.loads(out)
+		        assert (decided["verdict"], decided["rule"]) == (one[side]["verdict"], one[side]["rule"]), one
+	EOF
+	status 6 "$gmemctl" diff "$policy" - < <(sed 's/^mode: enforce/mode: audit/' "$policy")
+	says out 'mode: enforce, then audit'
+	status 2 "$gmemctl" diff "$policy"
+	status 3 "$gmemctl" diff "$policy" "$dir/bad.yaml"
+	status 1 "$gmemctl" diff "$policy" "$dir/no-such"
+}
+
+test_who_can()
+{
+	local policy=contrib/policies/cloud-host.yaml
+
+	status 6 "$gmemctl" who-can create --policy "$policy"
+	says out 'vmm      private-instances'
+	status 6 "$gmemctl" who-can create --policy "$policy" -o json
+	json out '[(a["rule"], a["subjects"]) for a in d["abilities"]] == [("private-instances", ["vmm"])]'
+	status 0 "$gmemctl" who-can create --policy "$policy" --except vmm
+	says out 'no task can: create is denied in all of 2 classes of tasks'
+	status 0 "$gmemctl" who-can create --policy "$policy" --flags mmap
+	status 0 "$gmemctl" who-can create --policy "$policy" --size 1024TiB
+	status 0 "$gmemctl" who-can mmap --policy "$policy"
+	status 0 "$gmemctl" who-can mmap --policy "$policy" -o json
+	json out 'd["abilities"] == [] and d["operation"] == "mmap"'
+	status 6 "$gmemctl" who-can mmap --policy - < <(sed 's/^default: deny/default: allow/' "$policy")
+	says out 'any task'
+	status 2 "$gmemctl" who-can
+	status 2 "$gmemctl" who-can --policy "$policy" create --except nobody
+	says err '--except nobody: the policy has no such subject'
+	status 2 "$gmemctl" who-can --policy "$policy" create --range 0-4096
+	status 2 "$gmemctl" who-can --policy "$policy" create --size 5000
 }
 
 # says_of WANTED TEXT WORD...: each command that reads a file, of this one
@@ -448,7 +517,7 @@ test_completion()
 		done < <("$gmemctl" "$command" --help | sed -nE 's/^ +(-.), (--[a-z-]+).*/\1 \2/p')
 		usage=$("$gmemctl" "$command" --help | sed -n 's/^Usage: gmemctl [a-z-]* *\([A-Za-z]*\).*/\1/p')
 		case $usage in
-		'' | enforce)
+		'' | enforce | OPERATION)
 			! offers_files "$command" '' || fail "completion of $command offers files" ;;
 		*)
 			offers_files "$command" '' || fail "completion of $command offers no files" ;;
@@ -468,6 +537,8 @@ test_completion()
 	status 2 "$gmemctl" explain --policy "$cloud" --op zzzzzz
 	words=$(can_be "$dir/err")
 	same "words of explain --op" "$words" "$(complete_words explain --op '')"
+	status 2 "$gmemctl" who-can --policy "$cloud" zzzzzz
+	same "words of who-can" "$(can_be "$dir/err")" "$(complete_words who-can '')"
 	status 2 "$gmemctl" monitor --op zzzzzz
 	same "words of monitor --op" "$(can_be "$dir/err")" "$(complete_words monitor --op '')"
 	unset -f gmemctl compopt

@@ -27,6 +27,7 @@ _gmemctl()
 	case $prev in
 	-o | --output) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur") ;;
 	-m | --mode | set-mode) mapfile -t COMPREPLY < <(compgen -W 'enforce audit' -- "$cur") ;;
+	who-can) mapfile -t COMPREPLY < <(compgen -W 'create bind mmap fault convert punch receive' -- "$cur") ;;
 	--op)
 		words='create bind mmap fault convert punch receive'
 		[ "$command" != monitor ] || words="$words trace preload sqpoll lock"
@@ -42,7 +43,7 @@ _gmemctl()
 	--uid) mapfile -t COMPREPLY < <(compgen -u -- "$cur") ;;
 	--pins) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	-p | --policy | -e | --events | --exe) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	--count | --size | --range | --offset | --verity | --cgroup) ;;
+	--count | --except | --size | --range | --offset | --verity | --cgroup) ;;
 	*)
 		case $cur in
 		-*)

@@ -13,8 +13,9 @@ struct ctl_options {
 	int verbose;
 	bool help;
 
-	const char *file; /* operand */
-	const char *policy, *events;
+	const char *file;  /* operand */
+	const char *other; /* second operand */
+	const char *policy, *events, *except;
 
 	/* what is in force: load and the like */
 	const char *pins, *mode;
@@ -41,6 +42,8 @@ int ctl_check(const struct ctl_options *opts);
 int ctl_test(const struct ctl_options *opts);
 int ctl_test_events(const struct ctl_options *opts);
 int ctl_explain(const struct ctl_options *opts);
+int ctl_diff(const struct ctl_options *opts);
+int ctl_who_can(const struct ctl_options *opts);
 int ctl_load(const struct ctl_options *opts);
 int ctl_status(const struct ctl_options *opts);
 int ctl_show(const struct ctl_options *opts);

@@ -21,6 +21,8 @@
 	X(cases)    \
 	X(events)   \
 	X(explain)  \
+	X(diff)     \
+	X(who_can)  \
 	X(probe)    \
 	X(load)     \
 	X(status)   \

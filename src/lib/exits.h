@@ -13,7 +13,7 @@
 	X(POLICY, 3, "invalid policy")          \
 	X(KERNEL, 4, "the kernel cannot do it") \
 	X(PERMISSION, 5, "not permitted")       \
-	X(FOUND, 6, "tests failed or denials found")
+	X(FOUND, 6, "tests failed; denials or differences found")
 
 enum gmem_exit {
 #define X(name, status, ...) GMEM_EXIT_##name = status,

@@ -7,12 +7,7 @@
 #include "classes.h"
 #include "compile.h"
 
-/* A condition on one dimension: the values from low to high, both included, match. */
-struct span {
-	__u64 low, high;
-};
-
-static const enum policy_condition condition_of[GMEM_BY_MAX] = {
+const enum policy_condition condition_of_dimension[GMEM_BY_MAX] = {
 	[GMEM_BY_size] = POLICY_IF_size,	 [GMEM_BY_start] = POLICY_IF_range,
 	[GMEM_BY_end] = POLICY_IF_range,	 [GMEM_BY_offset] = POLICY_IF_offset,
 	[GMEM_BY_offset_end] = POLICY_IF_offset,
@@ -38,7 +33,7 @@ static struct span span_of_end(const struct policy_rule *rule, __u64 start, __u6
 	return rule->deny ? (struct span){ start + 1, ~0ULL } : (struct span){ 0, end };
 }
 
-static struct span span_of(const struct policy_rule *rule, enum gmem_interval_dimension by)
+struct span span_of(const struct policy_rule *rule, enum gmem_interval_dimension by)
 {
 	switch (by) {
 	case GMEM_BY_start: return span_of_start(rule, rule->start, rule->end);
@@ -68,7 +63,7 @@ static int collect_bounds(struct compiled *compiled, enum gmem_interval_dimensio
 		const struct policy_rule *rule = &policy->rules[i];
 		struct span span;
 
-		if (!rule_has(rule, condition_of[by]))
+		if (!rule_has(rule, condition_of_dimension[by]))
 			continue;
 		span = span_of(rule, by);
 		if (span.low)
@@ -132,13 +127,13 @@ static void fill_intervals(struct compiled *compiled, enum gmem_interval_dimensi
 		const struct policy_rule *rule = &policy->rules[i];
 		struct span span;
 
-		if (!rule_has(rule, condition_of[by])) {
+		if (!rule_has(rule, condition_of_dimension[by])) {
 			set_add(&always, (unsigned int)i);
 			continue;
 		}
 		if (rule->deny)
 			set_add(unknown, (unsigned int)i);
-		compiled->head.by[by] |= rule->ops & condition_ops[condition_of[by]];
+		compiled->head.by[by] |= rule->ops & condition_ops[condition_of_dimension[by]];
 		span = span_of(rule, by);
 		first = interval_of(head, by, span.low);
 		last = interval_of(head, by, span.high);

@@ -81,6 +81,17 @@ int policy_check(const struct compiled *compiled, struct diags *diags);
 
 void compiled_free(struct compiled *compiled);
 
+/* The values of a dimension from low to high, both included. */
+struct span {
+	__u64 low, high;
+};
+
+/* The known values that the condition of a rule matches; the rule has the condition. */
+struct span span_of(const struct policy_rule *rule, enum gmem_interval_dimension by);
+
+/* The condition that a dimension belongs to. */
+extern const enum policy_condition condition_of_dimension[GMEM_BY_MAX];
+
 /* A set of rules or subjects. */
 static inline void set_add(struct gmem_set *set, unsigned int n)
 {

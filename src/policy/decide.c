@@ -66,26 +66,51 @@ static __u32 uid_class(const struct compiled *compiled, const struct who *who)
 	return who->user ? class_of_missing_user(compiled, who->user) : 0;
 }
 
-void policy_rules_for(const struct compiled *compiled, const struct who *who, struct gmem_set *mine)
+void policy_subjects_by(const struct compiled *compiled, const struct who *who,
+			enum gmem_class_dimension dimension, struct gmem_set *subjects)
 {
-	const struct gmem_set *uid, *cgroup, *rules;
-	struct gmem_set exe;
+	__u32 class = 0;
+
+	switch (dimension) {
+	case GMEM_CLASS_exe: subjects_by_exe(compiled, who, subjects); return;
+	case GMEM_CLASS_uid: class = uid_class(compiled, who); break;
+	case GMEM_CLASS_cgroup:
+		class = who->cgroup ? class_of_cgroup(compiled, who->cgroup) : 0;
+		break;
+	case GMEM_CLASS_MAX: break;
+	}
+	*subjects = *class_set(compiled, dimension, class);
+}
+
+void policy_rules_of(const struct compiled *compiled, const struct gmem_set *subjects,
+		     struct gmem_set *mine)
+{
+	const struct gmem_set *rules;
 	__u64 left;
 	int i, k;
 
-	subjects_by_exe(compiled, who, &exe);
-	uid = class_set(compiled, GMEM_CLASS_uid, uid_class(compiled, who));
-	cgroup = class_set(compiled, GMEM_CLASS_cgroup,
-			   who->cgroup ? class_of_cgroup(compiled, who->cgroup) : 0);
 	*mine = compiled->pool[GMEM_POOL_ANY];
 	for (i = 0; i < GMEM_SET_WORDS; i++) {
-		left = exe.w[i] & uid->w[i] & cgroup->w[i];
-		for (; left; left &= left - 1) {
+		for (left = subjects->w[i]; left; left &= left - 1) {
 			rules = compiled->pool + GMEM_POOL_SUBJECT + i * 64 + gmem_lowest(left);
 			for (k = 0; k < GMEM_SET_WORDS; k++)
 				mine->w[k] |= rules->w[k];
 		}
 	}
+}
+
+void policy_rules_for(const struct compiled *compiled, const struct who *who, struct gmem_set *mine)
+{
+	struct gmem_set subjects, by;
+	int d, k;
+
+	policy_subjects_by(compiled, who, GMEM_CLASS_exe, &subjects);
+	for (d = GMEM_CLASS_exe + 1; d < GMEM_CLASS_MAX; d++) {
+		policy_subjects_by(compiled, who, (enum gmem_class_dimension)d, &by);
+		for (k = 0; k < GMEM_SET_WORDS; k++)
+			subjects.w[k] &= by.w[k];
+	}
+	policy_rules_of(compiled, &subjects, mine);
 }
 
 struct gmem_decision policy_decide(const struct compiled *compiled, const struct who *who,

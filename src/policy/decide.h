@@ -25,6 +25,14 @@ struct who {
  */
 bool same_recorded_file(const struct gmem_identity *file, const struct gmem_identity *recorded);
 
+/* The subjects that a task can be, by its executable, its user or its cgroup alone. */
+void policy_subjects_by(const struct compiled *compiled, const struct who *who,
+			enum gmem_class_dimension dimension, struct gmem_set *subjects);
+
+/* The rules that apply to a task that is these subjects. */
+void policy_rules_of(const struct compiled *compiled, const struct gmem_set *subjects,
+		     struct gmem_set *mine);
+
 /* The rules that apply to a task. */
 void policy_rules_for(const struct compiled *compiled, const struct who *who,
 		      struct gmem_set *mine);

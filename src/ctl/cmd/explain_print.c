@@ -7,6 +7,7 @@
 #include "../kernel/who.h"
 #include "../kernel/resolve.h"
 #include "explain.h"
+#include "request_print.h"
 
 #define TEXT 512
 
@@ -307,40 +308,6 @@ static int print_text(struct explain *explain)
 	return 0;
 }
 
-static void json_subject(struct explain *explain)
-{
-	char text[VALUE_DIGEST_TEXT];
-	const struct who *who = explain->who;
-	struct json *json = &explain->json;
-
-	json_open(json, "subject", '{');
-	json_str(json, "exe", who->exe);
-	json_bool(json, "exe_untrusted_fs", who->exe_untrusted_fs);
-	json_str(json, "root", root_names[who->root]);
-	json_str(json, "verity", who->has_verity ? given_digest(explain, text) : NULL);
-	if (who->has_uid)
-		json_u64(json, "uid", who->uid);
-	else
-		json_null(json, "uid");
-	json_str(json, "user", who->user);
-	json_str(json, "cgroup", who->cgroup);
-	json_close(json, '}');
-}
-
-static void json_request(struct explain *explain)
-{
-	char value[REQUEST_TEXT];
-	unsigned int i;
-
-	json_open(&explain->json, "request", '{');
-	for (i = 0; i < POLICY_IF_MAX; i++) {
-		if (condition_ops[i] >> explain->request->op & 1)
-			json_str(&explain->json, value_name(VALUE_CONDITION, i),
-				 request_value(explain->request, i, value));
-	}
-	json_close(&explain->json, '}');
-}
-
 static int print_json(struct explain *explain)
 {
 	const struct policy *policy = explain->policy;
@@ -352,8 +319,8 @@ static int print_json(struct explain *explain)
 	json_str(json, "policy", policy->name);
 	json_str(json, "mode", policy->enforce ? "enforce" : "audit");
 	json_str(json, "operation", value_name(VALUE_OPERATION, explain->request->op));
-	json_subject(explain);
-	json_request(explain);
+	json_who(json, explain->who);
+	json_request(json, explain->request);
 	json_str(json, "verdict", d->deny ? "deny" : "allow");
 	json_bool(json, "denied",
 		  (explain->kernel->asked ? explain->kernel->decision.deny : d->deny) &&
