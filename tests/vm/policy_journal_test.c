@@ -153,29 +153,70 @@ static bool wait_for(enum journal_message about, long nr)
 	return records(about) >= nr;
 }
 
+/* So many creations by this process as a user. Return: the status to exit with. */
+static int create_as(uid_t uid, int n, int wanted_errno)
+{
+	int kvm = kvm_open(), vm, fd;
+
+	if (seteuid(uid))
+		return 1;
+	vm = kvm_create_vm(kvm, KVM_X86_SW_PROTECTED_VM);
+	while (n-- > 0) {
+		fd = kvm_create_instance(vm, SIZE, 0);
+		if ((fd < 0 ? errno : 0) != wanted_errno)
+			return 2;
+		close(fd);
+	}
+	return 0;
+}
+
 /* So many creations by a user. Return: the process, which has ended. */
 static pid_t ask(uid_t uid, int n, int wanted_errno)
 {
-	int status, vm, fd;
+	int status;
 	pid_t pid = fork();
 
-	if (!pid) {
-		int kvm = kvm_open();
-
-		if (seteuid(uid))
-			_exit(1);
-		vm = kvm_create_vm(kvm, KVM_X86_SW_PROTECTED_VM);
-		while (n-- > 0) {
-			fd = kvm_create_instance(vm, SIZE, 0);
-			if ((fd < 0 ? errno : 0) != wanted_errno)
-				_exit(2);
-			close(fd);
-		}
-		_exit(0);
-	}
+	if (!pid)
+		_exit(create_as(uid, n, wanted_errno));
 	waitpid(pid, &status, 0);
 	CHECK(!status, "asking as %d: status %x", uid, status);
 	return pid;
+}
+
+/*
+ * One creation by a user who stays until let_go(): the path of an executable can be read in /proc
+ * only as long as its process lives.
+ */
+static pid_t ask_and_stay(uid_t uid, int wanted_errno, int *stay)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe(fds)) {
+		perror("pipe");
+		exit(1);
+	}
+	pid = fork();
+	if (!pid) {
+		int status = create_as(uid, 1, wanted_errno);
+		char end;
+
+		close(fds[1]);
+		(void)!read(fds[0], &end, 1);
+		_exit(status);
+	}
+	close(fds[0]);
+	*stay = fds[1];
+	return pid;
+}
+
+static void let_go(pid_t pid, int stay)
+{
+	int status;
+
+	close(stay);
+	waitpid(pid, &status, 0);
+	CHECK(!status, "asking: status %x", status);
 }
 
 /* As many records as the kernel counted decisions, each with what it is about. */
@@ -286,18 +327,22 @@ static void test_fields(void)
 {
 	struct json_object *object;
 	struct child monitor;
+	pid_t asker;
+	int stay;
 
 	load("may-not");
 	monitor = RUN("monitor", "-o", "json", "-n", "1");
 	json_object_put(next(&monitor));
-	ask(BAD, 1, EACCES);
+	asker = ask_and_stay(BAD, EACCES, &stay);
 	object = next(&monitor);
+	let_go(asker, stay);
 	finish(&monitor, 0);
 	journal_begin();
 	monitor = RUN("monitor", "--journal", "-n", "1");
 	CHECK(wait_for(JOURNAL_policy, 1), "no record about the policy");
-	ask(BAD, 1, EACCES);
+	asker = ask_and_stay(BAD, EACCES, &stay);
 	CHECK(wait_for(JOURNAL_denial, 1), "no record");
+	let_go(asker, stay);
 	CHECK(!finish(&monitor, 0), "exit status");
 	CHECK(is(object, "report", "denial"), "%s", json_object_to_json_string(object));
 	compare(object, "GMEM", journal.last[JOURNAL_denial]);
