@@ -184,6 +184,13 @@ static const struct opt who_can_opts[] = {
 	COMMON,
 };
 
+static const struct opt simulate_opts[] = {
+	{ "FILE", NULL, "", AT(file), OPT_OPERAND, 0 },
+	{ "events", "PATH", "what was recorded instead of what runs: a file, or a directory of them",
+	  AT(events), OPT_STRING, 'e' },
+	COMMON,
+};
+
 struct command {
 	const char *name, *operands, *help;
 	const struct opt *opts;
@@ -203,6 +210,8 @@ static const struct command commands[] = {
 	{ "who-can", "OPERATION",
 	  "every subject that a policy allows an operation, or that none can", who_can_opts,
 	  ctl_who_can },
+	{ "simulate", "FILE", "what would a policy deny of what runs now, or of recordings?",
+	  simulate_opts, ctl_simulate },
 	{ "load", "FILE", "put a policy in force, wholly or not at all", load_opts, ctl_load },
 	{ "status", "", "is a policy enforced, and what does this kernel guarantee?", status_opts,
 	  ctl_status },

@@ -206,6 +206,64 @@ test_events()
 	says out 'would be denied by the guard trace (x), generation 3'
 }
 
+# journal_of FILE: denials as JSON, as the journal has them
+journal_of()
+{
+	python3 - "$1" <<-'EOF'
+		import json, sys
+		def fields(prefix, value):
+		    if isinstance(value, dict):
+		        for name, member in value.items():
+		            yield from fields(prefix if name == "who" else f"{prefix}_{name}".upper().replace("-", "_"), member)
+		    elif value is not None:
+		        yield prefix, str(value)
+		for line in open(sys.argv[1]):
+		    print(json.dumps(dict(fields("GMEM", json.loads(line)), MESSAGE="x", _HOSTNAME="of-journal")))
+	EOF
+}
+
+# Recordings of a fleet, denials of a monitor and of a journal.
+test_simulate()
+{
+	local n
+
+	mkdir -p "$dir/fleet/rack"
+	for n in 1 2 3 4; do
+		printf '{"seq":1,"event":"create","vm":{"id":1,"name":null,"type":"tdx"},"who":{"uid":64055,"exe":"/bin/x","cgroup":"/a"},"instance":null,"errno":0,"size":4096,"flags":0}\n' \
+			>"$dir/fleet/host$n.jsonl"
+	done
+	cp "$dir/fleet/host1.jsonl" "$dir/fleet/rack/host5.jsonl"
+	echo nonsense >"$dir/fleet/.hidden"
+	status 0 "$gmemctl" simulate "$dir/allow.yaml" --events "$dir/fleet"
+	says out '5 events, 0 would be denied'
+	says out 'denials on 0 of 5 hosts'
+	printf '{"seq":9,"event":"create","vm":{"id":1,"name":null,"type":"tdx"},"who":{"uid":64055,"exe":"/bin/x","cgroup":"/a"},"instance":null,"errno":0,"size":8192,"flags":0}\n' |
+		tee -a "$dir/fleet/host2.jsonl" "$dir/fleet/host2.jsonl" >>"$dir/fleet/rack/host5.jsonl"
+	status 6 "$gmemctl" simulate "$dir/allow.yaml" --events "$dir/fleet"
+	says out 'denials on 2 of 5 hosts'
+	says out 'size 8KiB, flags none, vm-type tdx 2, first host2.jsonl'
+	status 6 "$gmemctl" simulate "$dir/allow.yaml" --events "$dir/fleet" -o json
+	matches simulate out
+	json out '(d["events"], d["denied"], d["hosts"], d["denied_hosts"], d["running"]) == (8, 3, 5, 2, None)'
+	json out '[(x["count"], x["hosts"], x["first_host"], x["request"]["size"]) for x in d["denials"]] == [(3, 2, "host2.jsonl", "8KiB")]'
+	status 1 "$gmemctl" test --policy "$dir/allow.yaml" --events "$dir/fleet"
+	# The same denials by a monitor and in a journal: those of guards are left out.
+	cat >"$dir/denials" <<-'EOF'
+		{"version":1,"report":"denial","seq":1,"operation":"create","guard":null,"verdict":"would_deny","who":{"pid":3,"uid":64055,"exe":"/bin/x","exe_inode":null,"root":"host","cgroup":"/a"},"instance":null,"request":{"size":"4KiB","flags":"none","vm-type":"tdx"},"by":{"why":"x"}}
+		{"version":1,"report":"denial","seq":2,"operation":"convert","guard":null,"verdict":"denied","who":{"pid":3,"uid":64055,"exe":"/bin/x","exe_inode":null,"root":"host","cgroup":"/a"},"instance":null,"request":{"direction":"to-shared","range":"0x0-0x1000","vm-type":"tdx"},"by":{"why":"x"}}
+		{"version":1,"report":"denial","seq":3,"operation":null,"guard":"trace","verdict":"denied","who":{"pid":3,"uid":64055,"exe":"/bin/x","exe_inode":null,"root":null,"cgroup":"/a"},"instance":null,"request":{},"by":{"why":"x"}}
+		{"version":1,"report":"denial","seq":4,"operation":"receive","guard":null,"verdict":"denied","who":{"pid":3,"uid":64055,"exe":"/bin/x","exe_inode":null,"root":"host","cgroup":"/a"},"instance":{"dev":"0:1","ino":5},"request":{"size":"4KiB","flags":"none","vm-type":"tdx"},"by":{"why":"x"}}
+	EOF
+	journal_of "$dir/denials" >"$dir/journal"
+	for n in denials journal; do
+		status 6 "$gmemctl" simulate "$dir/allow.yaml" --events "$dir/$n" -o json
+		json out '(d["events"], d["denied"], d["skipped"], d["incomplete"]) == (3, 1, 1, 0)'
+		json out '[(x["operation"], x["uid"], x["exe"], x["cgroup"]) for x in d["denials"]] == [("receive", 64055, "/bin/x", "/a")]'
+	done
+	status 2 "$gmemctl" simulate
+	status 3 "$gmemctl" simulate "$dir/bad.yaml"
+}
+
 # recorded FILE PATH WHAT: an event of a task that ran FILE, as PATH
 recorded()
 {

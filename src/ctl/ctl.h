@@ -44,6 +44,7 @@ int ctl_test_events(const struct ctl_options *opts);
 int ctl_explain(const struct ctl_options *opts);
 int ctl_diff(const struct ctl_options *opts);
 int ctl_who_can(const struct ctl_options *opts);
+int ctl_simulate(const struct ctl_options *opts);
 int ctl_load(const struct ctl_options *opts);
 int ctl_status(const struct ctl_options *opts);
 int ctl_show(const struct ctl_options *opts);

@@ -23,6 +23,7 @@
 	X(explain)  \
 	X(diff)     \
 	X(who_can)  \
+	X(simulate) \
 	X(probe)    \
 	X(load)     \
 	X(status)   \

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a policy would have denied of the events that gmemtop recorded. */
+/* What a policy would deny of events that were recorded. */
 #ifndef GMEM_POLICY_REPLAY_H
 #define GMEM_POLICY_REPLAY_H
 
-#include "request.h"
+#include "events.h"
 
 /* Denials that differ only in time. */
 struct event_group {
@@ -12,6 +12,9 @@ struct event_group {
 	char *exe, *cgroup, *vm; /* NULL: not recorded */
 	__s64 uid;		 /* -1: not recorded */
 	__u64 count, first_seq;
+	struct gmem_request request; /* the first one */
+	__u64 hosts;		     /* on which they happened, 0: not known */
+	char *first_host, *last_host;
 };
 
 struct events_report {
@@ -19,42 +22,23 @@ struct events_report {
 	__u64 events;		   /* that the policy decides */
 	__u64 denied;		   /* of those */
 	__u64 would;		   /* denied by rules in audit mode only */
-	__u64 skipped;		   /* events of other kinds */
-	__u64 lost;		   /* that gmemtop could not record */
-	__u64 unplaced;		   /* events without a value that the decision needs */
-	__u32 absent;		   /* operations that were not recorded: bits */
+	__u64 denied_hosts;	   /* with denials, where hosts are known */
+	char *last_host;
 };
 
+struct replay;
+
 /**
- * events_decide - decide recorded events
- * @lookup: for the users and executables of the events, or NULL
- * @path: what `gmemtop events --json` wrote; "-" is standard input
+ * replay_new - decide events
  * @report: to be passed to events_report_free(), also on error
  *
- * Return: 0 or a negative errno that has been explained.
+ * Return: NULL if there is no memory.
  */
-int events_decide(const struct compiled *compiled, const struct who_lookup *lookup,
-		  const char *path, struct events_report *report);
+struct replay *replay_new(const struct compiled *compiled, struct events_report *report);
+void replay_free(struct replay *replay);
+
+/* Decide one event; an event_fn, @data is the replay. Events of one host must be consecutive. */
+int replay_take(const struct event *event, void *data);
 void events_report_free(struct events_report *report);
-
-/* The request in an event of `gmemctl monitor -o json` or `gmemtop events --json`. */
-struct event_question {
-	struct gmem_request request; /* not set for a guard */
-	struct who who;
-	/* The decision as `gmemctl monitor` writes it; NULL: not in the event. */
-	const char *guard, *verdict, *why;
-	__u64 generation;
-	void *json; /* owns the texts */
-};
-
-/**
- * event_question_read - read the first event in a text that a policy or a guard decides
- * @question: to be passed to event_question_free()
- *
- * Return: 0, -ENOENT if there is no such event, -EINVAL if the text is not valid.
- */
-int event_question_read(const char *text, const struct who_lookup *lookup,
-			struct event_question *question);
-void event_question_free(struct event_question *question);
 
 #endif /* GMEM_POLICY_REPLAY_H */

@@ -11,7 +11,7 @@
 #include "../../lib/namespaces.h"
 #include "../kernel/loader.h"
 #include "../../policy/eval.h"
-#include "../../policy/replay.h"
+#include "../../policy/events.h"
 #include "../../policy/request.h"
 #include "../kernel/resolved.h"
 #include "../kernel/policy_file.h"

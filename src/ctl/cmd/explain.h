@@ -7,7 +7,7 @@
 
 #include "../../lib/json.h"
 #include "../../policy/eval.h"
-#include "../../policy/replay.h"
+#include "../../policy/events.h"
 #include "../print.h"
 
 /* What the kernel knows of the process that is asked for, where its policy is in force. */
