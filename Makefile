@@ -387,7 +387,7 @@ install-gmemctl: $(O)/gmemctl $(O)/gmemctl.8 $(O)/gmem-policy.5	## the same for 
 	install -d $(DESTDIR)$(SYSCONFDIR)/gmem
 
 # Nothing is enabled. What is in docs/fleet.md names these places.
-UNITS := $(notdir $(wildcard contrib/systemd/*.service contrib/systemd/*.socket))
+UNITS := $(notdir $(wildcard $(addprefix contrib/systemd/*.,service socket path)))
 UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 install-fleet:	## units, rules and dashboard (a part of install)

@@ -186,8 +186,20 @@ static const struct opt who_can_opts[] = {
 
 static const struct opt simulate_opts[] = {
 	{ "FILE", NULL, "", AT(file), OPT_OPERAND, 0 },
-	{ "events", "PATH", "what was recorded instead of what runs: a file, or a directory of them",
-	  AT(events), OPT_STRING, 'e' },
+	{ "events", "PATH",
+	  "what was recorded instead of what runs: a file, or a directory of them", AT(events),
+	  OPT_STRING, 'e' },
+	COMMON,
+};
+
+static const struct opt learn_opts[] = {
+	{ "EVENTS", NULL, "", AT(file), OPT_OPERAND, 0 },
+	{ "for", "SECONDS", "record what happens now for so long, instead of EVENTS", AT(duration),
+	  OPT_DURATION, 0 },
+	{ "base", "FILE", "propose a drop-in with what this policy lacks", AT(base), OPT_STRING,
+	  0 },
+	{ "exact", NULL, "no bounds beyond what was seen, and cgroups as they are", AT(exact),
+	  OPT_FLAG, 0 },
 	COMMON,
 };
 
@@ -212,6 +224,10 @@ static const struct command commands[] = {
 	  ctl_who_can },
 	{ "simulate", "FILE", "what would a policy deny of what runs now, or of recordings?",
 	  simulate_opts, ctl_simulate },
+	{ "cat", "FILE", "print a policy with its drop-ins, as it would be loaded", check_opts,
+	  ctl_cat },
+	{ "learn", "EVENTS | --for SECONDS", "propose a policy that allows what was done",
+	  learn_opts, ctl_learn },
 	{ "load", "FILE", "put a policy in force, wholly or not at all", load_opts, ctl_load },
 	{ "status", "", "is a policy enforced, and what does this kernel guarantee?", status_opts,
 	  ctl_status },

@@ -222,11 +222,12 @@ journal_of()
 	EOF
 }
 
-# Recordings of a fleet, denials of a monitor and of a journal.
-test_simulate()
+# Recordings of a fleet, all that allow.yaml allows, and denials of a monitor and of a journal.
+recordings()
 {
 	local n
 
+	rm -rf "$dir/fleet"
 	mkdir -p "$dir/fleet/rack"
 	for n in 1 2 3 4; do
 		printf '{"seq":1,"event":"create","vm":{"id":1,"name":null,"type":"tdx"},"who":{"uid":64055,"exe":"/bin/x","cgroup":"/a"},"instance":null,"errno":0,"size":4096,"flags":0}\n' \
@@ -234,11 +235,32 @@ test_simulate()
 	done
 	cp "$dir/fleet/host1.jsonl" "$dir/fleet/rack/host5.jsonl"
 	echo nonsense >"$dir/fleet/.hidden"
+	cat >"$dir/denials" <<-'EOF'
+		{"version":1,"report":"denial","seq":1,"operation":"create","guard":null,"verdict":"would_deny","who":{"pid":3,"uid":64055,"exe":"/bin/x","exe_inode":null,"root":"host","cgroup":"/a"},"instance":null,"request":{"size":"4KiB","flags":"none","vm-type":"tdx"},"by":{"why":"x"}}
+		{"version":1,"report":"denial","seq":2,"operation":"convert","guard":null,"verdict":"denied","who":{"pid":3,"uid":64055,"exe":"/bin/x","exe_inode":null,"root":"host","cgroup":"/a"},"instance":null,"request":{"direction":"to-shared","range":"0x0-0x1000","vm-type":"tdx"},"by":{"why":"x"}}
+		{"version":1,"report":"denial","seq":3,"operation":null,"guard":"trace","verdict":"denied","who":{"pid":3,"uid":64055,"exe":"/bin/x","exe_inode":null,"root":null,"cgroup":"/a"},"instance":null,"request":{},"by":{"why":"x"}}
+		{"version":1,"report":"denial","seq":4,"operation":"receive","guard":null,"verdict":"denied","who":{"pid":3,"uid":64055,"exe":"/bin/x","exe_inode":null,"root":"host","cgroup":"/a"},"instance":{"dev":"0:1","ino":5},"request":{"size":"4KiB","flags":"none","vm-type":"tdx"},"by":{"why":"x"}}
+	EOF
+	journal_of "$dir/denials" >"$dir/journal"
+}
+
+# Two hosts create a larger instance, too.
+more_recordings()
+{
+	printf '{"seq":9,"event":"create","vm":{"id":1,"name":null,"type":"tdx"},"who":{"uid":64055,"exe":"/bin/x","cgroup":"/a"},"instance":null,"errno":0,"size":8192,"flags":0}\n' |
+		tee -a "$dir/fleet/host2.jsonl" "$dir/fleet/host2.jsonl" >>"$dir/fleet/rack/host5.jsonl"
+}
+
+# What a policy would have denied of them; denials of guards are left out.
+test_simulate()
+{
+	local n
+
+	recordings
 	status 0 "$gmemctl" simulate "$dir/allow.yaml" --events "$dir/fleet"
 	says out '5 events, 0 would be denied'
 	says out 'denials on 0 of 5 hosts'
-	printf '{"seq":9,"event":"create","vm":{"id":1,"name":null,"type":"tdx"},"who":{"uid":64055,"exe":"/bin/x","cgroup":"/a"},"instance":null,"errno":0,"size":8192,"flags":0}\n' |
-		tee -a "$dir/fleet/host2.jsonl" "$dir/fleet/host2.jsonl" >>"$dir/fleet/rack/host5.jsonl"
+	more_recordings
 	status 6 "$gmemctl" simulate "$dir/allow.yaml" --events "$dir/fleet"
 	says out 'denials on 2 of 5 hosts'
 	says out 'size 8KiB, flags none, vm-type tdx 2, first host2.jsonl'
@@ -247,14 +269,6 @@ test_simulate()
 	json out '(d["events"], d["denied"], d["hosts"], d["denied_hosts"], d["running"]) == (8, 3, 5, 2, None)'
 	json out '[(x["count"], x["hosts"], x["first_host"], x["request"]["size"]) for x in d["denials"]] == [(3, 2, "host2.jsonl", "8KiB")]'
 	status 1 "$gmemctl" test --policy "$dir/allow.yaml" --events "$dir/fleet"
-	# The same denials by a monitor and in a journal: those of guards are left out.
-	cat >"$dir/denials" <<-'EOF'
-		{"version":1,"report":"denial","seq":1,"operation":"create","guard":null,"verdict":"would_deny","who":{"pid":3,"uid":64055,"exe":"/bin/x","exe_inode":null,"root":"host","cgroup":"/a"},"instance":null,"request":{"size":"4KiB","flags":"none","vm-type":"tdx"},"by":{"why":"x"}}
-		{"version":1,"report":"denial","seq":2,"operation":"convert","guard":null,"verdict":"denied","who":{"pid":3,"uid":64055,"exe":"/bin/x","exe_inode":null,"root":"host","cgroup":"/a"},"instance":null,"request":{"direction":"to-shared","range":"0x0-0x1000","vm-type":"tdx"},"by":{"why":"x"}}
-		{"version":1,"report":"denial","seq":3,"operation":null,"guard":"trace","verdict":"denied","who":{"pid":3,"uid":64055,"exe":"/bin/x","exe_inode":null,"root":null,"cgroup":"/a"},"instance":null,"request":{},"by":{"why":"x"}}
-		{"version":1,"report":"denial","seq":4,"operation":"receive","guard":null,"verdict":"denied","who":{"pid":3,"uid":64055,"exe":"/bin/x","exe_inode":null,"root":"host","cgroup":"/a"},"instance":{"dev":"0:1","ino":5},"request":{"size":"4KiB","flags":"none","vm-type":"tdx"},"by":{"why":"x"}}
-	EOF
-	journal_of "$dir/denials" >"$dir/journal"
 	for n in denials journal; do
 		status 6 "$gmemctl" simulate "$dir/allow.yaml" --events "$dir/$n" -o json
 		json out '(d["events"], d["denied"], d["skipped"], d["incomplete"]) == (3, 1, 1, 0)'
@@ -262,6 +276,105 @@ test_simulate()
 	done
 	status 2 "$gmemctl" simulate
 	status 3 "$gmemctl" simulate "$dir/bad.yaml"
+}
+
+# A proposal allows what was done and not what was denied; as a drop-in it adds to a policy.
+test_learn()
+{
+	local n
+
+	recordings
+	more_recordings
+	for n in denials journal; do
+		status 0 "$gmemctl" learn "$dir/$n"
+		cp "$dir/out" "$dir/learned.yaml"
+		says out 'allow: [create]'
+		says out '# create: 1 events, seq 1 to 1'
+		! grep -q 'allow: .*\(receive\|convert\)' "$dir/out" || fail 'what was only denied is granted'
+		status 6 "$gmemctl" simulate "$dir/learned.yaml" --events "$dir/$n" -o json
+		json out '[x["operation"] for x in d["denials"]] == ["convert", "receive"]'
+	done
+	status 0 "$gmemctl" learn "$dir/fleet" -o json
+	matches learn out
+	json out '(d["events"], d["subjects"], d["rules"], d["overlaps"]) == (8, 1, 1, 0)'
+	status 0 "$gmemctl" learn "$dir/fleet"
+	says out '  # create: 8 events, seq 1 to 9, host host1.jsonl and others'
+	says out 'size: "<= 8KiB", flags-are: [], vm-type: [tdx]'
+	cp "$dir/out" "$dir/learned.yaml"
+	status 0 "$gmemctl" simulate "$dir/learned.yaml" --events "$dir/fleet"
+	# What a policy lacks, as its drop-in.
+	cp "$dir/allow.yaml" "$dir/base.yaml"
+	mkdir "$dir/base.d"
+	status 6 "$gmemctl" simulate "$dir/base.yaml" --events "$dir/fleet"
+	status 0 "$gmemctl" learn --base "$dir/base.yaml" "$dir/fleet"
+	says out 'which allows 5 events more'
+	! grep -q '^default' "$dir/out" || fail 'a drop-in with a default'
+	cp "$dir/out" "$dir/base.d/60-learned.yaml"
+	status 0 "$gmemctl" simulate "$dir/base.yaml" --events "$dir/fleet"
+	status 1 "$gmemctl" learn --base "$dir/base.yaml" "$dir/fleet"
+	says err 'the base allows all of it'
+	status 1 "$gmemctl" learn /dev/null
+	printf '{"report":"lost","lost":{"events":5}}\n' >"$dir/nothing"
+	status 1 "$gmemctl" learn "$dir/nothing"
+	says err 'no event is evidence'
+	status 2 "$gmemctl" learn
+	status 2 "$gmemctl" learn --for 1 "$dir/fleet"
+	status 3 "$gmemctl" learn --base "$dir/bad.yaml" "$dir/fleet"
+}
+
+# Drop-ins: their order, what they cannot have, and what is printed.
+test_drop_ins()
+{
+	local policy=$dir/own.d.yaml
+
+	sed 's/    cgroup: .*//' contrib/policies/cloud-host.yaml >"$policy"
+	mkdir "$dir/own.d.d"
+	printf 'subjects: { "a\x5c-b": { uid: 5 } }\nrules: []\n' >"$dir/own.d.d/.hidden.yaml"
+	echo nonsense >"$dir/own.d.d/readme.txt"
+	status 0 "$gmemctl" cat "$policy"
+	cmp -s "$policy" "$dir/out" || fail 'without drop-ins the text is another one'
+	printf 'rules: [ { name: first, deny: create, subjects: [vmm, agent], when: { flags-are: none } } ]\n' >"$dir/own.d.d/10-first.yaml"
+	printf 'version: 2\nsubjects:\n  agent: { exe: "/opt/an \\"agent\\"", uid: [1, 2] }\nrules:\n  - { name: last, allow: create, subjects: [vmm, agent] }\n' >"$dir/own.d.d/60-last.yaml"
+	status 0 "$gmemctl" check "$policy"
+	says out 'own.d.yaml with drop-ins: valid: policy cloud-host, enforce, 2 subjects, 4 rules'
+	status 0 "$gmemctl" cat "$policy"
+	cp "$dir/out" "$dir/merged.yaml"
+	[ "$(grep -n '"name": "' "$dir/out" | sed 's/.*"name": "\([a-z-]*\)".*/\1/' | tr '\n' ' ')" = 'cloud-host first private-instances conversions last ' ] ||
+		fail "the order of drop-ins: $(cat "$dir/out")"
+	says out '# '"$dir"'/own.d.d/60-last.yaml:5'
+	status 0 "$gmemctl" diff "$policy" "$dir/merged.yaml"
+	status 0 "$gmemctl" cat -o json "$policy"
+	matches cat out
+	json out '[x.split("/")[-1] for x in d["drop_ins"]] == ["10-first.yaml", "60-last.yaml"]'
+	# The same written by hand.
+	python3 - "$policy" "$dir/hand.yaml" <<-'EOF'
+		import sys
+		text = open(sys.argv[1]).read()
+		head, rules = text.split("\nrules:\n")
+		open(sys.argv[2], "w").write(
+		    head + '\n  agent: { exe: "/opt/an \\"agent\\"", uid: [1, 2] }\nrules:\n'
+		    "  - { name: first, deny: create, subjects: [vmm, agent], when: { flags-are: [] } }\n"
+		    + rules + "  - { name: last, allow: create, subjects: [agent, vmm] }\n")
+	EOF
+	status 0 "$gmemctl" diff "$policy" "$dir/hand.yaml"
+	status 6 "$gmemctl" diff "$policy" contrib/policies/cloud-host.yaml
+	# Errors are in the file that has them, or in the merged text.
+	echo 'mode: audit' >>"$dir/own.d.d/60-last.yaml"
+	status 3 "$gmemctl" check "$policy"
+	says err '60-last.yaml:6:1: error: a drop-in has no key "mode"; it can have version, subjects, rules'
+	status 3 "$gmemctl" cat "$policy"
+	sed -i '$d; s/version: 2/version: 1/' "$dir/own.d.d/60-last.yaml"
+	status 3 "$gmemctl" check "$policy"
+	says err '60-last.yaml:1:10: error: the policy has version 2'
+	sed -i 's/version: 1/version: 2/; s/name: last/name: first/' "$dir/own.d.d/60-last.yaml"
+	status 3 "$gmemctl" check "$policy"
+	says err 'rule "first" is defined twice'
+	sed -i 's/^mode: enforce/mode: x/' "$policy"
+	status 3 "$gmemctl" check "$policy"
+	says err 'own.d.yaml:10:7: error: mode must be enforce or audit'
+	chmod 0 "$dir/own.d.d"
+	[ "$(id -u)" = 0 ] || status 5 "$gmemctl" check "$policy"
+	chmod 755 "$dir/own.d.d"
 }
 
 # recorded FILE PATH WHAT: an event of a task that ran FILE, as PATH
@@ -559,7 +672,7 @@ test_completion()
 			"$(complete_words "$command" --)"
 		for option in $(options_of "$command" | sed -n 's/=//p'); do
 			case $option in
-			--policy | --events | --exe)
+			--policy | --events | --exe | --base)
 				offers_files "$command" "$option" '' ||
 					fail "completion of $command $option offers no files"
 				;;

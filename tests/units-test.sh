@@ -15,7 +15,7 @@ fail()
 	bad=$((bad + 1))
 }
 
-for unit in contrib/systemd/*.service contrib/systemd/*.socket; do
+for unit in contrib/systemd/*.service contrib/systemd/*.socket contrib/systemd/*.path; do
 	sed "s|@SBINDIR@|$PWD/build|" "$unit" >"$tmp/${unit##*/}"
 done
 

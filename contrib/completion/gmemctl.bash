@@ -42,8 +42,8 @@ _gmemctl()
 	--pid) mapfile -t COMPREPLY < <(compgen -W "$(cd /proc && echo [0-9]*)" -- "$cur") ;;
 	--uid) mapfile -t COMPREPLY < <(compgen -u -- "$cur") ;;
 	--pins) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
-	-p | --policy | -e | --events | --exe) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	--count | --except | --size | --range | --offset | --verity | --cgroup) ;;
+	-p | --policy | -e | --events | --exe | --base) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	--count | --except | --for | --size | --range | --offset | --verity | --cgroup) ;;
 	*)
 		case $cur in
 		-*)

@@ -24,6 +24,11 @@ struct ctl_options {
 	bool source, check;
 	bool forget;
 
+	/* learn */
+	const char *base;
+	uint64_t duration; /* nanoseconds, 0: not given */
+	bool exact;
+
 	/* monitor */
 	uint64_t count; /* end after so many, 0: never */
 	bool journal;	/* records of the journal, and nothing on standard output */
@@ -45,6 +50,8 @@ int ctl_explain(const struct ctl_options *opts);
 int ctl_diff(const struct ctl_options *opts);
 int ctl_who_can(const struct ctl_options *opts);
 int ctl_simulate(const struct ctl_options *opts);
+int ctl_cat(const struct ctl_options *opts);
+int ctl_learn(const struct ctl_options *opts);
 int ctl_load(const struct ctl_options *opts);
 int ctl_status(const struct ctl_options *opts);
 int ctl_show(const struct ctl_options *opts);

@@ -24,6 +24,8 @@
 	X(diff)     \
 	X(who_can)  \
 	X(simulate) \
+	X(cat)      \
+	X(learn)    \
 	X(probe)    \
 	X(load)     \
 	X(status)   \

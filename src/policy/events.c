@@ -262,13 +262,13 @@ static json_object *read_journal_record(json_object *record)
 			continue;
 		if (!strncmp(name, REQUEST_FIELD, strlen(REQUEST_FIELD)))
 			add_field(request, REQUEST_FIELD, name, value);
-		else if (!strncmp(name, "GMEM_EXE_INODE_", 15)) 
+		else if (!strncmp(name, "GMEM_EXE_INODE_", 15))
 			add_field(inode, "GMEM_EXE_INODE_", name, value);
-		else if (!strncmp(name, "GMEM_INSTANCE_", 14)) 
+		else if (!strncmp(name, "GMEM_INSTANCE_", 14))
 			add_field(instance, "GMEM_INSTANCE_", name, value);
 		else if (!strcmp(name, "GMEM_UID") || !strcmp(name, "GMEM_EXE") ||
-			   !strcmp(name, "GMEM_CGROUP") || !strcmp(name, "GMEM_ROOT") ||
-			   !strcmp(name, "GMEM_PID"))
+			 !strcmp(name, "GMEM_CGROUP") || !strcmp(name, "GMEM_ROOT") ||
+			 !strcmp(name, "GMEM_PID"))
 			add_field(who, "GMEM_", name, value);
 		else if (!strncmp(name, "GMEM_", 5))
 			add_field(denial, "GMEM_", name, value);

@@ -41,8 +41,8 @@ typedef int (*event_fn)(const struct event *event, void *data);
 
 /**
  * events_read - read events
- * @path: a file, "-" for standard input, or, if @directories, a directory: all files in it and below,
- * a file for each host; files whose names begin with '.' are left out
+ * @path: a file, "-" for standard input, or, if @directories, a directory: all files in it and
+ * below, a file for each host; files whose names begin with '.' are left out
  * @lookup: for the users and executables of the events, or NULL
  * @fn: called with each event and @data
  * @counts: added to

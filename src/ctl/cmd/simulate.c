@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * gmemctl simulate and gmemctl test --events: what would a policy deny of what runs now, and of what
- * was recorded?
+ * gmemctl simulate and gmemctl test --events: what would a policy deny of what runs now, and of
+ * what was recorded?
  */
 #include <errno.h>
 #include <stdio.h>
@@ -53,12 +53,18 @@ static const char *hosts_text(const struct event_group *group, char text[HOSTS_T
 static void print_groups(struct json *json, const struct simulation *simulation, bool simulate)
 {
 	static const struct field fields[] = {
-		{ "COUNT", "count", FIELD_NUMBER },	 { NULL, "first_seq", FIELD_NUMBER },
-		{ "OPERATION", "operation", FIELD_TEXT }, { "RULE", "rule", FIELD_TEXT },
-		{ "LINE", "line", FIELD_NUMBER },	 { "UID", "uid", FIELD_NUMBER },
-		{ "CGROUP", "cgroup", FIELD_TEXT },	 { "VM", "vm", FIELD_TEXT },
-		{ "EXE", "exe", FIELD_TEXT },		 { "FIRST REQUEST", NULL, FIELD_TEXT },
-		{ "HOSTS", NULL, FIELD_TEXT },		 { NULL, "hosts", FIELD_NUMBER },
+		{ "COUNT", "count", FIELD_NUMBER },
+		{ NULL, "first_seq", FIELD_NUMBER },
+		{ "OPERATION", "operation", FIELD_TEXT },
+		{ "RULE", "rule", FIELD_TEXT },
+		{ "LINE", "line", FIELD_NUMBER },
+		{ "UID", "uid", FIELD_NUMBER },
+		{ "CGROUP", "cgroup", FIELD_TEXT },
+		{ "VM", "vm", FIELD_TEXT },
+		{ "EXE", "exe", FIELD_TEXT },
+		{ "FIRST REQUEST", NULL, FIELD_TEXT },
+		{ "HOSTS", NULL, FIELD_TEXT },
+		{ NULL, "hosts", FIELD_NUMBER },
 		{ NULL, "first_host", FIELD_TEXT },
 	};
 	const struct policy *policy = simulation->policy;

@@ -155,8 +155,7 @@ static int tell_all(struct live *live, const struct found_holders *found)
 	live->counts->unread = found->unread;
 	for (i = 0; i < held.nr && !ret; i++) {
 		for (j = 0; j < held.instances[i].nr && !ret; j++)
-			ret = tell_holder(live, &held.instances[i],
-					  &held.instances[i].holders[j]);
+			ret = tell_holder(live, &held.instances[i], &held.instances[i].holders[j]);
 	}
 	held_free(&held);
 	return ret;

@@ -6,6 +6,7 @@
 
 #include "../../lib/log.h"
 #include "../../lib/input.h"
+#include "drop_ins.h"
 #include "policy_file.h"
 #include "resolve.h"
 
@@ -40,18 +41,69 @@ out:
 	return ret;
 }
 
+/* The policy must be valid without its drop-ins, so that its errors are shown in its own text. */
+static int check_alone(const char *text, size_t len, const char *name, struct policy_file *file)
+{
+	int ret = policy_parse(text, len, name, &file->policy, &file->diags);
+
+	if (!ret) {
+		diags_free(&file->diags);
+		memset(&file->diags, 0, sizeof(file->diags));
+	}
+	return ret;
+}
+
+static int merge(struct policy_file *file, const char *path, bool required, char *text, size_t len)
+{
+	struct part policy = { .path = path, .name = path, .text = text, .len = len };
+	struct drop_ins *drop_ins = file->drop_ins;
+	char *merged = NULL, name[4096 + 32];
+	size_t merged_len;
+	int ret;
+
+	ret = check_alone(text, len, path, file);
+	if (!ret)
+		ret = policy_merge(&policy, drop_ins->parts, drop_ins->nr, &file->diags, &merged,
+				   &merged_len);
+	if (!ret) {
+		policy_free(file->policy);
+		/* Its lines are those that `gmemctl cat` prints. */
+		snprintf(name, sizeof(name), "%s with drop-ins", path);
+		ret = policy_open_text(merged, merged_len, name, required, file);
+		file->drop_ins = drop_ins;
+	} else if (ret == -ENOMEM) {
+		ret = log_error(ret, NULL, NULL, "read policy %s", path);
+	}
+	free(merged);
+	return ret;
+}
+
 int policy_open(const char *path, bool required, struct policy_file *file)
 {
+	struct drop_ins *drop_ins;
 	char *text;
 	size_t len;
 	int ret;
 
 	memset(file, 0, sizeof(*file));
 	ret = policy_read_text(path, &text, &len);
-	if (!ret)
-		ret = policy_open_text(text, len, input_name(path), required, file);
-	free(text);
-	return ret;
+	if (ret)
+		return ret;
+	drop_ins = calloc(1, sizeof(*drop_ins));
+	ret = drop_ins ? drop_ins_read(path, drop_ins)
+		       : log_error(-ENOMEM, NULL, NULL, "read policy %s", path);
+	if (ret || !drop_ins->nr) {
+		if (!ret)
+			ret = policy_open_text(text, len, input_name(path), required, file);
+		free(text);
+		if (drop_ins)
+			drop_ins_free(drop_ins);
+		free(drop_ins);
+		return ret;
+	}
+	file->drop_ins = drop_ins;
+	drop_ins->text = text; /* which diagnostics may show */
+	return merge(file, path, required, text, len);
 }
 
 int policy_open_text(const char *text, size_t len, const char *name, bool required,
@@ -82,5 +134,8 @@ void policy_close(struct policy_file *file)
 	compiled_free(&file->compiled);
 	policy_free(file->policy);
 	diags_free(&file->diags);
+	if (file->drop_ins)
+		drop_ins_free(file->drop_ins);
+	free(file->drop_ins);
 	memset(file, 0, sizeof(*file));
 }

@@ -5,15 +5,18 @@
 
 #include "../../policy/compile.h"
 
+struct drop_ins;
+
 struct policy_file {
 	struct policy *policy;
 	struct compiled compiled;
 	struct diags diags;
+	struct drop_ins *drop_ins; /* their texts, for diagnostics; NULL: none */
 };
 
 /**
- * policy_open - read a policy file and compile it
- * @path: the file, "-" is standard input
+ * policy_open - read a policy file with its drop-ins, and compile it
+ * @path: the file, "-" is standard input, which has no drop-ins
  * @required: users, files and cgroups that are not here are errors
  * @file: to be given to policy_close(), also on error
  *
