@@ -166,7 +166,7 @@ build_all()
 
 	[ "$1" != here ] || dir=$copy
 	put_checkout "$1"
-	timed "$1" lint tests/lint.sh || true
+	timed "$1" lint make -j2 lint || true
 	for compiler in $(compilers "$1"); do
 		clang=$compiler
 		[ "$compiler" != "${compiler#clang}" ] || clang=clang
