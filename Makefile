@@ -385,6 +385,7 @@ install-gmemctl: $(O)/gmemctl $(O)/gmemctl.8 $(O)/gmem-policy.5	## the same for 
 	install -m 644 contrib/policies/*.yaml $(SHARE)/doc/gmem/policies
 	install -m 644 contrib/gmemctl.schema.json $(SHARE)/doc/gmem
 	install -d $(DESTDIR)$(SYSCONFDIR)/gmem
+	install -d -m 700 $(DESTDIR)/var/lib/gmem
 
 # Nothing is enabled. What is in docs/fleet.md names these places.
 UNITS := $(notdir $(wildcard $(addprefix contrib/systemd/*.,service socket path)))

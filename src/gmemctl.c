@@ -5,9 +5,13 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "ctl/changes.h"
 #include "ctl/ctl.h"
 #include "ctl/interrupt.h"
+#include "ctl/kernel/digest.h"
+#include "ctl/kernel/store.h"
 #include "lib/closest.h"
 #include "lib/exits.h"
 #include "lib/log.h"
@@ -203,6 +207,13 @@ static const struct opt learn_opts[] = {
 	COMMON,
 };
 
+static const struct opt changes_opts[] = {
+	{ "FILE", NULL, "", AT(file), OPT_OPERAND, 0 },
+	{ "contains", "HASH", "fail unless the change with this hash is in it", AT(contains),
+	  OPT_STRING, 0 },
+	COMMON,
+};
+
 struct command {
 	const char *name, *operands, *help;
 	const struct opt *opts;
@@ -241,6 +252,8 @@ static const struct command commands[] = {
 	  ctl_set_mode },
 	{ "rollback", "", "put the previous policy in force again", rollback_opts, ctl_rollback },
 	{ "unload", "", "remove the policy: everything is allowed", pins_opts, ctl_unload },
+	{ "changes", "FILE", "who changed the policy in force, and is the record complete?",
+	  changes_opts, ctl_changes },
 	{ "probe", "", "what can this kernel enforce?", probe_opts, ctl_probe },
 	{ 0 },
 };
@@ -310,11 +323,53 @@ static int parse(const struct command *command, struct ctl_options *opts, int ar
 	return 0;
 }
 
+/* Does a command change the policy in force? */
+static bool is_change(const struct command *command)
+{
+	return command->run == ctl_load || command->run == ctl_set_mode ||
+	       command->run == ctl_rollback || command->run == ctl_refresh ||
+	       command->run == ctl_unload;
+}
+
+/* What is in force now, after a change. */
+static void record_change(const struct command *command, const struct ctl_options *opts, int ret,
+			  int argc, char **argv)
+{
+	struct change change = { .command = command->name,
+				 .arguments = argv + 2,
+				 .nr_arguments = argc - 2,
+				 .status = ret > 0 ? ret : (int)exit_status(ret) };
+	char digest[DIGEST_TEXT];
+	struct pins pins;
+	struct store store;
+	bool open = false;
+	__u64 word;
+
+	if (opts->dry_run || access(CHANGES_DIR, X_OK))
+		return;
+	if (ret == -EINTR)
+		change.status = -1;
+	/* Where it failed nothing is opened, which would be another denial under a lock. */
+	if (!ret && command->run != ctl_unload)
+		open = !store_open_dir(&store, &pins, opts->pins);
+	word = open ? store_active(&store) : 0;
+	if (word) {
+		change.policy = store.heads[GMEM_ACTIVE_SLOT(word)].name;
+		change.generation = GMEM_ACTIVE_GENERATION(word);
+		change.enforce = GMEM_ACTIVE_ENFORCES(word);
+		change.digest = digest_text(store.slots[GMEM_ACTIVE_SLOT(word)].digest, digest);
+	}
+	changes_append(CHANGES_DIR, &change);
+	if (open)
+		store_close(&store);
+}
+
 static int run(int argc, char **argv)
 {
 	struct ctl_options opts = { .output = "text" };
 	const struct command *command;
 	char head[256];
+	int ret;
 
 	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
 	    !strcmp(argv[1], "help")) {
@@ -336,7 +391,10 @@ static int run(int argc, char **argv)
 		opts_usage(command->opts, head);
 		return GMEM_EXIT_OK;
 	}
-	return command->run(&opts);
+	ret = command->run(&opts);
+	if (is_change(command))
+		record_change(command, &opts, ret, argc, argv);
+	return ret;
 }
 
 int main(int argc, char **argv)

@@ -377,6 +377,41 @@ test_drop_ins()
 	chmod 755 "$dir/own.d.d"
 }
 
+# The record of changes, written by others than gmemctl: hashes are of what is before the last member.
+test_changes()
+{
+	python3 - >"$dir/changes" <<-'EOF'
+		import hashlib, json
+		previous = None
+		for number in range(1, 6):
+		    line = json.dumps({"version": 1, "report": "change", "number": number, "time_ns": 1700000000000000000,
+		                       "command": "load", "arguments": ["a b", "\u20ac\""], "outcome": "done", "status": 0, "pid": 4,
+		                       "uid": 0, "login_uid": 1000, "policy": {"name": "p", "generation": number,
+		                       "mode": "audit", "digest": "sha256:0"}, "previous": previous},
+		                      separators=(",", ":"), ensure_ascii=False)[:-1]
+		    previous = "sha256:" + hashlib.sha256(line.encode()).hexdigest()
+		    print(line + f',"hash":"{previous}"}}')
+	EOF
+	status 0 "$gmemctl" changes "$dir/changes"
+	says out '5 changes, complete up to sha256:'
+	status 0 "$gmemctl" changes "$dir/changes" -o json
+	matches changes out
+	json out '[c["number"] for c in d["changes"]] == [1, 2, 3, 4, 5] and d["wrong_line"] is None'
+	status 0 "$gmemctl" changes "$dir/changes" --contains "$(sed -n '3s/.*"hash":"\(.*\)"}/\1/p' "$dir/changes")"
+	status 6 "$gmemctl" changes "$dir/changes" --contains sha256:0
+	says out 'there is no change with the hash sha256:0'
+	sed -i '3s/1000/1001/' "$dir/changes"
+	status 6 "$gmemctl" changes "$dir/changes"
+	says out 'line 3 is wrong: its hash is another one: it was changed'
+	status 6 "$gmemctl" changes "$dir/changes" -o json
+	matches changes out
+	json out '(len(d["changes"]), d["wrong_line"]) == (2, 3)'
+	sed -i 3d "$dir/changes"
+	status 6 "$gmemctl" changes "$dir/changes"
+	says out 'line 3 is wrong: it does not follow the line before'
+	status 1 "$gmemctl" changes "$dir/no-such"
+}
+
 # recorded FILE PATH WHAT: an event of a task that ran FILE, as PATH
 recorded()
 {

@@ -29,6 +29,9 @@ struct ctl_options {
 	uint64_t duration; /* nanoseconds, 0: not given */
 	bool exact;
 
+	/* changes */
+	const char *contains;
+
 	/* monitor */
 	uint64_t count; /* end after so many, 0: never */
 	bool journal;	/* records of the journal, and nothing on standard output */
@@ -52,6 +55,7 @@ int ctl_who_can(const struct ctl_options *opts);
 int ctl_simulate(const struct ctl_options *opts);
 int ctl_cat(const struct ctl_options *opts);
 int ctl_learn(const struct ctl_options *opts);
+int ctl_changes(const struct ctl_options *opts);
 int ctl_load(const struct ctl_options *opts);
 int ctl_status(const struct ctl_options *opts);
 int ctl_show(const struct ctl_options *opts);

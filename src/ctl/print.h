@@ -26,6 +26,8 @@
 	X(simulate) \
 	X(cat)      \
 	X(learn)    \
+	X(change)   \
+	X(changes)  \
 	X(probe)    \
 	X(load)     \
 	X(status)   \
