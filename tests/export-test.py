@@ -7,6 +7,7 @@ All traffic is on the loopback interface. Exit status: 0 if all pass, 1 if one f
 no case."""
 
 import base64
+import gzip
 import http.client
 import os
 import re
@@ -114,6 +115,15 @@ class Exporter:
         finally:
             connection.close()
 
+    def ask_size(self, headers):
+        """The bytes of an answer as it comes over the network."""
+        connection = self.connect(60)
+        try:
+            connection.request("GET", "/metrics", headers=headers)
+            return len(connection.getresponse().read())
+        finally:
+            connection.close()
+
     def metrics(self, accept=OPENMETRICS):
         """The samples by name and labels."""
         status, _, body = self.ask(headers={"Accept": accept})
@@ -187,6 +197,31 @@ def case_formats():
     check = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
                            capture_output=True, check=False)
     assert check.returncode == 0 and not check.stdout + check.stderr, check.stdout + check.stderr
+
+
+def case_gzip():
+    """A client that takes gzip gets the same text compressed; the others do not."""
+    with Exporter("--min-interval", "1000", "--vms", "top:50", replay=record(vms=50)) as exporter:
+
+        def ask(accept, **more):
+            connection = exporter.connect()
+            connection.request("GET", "/metrics", headers=dict({"Accept-Encoding": accept}, **more))
+            answer = connection.getresponse()
+            assert answer.status == 200 and "Accept-Encoding" in answer.getheader("Vary")
+            body = answer.read()
+            assert len(body) == int(answer.getheader("Content-Length"))
+            connection.close()
+            return answer.getheader("Content-Encoding"), body
+
+        for more in ({}, {"Accept": OPENMETRICS}):
+            coding, plain = ask("identity", **more)
+            assert coding is None and len(plain) > 100000
+            for accept in ("gzip", "deflate, gzip;q=0.5", "*", "GZIP ;q=1.0, identity"):
+                coding, body = ask(accept, **more)
+                assert coding == "gzip" and len(body) < len(plain) / 10, (accept, coding, len(body))
+                assert gzip.decompress(body) == plain, accept
+            for accept in ("", "gzip;q=0", "gzip;q=0, *", "*;q=0.0", "gzipped", "br"):
+                assert ask(accept, **more) == (None, plain), accept
 
 
 def case_paths():
@@ -563,7 +598,8 @@ def scrape(exporter, times, bound_kib):
         if i % 100 == 0:
             connection.close()
             connection = exporter.connect(60)
-        connection.request("GET", "/metrics", headers={"Accept": OPENMETRICS if i % 2 else "*/*"})
+        connection.request("GET", "/metrics", headers={"Accept": OPENMETRICS if i % 2 else "*/*",
+                                                       "Accept-Encoding": "gzip" if i % 4 > 1 else ""})
         answer = connection.getresponse()
         assert answer.status == 200 and len(answer.read()) > 1000
         if i == times // 10:
@@ -611,7 +647,7 @@ def case_long_costs():
             exporter.metrics()
             begun, size = exporter.cpu(), 0
             for _ in range(4):
-                size = len(exporter.ask(headers={"Accept": OPENMETRICS})[2])
+                size = exporter.ask_size({"Accept": OPENMETRICS, "Accept-Encoding": "gzip"})
             each = (exporter.cpu() - begun) / 4
             print("10,000 VMs, --vms %s: %.3f s of CPU for each scrape, %u bytes" % (vms, each, size))
             assert each < 1

@@ -134,4 +134,7 @@ const char *metrics_content_type(enum metrics_format format);
 /* Which format an Accept header asks for. @accept: NULL: there is none */
 enum metrics_format metrics_accepted(const char *accept);
 
+/* Does an Accept-Encoding header allow gzip? @accept: NULL: there is none */
+bool gzip_accepted(const char *accept);
+
 #endif /* GMEM_METRICS_H */

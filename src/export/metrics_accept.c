@@ -59,3 +59,24 @@ enum metrics_format metrics_accepted(const char *accept)
 	}
 	return best_open && best_open >= best_text ? METRICS_OPENMETRICS : METRICS_TEXT;
 }
+
+/* A coding that is named decides over "*". */
+bool gzip_accepted(const char *accept)
+{
+	long named = -1, any = 0;
+	const char *at = accept;
+	size_t len, name;
+
+	while (at && *at) {
+		at += strspn(at, " \t,");
+		len = strcspn(at, ",");
+		name = strcspn(at, ";, \t");
+		if ((name == 4 && !strncasecmp(at, "gzip", name)) ||
+		    (name == 6 && !strncasecmp(at, "x-gzip", name)))
+			named = quality(at, len);
+		else if (name == 1 && *at == '*')
+			any = quality(at, len);
+		at += len;
+	}
+	return named >= 0 ? named : any;
+}

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <zlib.h>
 
 #include "../lib/grow.h"
 #include "../lib/utf8.h"
@@ -66,4 +69,33 @@ void text_value(struct text *text, const char *value)
 		}
 	}
 	text_put(text, "\"", 1);
+}
+
+/* Above 15, the largest window, zlib writes the head and the end of gzip. */
+#define GZIP_WINDOW (15 + 16)
+#define MEMORY	    8 /* zlib's own default */
+
+/* The fastest level: names and labels that repeat are found by it too. */
+int text_gzip(struct text *to, const struct text *from)
+{
+	z_stream stream = { 0 };
+	uLong bound;
+	int ret;
+
+	if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW, MEMORY,
+			 Z_DEFAULT_STRATEGY) != Z_OK)
+		return -ENOMEM;
+	bound = deflateBound(&stream, (uLong)from->len);
+	ret = grow(&to->data, &to->room, bound, 1);
+	if (!ret) {
+		stream.next_in = (Bytef *)from->data;
+		stream.avail_in = (uInt)from->len;
+		stream.next_out = (Bytef *)to->data;
+		stream.avail_out = (uInt)bound;
+		/* All of the input and space for the worst case: one call is enough. */
+		ret = deflate(&stream, Z_FINISH) == Z_STREAM_END ? 0 : -ENOMEM;
+		to->len = stream.total_out;
+	}
+	deflateEnd(&stream);
+	return ret;
 }

@@ -27,4 +27,12 @@ void text_seconds(struct text *text, uint64_t ns);
  */
 void text_value(struct text *text, const char *value);
 
+/**
+ * text_gzip - compress a text (RFC 1952)
+ * @to: the result, which replaces what is there; belongs to the caller, who frees @to->data
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int text_gzip(struct text *to, const struct text *from);
+
 #endif /* GMEM_METRICS_TEXT_H */

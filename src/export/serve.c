@@ -27,9 +27,9 @@ struct server {
 	struct MHD_Daemon *daemons[MAX_LISTENERS];
 	int nr;
 	struct deadlines deadlines;
-	/* Shared by all who ask for the same text. */
-	struct MHD_Response *metrics[NR_METRICS_FORMATS];
-	uint64_t serials[NR_METRICS_FORMATS];
+	/* Shared by all who ask for the same text; [1]: compressed. */
+	struct MHD_Response *metrics[NR_METRICS_FORMATS][2];
+	uint64_t serials[NR_METRICS_FORMATS][2];
 	struct MHD_Response *fixed[NR_CODES], *index, *healthy, *ill;
 };
 
@@ -99,45 +99,53 @@ static enum MHD_Result answer(struct server *server, struct MHD_Connection *conn
 	return MHD_queue_response(connection, statuses[code], response);
 }
 
-static struct MHD_Response *make_metrics(const struct text *text, enum metrics_format format)
+static struct MHD_Response *make_metrics(const struct text *text, enum metrics_format format,
+					 bool gzip)
 {
+	struct text copy = { 0 };
 	struct MHD_Response *response;
-	char *copy = malloc(text->len ? text->len : 1);
 
-	if (!copy)
+	if (gzip ? text_gzip(&copy, text) : (text_put(&copy, text->data, text->len), copy.failed)) {
+		free(copy.data);
 		return NULL;
-	memcpy(copy, text->data, text->len);
-	response = MHD_create_response_from_buffer(text->len, copy, MHD_RESPMEM_MUST_FREE);
+	}
+	response = MHD_create_response_from_buffer(copy.len, copy.data, MHD_RESPMEM_MUST_FREE);
 	if (!response) {
-		free(copy);
+		free(copy.data);
 		return NULL;
 	}
 	if (MHD_add_response_header(response, "Content-Type", metrics_content_type(format)) !=
 		    MHD_YES ||
-	    MHD_add_response_header(response, "Vary", "Accept") != MHD_YES)
+	    MHD_add_response_header(response, "Vary", "Accept, Accept-Encoding") != MHD_YES ||
+	    (gzip && MHD_add_response_header(response, "Content-Encoding", "gzip") != MHD_YES))
 		destroy(&response);
 	return response;
+}
+
+static const char *header(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
 /* A slow reader keeps the text that it began to read; the others get the newest one. */
 static enum MHD_Result answer_metrics(struct server *server, struct MHD_Connection *connection)
 {
-	enum metrics_format format;
+	enum metrics_format format = metrics_accepted(header(connection, "Accept"));
+	bool gzip = gzip_accepted(header(connection, "Accept-Encoding"));
+	struct MHD_Response **shared = &server->metrics[format][gzip];
 	const struct text *text;
 	uint64_t serial;
 
-	format = metrics_accepted(
-		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept"));
 	if (server->source->get(server->source, format, &text, &serial))
 		return answer(server, connection, CODE_500, server->fixed[CODE_500]);
-	if (serial != server->serials[format] || !server->metrics[format]) {
-		destroy(&server->metrics[format]);
-		server->metrics[format] = make_metrics(text, format);
-		server->serials[format] = serial;
+	if (serial != server->serials[format][gzip] || !*shared) {
+		destroy(shared);
+		*shared = make_metrics(text, format, gzip);
+		server->serials[format][gzip] = serial;
 	}
-	if (!server->metrics[format])
+	if (!*shared)
 		return answer(server, connection, CODE_500, server->fixed[CODE_500]);
-	return answer(server, connection, CODE_200, server->metrics[format]);
+	return answer(server, connection, CODE_200, *shared);
 }
 
 static bool is_allowed(struct server *server, struct MHD_Connection *connection,
@@ -145,9 +153,7 @@ static bool is_allowed(struct server *server, struct MHD_Connection *connection,
 {
 	if (!server->auth)
 		return true;
-	switch (web_auth_check(server->auth,
-			       MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-							   "Authorization"))) {
+	switch (web_auth_check(server->auth, header(connection, "Authorization"))) {
 	case WEB_AUTH_OK: return true;
 	case WEB_AUTH_WRONG: *why = CODE_401; return false;
 	case WEB_AUTH_BUSY: break;
@@ -316,8 +322,10 @@ void serve_stop(struct server *server)
 		return;
 	for (i = 0; i < server->nr; i++)
 		MHD_stop_daemon(server->daemons[i]);
-	for (i = 0; i < NR_METRICS_FORMATS; i++)
-		destroy(&server->metrics[i]);
+	for (i = 0; i < NR_METRICS_FORMATS; i++) {
+		destroy(&server->metrics[i][0]);
+		destroy(&server->metrics[i][1]);
+	}
 	for (i = 0; i < NR_CODES; i++)
 		destroy(&server->fixed[i]);
 	destroy(&server->index);

@@ -535,6 +535,26 @@ static void test_accept(void **state)
 	assert_int_equal(metrics_accepted("application/openmetrics-text;"), METRICS_OPENMETRICS);
 }
 
+static void test_gzip_accepted(void **state)
+{
+	(void)state;
+	assert_false(gzip_accepted(NULL));
+	assert_false(gzip_accepted(""));
+	assert_false(gzip_accepted("identity"));
+	assert_false(gzip_accepted("br, deflate"));
+	assert_false(gzip_accepted("gzi"));
+	assert_false(gzip_accepted("gzip2"));
+	assert_false(gzip_accepted("gzip;q=0"));
+	assert_false(gzip_accepted("gzip; q=0.000 , *"));
+	assert_false(gzip_accepted("*, gzip;q=0"));
+	assert_false(gzip_accepted("*;q=0"));
+	assert_true(gzip_accepted("gzip"));
+	assert_true(gzip_accepted("deflate,GZip;q=0.001"));
+	assert_true(gzip_accepted("x-gzip"));
+	assert_true(gzip_accepted("*"));
+	assert_true(gzip_accepted("gzip, deflate, br"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
@@ -545,7 +565,7 @@ int main(void)
 		TEST(vanished),	 TEST(short),	TEST(reused_name),
 		TEST(same_name), TEST(churn),	TEST(missed),
 		TEST(policy),	 TEST(choices), TEST(texts),
-		TEST(accept),
+		TEST(accept),	 TEST(gzip_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
