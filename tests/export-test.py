@@ -224,6 +224,18 @@ def case_gzip():
                 assert ask(accept, **more) == (None, plain), accept
 
 
+def case_exemplars():
+    """With --exemplars, and in OpenMetrics alone, the longest conversion has its VM."""
+    pattern = (r'gmem_node_conversion_duration_seconds_bucket\{direction="to_private",le="2.047e-06"\} 6'
+               r' # \{key="[0-9a-f]{16}",vm="vm-[123]"\} 0.000002 170000000\d\.?\d*\n')
+    with Exporter("--exemplars") as exporter:
+        body = exporter.ask(headers={"Accept": OPENMETRICS})[2]
+        assert re.search(pattern, body) and body.count(" # {") == 4, body
+        assert " # {" not in exporter.ask()[2]
+    with Exporter() as exporter:
+        assert " # {" not in exporter.ask(headers={"Accept": OPENMETRICS})[2]
+
+
 def case_paths():
     """GET and HEAD on three paths, and nothing else."""
     with Exporter() as exporter:

@@ -110,6 +110,7 @@ int collect_open(struct collector **result, const struct collect_options *option
 	collector->options = options;
 	collector->state.requests = options->requests;
 	collector->state.no_created = options->no_created;
+	collector->state.exemplars = options->exemplars;
 	collector->state.why = DOWN_kvm_not_loaded;
 	ret = options->replay ? open_replay(collector) : attach(collector);
 	if (ret == -ENODEV) {

@@ -19,7 +19,7 @@ struct collect_options {
 	struct vms_choice vms;
 	uint64_t min_interval_ns; /* the least time between two frames */
 	uint32_t want;		  /* enum want */
-	bool no_created;
+	bool no_created, exemplars;
 	const uint64_t *requests; /* see struct metrics_state */
 };
 

@@ -32,7 +32,7 @@
 struct options {
 	const char *listen, *textfile, *vms, *tls_cert, *tls_key, *web_auth, *replay;
 	uint64_t interval_ns, min_interval_ns, max_vms, max_instances;
-	bool waste, redundant, no_created, metrics, version, help;
+	bool waste, redundant, no_created, exemplars, metrics, version, help;
 	int verbose;
 };
 
@@ -56,6 +56,8 @@ static const struct opt table[] = {
 	  AT(waste), OPT_FLAG, 'w' },
 	{ "no-created", NULL, "leave out when each counter began: half as many series",
 	  AT(no_created), OPT_FLAG, 0 },
+	{ "exemplars", NULL, "which VM had the longest conversions, in buckets of durations",
+	  AT(exemplars), OPT_FLAG, 0 },
 	{ "tls-cert", "FILE", "serve HTTPS with this certificate and its chain (PEM)", AT(tls_cert),
 	  OPT_STRING, 0 },
 	{ "tls-key", "FILE", "the private key of the certificate (PEM)", AT(tls_key), OPT_STRING,
@@ -129,6 +131,7 @@ static int check(const struct options *opts, struct exporter *exporter)
 	exporter->collect.min_interval_ns = opts->min_interval_ns;
 	exporter->collect.want = opts->waste ? WANT_WASTE : 0;
 	exporter->collect.no_created = opts->no_created;
+	exporter->collect.exemplars = opts->exemplars;
 	exporter->collect.sizes.max_vms = (unsigned int)opts->max_vms;
 	exporter->collect.sizes.max_instances = (unsigned int)opts->max_instances;
 	exporter->collect.sizes.redundant = opts->redundant;

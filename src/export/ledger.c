@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../lib/grow.h"
+#include "../lib/utf8.h"
 #include "../top/columns.h"
 #include "ledger.h"
 #include "ledger_labels.h"
@@ -105,6 +106,23 @@ static void end_watch(struct ledger *ledger, const struct watch *watch)
 		end_entry(ledger, watch->entry);
 }
 
+/* The kernel reports the longest duration of a VM's life exactly, that of an interval it does not. */
+static void take_longest(struct row *row, const struct model_vm *vm, uint64_t time_ns)
+{
+	struct longest *longest;
+	int d;
+
+	for (d = 0; d < GMEM_DIRECTIONS; d++) {
+		longest = &row->longest[d];
+		if (vm->now.latency[d].max_ns <= longest->ns)
+			continue;
+		longest->ns = vm->now.latency[d].max_ns;
+		longest->time_ns = time_ns;
+		longest->key = vm->key;
+		utf8_copy(longest->vm, sizeof(longest->vm), vm->name);
+	}
+}
+
 static void watch_vm(struct ledger *ledger, struct watch *watch, const struct watch *old,
 		     const struct model_vm *vm, double keep)
 {
@@ -121,6 +139,7 @@ static void watch_vm(struct ledger *ledger, struct watch *watch, const struct wa
 	watch->size = vm->size;
 	watch->vm = vm;
 	watch->wanted = false;
+	take_longest(&ledger->host, vm, ledger->time_ns);
 }
 
 /* Both tables are ordered by id. */
@@ -214,7 +233,7 @@ static void know(struct row *row, const struct features *features, const struct 
 	row->known_errors = errors_known(features);
 }
 
-static void show_vm(struct watch *watch, const struct features *features)
+static void show_vm(struct watch *watch, const struct features *features, uint64_t time_ns)
 {
 	struct series *entry = watch->entry;
 	struct tally sum;
@@ -222,6 +241,7 @@ static void show_vm(struct watch *watch, const struct features *features)
 	know(&entry->row, features, watch->vm);
 	gauges_of(entry->row.gauges, features, watch->vm);
 	entry->row.vm = watch->vm;
+	take_longest(&entry->row, watch->vm, time_ns);
 	tally_of(&sum, watch->vm);
 	tally_sub(&sum, &entry->mark);
 	tally_add(&sum, &entry->base);
@@ -323,7 +343,7 @@ static int list_ended(struct ledger *ledger, const struct features *features)
 				return ret;
 		}
 		if (watch->entry && watch->entry->listed)
-			show_vm(watch, features);
+			show_vm(watch, features, ledger->time_ns);
 		end_watch(ledger, watch);
 	}
 	return 0;
@@ -369,7 +389,7 @@ static void show_vms(struct ledger *ledger, const struct features *features, uin
 		gauges_of(gauges, features, watch->vm);
 		add_gauges(ledger->host.gauges, gauges);
 		if (watch->entry && watch->entry->listed)
-			show_vm(watch, features);
+			show_vm(watch, features, ledger->time_ns);
 		else if (++others)
 			add_gauges(ledger->other.gauges, gauges);
 		ledger->watches[kept++] = *watch;

@@ -49,15 +49,24 @@ enum row_gauge {
 	ROW_GAUGES
 };
 
+/* The longest conversion of a row, for an exemplar. */
+struct longest {
+	uint64_t ns;	   /* 0: there is none */
+	uint64_t time_ns;  /* CLOCK_REALTIME of the frame that showed it first */
+	uint64_t key;	   /* of the VM, see key.h */
+	char vm[NAME_LEN]; /* its name, clean UTF-8 */
+};
+
 /* A set of series: those of a VM, of all other VMs, or of the host. */
 struct row {
 	const char *label; /* value of the label vm, clean UTF-8; NULL: of the host */
 	struct tally now;
 	/* Which members of @now are known: bit i is that of counter i. */
 	uint64_t known_vm, known_inst, known_errors;
-	uint64_t gauges[ROW_GAUGES]; /* GMEM_UNKNOWN: not known, or the VM has ended */
-	uint64_t created_ns;	     /* CLOCK_REALTIME when its counters were 0 */
-	const struct model_vm *vm;   /* until the next frame; NULL: there is none (any more) */
+	uint64_t gauges[ROW_GAUGES];		 /* GMEM_UNKNOWN: not known, or the VM has ended */
+	uint64_t created_ns;			 /* CLOCK_REALTIME when its counters were 0 */
+	struct longest longest[GMEM_DIRECTIONS]; /* not of all other VMs */
+	const struct model_vm *vm; /* until the next frame; NULL: there is none (any more) */
 };
 
 struct ledger;

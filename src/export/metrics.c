@@ -162,22 +162,57 @@ static const char *step_text(unsigned int step)
 	return step < DURATION_STEPS - 1 ? text : "+Inf";
 }
 
+/* Which VM it was says the key; the name is in the labels already, except in those of the host. */
+static void put_exemplar(struct family *family, const struct longest *longest)
+{
+	struct text *text = family->text;
+	char key[KEY_LEN];
+
+	text_puts(text, " # {key=");
+	text_value(text, key_text(longest->key, key) ? key : "");
+	if (family->node) {
+		text_puts(text, ",vm=");
+		text_value(text, longest->vm);
+	}
+	text_puts(text, "} ");
+	text_seconds(text, longest->ns);
+	text_puts(text, " ");
+	text_seconds(text, longest->time_ns);
+}
+
+/*
+ * Only OpenMetrics has exemplars. A duration that was counted before the VM had this series is in
+ * no bucket of it. @last: the step of the bucket before; @more: what this one counts beyond that.
+ */
+static bool has_exemplar(const struct family *family, const struct longest *longest, int last,
+			 unsigned int step, uint64_t more)
+{
+	return family->state->exemplars && family->format == METRICS_OPENMETRICS && longest->ns &&
+	       more && (last < 0 || longest->ns > duration_step_end((unsigned int)last)) &&
+	       (step == DURATION_STEPS - 1 || longest->ns <= duration_step_end(step));
+}
+
 static void write_durations(struct family *family, const struct row *row)
 {
 	unsigned int d, s, index = GMEM_VM_to_private_ns;
-	uint64_t sum;
+	uint64_t sum, before;
+	int last;
 
 	for (d = 0; d < GMEM_DIRECTIONS; d++, index += GMEM_PER_DIRECTION) {
 		if (!(row->known_vm >> index & 1))
 			continue;
 		begin(family, DIRECTION, direction_names[d]);
-		for (s = 0, sum = 0; s < DURATION_STEPS; s++) {
+		for (s = 0, sum = 0, before = 0, last = -1; s < DURATION_STEPS; s++) {
 			sum += row->now.durations[d][s];
 			if (s % family->steps && s != DURATION_STEPS - 1)
 				continue;
 			head(family, "_bucket", "le", step_text(s));
 			text_u64(family->text, sum);
+			if (has_exemplar(family, &row->longest[d], last, s, sum - before))
+				put_exemplar(family, &row->longest[d]);
 			text_put(family->text, "\n", 1);
+			before = sum;
+			last = (int)s;
 		}
 		sample(family, "_count", sum);
 		sample_seconds(family, "_sum", row->now.vm[index]);

@@ -112,6 +112,7 @@ struct metrics_state {
 	uint64_t frame_ns;	  /* how long it took to read the frame */
 	const uint64_t *requests; /* [NR_CODES], NULL: no HTTP is served */
 	bool no_created;	  /* leave out when counters began */
+	bool exemplars;		  /* the longest conversions */
 };
 
 /**

@@ -32,6 +32,7 @@ struct fixture {
 	struct ledger *ledger;
 	struct text text;
 	uint64_t second;
+	uint64_t longest_ns[8]; /* of VMs by id, 0: 2000 */
 };
 
 /* What the next frame has of a VM. */
@@ -87,6 +88,8 @@ static void add(struct fixture *f, const struct has *has)
 	record.c[GMEM_VM_to_private_ns] = 2000 * has->conversions;
 	record.latency[0].hist[40] = (__u32)has->conversions;
 	record.latency[0].max_ns = has->conversions ? 2000 : 0;
+	if (has->id < 8 && f->longest_ns[has->id])
+		record.latency[0].max_ns = f->longest_ns[has->id];
 	assert_int_equal(model_add_vm(&f->model, &record, has->ended), 0);
 	vm = model_vm(&f->model, has->id);
 	vm->key = 0xabc0000000000000 + has->id;
@@ -507,6 +510,98 @@ static void test_texts(void **state)
 	write(f, &all, METRICS_OPENMETRICS, "tests/unit/golden/metrics-down.openmetrics");
 }
 
+/* The text has the sample of a bucket of conversions to private, with this behind it. */
+static bool has_bucket(struct fixture *f, const char *labels, const char *le, const char *rest)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line), "conversion_duration_seconds_bucket{%sle=\"%s\"} %s\n", labels,
+		 le, rest);
+	return memmem(f->text.data, f->text.len, line, strlen(line));
+}
+
+static void write_exemplars(struct fixture *f, enum metrics_format format, bool exemplars)
+{
+	struct metrics_state show = { .up = true,
+				      .ledger = f->ledger,
+				      .frames = &f->frames,
+				      .model = &f->model,
+				      .exemplars = exemplars };
+
+	assert_int_equal(metrics_write(&f->text, &show, format), 0);
+}
+
+#define A    "vm=\"a\",direction=\"to_private\","
+#define B    "vm=\"b\",direction=\"to_private\","
+#define NODE "direction=\"to_private\","
+#define LE   "4.095e-06"
+
+/* Each in the one bucket that its conversion is in, from when it was first seen. */
+static void test_exemplars(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, "top:20");
+	f->longest_ns[2] = 3000;
+	f->longest_ns[3] = 2500;
+	FRAME(f, { .id = 2, .name = "a", .conversions = 5 },
+	      { .id = 3, .name = "b", .conversions = 7 });
+	write_exemplars(f, METRICS_OPENMETRICS, true);
+	assert_true(has_bucket(f, A, LE, "5 # {key=\"abc0000000000002\"} 0.000003 1700000001"));
+	assert_true(has_bucket(f, B, LE, "7 # {key=\"abc0000000000003\"} 0.0000025 1700000001"));
+	assert_true(has_bucket(f, NODE, LE,
+			       "12 # {key=\"abc0000000000002\",vm=\"a\"} 0.000003 1700000001"));
+	assert_true(has_bucket(f, A, "+Inf", "5"));
+	assert_true(has_bucket(f, NODE, "2.047e-06", "0"));
+	/* Longer than before: another VM, and another bucket is empty of them. */
+	f->longest_ns[2] = 3000;
+	f->longest_ns[3] = 4000;
+	FRAME(f, { .id = 2, .name = "a", .conversions = 6 },
+	      { .id = 3, .name = "b", .conversions = 8 });
+	write_exemplars(f, METRICS_OPENMETRICS, true);
+	assert_true(has_bucket(f, A, LE, "6 # {key=\"abc0000000000002\"} 0.000003 1700000001"));
+	assert_true(has_bucket(f, B, LE, "8 # {key=\"abc0000000000003\"} 0.000004 1700000002"));
+	assert_true(has_bucket(f, NODE, LE,
+			       "14 # {key=\"abc0000000000003\",vm=\"b\"} 0.000004 1700000002"));
+	/* The longest one is in no bucket yet: it came between two looks. */
+	f->longest_ns[2] = 9000;
+	f->longest_ns[3] = 4000;
+	FRAME(f, { .id = 2, .name = "a", .conversions = 6 },
+	      { .id = 3, .name = "b", .conversions = 8 });
+	write_exemplars(f, METRICS_OPENMETRICS, true);
+	assert_null(memmem(f->text.data, f->text.len, "0.000009", 8));
+	/* Not asked for, or not in this format. */
+	write_exemplars(f, METRICS_OPENMETRICS, false);
+	assert_null(memmem(f->text.data, f->text.len, "} 8 #", 5));
+	write_exemplars(f, METRICS_TEXT, true);
+	assert_null(memmem(f->text.data, f->text.len, "} 8 #", 5));
+}
+
+/* What a VM did before it was listed is in no bucket of its series, nor is it an exemplar. */
+static void test_exemplars_listed_later(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, "top:1");
+	f->longest_ns[2] = 3000;
+	f->longest_ns[3] = 3500;
+	FRAME(f, { .id = 2, .name = "a", .conversions = 50 },
+	      { .id = 3, .name = "b", .conversions = 10 });
+	f->longest_ns[2] = 3000;
+	f->longest_ns[3] = 3500;
+	FRAME(f, { .id = 2, .name = "a", .conversions = 50 },
+	      { .id = 3, .name = "b", .conversions = 1000 });
+	f->longest_ns[2] = 3000;
+	f->longest_ns[3] = 3500;
+	FRAME(f, { .id = 2, .name = "a", .conversions = 50 },
+	      { .id = 3, .name = "b", .conversions = 1000 });
+	write_exemplars(f, METRICS_OPENMETRICS, true);
+	assert_non_null(row(f, "b"));
+	assert_true(has_bucket(f, B, LE, "0"));
+	assert_true(has_bucket(f, NODE, LE,
+			       "1050 # {key=\"abc0000000000003\",vm=\"b\"} 0.0000035 1700000001"));
+}
+
 static void test_accept(void **state)
 {
 	(void)state;
@@ -560,12 +655,25 @@ static void test_gzip_accepted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(listed),	 TEST(top),	TEST(none),
-		TEST(regex),	 TEST(ended),	TEST(ended_rarely_read),
-		TEST(vanished),	 TEST(short),	TEST(reused_name),
-		TEST(same_name), TEST(churn),	TEST(missed),
-		TEST(policy),	 TEST(choices), TEST(texts),
-		TEST(accept),	 TEST(gzip_accepted),
+		TEST(listed),
+		TEST(top),
+		TEST(none),
+		TEST(regex),
+		TEST(ended),
+		TEST(ended_rarely_read),
+		TEST(vanished),
+		TEST(short),
+		TEST(reused_name),
+		TEST(same_name),
+		TEST(churn),
+		TEST(missed),
+		TEST(policy),
+		TEST(choices),
+		TEST(texts),
+		TEST(accept),
+		TEST(gzip_accepted),
+		TEST(exemplars),
+		TEST(exemplars_listed_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
