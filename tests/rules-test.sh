@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # rules-test.sh [falsify]: promtool accepts the rules, each alert has a case in which it fires and one near it
-# in which it does not, and rules, dashboard and recipes name only metrics and labels of the exporter's table.
+# in which it does not, and rules, dashboard and recipes name only metrics and labels of the exporter's table;
+# the dashboard is one that Grafana can show.
 # falsify: each alert is changed so that it never fires, always fires, or fires at once: its cases notice.
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,6 +23,11 @@ check()
 		failed=$((failed + 1))
 		echo "rules-test: $what: $(cat "$tmp/log")" >&2
 	fi
+}
+
+fails()
+{
+	! "$@"
 }
 
 # Where make deps unpacks Prometheus on a machine that has none.
@@ -49,6 +55,12 @@ recipes()
 		/^[^ ]/ { print "      - record: recipe:" n "\n        expr: |" }
 		{ print "          " $0 }' docs/promql.md >"$tmp/recipes.yml"
 	promtool check rules "$tmp/recipes.yml"
+}
+
+# dashboard FILE: Grafana can show it, and Prometheus parses its queries
+dashboard()
+{
+	tests/dashboard.py "$1" >"$tmp/dashboard.yml" && promtool check rules "$tmp/dashboard.yml"
 }
 
 # change ALERT SED: the rules with this alert changed, in $tmp/rules
@@ -82,6 +94,13 @@ else
 	check "promtool check rules" promtool check rules $rules/*.rules.yml
 	check "promtool test rules" promtool test rules $rules/tests/alerts.test.yml
 	check "docs/promql.md" recipes
+	check "the dashboard" dashboard contrib/grafana/gmem.json
+	# With a variable, a place or a parenthesis that is wrong it is noticed.
+	# shellcheck disable=SC2016	# Grafana's variable
+	for change in 's/\$instance/$host/' 's/"x": [1-9][0-9]*/"x": 0/' 's/\(sum\|rate\|max\)(/\1((/'; do
+		sed "$change" contrib/grafana/gmem.json >"$tmp/wrong.json"
+		check "a dashboard that is wrong ($change) is not noticed" fails dashboard "$tmp/wrong.json"
+	done
 	for alert in "${alerts[@]}"; do
 		check "$alert has no case in which it fires and one in which it does not" has_cases "$alert"
 	done
