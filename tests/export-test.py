@@ -603,6 +603,22 @@ def case_many():
         assert results == [6] * 50
 
 
+def case_full():
+    """As many connections as it takes, all closed at once: it takes others."""
+    with Exporter() as exporter:
+        descriptors = "/proc/%u/fd" % exporter.process.pid
+        before = len(os.listdir(descriptors))
+        socks = [socket.create_connection((exporter.host, exporter.port)) for _ in range(600)]
+        end = time.monotonic() + 20
+        while len(os.listdir(descriptors)) - before < 512 and time.monotonic() < end:
+            time.sleep(0.01)
+        exporter.process.send_signal(signal.SIGSTOP)
+        for sock in socks:
+            sock.close()
+        exporter.process.send_signal(signal.SIGCONT)
+        assert exporter.metrics()[NODE] == 6
+
+
 def scrape(exporter, times, bound_kib):
     """So many scrapes, of which only the first tenth may make the program larger."""
     connection, first = exporter.connect(60), 0

@@ -27,6 +27,7 @@ struct server {
 	struct MHD_Daemon *daemons[MAX_LISTENERS];
 	int nr;
 	struct deadlines deadlines;
+	bool closed; /* a connection, in the last serve_run() */
 	/* Shared by all who ask for the same text; [1]: compressed. */
 	struct MHD_Response *metrics[NR_METRICS_FORMATS][2];
 	uint64_t serials[NR_METRICS_FORMATS][2];
@@ -207,6 +208,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection,
 		deadlines_begin(&server->deadlines, connection);
 	else
 		deadlines_end(&server->deadlines, connection);
+	server->closed |= code == MHD_CONNECTION_NOTIFY_CLOSED;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection,
@@ -296,6 +298,12 @@ int serve_timeout(const struct server *server)
 	int least = deadlines_timeout(&server->deadlines), i;
 	MHD_UNSIGNED_LONG_LONG ms;
 
+	/*
+	 * While there are as many connections as it takes, the library does not wait for others. It
+	 * begins again when it runs after one was closed, which it does not report.
+	 */
+	if (server->closed)
+		return 0;
 	for (i = 0; i < server->nr; i++) {
 		if (MHD_get_timeout(server->daemons[i], &ms) != MHD_YES)
 			continue;
@@ -309,6 +317,7 @@ void serve_run(struct server *server)
 {
 	int i;
 
+	server->closed = false;
 	deadlines_enforce(&server->deadlines);
 	for (i = 0; i < server->nr; i++)
 		MHD_run(server->daemons[i]);
