@@ -79,10 +79,16 @@ int store_create(struct store_writer **writer, const char *path,
  */
 int store_add(struct store_writer *writer, uint64_t time_ns, const char *line, size_t len);
 
-/* Write the block that is not full. Return: as store_add(). */
+/*
+ * Write the block that is not full. Return: as store_add(); where only the rotation failed, the
+ * error of that, and the block is in the file that was written to before.
+ */
 int store_flush(struct store_writer *writer);
 
-/* Flush, wait for the disk, and free, whatever happens. NULL is allowed. Return: as store_add(). */
+/*
+ * Flush, wait for the disk, and free, whatever happens. A file that is new and empty is removed.
+ * NULL is allowed. Return: as store_add().
+ */
 int store_finish(struct store_writer *writer);
 
 /* --- store_read.c --- */

@@ -30,6 +30,7 @@ struct store_writer {
 	char *path;
 	struct store_options options;
 	int fd;
+	bool created;	   /* the file did not exist before */
 	uint64_t end;	   /* of the last whole block in the file */
 	uint64_t began_ns; /* time of the first line in the file */
 	ZSTD_CCtx *zstd;
@@ -110,13 +111,17 @@ static int write_whole(struct store_writer *w, const unsigned char *bytes, size_
 /* Open and lock @w->path. What it has at its end besides whole blocks is cut off. */
 static int open_file(struct store_writer *w, uint64_t *cut)
 {
+	static const int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 	unsigned char begin[STORE_HEADER];
 	struct store_reader *reader;
 	struct stat st;
 	ssize_t n;
 	int ret;
 
-	w->fd = open(w->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+	w->fd = open(w->path, flags);
+	w->created = w->fd < 0 && errno == ENOENT;
+	if (w->created)
+		w->fd = open(w->path, flags | O_CREAT, 0640);
 	if (w->fd < 0)
 		return -errno;
 	if (fstat(w->fd, &st))
@@ -158,23 +163,42 @@ static int rename_to(const struct store_writer *w, unsigned int from, unsigned i
 	return ret;
 }
 
-/* The file becomes PATH.1, and what is PATH.KEEP is replaced. */
-static int rotate(struct store_writer *w)
+static int rename_all(const struct store_writer *w)
 {
-	uint64_t cut;
 	unsigned int i;
 	int ret = 0;
 
 	for (i = w->options.keep; i > 1 && !ret; i--)
 		ret = rename_to(w, i - 1, i);
 	if (!ret && w->options.keep)
-		ret = rename_to(w, 0, 1);
-	else if (!ret && unlink(w->path))
-		ret = -errno;
+		return rename_to(w, 0, 1);
+	return !ret && unlink(w->path) ? -errno : ret;
+}
+
+/*
+ * The file becomes PATH.1, and what is PATH.KEEP is replaced. Where that fails, the file that was
+ * written to, whatever its name is now, is still the one that is written to.
+ */
+static int rotate(struct store_writer *w)
+{
+	struct store_writer old = *w;
+	uint64_t cut;
+	int ret;
+
+	ret = rename_all(w);
 	if (ret)
 		return ret;
-	close(w->fd);
-	return open_file(w, &cut);
+	ret = open_file(w, &cut);
+	if (ret) {
+		if (w->fd >= 0)
+			close(w->fd);
+		w->fd = old.fd;
+		w->end = old.end;
+		w->created = false;
+		return ret;
+	}
+	close(old.fd);
+	return 0;
 }
 
 static bool wants_rotation(const struct store_writer *w)
@@ -190,13 +214,14 @@ static bool wants_rotation(const struct store_writer *w)
 
 int store_flush(struct store_writer *w)
 {
-	int ret;
+	int ret, rotated = 0;
 
 	if (!w->block.lines)
 		return 0;
 	ret = compress_text(w, NULL, 0, ZSTD_e_end);
 	if (!ret && wants_rotation(w))
-		ret = rotate(w);
+		rotated = rotate(w);
+	/* Rather a file that is too large than a block that is lost. */
 	if (!ret) {
 		w->block.compressed = w->used - STORE_HEADER;
 		w->block.crc =
@@ -207,7 +232,7 @@ int store_flush(struct store_writer *w)
 		ret = write_whole(w, w->bytes, w->used);
 	}
 	drop_block(w);
-	return ret;
+	return ret ? ret : rotated;
 }
 
 /* Is there no room for another line of this time in the block? */
@@ -284,6 +309,9 @@ int store_finish(struct store_writer *w)
 		return 0;
 	ret = store_flush(w);
 	if (fsync(w->fd) && !ret)
+		ret = -errno;
+	/* Of a recorder that could not begin nothing stays. */
+	if (w->created && !w->end && unlink(w->path) && !ret)
 		ret = -errno;
 	free_writer(w);
 	return ret;

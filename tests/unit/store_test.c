@@ -454,6 +454,69 @@ static void test_rotated(void **state)
 	}
 }
 
+/* A file that cannot be renamed, and a new one that cannot be opened: no line is lost. */
+static void test_rotation_fails(void **state)
+{
+	static const struct store_options how = { 1 * SECOND, 1 << 20, 600, 0, 1 };
+	struct store_reader *reader;
+	struct store_writer *writer;
+	struct rlimit before, none;
+	unsigned int n, first;
+	char name[80];
+	int ret;
+
+	(void)state;
+	snprintf(name, sizeof(name), "%s.1", path);
+	assert_int_equal(mkdir(name, 0700), 0);
+	writer = create(path, &how, NULL);
+	for (n = 0, ret = 0; n < LINES && !ret; n++)
+		ret = add(writer, n);
+	/* The line that came too late for the block is not taken. */
+	assert_int_equal(ret, -EISDIR);
+	assert_int_equal(store_finish(writer), 0);
+	reader = open_reader(path);
+	assert_int_equal(read_from(reader, 0), n - 1);
+	store_close(reader);
+	assert_int_equal(rmdir(name), 0);
+	no_files(NULL);
+	/* No descriptor is free for the next file. */
+	writer = create(path, &how, NULL);
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = before;
+	none.rlim_cur = 0;
+	setrlimit(RLIMIT_NOFILE, &none);
+	for (n = 0, ret = 0; n < LINES && !ret; n++)
+		ret = add(writer, n);
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_int_equal(ret, -EMFILE);
+	assert_int_equal(store_finish(writer), 0);
+	reader = open_reader(name);
+	first = read_from(reader, 0);
+	assert_int_equal(first, n - 1);
+	store_close(reader);
+}
+
+/* What is new and empty goes; what was there stays. */
+static void test_nothing_recorded(void **state)
+{
+	struct store_writer *writer;
+	struct stat st;
+
+	(void)state;
+	writer = create(path, &options, NULL);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(store_finish(writer), 0);
+	assert_int_equal(stat(path, &st), -1);
+	spill(path, (const unsigned char *)"", 0);
+	writer = create(path, &options, NULL);
+	assert_int_equal(store_finish(writer), 0);
+	assert_int_equal(stat(path, &st), 0);
+	record(path, &options, 0, 3);
+	writer = create(path, &options, NULL);
+	assert_int_equal(store_finish(writer), 0);
+	assert_true(size_of(path) > 0);
+}
+
 static void test_refused(void **state)
 {
 	static const char text[] = "version: 1\n";
@@ -585,6 +648,8 @@ int main(void)
 		cmocka_unit_test_setup(test_untrue, no_files),
 		cmocka_unit_test_setup(test_full, no_files),
 		cmocka_unit_test_setup(test_rotated, no_files),
+		cmocka_unit_test_setup(test_rotation_fails, no_files),
+		cmocka_unit_test_setup(test_nothing_recorded, no_files),
 		cmocka_unit_test_setup(test_refused, no_files),
 		cmocka_unit_test_setup(test_sought, no_files),
 		cmocka_unit_test_setup(test_set_back, no_files),
