@@ -15,10 +15,12 @@
 #include "lib/version.h"
 #include "top/batch.h"
 #include "top/common_opts.h"
+#include "top/diff.h"
 #include "top/events.h"
 #include "top/presets.h"
 #include "top/programs.h"
 #include "top/record.h"
+#include "top/report.h"
 #include "top/session.h"
 #include "top/source_bpf.h"
 #include "top/source_live.h"
@@ -249,6 +251,10 @@ static int gmemtop(int argc, char **argv)
 		return run_exporter(argv + 1);
 	if (argc > 1 && !strcmp(argv[1], "record"))
 		return record_main(argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "diff"))
+		return diff_main(argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "report"))
+		return report_main(argc - 1, argv + 1);
 	/* Errors in the options themselves are JSON already. */
 	for (i = 1; i < argc; i++)
 		opts.json |= !strcmp(argv[i], "--json");
@@ -263,7 +269,9 @@ static int gmemtop(int argc, char **argv)
 			"Usage: gmemtop [OPTION]...\n"
 			"       gmemtop events [OPTION]...   (the live event stream; events --help)\n"
 			"       gmemtop export [OPTION]...   (metrics for Prometheus; export --help)\n"
-			"       gmemtop record -o FILE [OPTION]...   (to a file; record --help)\n\n"
+			"       gmemtop record -o FILE [OPTION]...   (to a file; record --help)\n"
+			"       gmemtop report FILE [OPTION]...   (what a recording shows; report --help)\n"
+			"       gmemtop diff A B [OPTION]...   (what changed between two; diff --help)\n\n"
 			"What the VMs of this host do with guest_memfd.\n");
 		return GMEM_EXIT_OK;
 	}

@@ -7,7 +7,7 @@ _gmemtop()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} list='' words command=''
 
 	[ "$COMP_CWORD" = 1 ] || case ${COMP_WORDS[1]} in
-	events | export | record) command=${COMP_WORDS[1]} ;;
+	events | export | record | report | diff) command=${COMP_WORDS[1]} ;;
 	esac
 	# The same letter is another option there.
 	case $command$prev in
@@ -31,6 +31,15 @@ _gmemtop()
 	export-l | export--listen | export-i | export--interval | export--min-interval) return ;;
 	record-o | record--output)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	report-o | report--output)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	report-n | report--vms) return ;;
+	diff--fail-if)
+		mapfile -t COMPREPLY < <(compgen -W "$(gmemtop diff --measures 2>/dev/null | cut -d ' ' -f 1)" -- "$cur")
 		return
 		;;
 	record--keep | record--flight | record--rotate-size | record--rotate-age)
@@ -63,7 +72,13 @@ _gmemtop()
 	-n | --iterations | -d | --delay | --vm | --cgroup | --max-vms | --max-instances | --from | --to) ;;
 	*)
 		words=$(gmemtop $command --help 2>/dev/null | grep -o -- '^ *\(-.,\)\? *--[a-z-]*' | grep -o -- '--.*')
-		[ "$COMP_CWORD" != 1 ] || words+=" events export record"
+		case $command$cur in
+		report | report[!-]* | diff | diff[!-]*)
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+			;;
+		esac
+		[ "$COMP_CWORD" != 1 ] || words+=" events export record report diff"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		;;
 	esac

@@ -29,6 +29,7 @@ struct replay {
 	struct recording recording;
 	uint64_t from_ns, to_ns; /* CLOCK_REALTIME: frames outside are not shown */
 	uint64_t clock_ns;	 /* the sum of the recorded intervals */
+	uint64_t number;	 /* of the last frame, as its recorder counted; 0: none was read */
 	uint64_t version;	 /* of the frame */
 };
 
@@ -513,13 +514,37 @@ static void read_host(struct model *model, struct json_object *object)
 	model_set_host(model, &host, latency);
 }
 
+/*
+ * Frames keep the numbers of their recorder. A lower number is of another run of a recorder, which
+ * counts and numbers VMs from the start again: nothing follows from the frames before.
+ * Return: whether this is the first frame of a run that is read.
+ */
+static bool begin_frame(struct replay *replay, struct model *model, struct json_object *frame,
+			uint32_t looked)
+{
+	uint64_t nr = number(frame, FIELD(frame, frame));
+	bool first;
+
+	if (nr && nr <= replay->number)
+		model_free(model);
+	first = !model->frame;
+	model_begin(model, replay->clock_ns, looked);
+	if (nr)
+		model->frame = nr;
+	replay->number = model->frame;
+	/* Of this run: what was lost is a sum already. */
+	model->silenced = json_object_get_boolean(member(frame, FIELD(frame, lower_bounds)));
+	return first;
+}
+
 static int read_frame(struct replay *replay, struct model *model, struct json_object *frame)
 {
 	struct json_object *vms = member(frame, FIELD(frame, vms)),
 			   *lost = member(frame, FIELD(frame, lost));
 	__u64 losses[GMEM_LOST_MAX];
-	size_t i;
 	int n, ret = 0;
+	bool first;
+	size_t i;
 
 	if (!json_object_is_type(vms, json_type_array))
 		return -EBADMSG;
@@ -528,7 +553,7 @@ static int read_frame(struct replay *replay, struct model *model, struct json_ob
 	text(frame, FIELD(frame, kernel), replay->frames.kernel, sizeof(replay->frames.kernel));
 	replay->frames.time_ns = number(frame, FIELD(frame, time_ns));
 	replay->clock_ns += number(frame, FIELD(frame, interval_ns));
-	model_begin(model, replay->clock_ns, looked_at(vms));
+	first = begin_frame(replay, model, frame, looked_at(vms));
 	model->complete = true;
 	read_policy(&model->policy, member(frame, FIELD(frame, policy)));
 	for (i = 0; i < length(vms) && !ret; i++)
@@ -542,7 +567,7 @@ static int read_frame(struct replay *replay, struct model *model, struct json_ob
 		ret = model_end(model);
 	for (i = 0; i < length(vms); i++)
 		complete_vm(model, json_object_array_get_idx(vms, i));
-	if (!ret && model->frame == 1)
+	if (!ret && first)
 		read_host(model, member(frame, FIELD(frame, host)));
 	read_ended(frame, replay, model);
 	return ret;

@@ -15,7 +15,7 @@ packages='gcc make bash pkg-config ca-certificates clang llvm
 lab_packages='git ccache flex bison bc libssl-dev rsync cpio xz-utils zstd kmod perl python3
 	busybox-static qemu-system-x86 seabios debian-archive-keyring
 	libclang-rt-dev e2fsprogs btrfs-progs xfsprogs f2fs-tools procps tmux debhelper gcc-aarch64-linux-gnu debootstrap uuid-dev openssl
-	lintian rpm rpmlint systemd'
+	lintian rpm rpmlint systemd libxml2-utils'
 
 # make bench compares with it, and reports where it is missing.
 optional=bpftrace

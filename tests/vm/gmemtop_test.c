@@ -30,6 +30,7 @@
 /* One file to compile, as every test here. */
 #include "lib/counts.c"
 #include "lib/offers_top.h"
+#include "lib/reported.h"
 #include "lib/wanted.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -57,7 +58,7 @@ enum watch {
 	WHOLE,	  /* before the VMs are made, until they have ended */
 	MIDDLE,	  /* it starts between the set-up of the VMs and their work */
 	TOGETHER, /* it is stopped as long as they live: all end within one frame */
-	RECORDED, /* it records, and what it recorded is read afterwards */
+	RECORDED, /* it records; live frames, the replay and the report must all say the same */
 	CHURN,	  /* as WHOLE, and its frames are read all the time */
 };
 
@@ -99,8 +100,9 @@ static const struct test_case cases[] = {
 	{ "ended-together-default",
 	  "-n 64 --vms-per-process 1 -s 2M -t default -e create;bind;start;allocate_size=64K;punch_size=32K;punch",
 	  TOGETHER, BIND },
-	{ "recorded-8-vms", "-S " SCENARIOS "all-ops.gmem -n 8", RECORDED, SW },
-	{ "recorded-default", "-S " SCENARIOS "host-faults.gmem -t default -n 4", RECORDED, BIND },
+	{ "report-live-8-vms", "-S " SCENARIOS "all-ops.gmem -n 8", RECORDED, SW },
+	{ "report-live-default", "-S " SCENARIOS "host-faults.gmem -t default -n 4", RECORDED,
+	  BIND },
 	/* With as many hash buckets as VMs. */
 	{ "ended-together-1000", "-o 2 -n 1000 --vms-per-process 50 -s 64K", TOGETHER, SW },
 	/* VMs that come and go all the time: some at once, and 200 at once for minutes. */
@@ -437,6 +439,39 @@ static uint64_t compare_watcher(struct verdict *v, struct watcher *w, struct jso
 	return v->missed;
 }
 
+/* What is reported of a recording: the workload's account, and what its replay showed at the end. */
+static void compare_report(struct verdict *v, struct watcher *replay, struct json_object *list)
+{
+	struct watcher *report = calloc(1, sizeof(*report));
+	struct json_object *told = reported_read(RECORDING), *vms = member(told, "vms"), *vm;
+	size_t i;
+
+	if (!report || !vms) {
+		differs(v, "there is no report");
+		free(report);
+		return;
+	}
+	v->compared++;
+	if (json_object_array_length(vms) != replay->nr_vms)
+		differs(v, "%zu VMs in the report, %zu in the replay",
+			json_object_array_length(vms), replay->nr_vms);
+	for (i = 0; i < replay->nr_vms; i++) {
+		vm = reported_vm(vms, member(replay->vms[i], "key"));
+		reported_equal(v, "VM", replay->vms[i], vm);
+		if (vm)
+			keep(report, vm);
+	}
+	report->redundant = true;
+	report->host = member(told, "host");
+	reported_equal(v, "host", replay->host, report->host);
+	compare(v, report, list, false);
+	compare_host(v, report, list);
+	for (i = 0; i < report->nr_vms; i++)
+		json_object_put(report->vms[i]);
+	free(report);
+	json_object_put(told);
+}
+
 /* Until the workload writes something: so that no gmemtop waits for its reader. */
 static void watch_until(FILE *out, struct watcher *watchers)
 {
@@ -530,6 +565,11 @@ out:
 		missed += compare_watcher(&v, &first[i], list, middle);
 	if (c->watch == TOGETHER || c->watch == RECORDED)
 		compare_host(&v, &own, list);
+	if (c->watch == RECORDED) {
+		compare_report(&v, &own, list);
+		for (i = 0; i < WATCHERS; i++)
+			missed += compare_watcher(&v, &watchers[i], list, middle);
+	}
 	if (first == &own && !watcher_stop(&own))
 		differs(&v, "gmemtop did not end well");
 	printf("%s %s: %zu VMs, %zu comparisons, %zu differ, %zu not offered in this lane, "

@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# gmemtop report and gmemtop diff with recordings, without KVM: options, forms, exit statuses.
+set -u
+cd "$(dirname "$0")/.." || exit
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+gmemtop=$PWD/build/gmemtop
+checks=0 bad=0
+
+fail()
+{
+	echo "report-test: $*" >&2
+	bad=1
+}
+
+# status WANTED ARGUMENT...: the program's exit status; its output is in $tmp/out and $tmp/err
+status()
+{
+	local wanted=$1 got=0
+
+	shift
+	checks=$((checks + 1))
+	"$gmemtop" "$@" >"$tmp/out" 2>"$tmp/err" || got=$?
+	[ "$got" = "$wanted" ] || fail "gmemtop $* ends with $got, not $wanted: $(head -c 300 "$tmp/err")"
+}
+
+# has EXPRESSION: true of the JSON object d that was printed
+has()
+{
+	checks=$((checks + 1))
+	python3 -c 'import json, sys
+d = json.load(open(sys.argv[2]))
+sys.exit(not eval(sys.argv[1]))' "$1" "$tmp/out" 2>/dev/null || fail "not $1 in: $(head -c 500 "$tmp/out")"
+}
+
+says()
+{
+	checks=$((checks + 1))
+	grep -qF -- "$2" "$tmp/$1" || fail "'$2' is not in: $(head -c 500 "$tmp/$1")"
+}
+
+python3 tests/recording.py 3 40 5 >"$tmp/a"
+python3 tests/recording.py 3 40 9 >"$tmp/b"
+sed 's/"vm-1"/"<script>alert(1)<\/script>\&\\"\\u001b[31m"/' "$tmp/a" >"$tmp/hostile"
+"$gmemtop" record --replay "$tmp/a" -o "$tmp/a.gmem" 2>/dev/null || fail "record"
+
+# --- report
+status 0 report "$tmp/a"
+says out 'to_private_pages '
+says out 'DIAGNOSIS'
+status 0 report --json "$tmp/a"
+has 'd["frames"] == 40 and d["host"]["counters"]["to_private"] == sum(v["counters"]["to_private"] for v in d["vms"])'
+has 'd["covered_ns"] == 39 * 10**9 and d["runs"] == 1 and not d["begins_in_the_middle"]'
+has 'd["host"]["counters"]["unbinds"] is None and {u["rule"] for u in d["not_checked"]} >= {"instance-held-twice"}'
+cp "$tmp/out" "$tmp/whole"
+status 0 report --json "$tmp/a.gmem"
+checks=$((checks + 1))
+diff <(sed 's/"file":"[^"]*"//' "$tmp/whole") <(sed 's/"file":"[^"]*"//' "$tmp/out") >/dev/null ||
+	fail "the report of the same frames as lines and as a recording differs"
+status 0 report --json - <"$tmp/a"
+has 'd["frames"] == 40'
+# A part: what was there at its first frame is the base.
+status 0 report --json --from +10 --to +20 "$tmp/a.gmem"
+has 'd["frames"] == 11 and d["begins_in_the_middle"] and d["host"]["counters"]["to_private"] == 150'
+status 0 report --json -n 1 "$tmp/a"
+has 'len(d["vms"]) == 1 and d["vms_seen"] == 3 and d["vms"][0]["name"] == "vm-3"'
+# Two recorders, one file.
+cat "$tmp/a" "$tmp/b" >"$tmp/both"
+status 0 report --json "$tmp/both"
+has 'd["runs"] == 2 and d["vms_seen"] == 6 and d["host"]["counters"]["to_private"] == 591 + 1059'
+# The page needs nothing else, and runs nothing.
+for file in a hostile; do
+	status 0 report --html "$tmp/$file"
+	checks=$((checks + 1))
+	xmllint --noout "$tmp/out" || fail "the page of $file is not well-formed"
+	checks=$((checks + 1))
+	! grep -Eqi '<script|javascript:|[( "]on[a-z]+=|<link|<img|@import|url\(|src=' "$tmp/out" ||
+		fail "the page of $file runs or loads something"
+	checks=$((checks + 1))
+	! grep -qP '[\x00-\x08\x0b-\x1f\x7f]' "$tmp/out" || fail "control characters in the page of $file"
+done
+says out '&lt;script&gt;alert(1)&lt;/script&gt;&amp;'
+status 0 report "$tmp/hostile"
+checks=$((checks + 1))
+! grep -qP '\x1b' "$tmp/out" || fail "the report steers the terminal"
+status 0 report "$tmp/a" --html -o "$tmp/page.html"
+checks=$((checks + 1))
+xmllint --noout "$tmp/page.html" || fail "-o"
+status 1 report "$tmp/a" -o /dev/full
+status 1 report "$tmp/missing"
+status 1 report /dev/null
+says err 'it has no frame'
+status 2 report
+status 2 report --json --html "$tmp/a"
+status 2 report --colour "$tmp/a"
+status 2 report "$tmp/a" "$tmp/b"
+status 0 report --help
+
+# --- diff
+status 0 diff "$tmp/a" "$tmp/b"
+says out '1.79x'
+status 0 diff "$tmp/a" "$tmp/b" --fail-if 'p99 > 1.2x'
+says out 'ok: it does not hold'
+status 6 diff "$tmp/a" "$tmp/b" --fail-if 'p99 > 1.2x, conversions > 20%'
+says out 'FAILED: it holds'
+status 6 diff "$tmp/a" "$tmp/a" --fail-if 'p99 >= 1x'
+status 6 diff --json "$tmp/a" "$tmp/b" --fail-if 'conversions > 1.7x'
+has 'd["conditions"] == [{"condition": "conversions > 1.7x", "holds": True}]'
+has 'd["measures"]["conversions"]["a"] == 591 and abs(d["measures"]["conversions"]["ratio"] - 1059 / 591) < 1e-2'
+has 'd["distribution"]["to_private"]["a"]["p99_ns"] == 2000 and d["distribution"]["to_private"]["distance"] == 0'
+has 'd["findings"]["instance-held-twice"] == {"a": None, "b": None}'
+# What is unknown passes no test.
+status 1 diff "$tmp/a" "$tmp/b" --fail-if 'waste > 1.2x'
+says err 'do not have that number'
+status 2 diff "$tmp/a" "$tmp/b" --fail-if 'p98 > 1.2x'
+says err 'no such measure'
+status 2 diff "$tmp/a"
+status 1 diff "$tmp/a" "$tmp/missing"
+status 0 diff --measures
+says out 'pages_per_conversion'
+echo "report-test: $checks checks, $bad failed"
+exit $bad
