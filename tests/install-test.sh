@@ -23,6 +23,7 @@ expected()
 	usr/lib/systemd/system/gmem-exporter.service
 	usr/lib/systemd/system/gmem-exporter.socket
 	usr/lib/systemd/system/gmem-fail-closed.service
+	usr/lib/systemd/system/gmem-recorder.service
 	usr/lib/systemd/system/gmemctl-reload.path
 	usr/lib/systemd/system/gmemctl-reload.service
 	usr/lib/systemd/system/gmemctl.service
