@@ -234,6 +234,22 @@ static int run_exporter(char **argv)
 			 errno == ENOENT ? "its package is gmem-exporter" : NULL, "run %s", path);
 }
 
+/* gmemtop replay FILE is gmemtop --replay FILE. Return: 0 or -EINVAL, which has been explained. */
+static int command_replay(int argc, char **argv)
+{
+	static char option[] = "--replay", help[] = "--help";
+
+	if (argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"))) {
+		argv[1] = help;
+		return 0;
+	}
+	if (argc < 3 || (argv[2][0] == '-' && argv[2][1]))
+		return log_error(-EINVAL, "no recording to show", "name its file first",
+				 "gmemtop replay");
+	argv[1] = option;
+	return 0;
+}
+
 /* Return: an exit status, or a negative errno that was explained. */
 static int gmemtop(int argc, char **argv)
 {
@@ -259,6 +275,8 @@ static int gmemtop(int argc, char **argv)
 	for (i = 1; i < argc; i++)
 		opts.json |= !strcmp(argv[i], "--json");
 	log_setup("gmemtop", opts.json, 0);
+	if (argc > 1 && !strcmp(argv[1], "replay") && command_replay(argc, argv))
+		return GMEM_EXIT_USAGE;
 	ret = opts_parse(table, &opts, argc, argv);
 	log_setup("gmemtop", opts.json, opts.verbose);
 	if (ret)
@@ -270,6 +288,7 @@ static int gmemtop(int argc, char **argv)
 			"       gmemtop events [OPTION]...   (the live event stream; events --help)\n"
 			"       gmemtop export [OPTION]...   (metrics for Prometheus; export --help)\n"
 			"       gmemtop record -o FILE [OPTION]...   (to a file; record --help)\n"
+			"       gmemtop replay FILE [OPTION]...   (show a recording, as --replay)\n"
 			"       gmemtop report FILE [OPTION]...   (what a recording shows; report --help)\n"
 			"       gmemtop diff A B [OPTION]...   (what changed between two; diff --help)\n\n"
 			"What the VMs of this host do with guest_memfd.\n");

@@ -284,6 +284,60 @@ case_freeze()
 	sees 'every 0.2 s'
 }
 
+# Through the time of a recording: back, to a moment, to the next alarm.
+case_travel()
+{
+	sed 's/"ENOSPC":[0-9]*/"ENOSPC":1/' "$tmp/frames" >"$tmp/calm"
+	"$program" record --replay "$tmp/calm" -o "$tmp/travel.gmem"
+	recording=$tmp/travel.gmem start 80x24
+	press . .
+	sees 'frame 3 .*'
+	press ,
+	sees 'frame 2 .*frozen'
+	# Rates are those of the interval before this frame.
+	sees '1001 web-01 .* 1234 '
+	press ,
+	sees 'frame 1 .*frozen'
+	press ,
+	sees 'This is the first frame'
+	press J
+	text +2
+	sees 'Go to .*+2'
+	press Enter
+	sees 'frame 3 .*frozen'
+	sees '1001 web-01 .* 1234 '
+	press J
+	text 22:13:22
+	press Enter
+	sees 'frame 2 '
+	press J
+	text tomorrow
+	press Enter
+	sees 'not a moment'
+	# Events were lost before the fourth frame.
+	press a
+	sees 'frame 4 .*frozen'
+	sees 'lost 2'
+	press a
+	sees 'No alarm up to the end'
+	press ,
+	sees 'frame 3 .*frozen'
+	press .
+	sees 'frame 4 '
+	press Enter
+	sees 'done 200 '
+	press ,
+	sees 'done 150 '
+	press q
+	ended 0
+	start 80x24
+	press ,
+	sees 'which has an index'
+	"$program" replay "$tmp/travel.gmem" --json | grep -c '"frame":' | grep -qx 4 || die "gmemtop replay"
+	! "$program" replay --json 2>"$tmp/err" || die "gmemtop replay without a file"
+	"$program" replay --help | grep -q '^Usage' || die "gmemtop replay --help"
+}
+
 case_gone()
 {
 	start 80x24 -- -d 3600 --vm 'short*'

@@ -8,6 +8,12 @@ _gmemtop()
 
 	[ "$COMP_CWORD" = 1 ] || case ${COMP_WORDS[1]} in
 	events | export | record | report | diff) command=${COMP_WORDS[1]} ;;
+	replay)
+		[ "$COMP_CWORD" != 2 ] || {
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+		}
+		;;
 	esac
 	# The same letter is another option there.
 	case $command$prev in
@@ -78,7 +84,7 @@ _gmemtop()
 			return
 			;;
 		esac
-		[ "$COMP_CWORD" != 1 ] || words+=" events export record report diff"
+		[ "$COMP_CWORD" != 1 ] || words+=" events export record replay report diff"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		;;
 	esac

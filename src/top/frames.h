@@ -16,6 +16,14 @@ struct frames {
 	 * explained.
 	 */
 	int (*next)(struct frames *frames, struct model *model);
+	/*
+	 * Of a recording with an index, else NULL. The next frame will be the first one from
+	 * @time_ns on (CLOCK_REALTIME), with rates as if the frame before had been shown; or the
+	 * frame before the last one that next() gave. Return: 0, -ENODATA: there is none before.
+	 */
+	int (*seek)(struct frames *frames, uint64_t time_ns);
+	int (*back)(struct frames *frames);
+	uint64_t begin_ns, end_ns; /* times of its first and last frame */
 	const struct features *features;
 	uint32_t want; /* enum want: what the next frame is to tell, set by who shows it */
 	uint64_t only; /* waste of this VM only, 0: of all */

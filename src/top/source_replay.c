@@ -30,6 +30,7 @@ struct replay {
 	uint64_t from_ns, to_ns; /* CLOCK_REALTIME: frames outside are not shown */
 	uint64_t clock_ns;	 /* the sum of the recorded intervals */
 	uint64_t number;	 /* of the last frame, as its recorder counted; 0: none was read */
+	bool sought;		 /* the next line does not follow the last frame */
 	uint64_t version;	 /* of the frame */
 };
 
@@ -525,8 +526,9 @@ static bool begin_frame(struct replay *replay, struct model *model, struct json_
 	uint64_t nr = number(frame, FIELD(frame, frame));
 	bool first;
 
-	if (nr && nr <= replay->number)
+	if (replay->sought || (nr && nr <= replay->number))
 		model_free(model);
+	replay->sought = false;
 	first = !model->frame;
 	model_begin(model, replay->clock_ns, looked);
 	if (nr)
@@ -603,6 +605,49 @@ static int next(struct frames *frames, struct model *model)
 	return !ret && frames->time_ns > replay->to_ns ? -ENODATA : ret;
 }
 
+static int seek(struct frames *frames, uint64_t time_ns)
+{
+	struct replay *replay = (struct replay *)frames;
+
+	replay->from_ns = time_ns;
+	replay->sought = true;
+	recording_seek(&replay->recording, time_ns);
+	return 0;
+}
+
+/* The time of a frame, without reading the rest of its line; 0: it is none. */
+static uint64_t time_of(const char *line, size_t len)
+{
+	static const char key[] = "\"time_ns\":";
+	const char *at = memmem(line, len, key, sizeof(key) - 1);
+
+	return at ? strtoull(at + sizeof(key) - 1, NULL, 10) : 0;
+}
+
+/* The block that begins before the frame has the frame before it, or the block before has. */
+static int back(struct frames *frames)
+{
+	struct replay *replay = (struct replay *)frames;
+	uint64_t now_ns = frames->time_ns, found = 0, ns;
+	const char *line;
+	bool complete;
+	size_t len;
+	int ret;
+
+	recording_seek(&replay->recording, now_ns);
+	while (!(ret = recording_next(&replay->recording, false, &line, &len, &complete))) {
+		ns = time_of(line, len);
+		if (ns >= now_ns)
+			break;
+		found = ns > found ? ns : found;
+	}
+	if (ret && ret != -ENODATA)
+		return ret;
+	/* With nothing before it, it is the next one again. */
+	seek(frames, found ? found : now_ns);
+	return found ? 0 : -ENODATA;
+}
+
 int replay_open(struct frames **frames, const char *path)
 {
 	struct replay *replay = calloc(1, sizeof(*replay));
@@ -620,6 +665,10 @@ int replay_open(struct frames **frames, const char *path)
 	replay->frames.fd = replay->recording.fd;
 	replay->frames.features = &replay->features;
 	replay->frames.recorded = true;
+	if (recording_span(&replay->recording, &replay->frames.begin_ns, &replay->frames.end_ns)) {
+		replay->frames.seek = seek;
+		replay->frames.back = back;
+	}
 	*frames = &replay->frames;
 	return 0;
 }

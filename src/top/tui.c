@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -60,7 +61,8 @@ static void refresh_detail(struct tui *tui)
 		tui->detail.gone = true;
 		return;
 	}
-	tui->has_fresh = model->interval_ns && model->looked & tui->heat_known & WANT_HEAT;
+	tui->has_fresh = model->interval_ns && model->frame == tui->last_frame + 1 &&
+			 model->looked & tui->heat_known & WANT_HEAT;
 	if (tui->has_fresh)
 		tui->fresh = heat_since(&model->vms[i]->now.heat, &tui->detail.now.heat);
 	tui->heat_known = model->looked;
@@ -102,6 +104,10 @@ static int take_frame(struct tui *tui)
 	ret = tui->frames->next(tui->frames, &tui->model);
 	tui->starved = ret == -EAGAIN || ret == -EINTR;
 	tui->ended = ret == -ENODATA;
+	if (tui->ended && tui->seeking) {
+		tui->seeking = false;
+		snprintf(tui->message, sizeof(tui->message), "No alarm up to the end.");
+	}
 	if (tui->starved || tui->ended)
 		return 0;
 	if (ret)
@@ -117,6 +123,7 @@ static int take_frame(struct tui *tui)
 	before = now;
 	if (in_detail(tui))
 		refresh_detail(tui);
+	travel_check_alarm(tui);
 	return history_add(tui);
 }
 
@@ -153,12 +160,15 @@ static int handle_keys(struct tui *tui, uint64_t next, const sigset_t *mask)
 	bool starved = tui->starved && !tui->frozen;
 	int ret, code;
 
-	if (tui->frozen || tui->ended || tui->starved)
+	if (tui->seeking && !tui->ended && !tui->starved)
+		timeout = 0;
+	else if (tui->frozen || tui->ended || tui->starved)
 		timeout = -1;
 	/* Keys behind one that wanted a frame have been read from the terminal already. */
 	ret = tui->more_keys ? 0 : screen_wait(timeout, starved ? tui->frames->fd : -1, mask);
 	tui->more_keys = false;
 	while (!ret && !tui->quit && !*tui->opts->stop && (code = screen_key()) >= 0) {
+		tui->seeking = false;
 		keys_press(tui, code);
 		if (!tui->quit && rows_build(tui))
 			return -ENOMEM;
@@ -172,7 +182,7 @@ static int handle_keys(struct tui *tui, uint64_t next, const sigset_t *mask)
 
 static int loop(struct tui *tui, const sigset_t *mask)
 {
-	uint64_t delay = 0, next = 0, now, taken = 0;
+	uint64_t delay = 0, next = 0, now, taken = 0, drawn = 0;
 	int ret = 0;
 
 	while (!tui->quit && !*tui->opts->stop) {
@@ -181,7 +191,7 @@ static int loop(struct tui *tui, const sigset_t *mask)
 			next = delay ? next - delay + tui->delay_ns : now;
 			delay = tui->delay_ns;
 		}
-		if (tui->step || ((tui->starved || now >= next) && !tui->frozen)) {
+		if (tui->step || tui->seeking || ((tui->starved || now >= next) && !tui->frozen)) {
 			ret = take_frame(tui);
 			if (!ret)
 				ret = rows_build(tui);
@@ -192,7 +202,11 @@ static int loop(struct tui *tui, const sigset_t *mask)
 			tui->step = false;
 			taken += !tui->ended && !tui->starved;
 		}
-		draw(tui);
+		/* Frames that are passed over are not all looked at. */
+		if (!tui->seeking || now - drawn > NS_PER_S / 10) {
+			draw(tui);
+			drawn = now;
+		}
 		if (tui->opts->frames && taken >= tui->opts->frames)
 			return 0;
 		ret = handle_keys(tui, next, mask);

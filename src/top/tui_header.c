@@ -85,7 +85,9 @@ static void draw_title(const struct tui *tui)
 		 (double)tui->delay_ns / 1e9);
 	x = screen_put(screen, 0, x, screen->cols, STYLE_NORMAL, line) + 2;
 	x = draw_policy(tui, x);
-	if (tui->frozen)
+	if (tui->seeking)
+		screen_put(screen, 0, x, screen->cols, STYLE_WARN, "[searching an alarm]");
+	else if (tui->frozen)
 		screen_put(screen, 0, x, screen->cols, STYLE_WARN, "[frozen]");
 	else if (tui->ended)
 		screen_put(screen, 0, x, screen->cols, STYLE_WARN, "[end of the recording]");

@@ -102,12 +102,17 @@ void keys_draw(struct tui *tui)
 	char key[16], more[32];
 	unsigned int i;
 
-	if (tui->prompt == PROMPT_SEARCH || tui->prompt == PROMPT_FILTER) {
+	if (tui->prompt == PROMPT_SEARCH || tui->prompt == PROMPT_FILTER ||
+	    tui->prompt == PROMPT_MOMENT) {
 		x = screen_put(screen, y, 0, screen->cols, STYLE_LABEL,
-			       tui->prompt == PROMPT_SEARCH ? "Search:" : "Filter:") +
+			       tui->prompt == PROMPT_SEARCH   ? "Search:"
+			       : tui->prompt == PROMPT_FILTER ? "Filter:"
+							      : "Go to (16:05, +60, -60):") +
 		    1;
 		x = screen_put(screen, y, x, screen->cols, STYLE_VALUE,
-			       tui->prompt == PROMPT_SEARCH ? tui->search : tui->filter);
+			       tui->prompt == PROMPT_SEARCH   ? tui->search
+			       : tui->prompt == PROMPT_FILTER ? tui->filter
+							      : tui->moment);
 		x = screen_put(screen, y, x, screen->cols, STYLE_SELECTED, " ") + 2;
 		screen_put(screen, y, x, screen->cols, STYLE_WARN, tui->message);
 		return;

@@ -36,6 +36,12 @@ int history_add(struct tui *tui)
 	size_t i, old = 0;
 	uint64_t id;
 
+	/* After a leap, or with another recorder, what was before does not lead to this frame. */
+	if (model->frame != tui->last_frame + 1) {
+		history_free(tui);
+		tui->host_history.first = 0;
+	}
+	tui->last_frame = model->frame;
 	sample_host(tui);
 	kept = calloc(model->nr_vms + 1, sizeof(*kept));
 	if (!kept)

@@ -298,6 +298,12 @@ static void act_redraw(struct tui *tui __attribute__((unused)))
 	screen_redraw();
 }
 
+static void act_moment(struct tui *tui)
+{
+	*tui->moment = '\0';
+	tui->prompt = PROMPT_MOMENT;
+}
+
 const struct tui_key tui_keys[] = {
 	{ { KEY_F(1), 'h', '?' }, "F1 h ?", "Help", "this help", NOT_HELP, act_help },
 	{ { 'q' }, "q", NULL, "quit", NOT_HELP, act_quit },
@@ -362,6 +368,14 @@ const struct tui_key tui_keys[] = {
 	{ { KEY_RIGHT }, "Right", NULL, "scroll to the columns on the right", IN(TABLE), act_right },
 	{ { ' ', 'p' }, "Space p", "Freeze", "stop and continue", NOT_HELP, act_freeze },
 	{ { '.' }, ".", NULL, "the next frame now", NOT_HELP, act_step },
+	{ { ',' }, ",", NULL, "the frame before (in a recording)", NOT_HELP, travel_back },
+	{ { 'J' }, "J", NULL, "go to a moment of the recording", NOT_HELP, act_moment },
+	{ { 'a' },
+	  "a",
+	  NULL,
+	  "the next frame with errors, refusals or losses (in a recording)",
+	  NOT_HELP,
+	  travel_to_alarm },
 	{ { 'u' }, "u", NULL, "memory in bytes or in pages", NOT_HELP, act_units },
 	{ { '+', '=' }, "+", NULL, "more time between frames", NOT_HELP, act_slower },
 	{ { '-' }, "-", NULL, "less time between frames", NOT_HELP, act_faster },
@@ -404,12 +418,16 @@ static bool is_enter(int code)
 
 static void press_text(struct tui *tui, int code)
 {
-	char *text = tui->prompt == PROMPT_SEARCH ? tui->search : tui->filter;
+	char *text = tui->prompt == PROMPT_SEARCH   ? tui->search
+		     : tui->prompt == PROMPT_FILTER ? tui->filter
+						    : tui->moment;
 
 	if (is_enter(code)) {
+		if (tui->prompt == PROMPT_MOMENT)
+			travel_to_moment(tui);
 		tui->prompt = PROMPT_NONE;
 	} else if (code == ESCAPE) {
-		if (tui->prompt == PROMPT_SEARCH)
+		if (tui->prompt != PROMPT_FILTER)
 			*text = '\0';
 		else
 			memcpy(tui->filter, tui->before, sizeof(tui->filter));

@@ -26,6 +26,7 @@ enum prompt {
 	PROMPT_FILTER,
 	PROMPT_SORT,
 	PROMPT_COLUMNS,
+	PROMPT_MOMENT,
 };
 
 /* A line of the table: a VM, one of its instances, or below that a binding or a holder. */
@@ -68,8 +69,10 @@ struct tui {
 	unsigned int nr_first_columns;
 	struct chooser chooser;
 	bool reverse, tree, bytes, frozen, step, more_keys, ended, quit;
-	bool starved; /* the recording has no complete frame yet */
-	bool chosen;  /* the user moved the cursor to a VM, and it follows this VM */
+	bool starved;	      /* the recording has no complete frame yet */
+	bool seeking;	      /* frames are passed over until one has an alarm */
+	uint64_t lost_before; /* in the frame before */
+	bool chosen;	      /* the user moved the cursor to a VM, and it follows this VM */
 	uint64_t delay_ns;
 	uint32_t cpu; /* hundredths of a percent, of the last interval */
 
@@ -83,13 +86,14 @@ struct tui {
 	const struct model_inst **insts;
 	size_t room_shown, room_insts;
 
+	uint64_t last_frame; /* of which rates were added to the histories */
 	struct history host_history;
 	struct history **histories; /* by id */
 	size_t nr_histories;
 
 	enum view view, behind; /* help is in front of a view */
 	enum prompt prompt;
-	char search[PATTERN], filter[PATTERN], before[PATTERN];
+	char search[PATTERN], filter[PATTERN], before[PATTERN], moment[PATTERN];
 	unsigned int menu;
 	int scroll, max_scroll; /* of detail and help */
 	struct model_vm detail; /* a copy, which outlives the VM */
@@ -190,6 +194,20 @@ extern const unsigned int nr_tui_keys;
 
 /* Do what the key is for. An unknown key does nothing. */
 void keys_press(struct tui *tui, int code);
+
+/* --- tui_travel.c --- */
+
+/* Go to the frame before, and stop there. */
+void travel_back(struct tui *tui);
+
+/* Go to the moment in tui->moment, as when_parse() takes it, and stop there. */
+void travel_to_moment(struct tui *tui);
+
+/* Pass over frames until one has an alarm; a key ends it. */
+void travel_to_alarm(struct tui *tui);
+
+/* After a frame was taken: is there an alarm? Then the search for it ends. */
+void travel_check_alarm(struct tui *tui);
 
 /* --- tui_chooser.c --- */
 

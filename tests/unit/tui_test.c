@@ -441,6 +441,11 @@ static void test_history(void **state __attribute__((unused)))
 	assert_int_equal(history_get(&tui, 5, 1, samples, 3), 3);
 	assert_int_equal(samples[2], frame - 1);
 	assert_int_equal(history_get(&tui, 6, 1, samples, 3), 0);
+	/* After a leap back nothing of what was before is in the picture. */
+	tui.model.frame = 7;
+	assert_int_equal(history_add(&tui), 0);
+	assert_int_equal(history_get(&tui, 5, 1, samples, SAMPLES), 1);
+	assert_int_equal(history_get(&tui, HISTORY_HOST, 1, samples, SAMPLES), 1);
 	tui.model.nr_vms = 0;
 	assert_int_equal(history_add(&tui), 0);
 	assert_int_equal(history_get(&tui, 5, 1, samples, 3), 0);
