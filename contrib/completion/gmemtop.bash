@@ -48,7 +48,7 @@ _gmemtop()
 		mapfile -t COMPREPLY < <(compgen -W "$(gmemtop diff --measures 2>/dev/null | cut -d ' ' -f 1)" -- "$cur")
 		return
 		;;
-	record--keep | record--flight | record--rotate-size | record--rotate-age)
+	record--block | record--keep | record--flight | record--rotate-size | record--rotate-age)
 		return
 		;;
 	events-n | events--number | events-d | events--duration | events--min-duration | events--buffer)
@@ -77,7 +77,7 @@ _gmemtop()
 		;;
 	-n | --iterations | -d | --delay | --vm | --cgroup | --max-vms | --max-instances | --from | --to) ;;
 	*)
-		words=$(gmemtop $command --help 2>/dev/null | grep -o -- '^ *\(-.,\)\? *--[a-z-]*' | grep -o -- '--.*')
+		words=$(gmemtop ${command:+"$command"} --help 2>/dev/null | grep -o -- '^ *\(-.,\)\? *--[a-z-]*' | grep -o -- '--.*')
 		case $command$cur in
 		report | report[!-]* | diff | diff[!-]*)
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")

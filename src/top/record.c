@@ -22,14 +22,14 @@
 #define DEFAULT_KEEP   9
 #define MAX_KEEP       1000
 #define FLIGHT_FILES   8
-#define BLOCK_NS       (10 * NS_PER_S) /* is lost at most when gmemtop is killed */
+#define BLOCK_NS       (10 * NS_PER_S)
 #define BLOCK_TEXT     (32UL << 20)
 #define MIN_FILE_BYTES (64UL << 10)
 
 struct options {
 	const char *output, *vm, *cgroup, *replay, *from, *to;
 	uint64_t frames, delay_ns, pid, max_vms, max_instances;
-	uint64_t rotate_bytes, rotate_ns, keep, flight_bytes;
+	uint64_t rotate_bytes, rotate_ns, keep, flight_bytes, block_ns;
 	bool instances, bindings, holders, waste, heat, redundant, no_wait, help;
 	int verbose;
 };
@@ -42,6 +42,9 @@ static const struct opt table[] = {
 	{ "delay", "SECONDS", "time between frames (1), decimals allowed", AT(delay_ns),
 	  OPT_DURATION, 'd' },
 	{ "iterations", "N", "end after N frames", AT(frames), OPT_NUMBER, 'n' },
+	{ "block", "SECONDS",
+	  "write the frames of so much time at once (10): a killed recorder loses no more",
+	  AT(block_ns), OPT_DURATION, 0 },
 	{ "rotate-size", "SIZE", "rename FILE to FILE.1 before it gets larger, and begin anew",
 	  AT(rotate_bytes), OPT_SIZE, 0 },
 	{ "rotate-age", "SECONDS", "the same when it has the frames of this time", AT(rotate_ns),
@@ -99,7 +102,7 @@ static int check(const struct options *opts)
 static int open_store(const struct options *opts, struct store_writer **store)
 {
 	const struct store_options how = {
-		.block_ns = BLOCK_NS,
+		.block_ns = opts->block_ns,
 		.block_text = BLOCK_TEXT,
 		.rotate_bytes = opts->flight_bytes ? opts->flight_bytes / FLIGHT_FILES
 						   : opts->rotate_bytes,
@@ -234,6 +237,7 @@ static int record_again(const struct options *opts, struct batch *batch, struct 
 int record_main(int argc, char **argv)
 {
 	struct options opts = { .delay_ns = NS_PER_S,
+				.block_ns = BLOCK_NS,
 				.max_vms = DEFAULT_VMS,
 				.max_instances = DEFAULT_VMS };
 	struct batch batch = { .format = BATCH_JSON, .raw = true };
