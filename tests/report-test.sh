@@ -98,6 +98,50 @@ status 2 report --colour "$tmp/a"
 status 2 report "$tmp/a" "$tmp/b"
 status 0 report --help
 
+# --- the trace: with phases, which recording.py has not got
+python3 - "$tmp/a" >"$tmp/phases" <<'END'
+import json, sys
+names = ["vmm", "lock", "set", "memory", "total", "fault"]
+for line in open(sys.argv[1]):
+    frame = json.loads(line)
+    frame["missing"] = [m for m in frame["missing"] if not m.startswith("phase")]
+    n = frame["frame"]
+    for vm in frame["vms"]:
+        ns = {"vmm": 5000 * n, "lock": 300000 * n, "set": 1000, "memory": None, "total": 305000 * n + 1000, "fault": 7000}
+        phases = {p: {"count": n if ns[p] else 0, "sum_ns": n * (ns[p] or 0), "max_ns": ns[p] or 0,
+                      "histogram": [[ns[p], n]] if ns[p] else []} for p in names}
+        vm["vcpu_list"] = [{"id": 3, "phases": phases}]
+        vm["phases"] = phases
+        # The clocks are read one after the other: the same conversion is never at quite the same time.
+        vm["slowest"] = [{"time_ns": frame["time_ns"] - 10**9 * (n - k) - 5 * 10**8 - 17 * n, "vcpu": 3, "exit": "hypercall",
+                          "direction": "to_private", "gpa": k << 12, "pages": 1,
+                          "phases_ns": dict(ns, vmm=5000 * k, lock=300000 * k, total=305000 * k + 1000)}
+                         for k in range(n, max(n - 8, 1), -1)]
+    print(json.dumps(frame))
+END
+for file in a both phases; do
+	status 0 report --json -n 99 "$tmp/$file"
+	cp "$tmp/out" "$tmp/report"
+	status 0 report --trace "$tmp/$file"
+	checks=$((checks + 1))
+	tests/trace-check.py "$tmp/out" "$tmp/report" || fail "the trace of $file"
+done
+has 'sum(e["name"] == "lock" for e in d["traceEvents"]) == 3 * 39'
+for change in 's/"dur":[0-9.]*/"dur":1000305/2' 's/"ph":"C"/"ph":"c"/2' 's/"ts":/"time":/2' 's/"process_name"/"process"/2' \
+	's/"conversions":\([0-9]\)/"conversions":1\1/'; do
+	checks=$((checks + 1))
+	tr '\n' ' ' <"$tmp/out" | sed "$change" >"$tmp/changed"
+	! tests/trace-check.py "$tmp/changed" "$tmp/report" >/dev/null || fail "$change is not noticed"
+done
+status 0 report "$tmp/phases"
+says out 'slots-lock'
+says out 'PHASES OF CONVERSIONS'
+status 0 report --html "$tmp/phases"
+checks=$((checks + 1))
+xmllint --noout "$tmp/out" || fail "the page with phases is not well-formed"
+cp "$tmp/out" "${PAGE:-/dev/null}"
+status 2 report --trace --json "$tmp/a"
+
 # --- diff
 status 0 diff "$tmp/a" "$tmp/b"
 says out '1.79x'

@@ -8,7 +8,9 @@
 #include "diagnose.h"
 #include "tui_text.h"
 
-#define MIB_PAGES 256 /* of 4 KiB */
+#define MIB_PAGES   256 /* of 4 KiB */
+#define RANGE_PAGES 512 /* 2 MiB */
+#define FEW_PAGES   4	/* that a conversion of a storm has, in the mean */
 
 static void number(struct evidence *evidence, const char *name, uint64_t value)
 {
@@ -39,6 +41,44 @@ static const char *plural(uint64_t n)
 
 /* --- the rules --- */
 
+/*
+ * Of N pages P became private: between them at most N - P are not, so that they lie in no more
+ * than N - P + 1 ranges, which conversions of 2 MiB at most cut once more. That holds only where
+ * the same pages were not converted again and again.
+ */
+static bool single_pages(const struct rule *rule, const struct digest_vm *vm, struct evidence *e)
+{
+	uint64_t n = vm->c[GMEM_VM_to_private], asked = vm->c[GMEM_VM_to_private_pages];
+	uint64_t pages = vm->private.peak, size = vm->size.peak, ranges, ns;
+	char total[NUMBER_LEN], saved[NUMBER_LEN];
+
+	if (!pages || pages > size || asked < pages / 2 || asked > pages + pages / 2 ||
+	    asked > n * FEW_PAGES)
+		return false;
+	ranges = size - pages + 1 + size / RANGE_PAGES;
+	if (ranges >= n || !enough(rule, n - ranges, n))
+		return false;
+	ns = (uint64_t)((double)vm->c[GMEM_VM_to_private_ns] * (double)(n - ranges) / (double)n);
+	snprintf(
+		e->text, sizeof(e->text),
+		"%llu conversions to private of %.1f pages each made %llu of %llu pages private, in %s; "
+		"as ranges of 2 MiB at most they are %llu",
+		(unsigned long long)n, (double)asked / (double)n, (unsigned long long)pages,
+		(unsigned long long)size, scaled(total, vm->c[GMEM_VM_to_private_ns], UNIT_NS),
+		(unsigned long long)ranges);
+	snprintf(e->saving, sizeof(e->saving),
+		 "%llu calls and exits; up to %s, if a range takes as long as a page",
+		 (unsigned long long)(n - ranges), scaled(saved, ns, UNIT_NS));
+	number(e, "conversions", n);
+	number(e, "asked_pages", asked);
+	number(e, "private_pages", pages);
+	number(e, "size_pages", size);
+	number(e, "ranges", ranges);
+	number(e, "saved_ns", ns);
+	e->weight = n - ranges;
+	return true;
+}
+
 static bool redundant(const struct rule *rule, const struct digest_vm *vm, struct evidence *e)
 {
 	uint64_t n = vm->c[GMEM_VM_to_private_redundant] + vm->c[GMEM_VM_to_shared_redundant];
@@ -62,6 +102,36 @@ static bool redundant(const struct rule *rule, const struct digest_vm *vm, struc
 	number(e, "conversions", all);
 	number(e, "redundant_ns", ns);
 	e->weight = n;
+	return true;
+}
+
+static bool waits_for_lock(const struct rule *rule, const struct digest_vm *vm, struct evidence *e)
+{
+	static const unsigned int percents[] = { 99 };
+	const struct digest_phase *lock, *total;
+	char wait[NUMBER_LEN], all[NUMBER_LEN], longest[NUMBER_LEN];
+	__u64 p99 = 0;
+
+	if (!vm->phases)
+		return false;
+	lock = &vm->phases[GMEM_PHASE_lock];
+	total = &vm->phases[GMEM_PHASE_total];
+	if (!enough(rule, lock->sum_ns, total->sum_ns))
+		return false;
+	latency_percentiles(&lock->latency, percents, 1, &p99);
+	snprintf(
+		e->text, sizeof(e->text),
+		"%llu conversions waited %s for slots_lock (99 %% of them at most %s), %u %% of the %s "
+		"that they took from the guest's exit to its re-entry",
+		(unsigned long long)lock->count, scaled(wait, lock->sum_ns, UNIT_NS),
+		scaled(longest, p99, UNIT_NS), percent_of(lock->sum_ns, total->sum_ns),
+		scaled(all, total->sum_ns, UNIT_NS));
+	snprintf(e->saving, sizeof(e->saving), "%s of vCPU time at most", wait);
+	number(e, "lock_ns", lock->sum_ns);
+	number(e, "lock_p99_ns", p99);
+	number(e, "total_ns", total->sum_ns);
+	number(e, "conversions", lock->count);
+	e->weight = lock->sum_ns;
 	return true;
 }
 
@@ -248,9 +318,17 @@ static bool poisoned(const struct rule *rule, const struct digest_vm *vm, struct
 }
 
 const struct rule rules[] = {
+	{ "single-pages", "Single pages that could be one range",
+	  "Let the guest ask for whole ranges (KVM_HC_MAP_GPA_RANGE and its likes take a number of "
+	  "pages), and the VMM make one KVM_SET_MEMORY_ATTRIBUTES of adjacent requests.",
+	  FACT(convert) | FACT(private_pages), 0, NULL, 1000, 90, single_pages },
 	{ "redundant-conversions", "Conversions that change nothing",
 	  "Have guest or VMM remember the state of a range, and convert only what differs.",
 	  FACT(redundant), 0, "--redundant", 100, 10, redundant },
+	{ "slots-lock", "Conversions that wait for KVM's slots_lock",
+	  "vCPUs that convert at the same time, and changes of memslots, wait for each other: let the "
+	  "guest convert larger ranges, and the VMM change memslots before it runs the guest.",
+	  FACT(phase_lock), WANT_LATENCY, "--latency", 1000000, 20, waits_for_lock },
 	{ "instance-held-twice", "Instance memory that the guest does not use",
 	  "After a conversion to shared, the VMM should free the range of the instance: "
 	  "fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, ...).",

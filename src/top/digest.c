@@ -7,31 +7,17 @@
 #include "../lib/grow.h"
 #include "columns.h"
 #include "digest.h"
+#include "digest_inner.h"
 #include "heat.h"
 
 /* An interval is one of a fault loop if the guest faulted again this often on each page. */
 #define LOOP_FAULTS 10
-
-/* What was counted until the last frame. */
-struct digest_before {
-	uint64_t c[GMEM_VM_MAX], inst[GMEM_INST_MAX];
-	uint64_t denials;
-	struct gmem_errno err[GMEM_OP_MAX][GMEM_ERRNOS];
-	uint64_t err_other[GMEM_OP_MAX];
-	struct gmem_heat heat;
-	bool has_heat;
-};
 
 /* What a frame added to a VM. */
 struct step {
 	uint64_t c[GMEM_VM_MAX], inst[GMEM_INST_MAX], failed;
 	uint64_t conversions, pages, ns;
 };
-
-static uint64_t increase(uint64_t now, uint64_t before)
-{
-	return now > before ? now - before : 0;
-}
 
 static void gauge(struct digest_gauge *to, uint64_t value)
 {
@@ -339,6 +325,8 @@ static int add_vm(struct digest *digest, const struct frames *frames, const stru
 	peak(&at->waste, waste_of(vm));
 	if (!ret && model->looked & WANT_HEAT)
 		ret = add_heat(digest, to, vm, slot, !base);
+	if (!ret && model->looked & WANT_LATENCY)
+		ret = digest_phases(digest, to, frames, model, !base);
 	return ret;
 }
 
@@ -492,6 +480,7 @@ void digest_end(struct digest *digest)
 static void free_vm(struct digest_vm *vm)
 {
 	timeline_free(&vm->timeline);
+	free(vm->phases);
 	free(vm->before);
 	free(vm->errors);
 	free(vm->cgroup);

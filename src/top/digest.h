@@ -15,6 +15,7 @@
 
 #include "frames.h"
 #include "model.h"
+#include "model_phases.h"
 #include "timeline.h"
 
 #define DIGEST_SIZES 21 /* 1 page, 2, 4 ... 2^20 (4 GiB) and more */
@@ -38,6 +39,20 @@ struct digest_loop {
 	uint64_t pages; /* different ones in an interval: no more than this */
 };
 
+/* What conversions that guests asked for spent their time on. */
+struct digest_phase {
+	uint64_t count, sum_ns;
+	struct latency latency;
+};
+
+struct digest_slow {
+	uint64_t time_ns; /* when the guest exited, CLOCK_REALTIME */
+	const struct digest_vm *vm;
+	struct model_slow slow;
+};
+
+#define DIGEST_SLOWEST 10
+
 /* The increase of what one VM counted, or all of them; gauges of the frames. */
 struct digest_vm {
 	uint64_t id, key; /* the id is unique within a run of a recorder */
@@ -54,6 +69,7 @@ struct digest_vm {
 	struct digest_gauge private, resident, size, waste_instance, waste_backing;
 	struct digest_gauge orphaned; /* resident pages and 1 while the VMM is gone, else 0 */
 	struct digest_loop loop;
+	struct digest_phase *phases; /* of GMEM_PHASE_MAX; NULL: none were recorded */
 	struct timeline timeline;
 	bool ended;
 	char name[NAME_LEN], why[END_LEN];
@@ -73,7 +89,9 @@ struct digest {
 	bool lower_bounds;
 	uint64_t lost[GMEM_LOST_MAX], missed;
 	char kernel[KERNEL_LEN];
-	struct digest_vm host;	/* all VMs, those that are in no frame included */
+	struct digest_vm host; /* all VMs, those that are in no frame included */
+	struct digest_slow slowest[DIGEST_SLOWEST]; /* of all VMs, slowest first */
+	unsigned int nr_slowest;
 	struct digest_vm **vms; /* by run and id */
 	size_t nr_vms, room_vms;
 	uint64_t before_lost[GMEM_LOST_MAX], before_missed;

@@ -6,6 +6,7 @@
 #include "../lib/exits.h"
 #include "../lib/log.h"
 #include "../lib/opts.h"
+#include "out_trace.h"
 #include "report.h"
 #include "session.h"
 #include "source_replay.h"
@@ -15,7 +16,7 @@
 struct options {
 	const char *path, *output, *from, *to;
 	uint64_t worst;
-	bool json, html, help;
+	bool json, html, trace, help;
 	int verbose;
 };
 
@@ -26,6 +27,8 @@ static const struct opt table[] = {
 	  OPT_OPERAND, 0 },
 	{ "json", NULL, "one JSON object", AT(json), OPT_FLAG, 0 },
 	{ "html", NULL, "one HTML page that needs nothing else", AT(html), OPT_FLAG, 0 },
+	{ "trace", NULL, "a trace for Perfetto (ui.perfetto.dev) and Chrome", AT(trace), OPT_FLAG,
+	  0 },
 	{ "output", "FILE", "write to this file instead of standard output", AT(output), OPT_STRING,
 	  'o' },
 	{ "vms", "N", "show the N VMs that spent the most time in conversions (10)", AT(worst),
@@ -54,10 +57,13 @@ bool report_knows_inst(const struct report *report, int counter)
 	return report->digest.host.known_inst >> counter & 1;
 }
 
-int report_read(struct digest *digest, const char *path, const char *from, const char *to)
+int report_frames(const char *path, const char *from, const char *to,
+		  int (*each)(void *arg, const struct frames *frames, const struct model *model),
+		  void *arg)
 {
 	struct model model = { 0 };
 	struct frames *frames;
+	bool any = false;
 	int ret;
 
 	ret = replay_open(&frames, path);
@@ -67,7 +73,8 @@ int report_read(struct digest *digest, const char *path, const char *from, const
 	if (ret)
 		goto out;
 	while (!(ret = frames->next(frames, &model))) {
-		ret = digest_add(digest, frames, &model);
+		any = true;
+		ret = each(arg, frames, &model);
 		if (ret)
 			break;
 	}
@@ -75,14 +82,26 @@ int report_read(struct digest *digest, const char *path, const char *from, const
 		ret = 0;
 	if (ret)
 		log_error(ret, NULL, NULL, "read %s", path);
-	else if (!digest->frames)
+	else if (!any)
 		ret = log_error(-ENODATA, "it has no frame", NULL, "report %s", path);
 	else
 		replay_explain(frames, path);
-	digest_end(digest);
 out:
 	model_free(&model);
 	replay_close(frames);
+	return ret;
+}
+
+static int add(void *digest, const struct frames *frames, const struct model *model)
+{
+	return digest_add(digest, frames, model);
+}
+
+int report_read(struct digest *digest, const char *path, const char *from, const char *to)
+{
+	int ret = report_frames(path, from, to, add, digest);
+
+	digest_end(digest);
 	return ret;
 }
 
@@ -117,29 +136,51 @@ static int choose_worst(struct report *report, uint64_t nr)
 	return 0;
 }
 
-static int write_report(const struct options *opts, const struct report *report)
+static int trace(void *arg, const struct frames *frames, const struct model *model)
 {
-	FILE *out = opts->output ? fopen(opts->output, "w") : stdout;
+	return trace_frame(arg, frames, model);
+}
+
+/* Frame by frame, without a digest of all. */
+static int write_trace(const struct options *opts, FILE *out)
+{
+	struct trace *writer = trace_begin(out);
+	int ret, end;
+
+	if (!writer)
+		return log_error(-ENOMEM, NULL, NULL, "trace %s", opts->path);
+	ret = report_frames(opts->path, opts->from, opts->to, trace, writer);
+	end = trace_end(writer);
+	return ret ? ret : end;
+}
+
+static int write_report(const struct options *opts, FILE *out)
+{
+	struct report report = { .path = opts->path };
 	int ret;
 
-	if (!out)
-		return log_error(-errno, NULL, NULL, "write %s", opts->output);
-	if (opts->json)
-		ret = report_json(out, report);
-	else
-		ret = opts->html ? report_html(out, report) : report_text(out, report);
-	/* What could not be written to standard output output_end() explains. */
-	if (out == stdout)
-		return ret;
-	if (fclose(out) && !ret)
-		ret = -errno;
-	return ret ? log_error(ret, NULL, NULL, "write %s", opts->output) : 0;
+	ret = report_read(&report.digest, opts->path, opts->from, opts->to);
+	if (!ret) {
+		ret = diagnose(&report.diagnosis, &report.digest);
+		if (!ret)
+			ret = choose_worst(&report, opts->worst);
+		if (ret)
+			log_error(ret, NULL, NULL, "report %s", opts->path);
+	}
+	if (!ret && opts->json)
+		ret = report_json(out, &report);
+	else if (!ret)
+		ret = opts->html ? report_html(out, &report) : report_text(out, &report);
+	free(report.worst);
+	diagnosis_free(&report.diagnosis);
+	digest_free(&report.digest);
+	return ret;
 }
 
 int report_main(int argc, char **argv)
 {
 	struct options opts = { .worst = DEFAULT_WORST };
-	struct report report = { 0 };
+	FILE *out;
 	int ret, i;
 
 	/* Errors in the options themselves are JSON already. */
@@ -157,22 +198,17 @@ int report_main(int argc, char **argv)
 	if (!opts.path)
 		return log_error(-EINVAL, "no recording to report", "name its file",
 				 "gmemtop report");
-	if (opts.json && opts.html)
-		return log_error(-EINVAL, "choose one", NULL, "--json and --html");
-	report.path = opts.path;
+	if (opts.json + opts.html + opts.trace > 1)
+		return log_error(-EINVAL, "choose one", NULL, "--json, --html and --trace");
 	session_catch_signals();
-	ret = report_read(&report.digest, opts.path, opts.from, opts.to);
-	if (!ret) {
-		ret = diagnose(&report.diagnosis, &report.digest);
-		if (!ret)
-			ret = choose_worst(&report, opts.worst);
-		if (ret)
-			log_error(ret, NULL, NULL, "report %s", opts.path);
-	}
-	if (!ret)
-		ret = write_report(&opts, &report);
-	free(report.worst);
-	diagnosis_free(&report.diagnosis);
-	digest_free(&report.digest);
-	return ret;
+	out = opts.output ? fopen(opts.output, "w") : stdout;
+	if (!out)
+		return log_error(-errno, NULL, NULL, "write %s", opts.output);
+	ret = opts.trace ? write_trace(&opts, out) : write_report(&opts, out);
+	/* What could not be written to standard output output_end() explains. */
+	if (out == stdout)
+		return ret;
+	if (fclose(out) && !ret)
+		ret = -errno;
+	return ret && !log_has_said() ? log_error(ret, NULL, NULL, "write %s", opts.output) : ret;
 }

@@ -29,6 +29,17 @@ struct report {
  */
 int report_read(struct digest *digest, const char *path, const char *from, const char *to);
 
+/**
+ * report_frames - every frame of a recording, or of a part of it
+ * @each: called with each; what it returns, if not 0, ends the reading
+ * @arg: for @each
+ *
+ * Return: 0 or a negative errno that was explained; a recording without frames is an error.
+ */
+int report_frames(const char *path, const char *from, const char *to,
+		  int (*each)(void *arg, const struct frames *frames, const struct model *model),
+		  void *arg);
+
 /* Write it. Return: 0 or a negative errno. */
 int report_text(FILE *out, const struct report *report);
 int report_json(FILE *out, const struct report *report);

@@ -206,6 +206,38 @@ static void put_durations(FILE *out, const struct report *report)
 	}
 }
 
+static void put_phases(FILE *out, const struct report *report)
+{
+	static const unsigned int percents[] = { 50, 90, 99 };
+	const struct digest_phase *phases = report->digest.host.phases;
+	char buf[NUMBER_LEN];
+	unsigned int p, i;
+	__u64 ns[3];
+
+	if (!phases)
+		return;
+	fputs("<h2>Phases of conversions</h2>\n<p class=\"muted\">From the guest's exit to its "
+	      "re-entry.</p>\n<table><tr><th class=\"t\">phase</th><th>conversions</th><th>time</th>"
+	      "<th>p50</th><th>p90</th><th>p99</th><th>max</th><th class=\"t\">what it is</th></tr>\n",
+	      out);
+	for (p = 0; p < GMEM_PHASE_MAX; p++) {
+		fprintf(out, "<tr><td class=\"t\">%s</td><td>%" PRIu64 "</td><td>%s</td>",
+			phase_names[p], phases[p].count, scaled(buf, phases[p].sum_ns, UNIT_NS));
+		if (latency_percentiles(&phases[p].latency, percents, 3, ns)) {
+			for (i = 0; i < 3; i++)
+				fprintf(out, "<td>%s</td>", scaled(buf, ns[i], UNIT_NS));
+			fprintf(out, "<td>%s</td>", scaled(buf, phases[p].latency.max_ns, UNIT_NS));
+		} else {
+			fputs("<td>-</td><td>-</td><td>-</td><td>-</td>", out);
+		}
+		fputs("<td class=\"t\">", out);
+		svg_text(out, phase_texts[p]);
+		fputs("</td></tr>\n", out);
+	}
+	fputs("</table>\n", out);
+	svg_phases(out, phases);
+}
+
 static void put_heat(FILE *out, const struct report *report)
 {
 	size_t i, shown = 0;
@@ -344,6 +376,7 @@ int report_html(FILE *out, const struct report *report)
 	put_diagnosis(out, report);
 	put_over_time(out, report);
 	put_durations(out, report);
+	put_phases(out, report);
 	put_heat(out, report);
 	put_worst(out, report);
 	put_totals(out, report);

@@ -67,7 +67,8 @@ static void put_errors(struct json *json, const struct digest_vm *vm, uint32_t f
 	json_close(json, '}');
 }
 
-static void put_direction(struct json *json, const char *name, const struct latency *latency)
+/* Members of an object: percentiles and the histogram. */
+static void put_percentiles(struct json *json, const struct latency *latency)
 {
 	static const unsigned int percents[] = { 50, 90, 99 };
 	static const enum column_id ids[] = { COLUMN_p50_ns, COLUMN_p90_ns, COLUMN_p99_ns };
@@ -75,7 +76,6 @@ static void put_direction(struct json *json, const char *name, const struct late
 	bool any = latency_percentiles(latency, percents, 3, ns);
 	unsigned int i;
 
-	json_open(json, name, '{');
 	for (i = 0; i < 3; i++)
 		put_known(json, columns[ids[i]].name, any, any ? ns[i] : 0);
 	put_known(json, columns[COLUMN_max_ns].name, any, latency->max_ns);
@@ -89,6 +89,12 @@ static void put_direction(struct json *json, const char *name, const struct late
 		json_close(json, ']');
 	}
 	json_close(json, ']');
+}
+
+static void put_direction(struct json *json, const char *name, const struct latency *latency)
+{
+	json_open(json, name, '{');
+	put_percentiles(json, latency);
 	json_close(json, '}');
 }
 
@@ -173,18 +179,23 @@ static void put_timeline(struct json *json, const struct timeline *t)
 	json_close(json, '}');
 }
 
-static void put_vm(struct json *json, const struct digest_vm *vm, uint32_t facts)
+static void put_phases(struct json *json, const struct digest_vm *vm)
 {
-	put_counters(json, vm);
-	put_errors(json, vm, facts);
-	put_latency(json, vm, facts);
-	put_sizes(json, vm);
-	put_gauge(json, VM_FIELD(size_pages), &vm->size);
-	put_gauge(json, VM_FIELD(private_pages), &vm->private);
-	put_gauge(json, VM_FIELD(resident_pages), &vm->resident);
-	put_gauge(json, VM_FIELD(waste_instance_pages), &vm->waste_instance);
-	put_gauge(json, VM_FIELD(waste_backing_pages), &vm->waste_backing);
-	put_timeline(json, &vm->timeline);
+	unsigned int p;
+
+	if (!vm->phases) {
+		json_null(json, FIELD(vm, phases));
+		return;
+	}
+	json_open(json, FIELD(vm, phases), '{');
+	for (p = 0; p < GMEM_PHASE_MAX; p++) {
+		json_open(json, phase_names[p], '{');
+		json_u64(json, FIELD(phase, count), vm->phases[p].count);
+		json_u64(json, FIELD(phase, sum_ns), vm->phases[p].sum_ns);
+		put_percentiles(json, &vm->phases[p].latency);
+		json_close(json, '}');
+	}
+	json_close(json, '}');
 }
 
 static void identify(struct json *json, const struct digest_vm *vm)
@@ -196,6 +207,50 @@ static void identify(struct json *json, const struct digest_vm *vm)
 	json_u64(json, "run", vm->run);
 	json_u64(json, VM_FIELD(pid), vm->pid);
 	json_str(json, VM_FIELD(name), vm->name);
+}
+
+static void put_slowest(struct json *json, const struct digest *digest)
+{
+	const struct digest_slow *s;
+	unsigned int p;
+
+	json_open(json, FIELD(vm, slowest), '[');
+	for (s = digest->slowest; s < digest->slowest + digest->nr_slowest; s++) {
+		json_open(json, NULL, '{');
+		json_open(json, "vm", '{');
+		identify(json, s->vm);
+		json_close(json, '}');
+		json_u64(json, FIELD(slow, time_ns), s->time_ns);
+		json_u64(json, FIELD(slow, vcpu), s->slow.vcpu);
+		json_str(json, FIELD(slow, exit),
+			 exit_names[s->slow.now.exit % GMEM_GUEST_EXIT_MAX]);
+		json_str(json, FIELD(slow, direction),
+			 direction_names[s->slow.now.direction % GMEM_DIRECTIONS]);
+		json_u64(json, FIELD(slow, gpa), s->slow.now.gfn << 12);
+		json_u64(json, FIELD(slow, pages), s->slow.now.pages);
+		json_open(json, FIELD(slow, phases_ns), '{');
+		for (p = 0; p < GMEM_PHASE_MAX; p++)
+			put_known(json, phase_names[p], s->slow.now.ns[p] != GMEM_UNKNOWN,
+				  s->slow.now.ns[p]);
+		json_close(json, '}');
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void put_vm(struct json *json, const struct digest_vm *vm, uint32_t facts)
+{
+	put_counters(json, vm);
+	put_errors(json, vm, facts);
+	put_latency(json, vm, facts);
+	put_phases(json, vm);
+	put_sizes(json, vm);
+	put_gauge(json, VM_FIELD(size_pages), &vm->size);
+	put_gauge(json, VM_FIELD(private_pages), &vm->private);
+	put_gauge(json, VM_FIELD(resident_pages), &vm->resident);
+	put_gauge(json, VM_FIELD(waste_instance_pages), &vm->waste_instance);
+	put_gauge(json, VM_FIELD(waste_backing_pages), &vm->waste_backing);
+	put_timeline(json, &vm->timeline);
 }
 
 static void put_vms(struct json *json, const struct report *report)
@@ -299,6 +354,7 @@ int report_json(FILE *out, const struct report *report)
 	put_vm(&json, &d->host, d->facts);
 	json_close(&json, '}');
 	put_vms(&json, report);
+	put_slowest(&json, d);
 	put_findings(&json, &report->diagnosis);
 	put_unchecked(&json, &report->diagnosis);
 	json_close(&json, '}');

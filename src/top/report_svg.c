@@ -230,6 +230,33 @@ void svg_sizes(FILE *out, const uint64_t sizes[GMEM_DIRECTIONS][DIGEST_SIZES])
 	fputs("</svg>\n", out);
 }
 
+void svg_phases(FILE *out, const struct digest_phase *phases)
+{
+	static const char *const shades[GMEM_PHASE_total] = { "#3b6fb6", "#c23030", "#6f4fa3",
+							      "#3a8f5c" };
+	uint64_t total = phases[GMEM_PHASE_total].sum_ns;
+	double x = LEFT, width;
+	unsigned int p;
+
+	if (!total)
+		return;
+	fputs("<p class=\"key\">Time:", out);
+	for (p = 0; p < GMEM_PHASE_total; p++)
+		key(out, phase_names[p], shades[p]);
+	fputs("</p>\n", out);
+	begin(out, "What conversions spent their time on", 40);
+	for (p = 0; p < GMEM_PHASE_total; p++) {
+		width = (double)phases[p].sum_ns / (double)total * PLOT_W;
+		fprintf(out,
+			"<rect x=\"%.1f\" y=\"4\" width=\"%.1f\" height=\"30\" fill=\"%s\">"
+			"<title>%s: %.1f %%</title></rect>\n",
+			x, width, shades[p], phase_names[p],
+			(double)phases[p].sum_ns * 100 / (double)total);
+		x += width;
+	}
+	fputs("</svg>\n", out);
+}
+
 /* All slots in the largest cells of any of them. */
 static unsigned int align(const struct timeline *timeline, unsigned int used,
 			  struct gmem_heat slots[TIMELINE_SLOTS], uint64_t *max)

@@ -29,6 +29,9 @@ void svg_histogram(FILE *out, const struct latency latency[GMEM_DIRECTIONS]);
 /* Conversions by their mean size. */
 void svg_sizes(FILE *out, const uint64_t sizes[GMEM_DIRECTIONS][DIGEST_SIZES]);
 
+/* How the time of conversions is divided. @phases: of GMEM_PHASE_MAX */
+void svg_phases(FILE *out, const struct digest_phase *phases);
+
 /* Cells of guest memory over time. @timeline: one with heat */
 void svg_heat(FILE *out, const struct timeline *timeline);
 

@@ -106,10 +106,10 @@ static void put_durations(FILE *out, const char *name, const struct latency *lat
 	__u64 ns[3];
 
 	if (!latency_percentiles(latency, percents, 3, ns)) {
-		fprintf(out, "  %-12s %10s %10s %10s %10s\n", name, "-", "-", "-", "-");
+		fprintf(out, "  %-12s %10s %10s %10s %10s", name, "-", "-", "-", "-");
 		return;
 	}
-	fprintf(out, "  %-12s %10s %10s %10s %10s\n", name, scaled(buf[0], ns[0], UNIT_NS),
+	fprintf(out, "  %-12s %10s %10s %10s %10s", name, scaled(buf[0], ns[0], UNIT_NS),
 		scaled(buf[1], ns[1], UNIT_NS), scaled(buf[2], ns[2], UNIT_NS),
 		scaled(buf[3], latency->max_ns, UNIT_NS));
 }
@@ -124,9 +124,60 @@ static void put_latency(FILE *out, const struct report *report)
 		return;
 	heading(out, "DURATIONS OF CONVERSIONS (a percentile is at most a quarter too long)");
 	fprintf(out, "  %-12s %10s %10s %10s %10s\n", "", "p50", "p90", "p99", "max");
-	for (d = 0; d < GMEM_DIRECTIONS; d++)
+	for (d = 0; d < GMEM_DIRECTIONS; d++) {
 		put_durations(out, direction_names[d], &host->latency[d]);
+		putc('\n', out);
+	}
 	put_durations(out, "both", &both);
+	putc('\n', out);
+}
+
+static void put_name(FILE *out, const struct digest_vm *vm)
+{
+	char name[NAME_LEN * 4];
+
+	text_fit(name, sizeof(name), vm->name[0] ? vm->name : "-", NAME_CELLS, true);
+	fprintf(out, "  %-*s %8u", NAME_CELLS, name, vm->pid);
+}
+
+static void put_phases(FILE *out, const struct report *report)
+{
+	const struct digest_phase *phases = report->digest.host.phases;
+	uint64_t total = phases ? phases[GMEM_PHASE_total].sum_ns : 0;
+	const struct digest_slow *slow;
+	char ns[NUMBER_LEN];
+	unsigned int p, i;
+
+	if (!phases)
+		return;
+	heading(out, "PHASES OF CONVERSIONS (from the guest's exit to its re-entry)");
+	fprintf(out, "  %-12s %10s %10s %10s %10s %12s %10s %6s\n", "", "p50", "p90", "p99", "max",
+		"conversions", "time", "");
+	for (p = 0; p < GMEM_PHASE_MAX; p++) {
+		put_durations(out, phase_names[p], &phases[p].latency);
+		fprintf(out, " %12" PRIu64 " %10s", phases[p].count,
+			scaled(ns, phases[p].sum_ns, UNIT_NS));
+		if (total && p != GMEM_PHASE_fault)
+			fprintf(out, " %5.1f%%", (double)phases[p].sum_ns * 100 / (double)total);
+		putc('\n', out);
+	}
+	if (report->digest.nr_slowest)
+		fputs("\n  The slowest:\n", out);
+	for (i = 0; i < report->digest.nr_slowest; i++) {
+		slow = &report->digest.slowest[i];
+		put_name(out, slow->vm);
+		fprintf(out, " vCPU %u, %s, gpa %#llx, %llu pages, %s:", slow->slow.vcpu,
+			direction_names[slow->slow.now.direction % GMEM_DIRECTIONS],
+			(unsigned long long)slow->slow.now.gfn << 12,
+			(unsigned long long)slow->slow.now.pages,
+			exit_names[slow->slow.now.exit % GMEM_GUEST_EXIT_MAX]);
+		for (p = 0; p < GMEM_PHASE_MAX; p++) {
+			if (slow->slow.now.ns[p] != GMEM_UNKNOWN)
+				fprintf(out, " %s %s", phase_names[p],
+					scaled(ns, slow->slow.now.ns[p], UNIT_NS));
+		}
+		putc('\n', out);
+	}
 }
 
 static void put_sizes(FILE *out, const struct report *report)
@@ -148,14 +199,6 @@ static void put_sizes(FILE *out, const struct report *report)
 }
 
 /* --- VMs --- */
-
-static void put_name(FILE *out, const struct digest_vm *vm)
-{
-	char name[NAME_LEN * 4];
-
-	text_fit(name, sizeof(name), vm->name[0] ? vm->name : "-", NAME_CELLS, true);
-	fprintf(out, "  %-*s %8u", NAME_CELLS, name, vm->pid);
-}
 
 static void put_worst(FILE *out, const struct report *report)
 {
@@ -376,6 +419,7 @@ int report_text(FILE *out, const struct report *report)
 	put_diagnosis(out, report);
 	put_totals(out, report);
 	put_latency(out, report);
+	put_phases(out, report);
 	put_sizes(out, report);
 	put_worst(out, report);
 	put_heat(out, report);

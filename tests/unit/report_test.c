@@ -26,6 +26,7 @@ struct maker {
 	struct sample_vm vm;
 	struct sample_inst inst;
 	uint64_t waste_instance, waste_backing;
+	struct sample_vcpu vcpu;
 	uint64_t clock_ns;
 };
 
@@ -51,13 +52,15 @@ static void frame_with(struct maker *m, uint64_t number, bool ended)
 	if (number && number <= m->model.frame)
 		model_free(&m->model);
 	m->frames.time_ns = m->clock_ns + 5000 * S;
-	model_begin(&m->model, m->clock_ns, WANT_WASTE);
+	model_begin(&m->model, m->clock_ns, WANT_WASTE | WANT_LATENCY);
 	if (number)
 		m->model.frame = number;
 	for (d = 0; d < GMEM_DIRECTIONS; d++)
 		m->vm.latency[d].judged = m->vm.c[GMEM_VM_to_private + d * GMEM_PER_DIRECTION];
 	assert_int_equal(model_add_vm(&m->model, &m->vm, ended), 0);
 	assert_int_equal(model_add_instance(&m->model, &m->inst, ended), 0);
+	if (m->vcpu.vm_id)
+		assert_int_equal(model_add_vcpu(&m->model, &m->vcpu, NULL), 0);
 	assert_int_equal(model_end(&m->model), 0);
 	vm = model_vm(&m->model, m->vm.id);
 	assert_non_null(vm);
@@ -218,6 +221,50 @@ static void slots_grow(void **state)
 	timeline_free(&t);
 }
 
+static void phase(struct maker *m, enum gmem_phase_id id, uint64_t n, uint64_t ns)
+{
+	m->vcpu.vm_id = m->vm.id;
+	m->vcpu.phase[id].count += n;
+	m->vcpu.phase[id].sum_ns += n * ns;
+	m->vcpu.phase[id].latency.hist[gmem_bucket(ns)] += (uint32_t)n;
+	if (ns > m->vcpu.phase[id].latency.max_ns)
+		m->vcpu.phase[id].latency.max_ns = ns;
+}
+
+/* Phases are those of the VM and of all VMs; a slow conversion is listed once. */
+static void phases_add_up(void **state)
+{
+	const struct digest_phase *p;
+	struct maker m;
+
+	(void)state;
+	begin(&m);
+	convert(&m, 1, 1, 1000);
+	phase(&m, GMEM_PHASE_total, 2, 1000);
+	m.vcpu.slow[0] = (struct gmem_slow){ .exit_ns = m.clock_ns, .gfn = 5, .pages = 1 };
+	m.vcpu.slow[0].ns[GMEM_PHASE_total] = 1000;
+	frame(&m);
+	phase(&m, GMEM_PHASE_total, 3, 70000);
+	m.vcpu.slow[1] = m.vcpu.slow[0];
+	m.vcpu.slow[1].exit_ns++;
+	m.vcpu.slow[1].ns[GMEM_PHASE_total] = 70000;
+	frame(&m);
+	frame(&m);
+	digest_end(&m.digest);
+	p = m.digest.vms[0]->phases;
+	assert_non_null(p);
+	assert_int_equal(p[GMEM_PHASE_total].count, 5);
+	assert_int_equal(p[GMEM_PHASE_total].sum_ns, 2000 + 210000);
+	assert_int_equal(p[GMEM_PHASE_total].latency.hist[gmem_bucket(70000)], 3);
+	assert_int_equal(p[GMEM_PHASE_total].latency.max_ns, 70000);
+	assert_int_equal(p[GMEM_PHASE_lock].count, 0);
+	assert_int_equal(m.digest.host.phases[GMEM_PHASE_total].count, 5);
+	assert_int_equal(m.digest.nr_slowest, 2);
+	assert_int_equal(m.digest.slowest[0].slow.now.ns[GMEM_PHASE_total], 70000);
+	assert_int_equal(m.digest.slowest[1].slow.now.ns[GMEM_PHASE_total], 1000);
+	end(&m);
+}
+
 /* --- rules: what applies, and what is near to it --- */
 
 static bool applies(struct maker *m, const char *name)
@@ -238,10 +285,27 @@ static bool applies(struct maker *m, const char *name)
 	return found;
 }
 
+/* 1000 pages of 1001, and a range for every 512: 4 ranges. */
+static void of_single(struct maker *m, int amount)
+{
+	m->inst.size = 1005 << 12;
+	m->vm.private_pages = 1004;
+	convert(m, 1004 + (uint64_t)amount - (amount < 0), 1, 1000);
+	frame(m);
+}
+
 static void of_redundant(struct maker *m, int amount)
 {
 	convert(m, 1000, 1, 1000);
 	m->vm.c[GMEM_VM_to_private_redundant] = 100 + (uint64_t)amount;
+	frame(m);
+}
+
+static void of_lock(struct maker *m, int amount)
+{
+	convert(m, 1000, 1, 1000);
+	phase(m, GMEM_PHASE_lock, 1, 1000000 + (uint64_t)amount);
+	phase(m, GMEM_PHASE_total, 1, 5000000);
 	frame(m);
 }
 
@@ -318,10 +382,11 @@ static const struct {
 	const char *rule;
 	void (*make)(struct maker *m, int amount);
 } limits[] = {
-	{ "redundant-conversions", of_redundant }, { "instance-held-twice", of_instance },
-	{ "backing-held-twice", of_backing },	   { "fault-loop", of_loop },
-	{ "interrupted-calls", of_interrupts },	   { "allocation-failures", of_memory },
-	{ "memory-failures", of_broken },	   { "host-faults-refused", of_refused },
+	{ "single-pages", of_single },		{ "redundant-conversions", of_redundant },
+	{ "instance-held-twice", of_instance }, { "slots-lock", of_lock },
+	{ "backing-held-twice", of_backing },	{ "fault-loop", of_loop },
+	{ "interrupted-calls", of_interrupts }, { "allocation-failures", of_memory },
+	{ "memory-failures", of_broken },	{ "host-faults-refused", of_refused },
 	{ "instances-outlive-vm", of_orphan },
 };
 
@@ -374,6 +439,27 @@ static void rules_have_parts(void **state)
 	frame(&m);
 	frame(&m);
 	assert_false(applies(&m, "instance-held-twice"));
+	/* Every second page: as many ranges as pages. */
+	begin(&m);
+	m.inst.size = 4000 << 12;
+	m.vm.private_pages = 2000;
+	convert(&m, 2000, 1, 1000);
+	frame(&m);
+	assert_false(applies(&m, "single-pages"));
+	/* The same page, there and back. */
+	begin(&m);
+	m.inst.size = 4000 << 12;
+	m.vm.private_pages = 4000;
+	convert(&m, 40000, 1, 1000);
+	frame(&m);
+	assert_false(applies(&m, "single-pages"));
+	/* Larger pieces. */
+	begin(&m);
+	m.inst.size = 40000 << 12;
+	m.vm.private_pages = 40000;
+	convert(&m, 5000, 8, 1000);
+	frame(&m);
+	assert_false(applies(&m, "single-pages"));
 	/* As many faults, on pages of which nobody knows whether they were in memory before. */
 	begin(&m);
 	m.inst.resident = 3;
@@ -504,10 +590,15 @@ static void text_has_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts_from_the_start), cmocka_unit_test(counts_from_the_middle),
-		cmocka_unit_test(counts_two_runs),	 cmocka_unit_test(slots_grow),
-		cmocka_unit_test(rules_have_limits),	 cmocka_unit_test(rules_have_parts),
-		cmocka_unit_test(rules_are_not_checked), cmocka_unit_test(json_has_all),
+		cmocka_unit_test(counts_from_the_start),
+		cmocka_unit_test(counts_from_the_middle),
+		cmocka_unit_test(counts_two_runs),
+		cmocka_unit_test(phases_add_up),
+		cmocka_unit_test(slots_grow),
+		cmocka_unit_test(rules_have_limits),
+		cmocka_unit_test(rules_have_parts),
+		cmocka_unit_test(rules_are_not_checked),
+		cmocka_unit_test(json_has_all),
 		cmocka_unit_test(text_has_all),
 	};
 
