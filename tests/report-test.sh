@@ -142,6 +142,53 @@ xmllint --noout "$tmp/out" || fail "the page with phases is not well-formed"
 cp "$tmp/out" "${PAGE:-/dev/null}"
 status 2 report --trace --json "$tmp/a"
 
+# --- actions of a recorder
+with_errors()
+{
+	python3 -c 'import json, sys
+for line in sys.stdin:
+    frame = json.loads(line)
+    if frame["frame"] >= 30:
+        frame["vms"][0]["errors_by_operation"]["bind"] = {"EEXIST": 1}
+    print(json.dumps(frame))'
+}
+with_errors <"$tmp/b" >"$tmp/errors"
+status 6 record --replay "$tmp/errors" --on 'errors > 0' exit -o "$tmp/exit.gmem"
+says err 'errors > 0'
+status 0 report --json "$tmp/exit.gmem"
+has 'd["frames"] == 30'
+status 0 record --replay "$tmp/errors" --on 'p99 > 5ms, errors > 0' snapshot --snapshot 10 -o "$tmp/snap.gmem"
+status 0 report --json "$tmp/snap.gmem.snapshot-1700000030000"
+has 'd["frames"] == 11 and d["last_ns"] == 1700000030 * 10**9'
+status 0 report --json "$tmp/snap.gmem"
+has 'd["frames"] == 40'
+# What was last is in renamed files, too.
+status 0 record --replay "$tmp/errors" --on 'errors > 0' snapshot --block 1 --rotate-age 3 -o "$tmp/old.gmem"
+status 0 report --json "$tmp/old.gmem.snapshot-1700000030000"
+has 'd["frames"] == 30'
+# shellcheck disable=SC2016	# the command's shell expands this
+status 0 record --replay "$tmp/errors" --on 'conversions > 26' 'exec:echo "$GMEM_CONDITION" >>"$GMEM_RECORDING.done"' -o "$tmp/exec.gmem"
+for ((i = 0; i < 400; i++)); do
+	[ ! -s "$tmp/exec.gmem.done" ] || break
+	sleep 0.05
+done
+checks=$((checks + 1))
+[ "$(cat "$tmp/exec.gmem.done")" = 'conversions > 26' ] || fail "exec, once: $(cat "$tmp/exec.gmem.done")"
+sleep 1000 &
+status 0 record --replay "$tmp/errors" --on 'vms >= 3' "signal:9:$!" -o "$tmp/signal.gmem"
+killed=0
+wait $! 2>/dev/null || killed=$?
+checks=$((checks + 1))
+[ "$killed" = 137 ] || fail "signal: $killed"
+status 2 record --replay "$tmp/errors" --on 'errors > 0' -o "$tmp/no.gmem"
+status 2 record --replay "$tmp/errors" --on 'errors > 1.2x' exit -o "$tmp/no.gmem"
+says err 'nothing to compare with'
+status 2 record --replay "$tmp/errors" exit -o "$tmp/no.gmem"
+status 2 record --replay "$tmp/errors" --on 'errors > 0' signal:9 -o "$tmp/no.gmem"
+status 2 record --replay "$tmp/errors" --on 'errors > 0' exec: -o "$tmp/no.gmem"
+checks=$((checks + 1))
+[ ! -e "$tmp/no.gmem" ] || fail "a file of a recorder that did not begin"
+
 # --- diff
 status 0 diff "$tmp/a" "$tmp/b"
 says out '1.79x'

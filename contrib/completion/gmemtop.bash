@@ -44,11 +44,11 @@ _gmemtop()
 		return
 		;;
 	report-n | report--vms) return ;;
-	diff--fail-if)
+	record--on | diff--fail-if)
 		mapfile -t COMPREPLY < <(compgen -W "$(gmemtop diff --measures 2>/dev/null | cut -d ' ' -f 1)" -- "$cur")
 		return
 		;;
-	record--block | record--keep | record--flight | record--rotate-size | record--rotate-age)
+	record--snapshot | record--block | record--keep | record--flight | record--rotate-size | record--rotate-age)
 		return
 		;;
 	events-n | events--number | events-d | events--duration | events--min-duration | events--buffer)

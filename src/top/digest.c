@@ -434,11 +434,12 @@ static void add_ends(struct digest *digest, const struct model *model)
 	}
 }
 
-int digest_add(struct digest *digest, const struct frames *frames, const struct model *model)
+/* @base: what the frame has is the base, from which increases count */
+static int add_frame(struct digest *digest, const struct frames *frames, const struct model *model,
+		     bool *base)
 {
-	bool begins = !digest->frames || model->frame <= digest->number, base;
+	bool begins = !digest->runs || model->frame <= digest->number;
 	size_t i;
-	int ret;
 
 	if (!digest->frames) {
 		digest->first_ns = frames->time_ns;
@@ -446,16 +447,34 @@ int digest_add(struct digest *digest, const struct frames *frames, const struct 
 	}
 	digest->number = model->frame;
 	digest->runs += begins;
-	base = begins && model->frame > 1;
-	digest->middle |= base && digest->runs == 1;
+	*base = begins && model->frame > 1;
+	digest->middle |= *base && digest->runs == 1;
 	digest->watched_ns += begins ? 0 : model->interval_ns;
 	digest->frames++;
 	digest->last_ns = frames->time_ns;
 	digest->facts &= frames->features->facts;
 	digest->looked |= model->looked;
 	memcpy(digest->kernel, frames->kernel, sizeof(digest->kernel));
-	add_lost(digest, model, base, begins);
-	ret = add_host(digest, frames, model, base, begins);
+	for (i = digest->live = 0; i < model->nr_vms; i++)
+		digest->live += !model->vms[i]->gone && model_is_used(model->vms[i]);
+	add_lost(digest, model, *base, begins);
+	return add_host(digest, frames, model, *base, begins);
+}
+
+int digest_add_host(struct digest *digest, const struct frames *frames, const struct model *model)
+{
+	bool base;
+
+	return add_frame(digest, frames, model, &base);
+}
+
+int digest_add(struct digest *digest, const struct frames *frames, const struct model *model)
+{
+	bool base;
+	size_t i;
+	int ret;
+
+	ret = add_frame(digest, frames, model, &base);
 	for (i = 0; i < model->nr_vms && !ret; i++) {
 		if (model_is_used(model->vms[i]))
 			ret = add_vm(digest, frames, model, model->vms[i], base);
@@ -463,6 +482,23 @@ int digest_add(struct digest *digest, const struct frames *frames, const struct 
 	if (!ret)
 		add_ends(digest, model);
 	return ret;
+}
+
+void digest_restart(struct digest *digest)
+{
+	struct digest_vm *host = &digest->host;
+	struct digest_vm kept = { .before = host->before,
+				  .errors = host->errors,
+				  .room_errors = host->room_errors,
+				  .known_vm = ~0ULL,
+				  .known_inst = ~0ULL };
+
+	timeline_free(&host->timeline);
+	free(host->phases);
+	*host = kept;
+	digest->frames = digest->watched_ns = digest->missed = 0;
+	digest->lower_bounds = false;
+	memset(digest->lost, 0, sizeof(digest->lost));
 }
 
 void digest_end(struct digest *digest)

@@ -94,6 +94,7 @@ struct digest {
 	unsigned int nr_slowest;
 	struct digest_vm **vms; /* by run and id */
 	size_t nr_vms, room_vms;
+	size_t live; /* VMs in the last frame, also where none are added */
 	uint64_t before_lost[GMEM_LOST_MAX], before_missed;
 	uint64_t number; /* of the last frame */
 };
@@ -106,6 +107,12 @@ struct digest {
  * Return: 0 or -ENOMEM.
  */
 int digest_add(struct digest *digest, const struct frames *frames, const struct model *model);
+
+/* The same without VMs: what all of them did. */
+int digest_add_host(struct digest *digest, const struct frames *frames, const struct model *model);
+
+/* What was added so far counts no more; the next frame adds its increase to nothing. */
+void digest_restart(struct digest *digest);
 
 /* After the last frame. */
 void digest_end(struct digest *digest);

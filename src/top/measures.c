@@ -79,7 +79,7 @@ bool measure_of(const struct digest *digest, enum measure measure, double *value
 	case MEASURE_waste:
 		*value = (double)(host->waste_instance.peak + host->waste_backing.peak);
 		return host->waste_instance.frames || host->waste_backing.frames;
-	case MEASURE_vms: *value = (double)digest->nr_vms; break;
+	case MEASURE_vms: *value = (double)(digest->nr_vms ? digest->nr_vms : digest->live); break;
 	case MEASURE_lost: *value = lost(digest); break;
 	case MEASURE_seconds: *value = (double)digest->watched_ns / NS_PER_S; break;
 	case NR_MEASURES: return false;

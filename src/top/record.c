@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +10,7 @@
 #include "../lib/log.h"
 #include "../lib/namespaces.h"
 #include "../lib/stop.h"
+#include "action.h"
 #include "batch.h"
 #include "common_opts.h"
 #include "record.h"
@@ -27,11 +30,12 @@
 #define MIN_FILE_BYTES (64UL << 10)
 
 struct options {
-	const char *output, *vm, *cgroup, *replay, *from, *to;
+	const char *output, *vm, *cgroup, *replay, *from, *to, *on, *action;
 	uint64_t frames, delay_ns, pid, max_vms, max_instances;
-	uint64_t rotate_bytes, rotate_ns, keep, flight_bytes, block_ns;
+	uint64_t rotate_bytes, rotate_ns, keep, flight_bytes, block_ns, snapshot_ns;
 	bool instances, bindings, holders, waste, heat, redundant, no_wait, help;
 	int verbose;
+	struct action *todo; /* of on and action */
 };
 
 #define AT(member) offsetof(struct options, member)
@@ -53,6 +57,13 @@ static const struct opt table[] = {
 	  OPT_NUMBER, 0 },
 	{ "flight", "SIZE", "keep what was last, in 8 files that together are no larger",
 	  AT(flight_bytes), OPT_SIZE, 0 },
+	{ "on", "CONDITION",
+	  "take the action when it begins to hold of an interval: 'p99 > 5ms', 'errors > 0'",
+	  AT(on), OPT_STRING, 0 },
+	{ "ACTION", NULL, "of --on: snapshot, signal:NUMBER:PID, exec:COMMAND or exit", AT(action),
+	  OPT_OPERAND, 0 },
+	{ "snapshot", "SECONDS", "a snapshot has what was so long before it (60)", AT(snapshot_ns),
+	  OPT_DURATION, 0 },
 	OPTS_OF_LOOKS(),
 	OPTS_OF_FILTERS,
 	OPTS_OF_SOURCES,
@@ -73,6 +84,9 @@ static const char usage[] =
 
 static int check(const struct options *opts)
 {
+	if (opts->action && !opts->on)
+		return log_error(-EINVAL, "an action takes a condition", "give one with --on",
+				 "'%s'", opts->action);
 	if (!opts->output)
 		return log_error(-EINVAL, "no file to record to", "give one with -o FILE",
 				 "gmemtop record");
@@ -99,6 +113,16 @@ static int check(const struct options *opts)
 	return 0;
 }
 
+/* Renamed files that may be there. */
+static unsigned int kept_files(const struct options *opts)
+{
+	if (opts->flight_bytes)
+		return FLIGHT_FILES - 1;
+	if (!opts->rotate_bytes && !opts->rotate_ns)
+		return 0;
+	return opts->keep ? (unsigned int)opts->keep : DEFAULT_KEEP;
+}
+
 static int open_store(const struct options *opts, struct store_writer **store)
 {
 	const struct store_options how = {
@@ -107,9 +131,7 @@ static int open_store(const struct options *opts, struct store_writer **store)
 		.rotate_bytes = opts->flight_bytes ? opts->flight_bytes / FLIGHT_FILES
 						   : opts->rotate_bytes,
 		.rotate_ns = opts->rotate_ns,
-		.keep = opts->flight_bytes ? FLIGHT_FILES - 1
-			: opts->keep	   ? (unsigned int)opts->keep
-					   : DEFAULT_KEEP,
+		.keep = kept_files(opts),
 	};
 	uint64_t cut = 0;
 	int ret;
@@ -146,6 +168,51 @@ static int add_frame(struct batch *batch, struct frames *frames, struct model *m
 	return ret ? ret : store_add(store, frames->time_ns, line, len);
 }
 
+static int take_snapshot(const struct options *opts, const struct frames *frames,
+			 struct store_writer *store)
+{
+	char *path = NULL;
+	int ret;
+
+	/* A name that tells when, and sorts. */
+	if (asprintf(&path, "%s.snapshot-%llu", opts->output,
+		     (unsigned long long)(frames->time_ns / (NS_PER_S / 1000))) < 0)
+		return -ENOMEM;
+	ret = store_flush(store);
+	if (!ret)
+		ret = action_snapshot(opts->output, path, frames->time_ns - opts->snapshot_ns,
+				      kept_files(opts));
+	if (!ret)
+		log_note("the last seconds are in %s", path);
+	free(path);
+	return ret;
+}
+
+/*
+ * Return: 0, -ECANCELED: end now, or a negative errno. What an action could not do is reported, and
+ * recording goes on.
+ */
+static int act(const struct options *opts, struct action *action, const struct frames *frames,
+	       const struct model *model, struct store_writer *store)
+{
+	const struct condition *which;
+	int ret;
+
+	ret = action_due(action, frames, model, &which);
+	if (ret <= 0)
+		return ret;
+	log_note("%s", which->text);
+	if (action->kind == ACTION_EXIT)
+		return -ECANCELED;
+	if (action->kind == ACTION_SNAPSHOT)
+		ret = take_snapshot(opts, frames, store);
+	else
+		ret = action_run(action, which, opts->output);
+	if (ret)
+		log_error(ret, NULL, NULL, "%s", opts->action);
+	return 0;
+}
+
 /*
  * Frame after frame, without the time between them where they are recorded already. The last one is
  * read after the signal that ends it, so that nothing is missing that happened before.
@@ -176,6 +243,10 @@ static int run(const struct options *opts, struct batch *batch, struct frames *f
 				  opts->output);
 			break;
 		}
+		if (opts->on)
+			ret = act(opts, opts->todo, frames, &model, store);
+		if (ret)
+			break;
 		if (frames->recorded || last)
 			continue;
 		if (frame == 1)
@@ -186,6 +257,8 @@ static int run(const struct options *opts, struct batch *batch, struct frames *f
 		sleep_until(due);
 	}
 	model_free(&model);
+	if (ret == -ECANCELED)
+		return GMEM_EXIT_FOUND;
 	return ret == -ENODATA ? 0 : ret;
 }
 
@@ -238,9 +311,11 @@ int record_main(int argc, char **argv)
 {
 	struct options opts = { .delay_ns = NS_PER_S,
 				.block_ns = BLOCK_NS,
+				.snapshot_ns = 60 * NS_PER_S,
 				.max_vms = DEFAULT_VMS,
 				.max_instances = DEFAULT_VMS };
 	struct batch batch = { .format = BATCH_JSON, .raw = true };
+	struct action action = { 0 };
 	struct store_writer *store;
 	int ret, end;
 
@@ -254,8 +329,11 @@ int record_main(int argc, char **argv)
 		return GMEM_EXIT_OK;
 	}
 	ret = check(&opts);
+	if (!ret && opts.on)
+		ret = action_parse(&action, opts.on, opts.action);
 	if (ret)
 		return ret;
+	opts.todo = &action;
 	batch.list_instances = opts.instances;
 	batch.want = WANTED(opts);
 	batch.pid = opts.pid;
@@ -269,6 +347,7 @@ int record_main(int argc, char **argv)
 	end = store_finish(store);
 	if (end && !ret)
 		ret = log_error(end, NULL, "what is in it can be read", "write to %s", opts.output);
+	action_free(&action);
 	batch_free(&batch);
 	return ret;
 }

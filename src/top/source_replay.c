@@ -20,6 +20,7 @@
 #include "replay_phases.h"
 #include "silence.h"
 #include "source_replay.h"
+#include "store.h"
 
 #define MAX_ERRNO 133
 
@@ -615,15 +616,6 @@ static int seek(struct frames *frames, uint64_t time_ns)
 	return 0;
 }
 
-/* The time of a frame, without reading the rest of its line; 0: it is none. */
-static uint64_t time_of(const char *line, size_t len)
-{
-	static const char key[] = "\"time_ns\":";
-	const char *at = memmem(line, len, key, sizeof(key) - 1);
-
-	return at ? strtoull(at + sizeof(key) - 1, NULL, 10) : 0;
-}
-
 /* The block that begins before the frame has the frame before it, or the block before has. */
 static int back(struct frames *frames)
 {
@@ -636,7 +628,7 @@ static int back(struct frames *frames)
 
 	recording_seek(&replay->recording, now_ns);
 	while (!(ret = recording_next(&replay->recording, false, &line, &len, &complete))) {
-		ns = time_of(line, len);
+		ns = store_time(line, len);
 		if (ns >= now_ns)
 			break;
 		found = ns > found ? ns : found;

@@ -216,6 +216,14 @@ void store_seek(struct store_reader *r, uint64_t time_ns)
 	}
 }
 
+uint64_t store_time(const char *line, size_t len)
+{
+	static const char key[] = "\"time_ns\":";
+	const char *at = memmem(line, len, key, sizeof(key) - 1);
+
+	return at ? strtoull(at + sizeof(key) - 1, NULL, 10) : 0;
+}
+
 int store_fd(const struct store_reader *r)
 {
 	return r->fd;
