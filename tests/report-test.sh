@@ -142,6 +142,22 @@ xmllint --noout "$tmp/out" || fail "the page with phases is not well-formed"
 cp "$tmp/out" "${PAGE:-/dev/null}"
 status 2 report --trace --json "$tmp/a"
 
+# --- events between frames
+python3 - "$tmp/b" >"$tmp/with-events" <<'END'
+import json, sys
+for n, line in enumerate(open(sys.argv[1])):
+    print(json.dumps({"seq": 2 * n, "time_ns": (1700000000 + n) * 10**9 + 5, "event": "convert", "vm": None}))
+    print(json.dumps({"lost": {"events": 3, "after_seq": 2 * n, "before_seq": 2 * n + 4}}))
+    print(line, end="")
+END
+status 0 report --json "$tmp/b"
+cp "$tmp/out" "$tmp/whole"
+status 0 report --json "$tmp/with-events"
+checks=$((checks + 1))
+diff <(sed 's/"file":"[^"]*"//' "$tmp/whole") <(sed 's/"file":"[^"]*"//' "$tmp/out") >/dev/null ||
+	fail "events change the report"
+status 2 record --replay "$tmp/b" --events all -o "$tmp/no.gmem"
+
 # --- actions of a recorder
 with_errors()
 {

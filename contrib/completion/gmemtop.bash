@@ -17,7 +17,7 @@ _gmemtop()
 	esac
 	# The same letter is another option there.
 	case $command$prev in
-	events-e | events--events)
+	events-e | events--events | record--events)
 		words=$(gmemtop events -e help 2>/dev/null | grep -o '^[a-z_]*')
 		case $cur in
 		*,*) list=${cur%,*}, ;;

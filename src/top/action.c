@@ -68,7 +68,7 @@ static int copy(struct store_writer *to, const char *path, uint64_t since_ns)
 {
 	struct store_reader *reader;
 	const char *line;
-	uint64_t ns;
+	uint64_t ns = 0;
 	size_t len;
 	int ret;
 
@@ -77,7 +77,8 @@ static int copy(struct store_writer *to, const char *path, uint64_t since_ns)
 		return ret == -ENOENT ? 0 : ret;
 	store_seek(reader, since_ns);
 	while ((ret = store_line(reader, &line, &len)) > 0) {
-		ns = store_time(line, len);
+		/* A gap between events has no time of its own. */
+		ns = store_time(line, len) ?: ns;
 		ret = ns >= since_ns ? store_add(to, ns, line, len) : 0;
 		if (ret)
 			break;

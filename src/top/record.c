@@ -13,6 +13,7 @@
 #include "action.h"
 #include "batch.h"
 #include "common_opts.h"
+#include "events_record.h"
 #include "record.h"
 #include "session.h"
 #include "source_bpf.h"
@@ -30,12 +31,13 @@
 #define MIN_FILE_BYTES (64UL << 10)
 
 struct options {
-	const char *output, *vm, *cgroup, *replay, *from, *to, *on, *action;
+	const char *output, *vm, *cgroup, *replay, *from, *to, *on, *action, *events;
 	uint64_t frames, delay_ns, pid, max_vms, max_instances;
 	uint64_t rotate_bytes, rotate_ns, keep, flight_bytes, block_ns, snapshot_ns;
 	bool instances, bindings, holders, waste, heat, redundant, no_wait, help;
 	int verbose;
-	struct action *todo; /* of on and action */
+	struct action *todo;		 /* of on and action */
+	struct event_recorder *recorder; /* of events, live */
 };
 
 #define AT(member) offsetof(struct options, member)
@@ -57,6 +59,8 @@ static const struct opt table[] = {
 	  OPT_NUMBER, 0 },
 	{ "flight", "SIZE", "keep what was last, in 8 files that together are no larger",
 	  AT(flight_bytes), OPT_SIZE, 0 },
+	{ "events", "LIST", "record these events too: as gmemtop events -e takes them", AT(events),
+	  OPT_STRING, 0 },
 	{ "on", "CONDITION",
 	  "take the action when it begins to hold of an interval: 'p99 > 5ms', 'errors > 0'",
 	  AT(on), OPT_STRING, 0 },
@@ -93,6 +97,9 @@ static int check(const struct options *opts)
 	if ((opts->from || opts->to) && !opts->replay)
 		return log_error(-EINVAL, "they choose a part of a recording",
 				 "give it with --replay", "--from and --to");
+	if (opts->events && opts->replay)
+		return log_error(-EINVAL, "events are recorded live only", NULL,
+				 "--events and --replay");
 	if (opts->delay_ns < MIN_DELAY_NS)
 		return log_error(-EINVAL, "0.05 is the least", NULL, "--delay");
 	if (opts->max_vms > 1000000 || opts->max_instances > 1000000)
@@ -165,7 +172,9 @@ static int add_frame(struct batch *batch, struct frames *frames, struct model *m
 	int ret;
 
 	ret = batch_line(batch, frames, model, &line, &len);
-	return ret ? ret : store_add(store, frames->time_ns, line, len);
+	if (!ret)
+		ret = store_add(store, frames->time_ns, line, len);
+	return ret;
 }
 
 static int take_snapshot(const struct options *opts, const struct frames *frames,
@@ -254,7 +263,15 @@ static int run(const struct options *opts, struct batch *batch, struct frames *f
 		due += opts->delay_ns;
 		if (due < now_ns())
 			due = now_ns();
-		sleep_until(due);
+		if (opts->recorder)
+			ret = event_recorder_until(opts->recorder, due);
+		else
+			sleep_until(due);
+		if (ret) {
+			log_error(ret, NULL, "what is in it can be read", "record events to %s",
+				  opts->output);
+			break;
+		}
 	}
 	model_free(&model);
 	if (ret == -ECANCELED)
@@ -262,7 +279,7 @@ static int run(const struct options *opts, struct batch *batch, struct frames *f
 	return ret == -ENODATA ? 0 : ret;
 }
 
-static int record_live(const struct options *opts, struct batch *batch, struct store_writer *store)
+static int record_live(struct options *opts, struct batch *batch, struct store_writer *store)
 {
 	const struct source_options sizes = {
 		.max_vms = (unsigned int)opts->max_vms,
@@ -271,7 +288,7 @@ static int record_live(const struct options *opts, struct batch *batch, struct s
 	};
 	struct source_bpf *source = NULL;
 	struct live live;
-	int ret;
+	int ret, end;
 
 	ret = session_check_pid(opts->pid);
 	if (!ret)
@@ -280,11 +297,17 @@ static int record_live(const struct options *opts, struct batch *batch, struct s
 		ret = session_wait_for_kvm(!opts->no_wait);
 	if (!ret)
 		ret = source_open(&source, &sizes);
+	if (!ret && opts->events)
+		ret = event_recorder_open(&opts->recorder, opts->events, (uint32_t)opts->pid,
+					  store);
 	if (!ret) {
 		live_init(&live, source);
 		ret = run(opts, batch, &live.frames, store);
 		live_end(&live);
 	}
+	end = event_recorder_close(opts->recorder);
+	if (end && !ret)
+		ret = log_error(end, NULL, NULL, "record events to %s", opts->output);
 	source_close(source);
 	/* It was told to end before it had begun. */
 	return ret == -EINTR ? 0 : ret;

@@ -22,7 +22,8 @@
 #include "source_replay.h"
 #include "store.h"
 
-#define MAX_ERRNO 133
+#define MAX_ERRNO   133
+#define FRAME_BEGIN 64 /* bytes of a line in which a frame has its number */
 
 struct replay {
 	struct frames frames; /* first: it is what the caller holds */
@@ -581,8 +582,8 @@ static int next(struct frames *frames, struct model *model)
 	struct replay *replay = (struct replay *)frames;
 	struct json_tokener *tokener;
 	struct json_object *frame;
+	bool complete, is_frame;
 	const char *line;
-	bool complete;
 	size_t len;
 	int ret;
 
@@ -599,10 +600,13 @@ static int next(struct frames *frames, struct model *model)
 			frames->cut = !complete;
 			return frames->cut ? -ENODATA : -EBADMSG;
 		}
-		ret = read_frame(replay, model, frame);
+		/* Events, and what was lost of them, lie between frames. */
+		is_frame = !member(frame, FIELD(line, lost)) || member(frame, FIELD(frame, vms));
+		is_frame &= !member(frame, FIELD(event, event));
+		ret = is_frame ? read_frame(replay, model, frame) : 0;
 		json_object_put(frame);
 		/* Those before @from_ns count: without the last of them the first had no rates. */
-	} while (!ret && frames->time_ns < replay->from_ns);
+	} while (!ret && (!is_frame || frames->time_ns < replay->from_ns));
 	return !ret && frames->time_ns > replay->to_ns ? -ENODATA : ret;
 }
 
@@ -629,6 +633,9 @@ static int back(struct frames *frames)
 	recording_seek(&replay->recording, now_ns);
 	while (!(ret = recording_next(&replay->recording, false, &line, &len, &complete))) {
 		ns = store_time(line, len);
+		/* Events lie between frames. */
+		if (!memmem(line, len < FRAME_BEGIN ? len : FRAME_BEGIN, "\"frame\":", 8))
+			continue;
 		if (ns >= now_ns)
 			break;
 		found = ns > found ? ns : found;

@@ -125,7 +125,7 @@ int store_line(struct store_reader *reader, const char **line, size_t *len);
  */
 void store_seek(struct store_reader *reader, uint64_t time_ns);
 
-/* The time of a frame, found without reading the rest of its line; 0: it has none. */
+/* The time of a frame or an event, found without reading the rest of its line; 0: it has none. */
 uint64_t store_time(const char *line, size_t len);
 
 /* Times of the first and of the last line. Return: false if there is no line. */
