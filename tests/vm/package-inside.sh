@@ -93,15 +93,6 @@ check "the socket is left" active gmem-exporter.socket
 check "a scrape starts it" within scrape
 check "the exporter runs again" active gmem-exporter.service
 
-# --- the flight recorder: what was last, all the time
-check "gmem-recorder.service starts" systemctl start gmem-recorder.service
-check "it records" within test -s /var/log/gmem/flight
-check "its recording is read while it is written" gmemtop report /var/log/gmem/flight
-check "it is not root" fails is "$(systemctl show -P MainPID gmem-recorder.service | xargs -I{} stat -c %u /proc/{})" 0
-check "it stops" systemctl stop gmem-recorder.service
-check "it stopped well" is "$(systemctl show -P Result gmem-recorder.service)" success
-check "no user but root reads it" is "$(stat -L -c %a /var/log/private)" 700
-
 # --- TLS, with files that only root can read
 install -m 600 build/package.crt /etc/gmem/tls.crt
 install -m 600 build/package.key /etc/gmem/tls.key
