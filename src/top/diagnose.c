@@ -138,15 +138,16 @@ static bool waits_for_lock(const struct rule *rule, const struct digest_vm *vm, 
 static bool held_twice(const struct rule *rule, const struct digest_vm *vm,
 		       const struct digest_gauge *waste, const char *what, struct evidence *e)
 {
-	char held[NUMBER_LEN], peak[NUMBER_LEN], resident[NUMBER_LEN];
+	char held[NUMBER_LEN], peak[NUMBER_LEN], last[NUMBER_LEN], resident[NUMBER_LEN];
 
 	if (!enough(rule, waste->held, vm->resident.peak))
 		return false;
 	snprintf(e->text, sizeof(e->text),
-		 "%s of %s in at least two frames in a row (at most %s, at the end %llu pages); "
+		 "%s of %s in at least two frames in a row (at most %s, at the end %s); "
 		 "the instances had %s in memory at most",
 		 scaled(held, waste->held, UNIT_PAGES), what, scaled(peak, waste->peak, UNIT_PAGES),
-		 (unsigned long long)waste->last, scaled(resident, vm->resident.peak, UNIT_PAGES));
+		 scaled(last, waste->last, UNIT_PAGES),
+		 scaled(resident, vm->resident.peak, UNIT_PAGES));
 	snprintf(e->saving, sizeof(e->saving), "%s of memory", held);
 	number(e, "held_pages", waste->held);
 	number(e, "peak_pages", waste->peak);

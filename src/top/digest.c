@@ -235,7 +235,9 @@ static struct digest_vm *get_vm(struct digest *digest, uint64_t id)
 static void describe(struct digest_vm *to, const struct model_vm *vm)
 {
 	to->key = vm->key;
-	to->pid = vm->now.tgid;
+	/* The VMM may have ended before the VM. */
+	if (vm->now.tgid)
+		to->pid = vm->now.tgid;
 	to->type = vm->now.type;
 	memcpy(to->name, vm->name, sizeof(to->name));
 	if (!to->cgroup && vm->cgroup)

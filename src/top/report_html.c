@@ -70,7 +70,7 @@ static void put_head(FILE *out, const struct report *report)
 		fprintf(out, " in %u runs of a recorder", d->runs);
 	fputs("; kernel ", out);
 	svg_text(out, d->kernel);
-	fprintf(out, "; %zu VMs</p>\n", d->nr_vms);
+	fprintf(out, "; %zu VM%s</p>\n", d->nr_vms, d->nr_vms == 1 ? "" : "s");
 	if (d->middle)
 		fputs("<p>The recording begins in the middle of a recorder's run: what the first frame "
 		      "had counts as the base.</p>\n",

@@ -55,7 +55,7 @@ static void put_recording(FILE *out, const struct report *report)
 		fprintf(out, " in %u runs of a recorder", d->runs);
 	fputs("\n  kernel ", out);
 	utf8_print(d->kernel, strlen(d->kernel), out);
-	fprintf(out, ", %zu VMs\n", d->nr_vms);
+	fprintf(out, ", %zu VM%s\n", d->nr_vms, d->nr_vms == 1 ? "" : "s");
 	if (d->middle)
 		fputs("  It begins in the middle of a recording: what the first frame had counts as the "
 		      "base.\n",

@@ -370,6 +370,7 @@ static void of_orphan(struct maker *m, int amount)
 {
 	frame(m);
 	m->vm.vmm_gone = 1;
+	m->vm.tgid = 0;
 	if (amount >= 0)
 		frame(m);
 	frame(m);
@@ -540,6 +541,18 @@ static uint64_t at(struct json_object *object, const char *a, const char *b)
 	return json_object_get_uint64(value);
 }
 
+static void pid_of_the_vmm_stays(void **state)
+{
+	struct maker m;
+
+	(void)state;
+	begin(&m);
+	of_orphan(&m, 0);
+	digest_end(&m.digest);
+	assert_int_equal(m.digest.vms[0]->pid, 100);
+	end(&m);
+}
+
 static void json_has_all(void **state)
 {
 	struct json_object *json, *list;
@@ -598,6 +611,7 @@ int main(void)
 		cmocka_unit_test(rules_have_limits),
 		cmocka_unit_test(rules_have_parts),
 		cmocka_unit_test(rules_are_not_checked),
+		cmocka_unit_test(pid_of_the_vmm_stays),
 		cmocka_unit_test(json_has_all),
 		cmocka_unit_test(text_has_all),
 	};
