@@ -264,7 +264,7 @@ static void write_subject(FILE *out, const struct learned_subject *subject)
 	fputc('\n', out);
 	if (subject->cgroup && subject->cgroups.nr &&
 	    (subject->cgroups.nr > 1 || strcmp(subject->cgroup, subject->cgroups.first)))
-		fputs("  # generalised: the slice of these cgroups\n", out);
+		fputs("  # generalised: what contains these cgroups\n", out);
 	if (!subject->cgroup)
 		fputs("  # no cgroup: the processes are in the root cgroup, or it is not known\n",
 		      out);

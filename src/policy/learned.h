@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What was learned, between learn.c, which collects it, and learn_write.c, which writes it. */
+/* What was learned: learn.c collects it, learn_write.c writes it, learn_check.c checks it. */
 #ifndef GMEM_POLICY_LEARNED_H
 #define GMEM_POLICY_LEARNED_H
 
@@ -67,6 +67,9 @@ struct learn {
 	size_t nr_exceptions, room_exceptions;
 	struct creator *creators; /* of instances, by hash */
 };
+
+/* Was something done in this cgroup, or can that not be told? */
+bool learned_in(const struct learned_subject *subject, const char *cgroup);
 
 /* Write the proposal as it is now. @whole: as a policy, not as a drop-in. Return: 0 or -ENOMEM. */
 int learned_write(const struct learn *learn, bool whole, char **text, size_t *len);

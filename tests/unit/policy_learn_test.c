@@ -283,11 +283,45 @@ static void test_base(void **state)
 	assert_true(added > rounds() && kept > rounds());
 }
 
+/* What comes and goes with a VM is not named. */
+static void test_cgroups(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "/machine.slice/machine-qemu-1.scope/libvirt/emulator", "\"/machine.slice\"" },
+		{ "/user.slice/user-1000.slice/session-3.scope",
+		  "\"/user.slice/user-1000.slice\"" },
+		{ "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod5f_a.slice/x.scope",
+		  "\"/kubepods.slice/kubepods-burstable.slice\"" },
+		{ "/kubepods/besteffort/pod0c1d/x", "\"/kubepods/besteffort\"" },
+		{ "/podman.slice/a", "\"/podman.slice\"" },
+		{ "/my.slices/a", "\"/my.slices/a\"" },
+	};
+	const struct learn_options options = { 0 };
+	struct event event = { .outcome = EVENT_DONE, .who.exe = "/bin/vmm" };
+	struct learn_report report;
+	struct learn *learn;
+	char *text;
+	size_t i, len;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		event.who.cgroup = cases[i][0];
+		learn = learn_new(&options);
+		assert_int_equal(learn_take(&event, learn), 0);
+		assert_int_equal(learn_propose(learn, &text, &len, &report), 0);
+		if (!strstr(text, cases[i][1]))
+			fail_msg("no %s in %s", cases[i][1], text);
+		free(text);
+		learn_free(learn);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_base),
+		cmocka_unit_test(test_cgroups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
