@@ -6,27 +6,9 @@
 #include "columns.h"
 #include "model_phases.h"
 #include "replay_phases.h"
+#include "replay_values.h"
 
 #define WRAPS_SIZE (GMEM_PHASE_MAX * GMEM_HIST_BUCKETS)
-
-static struct json_object *member(struct json_object *object, const char *name)
-{
-	struct json_object *value = NULL;
-
-	if (json_object_is_type(object, json_type_object))
-		json_object_object_get_ex(object, name, &value);
-	return value;
-}
-
-static uint64_t number(struct json_object *object, const char *name)
-{
-	return json_object_get_uint64(member(object, name));
-}
-
-static size_t length(struct json_object *array)
-{
-	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
-}
 
 /* @wraps: of this phase, by bucket */
 static void read_phase(struct json_object *object, struct gmem_phase *phase, uint32_t *wraps)

@@ -11,18 +11,17 @@
 
 #include <json.h>
 
-#include "../../bpf/trace/buckets.h"
 #include "../lib/input.h"
 #include "../lib/log.h"
 #include "../lib/when.h"
 #include "columns.h"
 #include "recording.h"
 #include "replay_phases.h"
+#include "replay_values.h"
 #include "silence.h"
 #include "source_replay.h"
 #include "store.h"
 
-#define MAX_ERRNO   133
 #define FRAME_BEGIN 64 /* bytes of a line in which a frame has its number */
 
 struct replay {
@@ -35,41 +34,6 @@ struct replay {
 	bool sought;		 /* the next line does not follow the last frame */
 	uint64_t version;	 /* of the frame */
 };
-
-/* --- values; what is absent is NULL, and NULL has no members --- */
-
-static struct json_object *member(struct json_object *object, const char *name)
-{
-	struct json_object *value = NULL;
-
-	if (json_object_is_type(object, json_type_object))
-		json_object_object_get_ex(object, name, &value);
-	return value;
-}
-
-static uint64_t number(struct json_object *object, const char *name)
-{
-	return json_object_get_uint64(member(object, name));
-}
-
-static void text(struct json_object *object, const char *name, char *buf, size_t size)
-{
-	struct json_object *value = member(object, name);
-
-	snprintf(buf, size, "%s", value ? json_object_get_string(value) : "");
-}
-
-static uint64_t key_in(struct json_object *object)
-{
-	struct json_object *value = member(object, VM_FIELD(key));
-
-	return value ? strtoull(json_object_get_string(value), NULL, 16) : 0;
-}
-
-static size_t length(struct json_object *array)
-{
-	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
-}
 
 /* --- from JSON to records --- */
 
@@ -102,62 +66,6 @@ static enum vm_state state_of(const struct replay *replay, struct json_object *o
 	return (enum vm_state)state;
 }
 
-static uint32_t errno_of(const char *name)
-{
-	const char *known;
-	uint32_t err;
-
-	for (err = 1; err <= MAX_ERRNO; err++) {
-		known = strerrorname_np((int)err);
-		if (known && !strcmp(known, name))
-			return err;
-	}
-	return (uint32_t)strtoul(name, NULL, 10);
-}
-
-static void read_errors(struct json_object *errors, struct sample_vm *vm)
-{
-	struct json_object *op;
-	int i, n;
-
-	for (i = 0; i < GMEM_OP_MAX; i++) {
-		op = member(errors, op_names[i]);
-		if (!op || !json_object_is_type(op, json_type_object))
-			continue;
-		n = 0;
-		json_object_object_foreach(op, name, count)
-		{
-			if (!strcmp(name, FIELD(operation, other)) || n == GMEM_ERRNOS) {
-				vm->err_other[i] += json_object_get_uint64(count);
-				continue;
-			}
-			/* Its rates are known from the errors that are counted. */
-			vm->error = vm->err[i][n].err = errno_of(name);
-			vm->error_op = (__u32)i;
-			vm->err[i][n++].count = (__u32)json_object_get_uint64(count);
-		}
-	}
-}
-
-/* The number of a bucket at 32 bits, as in a record; what is above goes to @wraps. */
-static void read_histogram(struct json_object *list, struct gmem_latency *latency, uint32_t *wraps)
-{
-	struct json_object *pair;
-	uint64_t ns, nr;
-	size_t i;
-
-	for (i = 0; i < length(list); i++) {
-		pair = json_object_array_get_idx(list, i);
-		if (length(pair) != 2)
-			continue;
-		ns = json_object_get_uint64(json_object_array_get_idx(pair, 0));
-		nr = json_object_get_uint64(json_object_array_get_idx(pair, 1));
-		latency->hist[gmem_bucket(ns)] = (__u32)nr;
-		wraps[gmem_bucket(ns)] = (uint32_t)(nr >> 32);
-	}
-}
-
-/* @wraps: as in struct model_vm */
 /* A time of CLOCK_REALTIME by the clock of records. */
 static uint64_t record_time(const struct replay *replay, uint64_t time_ns)
 {
@@ -177,7 +85,7 @@ static void read_last_error(struct json_object *object, const struct replay *rep
 		return;
 	text(object, FIELD(last_error, error), name, sizeof(name));
 	*error_op = op;
-	*error = errno_of(name);
+	*error = replay_errno(name);
 	*error_ns = record_time(replay, number(object, FIELD(last_error, time_ns)));
 }
 
@@ -207,48 +115,6 @@ static void read_ended(struct json_object *frame, const struct replay *replay, s
 		read_last_error(member(one, FIELD(ended, last_error)), replay, &ended->error_op,
 				&ended->error, &ended->error_ns);
 	}
-}
-
-static void read_latency(struct json_object *latency, struct sample_vm *vm, uint32_t *wraps)
-{
-	struct json_object *one;
-	int d;
-
-	for (d = 0; d < GMEM_DIRECTIONS; d++) {
-		one = member(latency, direction_names[d]);
-		vm->latency[d].max_ns = number(one, columns[COLUMN_max_ns].name);
-		read_histogram(member(one, FIELD(direction, histogram)), &vm->latency[d],
-			       wraps + d * GMEM_HIST_BUCKETS);
-	}
-}
-
-/* The same with all bits of each number. */
-static void read_durations(struct json_object *object, struct latency *latency)
-{
-	struct json_object *list = member(object, FIELD(direction, histogram)), *pair;
-	size_t i;
-
-	*latency = (struct latency){ .max_ns = number(object, columns[COLUMN_max_ns].name),
-				     .high = GMEM_HIST_BUCKETS };
-	for (i = 0; i < length(list); i++) {
-		pair = json_object_array_get_idx(list, i);
-		if (length(pair) == 2)
-			latency->hist[gmem_bucket(
-				json_object_get_uint64(json_object_array_get_idx(pair, 0)))] =
-				json_object_get_uint64(json_object_array_get_idx(pair, 1));
-	}
-}
-
-static void read_heat(struct json_object *object, struct gmem_heat *heat)
-{
-	uint64_t pages = number(object, FIELD(heat, cell_pages));
-	struct json_object *list = member(object, FIELD(heat, pages));
-	size_t i;
-
-	heat->shift = pages ? (__u32)__builtin_ctzll(pages) : 0;
-	heat->elsewhere = number(object, FIELD(heat, elsewhere));
-	for (i = 0; i < GMEM_HEAT_CELLS && i < length(list); i++)
-		heat->pages[i] = json_object_get_uint64(json_object_array_get_idx(list, i));
 }
 
 static uint32_t dev_of(struct json_object *object)
@@ -301,13 +167,13 @@ static int add_vm(const struct replay *replay, struct model *model, struct json_
 		vm.c[c] = number(counters, vm_counter_names[c]);
 	for (c = 0; c < GMEM_INST_MAX; c++)
 		vm.folded[c] = number(counters, inst_counter_names[c]);
-	read_errors(member(object,
-			   replay->version < 2 ? VM_FIELD(errors) : FIELD(vm, errors_by_operation)),
-		    &vm);
+	replay_errors(member(object, replay->version < 2 ? VM_FIELD(errors)
+							 : FIELD(vm, errors_by_operation)),
+		      &vm);
 	read_last_error(member(object, FIELD(vm, last_error)), replay, &vm.error_op, &vm.error,
 			&vm.error_ns);
-	read_latency(member(object, FIELD(vm, latency)), &vm, wraps);
-	read_heat(member(object, FIELD(vm, heat)), &vm.heat);
+	replay_latency(member(object, FIELD(vm, latency)), &vm, wraps);
+	replay_heat(member(object, FIELD(vm, heat)), &vm.heat);
 	/* A number of redundant conversions that was null: not all of them were judged. */
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
 		c = GMEM_VM_to_private_redundant + d * GMEM_PER_DIRECTION;
@@ -323,13 +189,6 @@ static int add_vm(const struct replay *replay, struct model *model, struct json_
 	if (!ret)
 		ret = model_set_wraps(model, vm.id, wraps);
 	return ret ? ret : replay_phases(model, object, vm.id, replay->frames.time_ns);
-}
-
-/* Also where it is null: that it could not be told. */
-static bool has(struct json_object *object, const char *name)
-{
-	return json_object_is_type(object, json_type_object) &&
-	       json_object_object_get_ex(object, name, NULL);
 }
 
 /* What a recording has lists or numbers of. */
@@ -348,11 +207,6 @@ static uint32_t looked_at(struct json_object *vms)
 		looked |= has(vm, FIELD(vm, phases)) ? WANT_LATENCY : 0;
 	}
 	return looked;
-}
-
-static uint64_t known(struct json_object *object, const char *name)
-{
-	return member(object, name) ? number(object, name) : GMEM_UNKNOWN;
 }
 
 static int add_binding(struct model *model, uint64_t vm_id, struct json_object *object)
@@ -472,27 +326,6 @@ static void read_features(struct replay *replay, struct json_object *frame)
 		features->chosen[fact] = -1;
 }
 
-static void read_policy(struct policy_counts *counts, struct json_object *policy)
-{
-	struct json_object *denied = member(policy, FIELD(policy, denied)),
-			   *would_deny = member(policy, FIELD(policy, would_deny));
-	char mode[16] = "";
-	int op;
-
-	memset(counts, 0, sizeof(*counts));
-	if (!json_object_is_type(policy, json_type_object))
-		return;
-	text(policy, FIELD(policy, mode), mode, sizeof(mode));
-	counts->known = true;
-	counts->in_force = *mode;
-	counts->enforce = !strcmp(mode, "enforce");
-	counts->generation = number(policy, FIELD(policy, generation));
-	for (op = 0; op < POLICY_OPERATIONS; op++) {
-		counts->denied[op] = number(denied, policy_operation_names[op]);
-		counts->would_deny[op] = number(would_deny, policy_operation_names[op]);
-	}
-}
-
 /* VMs that ended before the first frame are in the sums over all VMs alone. */
 static void read_host(struct model *model, struct json_object *object)
 {
@@ -510,10 +343,10 @@ static void read_host(struct model *model, struct json_object *object)
 		host.inst[c] = number(counters, inst_counter_names[c]);
 	host.adopted = has(counters, inst_counter_names[GMEM_INST_unbinds]) &&
 		       !member(counters, inst_counter_names[GMEM_INST_unbinds]);
-	read_errors(errors, &host.now);
+	replay_errors(errors, &host.now);
 	for (d = 0; d < GMEM_DIRECTIONS; d++)
-		read_durations(member(member(object, FIELD(host, latency)), direction_names[d]),
-			       &latency[d]);
+		replay_durations(member(member(object, FIELD(host, latency)), direction_names[d]),
+				 &latency[d]);
 	model_set_host(model, &host, latency);
 }
 
@@ -559,7 +392,7 @@ static int read_frame(struct replay *replay, struct model *model, struct json_ob
 	replay->clock_ns += number(frame, FIELD(frame, interval_ns));
 	first = begin_frame(replay, model, frame, looked_at(vms));
 	model->complete = true;
-	read_policy(&model->policy, member(frame, FIELD(frame, policy)));
+	replay_policy(&model->policy, member(frame, FIELD(frame, policy)));
 	for (i = 0; i < length(vms) && !ret; i++)
 		ret = add_vm(replay, model, json_object_array_get_idx(vms, i));
 	for (n = 0; n < GMEM_LOST_MAX; n++)
