@@ -9,7 +9,7 @@ _gmemtop()
 	[ "$COMP_CWORD" = 1 ] || case ${COMP_WORDS[1]} in
 	events | export | record | report | diff) command=${COMP_WORDS[1]} ;;
 	replay)
-		[ "$COMP_CWORD" != 2 ] || {
+		[ "$COMP_CWORD" != 2 ] || [ "${cur#-}" != "$cur" ] || {
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 		}
