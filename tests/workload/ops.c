@@ -121,7 +121,8 @@ static int op_convert(struct ctx *ctx, const struct op *op)
 
 static int op_touch(struct ctx *ctx, const struct op *op)
 {
-	u64 size = size_of(ctx, op);
+	u64 size = size_of(ctx, op), begin;
+	int ret;
 
 	if (shadow_in_model(op->gpa, size) || (op->gpa | size) & (PAGE_SIZE - 1) || !size) {
 		say("line %d: touch wants whole pages below %#lx", op->line,
@@ -131,7 +132,10 @@ static int op_touch(struct ctx *ctx, const struct op *op)
 	shadow_guest_touch(ctx, op->gpa, size >> PAGE_SHIFT, false);
 	guest_request(ctx->vm->system, ctx->vcpu->index, op->read ? GUEST_READ : GUEST_WRITE,
 		      op->gpa, size >> PAGE_SHIFT, PAGE_SIZE);
-	return vcpu_run(ctx);
+	begin = now_ns();
+	ret = vcpu_run(ctx);
+	trip_touch(ctx->vcpu, op->gpa, size, begin, now_ns());
+	return ret;
 }
 
 static int op_prefault(struct ctx *ctx, const struct op *op)

@@ -42,6 +42,7 @@ struct config cfg = {
 	.seed = 1,
 	.teardown = "close",
 	.log_fd = -1,
+	.trips_fd = -1,
 };
 
 static const struct option_desc options[] = {
@@ -86,6 +87,14 @@ static const struct option_desc options[] = {
 	  "each object on one line, and objects {\"progress\": ready|started|held, ...} before the last" },
 	{ "log", 'l', OPT_TEXT, "FILE", &cfg.log, 0, 0,
 	  "write each operation with the values that the kernel must have seen" },
+	{ "trips", 0, OPT_TEXT, "FILE", &cfg.trips, 0, 0,
+	  "write when each conversion that a guest asked for began and ended, and its calls" },
+	{ "vmm-us", 0, OPT_NUMBER, "US", &cfg.vmm_us, 0, 1000000,
+	  "pause before such a conversion: once to four times as long, in turn (0)" },
+	{ "hold-lock", 0, OPT_NUMBER, "MS", &cfg.hold_lock_ms, 0, 900,
+	  "another thread has slots_lock for so long when vCPU 0 makes the first of them (0)" },
+	{ "discard", 0, OPT_BOOL, NULL, &cfg.discard, 0, 0,
+	  "free the memory that such a conversion leaves unused" },
 	{ "help", 'h', OPT_HELP, NULL, NULL, 0, 0, "this text" },
 };
 
@@ -229,6 +238,17 @@ static int set_option(const struct option_desc *o, const char *text)
 	return ret;
 }
 
+static int open_log(const char *path, int *fd)
+{
+	if (!path)
+		return EXIT_OK;
+	*fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
+	if (*fd >= 0)
+		return EXIT_OK;
+	say("cannot write %s: %s", path, strerror(errno));
+	return EXIT_FAILED;
+}
+
 static int check_options(void)
 {
 	if (cfg.script && cfg.commands) {
@@ -248,14 +268,7 @@ static int check_options(void)
 		say("--ops 0 wants a --duration");
 		return EXIT_USAGE;
 	}
-	if (cfg.log) {
-		cfg.log_fd = open(cfg.log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
-		if (cfg.log_fd < 0) {
-			say("cannot write %s: %s", cfg.log, strerror(errno));
-			return EXIT_FAILED;
-		}
-	}
-	return EXIT_OK;
+	return open_log(cfg.log, &cfg.log_fd) ?: open_log(cfg.trips, &cfg.trips_fd);
 }
 
 /**

@@ -15,7 +15,6 @@
 #include "workload.h"
 
 #define SYSTEM_SLOT 0
-#define PLAIN_SLOT  1
 #define DONE_PORT   0x10
 #define MAX_CPUID   256
 #define MAX_RESETS  100
@@ -94,6 +93,7 @@ static int set_slot(struct vm *vm, u32 id, u64 gpa, u64 size, void *memory)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = id,
+		.flags = id == PLAIN_SLOT && cfg.hold_lock_ms ? KVM_MEM_LOG_DIRTY_PAGES : 0,
 		.guest_phys_addr = gpa,
 		.memory_size = size,
 		.userspace_addr = (uintptr_t)memory,
@@ -329,7 +329,7 @@ static int memory_fault(struct ctx *ctx, int err)
 	}
 	if (shadow_in_model(gpa, PAGE_SIZE) || !(vm->gpa[gpa >> PAGE_SHIFT] & GPA_PRIVATE))
 		return -err;
-	return convert(ctx, BY_FAULT, gpa, PAGE_SIZE, 0);
+	return trip_convert(ctx, BY_FAULT, gpa, PAGE_SIZE, 0);
 }
 
 static void hypercall(struct ctx *ctx)
@@ -340,8 +340,8 @@ static void hypercall(struct ctx *ctx)
 
 	if (run->hypercall.args[2] & KVM_MAP_GPA_RANGE_ENCRYPTED)
 		attributes = KVM_MEMORY_ATTRIBUTE_PRIVATE;
-	ret = convert(ctx, BY_HYPERCALL, run->hypercall.args[0],
-		      run->hypercall.args[1] << PAGE_SHIFT, attributes);
+	ret = trip_convert(ctx, BY_HYPERCALL, run->hypercall.args[0],
+			   run->hypercall.args[1] << PAGE_SHIFT, attributes);
 	count_ok(&ctx->counts->cell[CELL_HYPERCALL], run->hypercall.args[1], 0);
 	run->hypercall.ret = (u64)(s64)ret;
 }
@@ -379,11 +379,14 @@ int vcpu_run(struct ctx *ctx)
 	struct kvm_run *run = ctx->vcpu->run;
 	bool answered = false;
 	s64 answer = 0;
+	u64 begin;
 	int ret;
 
 	for (;;) {
-		if (ioctl(ctx->vcpu->fd, KVM_RUN, 0)) {
-			ret = errno;
+		begin = now_ns();
+		ret = ioctl(ctx->vcpu->fd, KVM_RUN, 0) ? errno : 0;
+		trip_run(ctx->vcpu, begin, now_ns());
+		if (ret) {
 			if (ret == EINTR || ret == EAGAIN)
 				continue;
 			if (run->exit_reason == KVM_EXIT_MEMORY_FAULT &&

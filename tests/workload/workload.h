@@ -37,6 +37,7 @@ typedef int64_t s64;
 #define MEMORY_BASE (4ULL << 30) /* guest physical address of instance memory */
 #define PLAIN_BASE  (1ULL << 30) /* an ordinary memslot, never guest_memfd */
 #define PLAIN_SIZE  (2ULL << 20)
+#define PLAIN_SLOT  1
 #define MODEL_PAGES (1UL << 23) /* guest physical pages that the shadow knows: 32 GiB */
 #define INST_PAGES  (1UL << 22) /* pages of one instance that the shadow knows: 16 GiB */
 
@@ -113,6 +114,15 @@ struct slot {
 	void *shared; /* the shared half's backing */
 };
 
+/* A conversion that a guest asked for, by CLOCK_MONOTONIC; 0: not yet, or not at all. */
+struct trip {
+	const char *exit; /* NULL: the guest asked for nothing */
+	u64 gpa, size, attributes;
+	u64 before, out; /* the KVM_RUN that the guest left: called, and returned */
+	u64 set, set_end, memory, memory_end;
+	u64 held_ns; /* for so long it waited for slots_lock, at least */
+};
+
 struct vcpu {
 	struct vm *vm;
 	u32 index;
@@ -128,6 +138,8 @@ struct vcpu {
 	int ret;
 	bool busy;
 	bool quit;
+	struct trip trip;
+	u32 nr_trips;
 };
 
 enum vm_end { END_RUNNING, END_CLOSED, END_EXITED, END_KILLED };
@@ -165,10 +177,11 @@ struct config {
 	u32 vms, vcpus, vms_per_process;
 	u32 type;
 	u64 flags, size;
-	const char *script, *commands, *mix, *log, *teardown;
+	const char *script, *commands, *mix, *log, *teardown, *trips;
 	u64 ops, rate, duration_ms, pause_us, seed, stagger_ms;
-	bool serial, wait_start, hold, json_lines, vmcall;
-	int log_fd;
+	u64 vmm_us, hold_lock_ms;
+	bool serial, wait_start, hold, json_lines, vmcall, discard;
+	int log_fd, trips_fd;
 	struct scenario *scenario;
 };
 
@@ -293,6 +306,16 @@ void shadow_exit(struct vm *vm);
 int run_scenario(struct vm *vm, const struct scenario *scenario);
 int convert(struct ctx *ctx, enum origin by, u64 gpa, u64 size, u64 attributes);
 int op_once(struct ctx *ctx, const struct op *op);
+
+/* trips.c */
+u64 now_ns(void);
+void trip_run(struct vcpu *vcpu, u64 run_ns, u64 back_ns);
+int trip_convert(struct ctx *ctx, enum origin by, u64 gpa, u64 size, u64 attributes);
+void trip_touch(const struct vcpu *vcpu, u64 gpa, u64 size, u64 run_ns, u64 back_ns);
+
+/* hold.c */
+struct hold *hold_begin(struct vm *vm);
+u64 hold_end(struct hold *hold);
 
 /* memory.c */
 int op_allocate(struct ctx *ctx, const struct op *op);
