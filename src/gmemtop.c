@@ -33,7 +33,7 @@
 
 struct options {
 	bool batch, json, csv, once, features, no_wait, instances, redundant, version, help;
-	bool bindings, holders, waste, heat;
+	bool bindings, holders, waste, heat, latency;
 	int verbose;
 	uint64_t frames, delay_ns, pid, max_vms, max_instances;
 	const char *vm, *cgroup, *sort, *columns, *preset;
@@ -329,6 +329,7 @@ static int gmemtop(int argc, char **argv)
 	sizes.max_vms = (unsigned int)opts.max_vms;
 	sizes.max_instances = (unsigned int)opts.max_instances;
 	sizes.redundant = opts.redundant;
+	sizes.latency = opts.latency;
 	ret = source_open(&source, &sizes);
 	if (!ret)
 		ret = show_live(&opts, &batch, source);

@@ -386,6 +386,37 @@ case_counted()
 	lacks '\*'
 }
 
+# What conversions spend their time on, where it was recorded.
+case_phases()
+{
+	local phase='{"count":3,"sum_ns":6000000,"max_ns":3000000,"histogram":[[2097151,2],[3145727,1]]}' phases list
+
+	phases="{\"vmm\":$phase,\"lock\":null,\"set\":$phase,\"memory\":$phase,\"total\":$phase,\"fault\":$phase}"
+	list="\"phases\":$phases,\"vcpu_list\":[{\"id\":0,\"phases\":$phases},{\"id\":3,\"phases\":$phases}],\"slowest\":["
+	list+="{\"time_ns\":1,\"vcpu\":3,\"exit\":\"hypercall\",\"direction\":\"to_private\",\"gpa\":4294967296,\"pages\":16,"
+	list+="\"phases_ns\":{\"vmm\":1000,\"lock\":null,\"set\":2000000,\"memory\":null,\"total\":2001000,\"fault\":null}}]"
+	sed "s/\"missing\":\[/&\"phase_lock\",/; s/\"id\":3,\"pid\"/$list,&/" "$tmp/frames" >"$tmp/phases"
+	recording=$tmp/phases start 140x100
+	press .
+	press Enter
+	sees '^ Phases of conversions'
+	sees '^vmm  *6 '
+	sees '^lock  *- *$'
+	sees '^vCPU 3  *3 '
+	sees '^vCPU 3 .* 2.00ms .*hypercall, 16 pages to_private at 0x100000000'
+	press l
+	sees 'a recording has the phases'
+	press Escape
+	lacks 'Phases of'
+	press q
+	start 140x100
+	press .
+	press Enter
+	sees 'TO PRIVATE'
+	screen | grep -q 'Phases of' && die 'phases that were not recorded'
+	press q
+}
+
 case_resize()
 {
 	start 80x24

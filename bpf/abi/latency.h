@@ -53,21 +53,21 @@ struct gmem_slow {
 	__u64 gfn, pages;
 	__u64 ns[GMEM_PHASE_MAX]; /* GMEM_UNKNOWN: it had no such phase */
 	__u32 direction;
-	__u32 exit; /* enum gmem_guest_exit */
+	__u32 exit; /* KVM_EXIT_*; in a sample enum gmem_guest_exit */
 };
 
-#define GMEM_SLOWEST 8 /* that are kept of each vCPU, in no order */
+#define GMEM_SLOWEST   8     /* that are kept of each vCPU, in no order */
+#define GMEM_MAX_VCPUS 16384 /* that converted; an entry is made when it is needed */
 
-struct gmem_vcpu_key {
-	__u64 vcpu; /* struct kvm_vcpu */
-	__u64 vm;   /* as in struct gmem_vcpu */
-};
-
-/* Written by the thread that runs the vCPU only, as KVM lets one thread do that at a time. */
+/*
+ * Under the sum of the vCPU's address and of a number that tells its VM from those that had the
+ * address before. Written by the thread that runs the vCPU only, as KVM lets one thread do that at
+ * a time.
+ */
 struct gmem_vcpu {
 	__u64 ended; /* updates that ended; together with `begun` it shows what was read in one */
 	__u64 kvm;   /* struct kvm */
-	__u64 vm;    /* what tells the VM from others: its key, as in struct gmem_vm */
+	__u64 vm;    /* its key, as in struct gmem_vm */
 	__u32 key_kind;
 	__u32 id;      /* vcpu_id */
 	__u32 slowest; /* entry with the shortest total time */

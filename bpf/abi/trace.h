@@ -99,13 +99,13 @@
 	X(receive, deny, "receiving a descriptor")
 
 /* X(name, what was lost) */
-#define GMEM_LOSSES(X)                                                                 \
-	X(vms_full, "events of VMs for which there was no room, counted under other")  \
-	X(instances_full, "events of instances without room, counted under other")     \
-	X(ended_full, "VMs that ended and whose numbers could not be kept")            \
-	X(unread, "requests that could not be read from the VMM's memory")             \
-	X(untracked, "requests that could not be followed from entry to exit")         \
-	X(untimed, "conversions that --latency could not follow from exit to KVM_RUN") \
+#define GMEM_LOSSES(X)                                                                \
+	X(vms_full, "events of VMs for which there was no room, counted under other") \
+	X(instances_full, "events of instances without room, counted under other")    \
+	X(ended_full, "VMs that ended and whose numbers could not be kept")           \
+	X(unread, "requests that could not be read from the VMM's memory")            \
+	X(untracked, "requests that could not be followed from entry to exit")        \
+	X(untimed, "exits of guests whose conversions --latency could not follow")    \
 	X(ends, "VMs and instances whose end was not seen, found to be gone later")
 
 enum gmem_fact {

@@ -22,14 +22,6 @@ const volatile bool knows_kvm;
 
 #define PROC_SUPER_MAGIC 0x9fa0
 
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-struct kvm_vcpu {
-	struct kvm *kvm;
-};
-
-#pragma clang attribute pop
-
 /* Of the one task that the iterator was made for. It is pinned, and outlives who loaded it. */
 SEC("iter/task_file")
 int gmem_name_file(struct bpf_iter__task_file *ctx)

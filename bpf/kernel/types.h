@@ -194,6 +194,7 @@ struct kvm_vm_stat {
 
 struct kvm_arch {
 	unsigned char vm_type; /* an unsigned long before 6.10: its lowest byte says the same */
+	unsigned long long gfn_direct_bits; /* of TDX: set in addresses of shared memory */
 };
 
 struct kvm_memslots {
@@ -213,6 +214,11 @@ struct kvm {
 	struct xarray mem_attr_array;
 	struct kvm_vm_stat stat;
 	struct kvm_arch arch;
+};
+
+struct kvm_vcpu {
+	struct kvm *kvm;
+	int vcpu_id;
 };
 
 struct kvm_memory_slot {

@@ -21,10 +21,13 @@
 	{ "waste", NULL, "look page by page for what is private and what is held twice" in, \
 	  AT(waste), OPT_FLAG, 'w' }, \
 	{ "heat", NULL, "say where in the guests' memory conversions happen" in, AT(heat), \
-	  OPT_FLAG, 0 }
+	  OPT_FLAG, 0 }, \
+	{ "latency", NULL, "time the phases of guests' conversions, from exit to KVM_RUN", \
+	  AT(latency), OPT_FLAG, 0 }
 
 /* What they make a frame tell: enum want. */
-#define WANTED(opts) 	(((opts).bindings ? WANT_BINDINGS : 0) | ((opts).holders ? WANT_HOLDERS : 0) | 	 ((opts).waste ? WANT_WASTE : 0) | ((opts).heat ? WANT_HEAT : 0))
+#define WANTED(opts) 	(((opts).bindings ? WANT_BINDINGS : 0) | ((opts).holders ? WANT_HOLDERS : 0) | 	 ((opts).waste ? WANT_WASTE : 0) | ((opts).heat ? WANT_HEAT : 0) | \
+	 ((opts).latency ? WANT_LATENCY : 0))
 
 #define OPTS_OF_SOURCES \
 	{ "max-vms", "N", "room for N VMs (10000)", AT(max_vms), OPT_NUMBER, 0 }, \

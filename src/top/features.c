@@ -44,6 +44,9 @@
 #define IOCTL	   HOOK("gmem_f_ioctlret", "kvm_vm_ioctl")
 #define INVALIDATE HOOK("gmem_t_invalid", "kvm_gmem_invalidate")
 #define BOUND	   HOOK("gmem_f_bound", "kvm_gmem_prepare_memory_region", "kvm_gmem_bind")
+#define RUN	   HOOK("gmem_f_run", "kvm_arch_vcpu_ioctl_run")
+#define GUEST_EXIT HOOK("gmem_t_exit", "kvm_userspace_exit")
+#define SET_END	   HOOK("gmem_f_setend", "kvm_vm_ioctl")
 
 /* clang-format off */
 
@@ -80,6 +83,16 @@ const struct source sources[] = {
 	   HOOK("gmem_d_alloc", "vfs_fallocate")),
 	FN(FACT(deny_fault), HOOK("gmem_d_fault", "security_guest_memfd_fault")),
 	FN(FACT(vm_end), HOOK("gmem_f_vm_end", "kvm_arch_destroy_vm", "kvm_destroy_vm")),
+	/* Of gmem_latency.bpf.c. */
+	FN(FACT(phases), RUN, GUEST_EXIT, HOOK("gmem_t_setend", "kvm_gmem_convert")),
+	FN(FACT(phases), RUN, GUEST_EXIT, SET_END,
+	   HOOK("gmem_t_setbegin", "kvm_vm_set_mem_attributes")),
+	FN(FACT(phases), RUN, GUEST_EXIT, SET_END, HOOK("gmem_f_setbegin", "kvm_vm_ioctl")),
+	FN(FACT(phase_lock), HOOK("gmem_f_locked", "kvm_range_has_memory_attributes")),
+	FN(FACT(phase_memory), HOOK("gmem_d_falloc", "vfs_fallocate"),
+	   HOOK("gmem_d_alloced", "vfs_fallocate"), HOOK("gmem_d_madvise", "do_madvise"),
+	   HOOK("gmem_d_madvised", "do_madvise")),
+	FN(FACT(phase_fault), HOOK("gmem_t_pgfault", "kvm_page_fault")),
 };
 
 /* clang-format on */
@@ -169,7 +182,8 @@ bool kvm_present(void)
 /* Functions outside of KVM; all targets of such hooks begin like this. */
 static bool is_kernel_name(const char *name)
 {
-	return !strncmp(name, "security_", 9) || !strncmp(name, "vfs_fallocate", 13);
+	return !strncmp(name, "security_", 9) || !strncmp(name, "vfs_fallocate", 13) ||
+	       !strcmp(name, "do_madvise");
 }
 
 /* @id: of its type, of which there may be more than one: the first will do */
@@ -405,7 +419,7 @@ int features_probe(struct features *features, bool redundant, bool attachable)
 void features_forget_in_place(struct features *features)
 {
 	const uint32_t unseen = FACT(convert) | FACT(asked) | FACT(changed) | FACT(redundant) |
-				FACT(private_pages) | FACT(attributes);
+				FACT(private_pages) | FACT(attributes) | PHASE_FACTS;
 	enum gmem_fact f;
 
 	features->in_place = true;
@@ -424,7 +438,7 @@ const char *features_why_missing(const struct features *features, enum gmem_fact
 		return SILENCE_SYSCTL " is 0";
 	if (features->in_place &&
 	    (1U << fact) & (FACT(convert) | FACT(asked) | FACT(changed) | FACT(redundant) |
-			    FACT(private_pages) | FACT(attributes)))
+			    FACT(private_pages) | FACT(attributes) | PHASE_FACTS))
 		return "this kernel converts through instances, which gmemtop does not see";
 	return NULL;
 }

@@ -38,4 +38,8 @@ void out_durations(struct json *json, const struct latency *total, const struct 
 void out_phases(struct json *json, const struct frames *frames, const struct model *model,
 		const struct model_vm *vm, bool raw);
 
+/* The same as a table, with a line for each phase of the first @nr VMs of batch->shown. */
+int out_phases_text(FILE *out, const struct batch *batch, const struct frames *frames,
+		    const struct model *model, size_t nr);
+
 #endif /* GMEM_OUT_H */

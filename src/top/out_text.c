@@ -88,6 +88,8 @@ int out_text(FILE *out, struct batch *batch, const struct frames *frames, const 
 		putc('\n', out);
 	batch->header = true;
 	ret = nr ? scols_print_table(table) : print_titles(out, table);
+	if (!ret && model->looked & WANT_LATENCY)
+		ret = out_phases_text(out, batch, frames, model, nr);
 	if (ret)
 		goto out;
 	if (model_lower_bounds(model))

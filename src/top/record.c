@@ -34,7 +34,7 @@ struct options {
 	const char *output, *vm, *cgroup, *replay, *from, *to, *on, *action, *events;
 	uint64_t frames, delay_ns, pid, max_vms, max_instances;
 	uint64_t rotate_bytes, rotate_ns, keep, flight_bytes, block_ns, snapshot_ns;
-	bool instances, bindings, holders, waste, heat, redundant, no_wait, help;
+	bool instances, bindings, holders, waste, heat, latency, redundant, no_wait, help;
 	int verbose;
 	struct action *todo;		 /* of on and action */
 	struct event_recorder *recorder; /* of events, live */
@@ -285,6 +285,7 @@ static int record_live(struct options *opts, struct batch *batch, struct store_w
 		.max_vms = (unsigned int)opts->max_vms,
 		.max_instances = (unsigned int)opts->max_instances,
 		.redundant = opts->redundant,
+		.latency = opts->latency,
 	};
 	struct source_bpf *source = NULL;
 	struct live live;

@@ -72,7 +72,7 @@ static int load(struct source_bpf *s, const struct source_options *opts, bool at
 				  s->features.facts & FACT(attributes));
 	ret = set_sizes(s, opts);
 	if (!ret)
-		ret = programs_choose(s->skel->obj, &s->features, ~0U);
+		ret = programs_choose(s->skel->obj, &s->features, ~PHASE_FACTS);
 	if (!ret)
 		ret = gmem_trace_bpf__load(s->skel);
 	if (ret) {
@@ -158,6 +158,8 @@ int source_open(struct source_bpf **source, const struct source_options *opts)
 		ret = attach_dumps(s);
 	if (!ret)
 		ret = attach(s);
+	if (!ret && opts->latency && s->features.facts & FACT(phases))
+		ret = latency_open(s);
 	if (ret) {
 		ret = programs_refused(ret, "attach to the kernel");
 		goto err;
@@ -475,8 +477,22 @@ static int read_ended(struct source_bpf *s, struct model *model, enum dump dump)
 	return ret;
 }
 
+/* Attached with the first frame that wants them, and detached with the first one that does not. */
+static int read_latency(struct source_bpf *s, struct model *model)
+{
+	if (!(model->looked & WANT_LATENCY)) {
+		latency_close(s);
+		return 0;
+	}
+	/* Its error has been explained; the frame says that the facts are missing. */
+	if (!s->latency && s->features.facts & FACT(phases) && latency_open(s))
+		s->features.facts &= ~PHASE_FACTS;
+	return s->latency ? latency_read(s, model) : 0;
+}
+
 int source_read(struct source_bpf *source, struct model *model, uint64_t only, uint64_t slice)
 {
+	__u64 lost[GMEM_LOST_MAX];
 	struct programs_use use;
 	uint64_t none = 0;
 	enum dump dump;
@@ -497,10 +513,15 @@ int source_read(struct source_bpf *source, struct model *model, uint64_t only, u
 		if (ret)
 			return ret;
 	}
+	ret = read_latency(source, model);
+	if (ret)
+		return ret;
 	/* Behind the VMs, so that the birth of each of them has been told. */
 	ring_buffer__consume(source->ring);
 	programs_count(source->skel->obj, &use);
-	model_set_lost(model, source->skel->bss->lost, use.missed);
+	memcpy(lost, source->skel->bss->lost, sizeof(lost));
+	latency_account(source, &lost[GMEM_LOST_untimed], &use);
+	model_set_lost(model, lost, use.missed);
 	model->programs_timed = use.runs > model->programs_runs;
 	model->programs_runs = use.runs;
 	model->programs_ns = use.ns;
@@ -518,6 +539,7 @@ void source_close(struct source_bpf *source)
 		bpf_link__destroy(source->links[dump]);
 	for (i = 0; i < NR_VISITS; i++)
 		bpf_link__destroy(source->visits[i]);
+	latency_close(source);
 	ring_buffer__free(source->ring);
 	gmem_trace_bpf__destroy(source->skel);
 	features_free(&source->features);

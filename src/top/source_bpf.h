@@ -12,6 +12,7 @@ struct source_options {
 	unsigned int max_vms;
 	unsigned int max_instances;
 	bool redundant; /* see features_probe() */
+	bool latency; /* attach what times the phases of conversions now, not with the first frame */
 };
 
 /**

@@ -8,6 +8,7 @@
 
 #include "model.h"
 #include "gmem_trace.skel.h"
+#include "programs.h"
 #include "source_bpf.h"
 #include "waste.h"
 
@@ -76,6 +77,7 @@ struct source_bpf {
 	struct waste_pass *passes;
 	size_t nr_passes, room_passes;
 	uint64_t round;			   /* of looking at all bindings once */
+	struct source_latency *latency;	   /* NULL: not attached */
 	uint64_t backing[GMEM_MAX_BLOCKS]; /* a bit for each page, as in private_mask */
 	char buf[READ_SIZE] __attribute__((aligned(8)));
 };
@@ -98,6 +100,18 @@ int source_records(struct source_bpf *s, struct bpf_link *link, size_t least,
 
 /* Return: 0 or a negative errno. */
 int source_births_open(struct source_bpf *s);
+
+/* --- source_latency.c: the programs of gmem_latency.bpf.c, attached while they are wanted --- */
+
+/* Return: 0 or a negative errno. A kernel that lacks something lacks facts, which is no error. */
+int latency_open(struct source_bpf *s);
+
+/* Read what was counted of the VMs of this frame into the model. Return: 0 or a negative errno. */
+int latency_read(struct source_bpf *s, struct model *model);
+
+/* Exits that were not followed, and what the programs used, to be added. */
+void latency_account(const struct source_bpf *s, __u64 *untimed, struct programs_use *use);
+void latency_close(struct source_bpf *s);
 
 /* --- source_memory.c --- */
 

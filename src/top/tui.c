@@ -36,6 +36,7 @@ static int setup(struct tui *tui)
 
 	tui->bytes = true;
 	tui->delay_ns = tui->opts->delay_ns;
+	tui->latency = batch->want & WANT_LATENCY;
 	tui->sort = batch->sort ? batch->sort : column_by_name(default_sort);
 	if (tui->opts->own_columns) {
 		memcpy(tui->columns, batch->columns, sizeof(tui->columns));
@@ -88,6 +89,8 @@ static void say_wants(struct tui *tui)
 		want |= WANT_BINDINGS | WANT_HOLDERS;
 	if (in_detail(tui))
 		want |= WANT_BINDINGS | WANT_HOLDERS | WANT_WASTE | WANT_HEAT;
+	if (tui->latency)
+		want |= WANT_LATENCY;
 	tui->frames->want = want;
 }
 

@@ -302,6 +302,7 @@ void detail_draw(struct tui *tui)
 
 	draw_head(&area);
 	draw_conversions(&area);
+	draw_phases(&area);
 	draw_heat(&area);
 	draw_counters(&area);
 	draw_errors(&area);

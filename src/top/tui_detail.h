@@ -32,4 +32,8 @@ struct value plain(uint64_t number);
 void draw_heat(struct area *area);
 void draw_instances(struct area *area);
 
+/* --- tui_phases.c --- */
+
+void draw_phases(struct area *area);
+
 #endif /* GMEM_TUI_DETAIL_H */

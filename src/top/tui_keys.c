@@ -193,6 +193,17 @@ static void act_units(struct tui *tui)
 		 tui->bytes ? "bytes" : "pages of 4 KiB");
 }
 
+/* The programs are attached with the next frame, and detached with the first one without. */
+static void act_latency(struct tui *tui)
+{
+	tui->latency = !tui->latency;
+	snprintf(tui->message, sizeof(tui->message), "%s",
+		 tui->frames->recorded ? "a recording has the phases of conversions, or has not"
+		 : tui->latency ? "conversions are timed: their phases are in the details of a VM"
+				: "conversions are not timed any more");
+	look_now(tui);
+}
+
 static void act_invert(struct tui *tui)
 {
 	tui->reverse = !tui->reverse;
@@ -376,6 +387,7 @@ const struct tui_key tui_keys[] = {
 	  "the next frame with errors, refusals or losses (in a recording)",
 	  NOT_HELP,
 	  travel_to_alarm },
+	{ { 'l' }, "l", NULL, "time the phases of conversions, or stop it", NOT_HELP, act_latency },
 	{ { 'u' }, "u", NULL, "memory in bytes or in pages", NOT_HELP, act_units },
 	{ { '+', '=' }, "+", NULL, "more time between frames", NOT_HELP, act_slower },
 	{ { '-' }, "-", NULL, "less time between frames", NOT_HELP, act_faster },

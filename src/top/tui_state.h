@@ -69,6 +69,7 @@ struct tui {
 	unsigned int nr_first_columns;
 	struct chooser chooser;
 	bool reverse, tree, bytes, frozen, step, more_keys, ended, quit;
+	bool latency;	      /* time the phases of conversions */
 	bool starved;	      /* the recording has no complete frame yet */
 	bool seeking;	      /* frames are passed over until one has an alarm */
 	uint64_t lost_before; /* in the frame before */

@@ -44,7 +44,7 @@ differs()
 
 build/gmemtop events --json -e all --stack -d 6 >"$tmp/events" 2>"$tmp/err" &
 events=$!
-build/gmemtop --json -n 8 -d 0.5 -i --bindings --holders --waste --heat >"$tmp/frames" &
+build/gmemtop --json -n 8 -d 0.5 -i --bindings --holders --waste --heat --latency >"$tmp/frames" &
 frames=$!
 for ((i = 0; i < 300; i++)); do
 	[ -s "$tmp/events" ] && [ -s "$tmp/frames" ] && break
@@ -57,13 +57,15 @@ wait $events || fail "gmemtop events ends with $?: $(cat "$tmp/err")"
 matches "$tmp/frames"
 has 'len(d) == 8 and any(vm["instance_list"] and vm["holder_list"] for frame in d for vm in frame["vms"])' "$tmp/frames"
 has 'any(vm["state"] == "live" for frame in d for vm in frame["vms"])' "$tmp/frames"
+[ $# != 0 ] || has 'any(vm["phases"]["total"]["count"] and vm["vcpu_list"] and vm["slowest"] for frame in d for vm in frame["vms"])' \
+	"$tmp/frames"
 matches "$tmp/events"
 has '"stream" in d[0] and "summary" in d[-1] and {"create", "guest_fault"} <= {e.get("event") for e in d}' \
 	"$tmp/events"
 build/gmemtop --json --once >"$tmp/once"
 matches "$tmp/once"
 # What is recorded lacks the rates, and without gmemtop it can be read by zstdcat.
-build/gmemtop record -n 2 -d 0.1 -i --bindings --holders --waste --heat -o "$tmp/recording" 2>"$tmp/err" ||
+build/gmemtop record -n 2 -d 0.1 -i --bindings --holders --waste --heat --latency -o "$tmp/recording" 2>"$tmp/err" ||
 	fail "record: $(cat "$tmp/err")"
 zstdcat <"$tmp/recording" >"$tmp/recorded"
 matches "$tmp/recorded"

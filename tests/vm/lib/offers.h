@@ -65,10 +65,10 @@ enum offer_source {
 	X(bindings, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
 	X(attributes, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
 	X(backing, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
-	X(phases, NONE, NONE, NONE, NONE, NONE) \
-	X(phase_lock, NONE, NONE, NONE, NONE, NONE) \
-	X(phase_memory, NONE, NONE, NONE, NONE, NONE) \
-	X(phase_fault, NONE, NONE, NONE, NONE, NONE)
+	X(phases, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION) \
+	X(phase_lock, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION) \
+	X(phase_memory, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION) \
+	X(phase_fault, TRACEPOINT, TRACEPOINT, TRACEPOINT, TRACEPOINT, TRACEPOINT)
 
 /* X(operation, and the guarantee that gmemctl gives for it in each lane, without --strict-ioctl) */
 #define OFFER_OPERATIONS(X) \
