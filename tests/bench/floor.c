@@ -69,6 +69,9 @@ static int attach_all(const struct features *features, const struct gmem_trace_b
 
 	ret = features->kvm_btf < 0 ? features->kvm_btf : 0;
 	for (i = 0; !ret && i < nr_sources; i++) {
+		/* Attached on request only. */
+		if (sources[i].facts & PHASE_FACTS)
+			continue;
 		for (h = 0; !ret && h < MAX_HOOKS; h++) {
 			target = features->targets[i * MAX_HOOKS + h];
 			if (!target || seen_before(sources[i].hooks[h].program))

@@ -3,7 +3,8 @@
 #
 # lane.sh [-q] [-p] [-k K] [N...]
 # Runs in the VM and measures what bench_ops and bench_files do with nothing attached (idle), with gmemtop
-# (gmemtop), with the exporter while it is scraped (export), with the stream of events (events), with empty
+# (gmemtop), with the exporter while it is scraped (export), while it times the phases of conversions (latency),
+# with the stream of events (events), with empty
 # programs in the same places (empty) and with bpftrace (bpftrace); then what gmemtop itself costs with N VMs. Prints the lines of these programs with the name in brackets and a dot before
 # each. tests/bench/bounds.h has a bound for every number.
 # -q  for make check: fewer rounds; without empty, bpftrace, and bench_files with nothing attached
@@ -24,7 +25,8 @@ while getopts qpk: option; do
 done
 shift $((OPTIND - 1))
 err=$(mktemp)
-watched_ops=(bench_ops convert convert_unbound convert_redundant create_close mmap_munmap host_fault guest_fault)
+watched_ops=(bench_ops convert convert_unbound convert_redundant create_close mmap_munmap host_fault guest_fault
+	guest_convert guest_convert_touch)
 decided_ops=(bench_ops convert create_close mmap_munmap host_fault punch bind_unbind receive_close)
 files=(bench_files)
 
@@ -170,6 +172,8 @@ watched gmemtop build/gmemtop --json -d 100000
 operations=(bench_ops convert guest_fault)
 # What it attaches is what gmemtop attaches, on each kernel: one lane shows that.
 [ -z "$policies" ] || watched export scraped
+operations=(bench_ops guest_convert guest_convert_touch guest_fault)
+watched latency build/gmemtop --json --latency -d 100000
 operations=(bench_ops convert)
 watched events build/gmemtop events --json -e convert
 operations=("${watched_ops[@]}")

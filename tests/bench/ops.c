@@ -220,6 +220,34 @@ static int guest_round(unsigned int ops)
 	return vcpu_touch(&vcpu, GUEST_GPA, ops);
 }
 
+static int asking_setup(void)
+{
+	int r = bound_setup(GUEST_GPA);
+
+	if (!r)
+		r = vcpu_exit_for_hypercalls(vm_fd);
+	return r ? r : vcpu_open(&vcpu, kvm_fd, vm_fd);
+}
+
+static int asking_prepare(void)
+{
+	if (kvm_convert(vm_fd, GUEST_GPA, SIZE, 0))
+		return -errno;
+	return guest_punch();
+}
+
+/* The guest exits, the VMM converts a page to private and enters the guest again. */
+static int asking_round(unsigned int ops)
+{
+	return vcpu_ask(&vcpu, vm_fd, GUEST_GPA, ops, 0);
+}
+
+/* The same, and the guest touches the page. */
+static int asking_touch_round(unsigned int ops)
+{
+	return vcpu_ask(&vcpu, vm_fd, GUEST_GPA, ops, 1);
+}
+
 /* The second time guest_round() enters and leaves the guest without a fault. */
 static const struct bench benches[] = {
 	/*
@@ -233,6 +261,8 @@ static const struct bench benches[] = {
 	{ "mmap_munmap", 512, mmap_setup, NULL, mmap_round, NULL, 0 },
 	{ "host_fault", 4 * PAGES, fault_setup, NULL, fault_round, NULL, 0 },
 	{ "guest_fault", PAGES, guest_setup, guest_punch, guest_round, guest_round, 0 },
+	{ "guest_convert", PAGES, asking_setup, asking_prepare, asking_round, NULL, 0 },
+	{ "guest_convert_touch", PAGES, asking_setup, asking_prepare, asking_touch_round, NULL, 0 },
 	{ "punch", 512, instance_setup, NULL, punch_round, NULL, 0 },
 	{ "bind_unbind", 64, instance_setup, NULL, bind_round, NULL, MAX_ROUNDS },
 	{ "receive_close", 512, receive_setup, NULL, receive_round, NULL, 0 },

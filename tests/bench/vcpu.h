@@ -33,6 +33,28 @@ static const uint8_t vcpu_code[] = {
 	0xe6, VCPU_DONE_PORT,			      /* out %al,$port */
 };
 
+/* ebx: where, esi: how many pages: ask for the conversion of each (KVM_HC_MAP_GPA_RANGE). */
+static const uint8_t vcpu_asking_code[] = {
+	0xb8, 12,
+	0x00, 0x00,
+	0x00, /* 1: mov $12,%eax */
+	0xb9, 1,
+	0x00, 0x00,
+	0x00, /* mov $1,%ecx */
+	0x0f, 0x01,
+	0xd9, /* vmmcall */
+#define VCPU_TOUCH_AT 13
+	0x90, 0x90, /* nothing, or: mov %eax,(%ebx) */
+	0x81, 0xc3,
+	0x00, 0x10,
+	0x00, 0x00,	      /* add $0x1000,%ebx */
+	0x4e,		      /* dec %esi */
+	0x75, 0xe8,	      /* jnz 1b */
+	0xe6, VCPU_DONE_PORT, /* out %al,$port */
+};
+
+static const uint8_t vcpu_touch_code[] = { 0x89, 0x03 };
+
 static inline int vcpu_set_flat_mode(struct vcpu *vcpu)
 {
 	struct kvm_segment code = {
@@ -143,6 +165,58 @@ static inline int vcpu_touch(struct vcpu *vcpu, uint64_t gpa, uint64_t pages)
 	if (vcpu->run->exit_reason != KVM_EXIT_IO || vcpu->run->io.port != VCPU_DONE_PORT)
 		return -EIO;
 	return 0;
+}
+
+/**
+ * vcpu_ask - let the guest ask for the conversion of pages, and make each as a VMM does
+ * @vcpu: the vCPU
+ * @vm: its VM, which exits to user space for hypercalls (vcpu_exit_for_hypercalls())
+ * @gpa: the first page, below 4 GiB
+ * @pages: how many
+ * @touch: the guest writes to each page when it is private
+ *
+ * Return: 0, -errno, or -EIO if the guest did something else.
+ */
+static inline int vcpu_ask(struct vcpu *vcpu, int vm, uint64_t gpa, uint64_t pages, int touch)
+{
+	struct kvm_regs regs = {
+		.rip = VCPU_CODE_GPA,
+		.rbx = gpa,
+		.rsi = pages,
+		.rflags = 2,
+	};
+
+	memcpy(vcpu->code, vcpu_asking_code, sizeof(vcpu_asking_code));
+	if (touch)
+		memcpy((char *)vcpu->code + VCPU_TOUCH_AT, vcpu_touch_code,
+		       sizeof(vcpu_touch_code));
+	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs))
+		return -errno;
+	for (;;) {
+		if (ioctl(vcpu->fd, KVM_RUN, 0)) {
+			if (errno != EINTR && errno != EAGAIN)
+				return -errno;
+			continue;
+		}
+		if (vcpu->run->exit_reason != KVM_EXIT_HYPERCALL)
+			break;
+		if (kvm_convert(vm, vcpu->run->hypercall.args[0], KVM_PAGE,
+				KVM_MEMORY_ATTRIBUTE_PRIVATE))
+			return -errno;
+		vcpu->run->hypercall.ret = 0;
+	}
+	if (vcpu->run->exit_reason != KVM_EXIT_IO || vcpu->run->io.port != VCPU_DONE_PORT)
+		return -EIO;
+	return 0;
+}
+
+static inline int vcpu_exit_for_hypercalls(int vm)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_EXIT_HYPERCALL, .args[0] = 1 << 12, /* KVM_HC_MAP_GPA_RANGE */
+	};
+
+	return ioctl(vm, KVM_ENABLE_CAP, &cap) ? -errno : 0;
 }
 
 #endif /* BENCH_VCPU_H */
