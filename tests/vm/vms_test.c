@@ -455,11 +455,74 @@ static void test_reused(void)
 	close(vms);
 }
 
+/* --- memory of the records --- */
+
+#define MANY_VMS 64
+
+/* Bytes that the kernel charges for a map. */
+static int64_t map_bytes(const char *name)
+{
+	char path[64], line[128];
+	long long bytes = -1;
+	int fd = map_of(name);
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fd < 0 ? NULL : fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, "memlock: %lld", &bytes);
+	if (bytes < 0)
+		give_up("ask how large a map is");
+	fclose(file);
+	close(fd);
+	return bytes;
+}
+
+static int64_t record_bytes(void)
+{
+	return map_bytes("gmem_vms") + map_bytes("gmem_ended_vms") + map_bytes("gmem_instances") +
+	       map_bytes("gmem_ended_inst");
+}
+
+/* A VM with an instance takes 8 KiB of the kernel at most, and none once it has ended. */
+static void test_bounded(void)
+{
+	int64_t limit = MANY_VMS * (falsify ? 1024LL : 8192LL), before, more, after = 0;
+	int vms[MANY_VMS], insts[MANY_VMS], i, frames;
+
+	json_object_put(next_frame());
+	before = record_bytes();
+	for (i = 0; i < MANY_VMS; i++) {
+		vms[i] = create_vm();
+		insts[i] = create_instance(vms[i], SIZE, 0);
+	}
+	more = record_bytes() - before;
+	CHECK(more >= MANY_VMS * (int64_t)sizeof(struct gmem_vm) && more <= limit,
+	      "%d VMs take %lld bytes", MANY_VMS, (long long)more);
+	printf("a VM with an instance takes %lld bytes\n", (long long)more / MANY_VMS);
+	for (i = 0; i < MANY_VMS; i++) {
+		close(insts[i]);
+		close(vms[i]);
+	}
+	for (frames = 0; frames < 60; frames++) {
+		json_object_put(next_frame());
+		after = record_bytes();
+		if (after <= before)
+			break;
+	}
+	CHECK(after <= before, "%lld bytes before, %lld bytes when all have ended",
+	      (long long)before, (long long)after);
+}
+
 /* Those that look for gmemtop's maps are first: the maps of what others start stay for a while. */
 static const struct test_case cases[] = {
-	{ "unseen-end", test_unseen_end, NOTHING }, { "reused", test_reused, NOTHING },
-	{ "ended", test_ended, NOTHING },	    { "keys", test_keys, NOTHING },
-	{ "brief", test_brief, NOTHING },	    { "moves", test_moves, NOTHING },
+	{ "unseen-end", test_unseen_end, NOTHING },
+	{ "reused", test_reused, NOTHING },
+	{ "bounded", test_bounded, NOTHING },
+	{ "ended", test_ended, NOTHING },
+	{ "keys", test_keys, NOTHING },
+	{ "brief", test_brief, NOTHING },
+	{ "moves", test_moves, NOTHING },
 	{ "vmm-gone", test_vmm_gone, NOTHING },
 };
 
