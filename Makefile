@@ -92,7 +92,7 @@ all: $(PROGRAMS)	## build the programs
 	@:
 
 # The only thing that a header includes and that has to be built.
-lint: $(O)/gmem_trace.skel.h	## shellcheck, clang-format, headers that compile alone, SPDX lines
+lint: $(O)/gmem_trace.skel.h	## shellcheck, clang-format, headers that compile alone, SPDX lines, names of programs
 	@tests/lint.sh
 
 bench: all	## what the patches, gmemtop and policies cost in guest instructions, beside the bounds; JSON=1
@@ -178,6 +178,8 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/*_test
 
 BPF_OBJ := $(patsubst %.c,$(O)/%.o,$(notdir $(wildcard bpf/*.bpf.c bpf/*/*.bpf.c)))
 vpath %.bpf.c bpf $(wildcard bpf/*)
+
+lint: $(BPF_OBJ)
 
 $(BPF_OBJ): $(O)/%.bpf.o: %.bpf.c | $(O)/src
 	$(call tell,BPF ,$@)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # lint.sh [text]: shellcheck on all shell, clang-format on all C of our own, headers that do not compile
-# alone, includes that a directory may not have, tests that nothing runs, and (with "text" only this) an SPDX
+# alone, includes that a directory may not have, names that the kernel would cut, tests that nothing runs, and (with "text" only this) an SPDX
 # line in every file, no path or mirror of one machine in any.
 set -eu
 shopt -s extglob
@@ -120,12 +120,38 @@ check_includes()
 	done
 }
 
+# The programs and maps of an object. In .text are functions that programs call.
+names_in()
+{
+	{
+		readelf -SW "$1"
+		readelf -sW "$1"
+	} | sed 's/^ *\[ */[/' | awk '
+		/^\[[0-9]+\]/ { section[substr($1, 2, length($1) - 2)] = $2 }
+		$4 == "FUNC" && section[$7] != ".text" || $4 == "OBJECT" && section[$7] == ".maps" { print $8 }'
+}
+
+# The kernel keeps 15 characters of the name of a program or a map. bpftool shows these, and our own programs
+# find each other's by them, so two names that differ later would be one.
+check_names()
+{
+	local object name
+
+	for object in "$@"; do
+		while read -r name; do
+			[ ${#name} -le 15 ] || fail "$object: the kernel cuts the name $name to ${name:0:15}"
+			[[ $name == gmem_* ]] || fail "$object: the name $name does not begin with gmem_"
+		done < <(names_in "$object")
+	done
+}
+
 check_text
 if [ "${1:-}" != text ]; then
 	check_shell
 	check_c
 	check_headers
 	check_includes
+	check_names build/gmem_*.bpf.o
 	tests/reached.sh || bad=1
 fi
 exit $bad

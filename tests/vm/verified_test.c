@@ -189,25 +189,6 @@ static unsigned int verified(const struct bpf_program *program)
 	return info.verified_insns;
 }
 
-/* bpftool shows whose a program or map is, and shows all of its name. */
-static void check_name(const char *path, const char *name)
-{
-	CHECK(!strncmp(name, "gmem_", 5) && strlen(name) < BPF_OBJ_NAME_LEN, "%s: %s", path, name);
-}
-
-static void check_names(const char *path, const struct bpf_object *object)
-{
-	struct bpf_program *program;
-	struct bpf_map *map;
-
-	bpf_object__for_each_program(program, object) check_name(path, bpf_program__name(program));
-	bpf_object__for_each_map(map, object)
-	{
-		if (!bpf_map__is_internal(map))
-			check_name(path, bpf_map__name(map));
-	}
-}
-
 /* Return: what the verifier walked in all programs. */
 static unsigned long look_at(const char *compiler, const char *path, const char *object,
 			     unsigned long *expected)
@@ -222,8 +203,6 @@ static unsigned long look_at(const char *compiler, const char *path, const char 
 	CHECK(obj, "%s: %s", path, strerror(errno));
 	if (!obj)
 		return 0;
-	if (!printing && !strncmp(object, "gmem_", 5))
-		check_names(path, obj);
 	switch_on(obj);
 	bpf_object__for_each_program(program, obj)
 		bpf_program__set_autoload(program, choose(program));
