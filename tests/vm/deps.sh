@@ -11,8 +11,8 @@ set -eu
 packages='gcc make bash pkg-config ca-certificates clang llvm
 	libbpf-dev libelf-dev libjson-c-dev libfyaml-dev libsmartcols-dev libncurses-dev libgcrypt20-dev libzstd-dev zlib1g-dev
 	libsystemd-dev libmicrohttpd-dev libgnutls28-dev libcrypt-dev
-	libcmocka-dev scdoc secilc shellcheck clang-format'
-lab_packages='git ccache flex bison bc libssl-dev rsync cpio xz-utils zstd kmod perl python3
+	zstd libcmocka-dev scdoc secilc shellcheck clang-format'
+lab_packages='git ccache flex bison bc libssl-dev rsync cpio xz-utils kmod perl python3
 	busybox-static qemu-system-x86 seabios debian-archive-keyring
 	libclang-rt-dev e2fsprogs btrfs-progs xfsprogs f2fs-tools procps tmux debhelper gcc-aarch64-linux-gnu debootstrap uuid-dev openssl
 	lintian rpm rpmlint systemd libxml2-utils'
