@@ -161,22 +161,23 @@ static bool is_deleted(const char *path)
 }
 
 /*
- * gmemctl monitor reports the identity that the kernel decided by, so the identity is used. A
- * recording can be from another host, where inodes have other numbers: for it the path is used,
- * unless the path is that of a deleted file.
+ * One denial of gmemctl monitor is explained by the identity that the kernel decided by. Recordings
+ * can be from another host, where inodes have other numbers, and policies name paths: for them
+ * the path is used, unless the path is that of a deleted file.
  */
-static void read_exe(json_object *record, json_object *from, struct who *who)
+static void read_exe(json_object *record, json_object *from, bool by_path, struct who *who)
 {
 	struct gmem_identity identity;
 
 	if (!read_identity(member(from, "exe_inode"), &identity) ||
-	    (!text_of(record, "operation") && !is_deleted(who->exe)))
+	    ((by_path || !text_of(record, "operation")) && !is_deleted(who->exe)))
 		return;
 	who->exe_recorded = who->has_exe_identity = true;
 	who->exe_identity = identity;
 }
 
-static void read_who(json_object *record, const struct who_lookup *lookup, struct who *who)
+static void read_who(json_object *record, const struct who_lookup *lookup, bool by_path,
+		     struct who *who)
 {
 	json_object *from = member(record, "who");
 	struct request_error error;
@@ -189,7 +190,7 @@ static void read_who(json_object *record, const struct who_lookup *lookup, struc
 	if (text.cgroup && *text.cgroup != '/')
 		text.cgroup = NULL;
 	who_parse(&text, lookup, who, &error);
-	read_exe(record, from, who);
+	read_exe(record, from, by_path, who);
 	if (number_of(from, "uid", &uid)) {
 		who->has_uid = true;
 		who->uid = (__u32)uid;
@@ -437,7 +438,7 @@ static int take_record(struct reader *reader, json_object *record)
 		record = from_journal;
 	ret = read_request_of(reader, record, &event);
 	if (ret == 1) {
-		read_who(record, reader->lookup ? &cached_lookup : NULL, &event.who);
+		read_who(record, reader->lookup ? &cached_lookup : NULL, true, &event.who);
 		read_context(reader, record, &event);
 		reader->counts->events++;
 		ret = reader->fn(&event, reader->data);
@@ -602,7 +603,7 @@ int event_question_read(const char *text, const struct who_lookup *lookup,
 			question->json = record;
 	}
 	if (!ret)
-		read_who(question->json, lookup, &question->who);
+		read_who(question->json, lookup, false, &question->who);
 	return ret;
 }
 

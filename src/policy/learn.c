@@ -345,6 +345,29 @@ static void note_creator(struct learn *learn, const struct event *event)
 }
 
 /*
+ * What the base decides. A proposal names executables by path, so the base is asked by path: the
+ * inode of a denial is the kernel's, which stat(2) does not show on overlayfs and btrfs.
+ */
+static struct gmem_decision ask_base(const struct compiled *base, const struct event *event,
+				     const struct gmem_request *request)
+{
+	struct who who = event->who;
+	size_t i;
+
+	for (i = 0; who.exe && i < base->policy->nr_subjects; i++) {
+		const struct policy_subject *subject = &base->policy->subjects[i];
+
+		if (!subject->exe || strcmp(subject->exe, who.exe))
+			continue;
+		who.exe_recorded = false;
+		who.has_exe_identity = subject->exe_known;
+		who.exe_identity = subject->exe_identity;
+		break;
+	}
+	return policy_decide(base, &who, request);
+}
+
+/*
  * Receipts are in no recording of gmemtop. A process that uses an instance that another process
  * created has received it, or inherited it over fork.
  */
@@ -354,6 +377,7 @@ static int infer_receipt(struct learn *learn, struct learned_subject *subject,
 	struct learned_op *op = &subject->ops[GMEM_DO_receive];
 	const struct compiled *base = learn->options.base;
 	struct gmem_request request = event->request;
+	struct gmem_decision decision;
 	const struct creator *creator;
 
 	if (!*event->instance || !event->pid || request.op == GMEM_DO_create ||
@@ -364,12 +388,14 @@ static int infer_receipt(struct learn *learn, struct learned_subject *subject,
 		return 0;
 	request.op = GMEM_DO_receive;
 	request = only_what_applies(&request);
-	/* What the base allows needs no rule, and what it denies by a rule gets none. */
-	if ((op->count && !op->inferred) ||
-	    (base && policy_decide(base, &event->who, &request).rule !=
-			     GMEM_RULE_DEFAULT(GMEM_DO_receive)) ||
-	    (base && !policy_decide(base, &event->who, &request).deny))
+	if (op->count && !op->inferred)
 		return 0;
+	/* What the base allows needs no rule, and what it denies by a rule gets none. */
+	if (base) {
+		decision = ask_base(base, event, &request);
+		if (!decision.deny || decision.rule < GMEM_MAX_RULES)
+			return 0;
+	}
 	op->inferred = true;
 	return take_evidence(subject, event, &request);
 }
@@ -384,7 +410,7 @@ static bool is_lacking(struct learn *learn, const struct event *event)
 
 	if (!learn->options.base)
 		return true;
-	decision = policy_decide(learn->options.base, &event->who, &event->request);
+	decision = ask_base(learn->options.base, event, &event->request);
 	/* A rule that names a flag changes what other rules mean by unknown flags. */
 	unknown = condition_ops[POLICY_IF_flags] >> event->request.op & 1 &&
 		  event->request.flags < GMEM_FLAGS_NAMED &&

@@ -316,12 +316,47 @@ static void test_cgroups(void **state)
 	}
 }
 
+/* A denial has the inode that the kernel knows, which stat(2) does not show on every file system. */
+static void test_other_inode(void **state)
+{
+	static const char text[] = "version: 2\nname: base\nmode: enforce\ndefault: deny\n"
+				   "subjects: { v: { exe: /bin/vmm } }\n"
+				   "rules: [ { name: a, allow: create, subjects: v } ]\n";
+	struct event event = { .outcome = EVENT_DONE,
+			       .who = { .exe = "/bin/vmm",
+					.exe_recorded = true,
+					.has_exe_identity = true,
+					.exe_identity = { .kind = GMEM_BY_INODE, .ino = 99 } } };
+	struct learn_options options = { .base_name = "base" };
+	struct learn_report report;
+	struct learn *learn;
+	struct read base;
+	char *proposal;
+	size_t len;
+
+	(void)state;
+	read_policy(&base, text, strlen(text));
+	base.policy->subjects[0].exe_known = true;
+	base.policy->subjects[0].exe_identity =
+		(struct gmem_identity){ .kind = GMEM_BY_INODE, .ino = 5 };
+	compiled_free(&base.compiled);
+	assert_int_equal(policy_compile(base.policy, &base.compiled, &base.diags), 0);
+	options.base = &base.compiled;
+	learn = learn_new(&options);
+	assert_int_equal(learn_take(&event, learn), 0);
+	assert_int_equal(learn_propose(learn, &proposal, &len, &report), -ENODATA);
+	assert_int_equal(report.allowed, 1);
+	learn_free(learn);
+	read_free(&base);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_base),
 		cmocka_unit_test(test_cgroups),
+		cmocka_unit_test(test_other_inode),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
