@@ -24,7 +24,9 @@ CC := gcc
 endif
 CLANG ?= clang
 PKG_CONFIG ?= pkg-config
-BPFTOOL ?= $(or $(shell command -v bpftool),$(wildcard /usr/sbin/bpftool),bpftool)
+# Ubuntu's bpftool is a script that refuses to run on a kernel that it has no package for, as where packages are built.
+BPFTOOL ?= $(or $(shell for tool in bpftool /usr/sbin/bpftool /usr/lib/linux-tools*/*/bpftool /usr/lib/linux-tools-*/bpftool; do \
+	! $$tool version >/dev/null 2>&1 || { echo $$tool; break; }; done),bpftool)
 CFLAGS ?= -O2 -g
 CPPFLAGS ?=
 LDFLAGS ?=
