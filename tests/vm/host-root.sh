@@ -10,6 +10,7 @@ set -eu
 # shellcheck source=apt.sh
 . "$(dirname "$0")/apt.sh"
 
+mkdir -p "$cache"
 trap scratch_done EXIT
 trap 'exit 130' INT TERM
 

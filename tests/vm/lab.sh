@@ -117,6 +117,8 @@ extra=()
 # Its KASAN asks the CPU's features where the shadow begins, while the boot processor's are being read
 # anew: an interrupt there is a false report. With four levels of page tables the answer is the same.
 [ "$lane" != debug ] || append="$append no5lvl"
+# Without udev the terminal's device never appears, for which systemd would wait 90 seconds.
+[ -z "$boot_root" ] || append="$append systemd.getty_auto=no"
 if [ -n "${ICOUNT:-}" ]; then
 	smp=1
 	append="$append nokaslr"

@@ -1,13 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# package-test.sh: the Debian packages on a small host of this machine's Debian, which systemd boots in lane
-# patched: package-inside.sh has the cases.
+# package-test.sh monitoring|policy: the Debian packages on a small host of this machine's Debian, which systemd
+# boots in lane patched: package-monitoring.sh and package-policy.sh have the cases.
 set -eu
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 cd "$root"
 log=build/package.log
+case ${1:-} in
+monitoring) cases=tests/vm/package-monitoring.sh ;;
+policy) cases=tests/vm/package-policy.sh ;;
+*) die 2 "usage: package-test.sh monitoring|policy" ;;
+esac
+PATH=$PATH:$cache/prometheus/usr/bin
+prometheus=$(command -v prometheus) || die 1 "no prometheus here: run make deps"
 
 make --no-print-directory deb >"$log" 2>&1 || die 1 "make deb failed: $(tail -n 5 "$log")"
 # A certificate for the exporter, as a host has one.
@@ -18,4 +25,4 @@ mapfile -t libraries < <(for package in build/deb/gmem-*.deb; do
 	dpkg-deb -f "$package" Depends | tr ',' '\n' | sed 's/^ *//; s/ .*//; /^gmem-/d'
 done | sort -u)
 where=$(tests/vm/host-root.sh "${libraries[@]}")
-LAB_ROOT=$where LANE=patched TIMEOUT=${TIMEOUT:-900} CMD='bash tests/vm/package-inside.sh' tests/vm/lab.sh
+LAB_ROOT=$where LANE=patched TIMEOUT=${TIMEOUT:-900} CMD="PROMETHEUS=/host$prometheus $cases" tests/vm/lab.sh
