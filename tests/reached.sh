@@ -9,7 +9,7 @@
 #
 # A function test_NAME or case_NAME of a script is reached when the script calls it or has NAME in a
 # list (set -- ..., for ... in ..., list='...'), when the script runs all such functions that it
-# defines (mapfile ... declare -F), or when a table calls the script with that NAME.
+# defines (mapfile ... declare -F, or run_tests of offline.sh), or when a table calls the script with that NAME.
 #
 # Static C functions that nothing calls are reported by the compiler.
 set -eu
@@ -66,7 +66,7 @@ for file in "${left[@]}"; do
 done
 
 while IFS= read -r file; do
-	! grep -q 'mapfile .*declare -F' "$file" || continue
+	! grep -qE 'mapfile .*declare -F|^run_tests$' "$file" || continue
 	mapfile -t functions < <(sed -nE 's/^((case|test)_[a-z0-9_]+)\(\)$/\1/p' "$file")
 	for function in "${functions[@]}"; do
 		sed "/^$function()/d; s/^[[:space:]]*#.*//" "$file" | is_word "$function" ||
