@@ -6,6 +6,7 @@
 
 #include "../lib/utf8.h"
 #include "learned.h"
+#include "tree.h"
 #include "value.h"
 
 /* The conditions of a rule, and which operations it has. */
@@ -123,22 +124,6 @@ static size_t propose(const struct learn *learn, const struct learned_subject *s
 }
 
 /* --- text --- */
-
-static void write_quoted(FILE *out, const char *text)
-{
-	const unsigned char *c = (const unsigned char *)text;
-
-	fputc('"', out);
-	for (; *c; c++) {
-		if (*c == '"' || *c == '\\')
-			fprintf(out, "\\%c", *c);
-		else if (*c < ' ' || *c == 0x7f)
-			fprintf(out, "\\x%02x", *c);
-		else
-			fputc(*c, out);
-	}
-	fputc('"', out);
-}
 
 static void write_names(FILE *out, const char *what, const struct names *names)
 {
@@ -269,7 +254,7 @@ static void write_subject(FILE *out, const struct learned_subject *subject)
 		fputs("  # no cgroup: the processes are in the root cgroup, or it is not known\n",
 		      out);
 	fprintf(out, "  %s:\n    exe: ", subject->name);
-	write_quoted(out, subject->exe);
+	tree_write_text(out, subject->exe);
 	fputc('\n', out);
 	if (subject->root != GMEM_ROOT_host)
 		fputs("    root: any\n", out);
@@ -277,7 +262,7 @@ static void write_subject(FILE *out, const struct learned_subject *subject)
 		fprintf(out, "    uid: [%lld]\n", (long long)subject->uid);
 	if (subject->cgroup) {
 		fputs("    cgroup: ", out);
-		write_quoted(out, subject->cgroup);
+		tree_write_text(out, subject->cgroup);
 		fputc('\n', out);
 	}
 }
@@ -294,13 +279,13 @@ static void write_exception_subjects(FILE *out, const struct learn *learn)
 		fprintf(out, "  # %s was only denied in this cgroup\n",
 			value_name(VALUE_OPERATION, exception->request.op));
 		fprintf(out, "  %s-in-%zu:\n    exe: ", exception->subject->name, i + 1);
-		write_quoted(out, exception->subject->exe);
+		tree_write_text(out, exception->subject->exe);
 		if (exception->subject->root != GMEM_ROOT_host)
 			fputs("\n    root: any", out);
 		if (exception->subject->uid >= 0)
 			fprintf(out, "\n    uid: [%lld]", (long long)exception->subject->uid);
 		fputs("\n    cgroup: ", out);
-		write_quoted(out, exception->cgroup);
+		tree_write_text(out, exception->cgroup);
 		fputc('\n', out);
 	}
 }

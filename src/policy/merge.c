@@ -20,26 +20,9 @@ struct parsed {
 
 /* --- writing --- */
 
-/* Quoted, so that a word cannot be anything but a text. */
-static void write_scalar(FILE *out, const char *text)
-{
-	const unsigned char *c = (const unsigned char *)text;
-
-	fputc('"', out);
-	for (; *c; c++) {
-		if (*c == '"' || *c == '\\')
-			fprintf(out, "\\%c", *c);
-		else if (*c < ' ' || *c == 0x7f)
-			fprintf(out, "\\x%02x", *c);
-		else
-			fputc(*c, out);
-	}
-	fputc('"', out);
-}
-
 static void write_key(FILE *out, const struct tree *item)
 {
-	write_scalar(out, item->key->text);
+	tree_write_text(out, item->key->text);
 	fputs(": ", out);
 }
 
@@ -48,7 +31,7 @@ static void write_tree(FILE *out, const struct tree *tree)
 	const struct tree *item;
 
 	if (tree->kind == TREE_SCALAR) {
-		write_scalar(out, tree->text);
+		tree_write_text(out, tree->text);
 		return;
 	}
 	fputs(tree->kind == TREE_MAP ? "{ " : "[", out);

@@ -424,3 +424,19 @@ int name_map_find(const struct name_map *map, const char *name)
 	slot = slot_of(map, name);
 	return slot->name ? (int)slot->number : -1;
 }
+
+void tree_write_text(FILE *out, const char *text)
+{
+	const unsigned char *c = (const unsigned char *)text;
+
+	fputc('"', out);
+	for (; *c; c++) {
+		if (*c == '"' || *c == '\\')
+			fprintf(out, "\\%c", *c);
+		else if (*c < ' ' || *c == 0x7f)
+			fprintf(out, "\\x%02x", *c);
+		else
+			fputc(*c, out);
+	}
+	fputc('"', out);
+}

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "../lib/arena.h"
 #include "diag.h"
@@ -48,6 +49,9 @@ const char *tree_kind_name(const struct tree *tree);
 
 /* Is the tree of this kind? If not, an error that names @what is added. */
 bool tree_is(const struct tree *tree, enum tree_kind kind, const char *what, struct diags *diags);
+
+/* Write a text in quotes, so that no word is read as anything but a text. */
+void tree_write_text(FILE *out, const char *text);
 
 /* A key of a map, and what reads its value. */
 struct tree_key {

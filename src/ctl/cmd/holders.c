@@ -52,19 +52,6 @@ struct view {
 typedef void (*decided_fn)(const struct view *view, const struct gmem_request *request,
 			   const struct gmem_decision *decision, void *data);
 
-static __u32 type_of(const struct held_instance *instance)
-{
-	if (!instance->kvm)
-		return GMEM_TYPE_unknown;
-	switch (instance->type) {
-#define X(name, number) \
-	case number: return GMEM_TYPE_##name;
-		GMEM_VM_TYPES(X)
-#undef X
-	}
-	return GMEM_TYPE_other;
-}
-
 static __u32 flags_of(const struct held_instance *instance)
 {
 	if (instance->flags == GMEM_UNKNOWN)
@@ -81,7 +68,7 @@ static char *flags_text(const struct held_instance *instance, char text[REQUEST_
 
 static const char *vm_type_name(const struct held_instance *instance)
 {
-	__u32 type = type_of(instance);
+	__u32 type = held_type(instance);
 
 	return type == GMEM_TYPE_unknown ? NULL : value_name(VALUE_TYPE, type);
 }
@@ -100,7 +87,7 @@ static void each_decision(const struct view *view, decided_fn decided, void *dat
 		struct gmem_request request = {
 			.op = uses[place->how].op,
 			.flags = flags_of(instance),
-			.type = type_of(instance),
+			.type = held_type(instance),
 			.prot = uses[place->how].prot,
 			.size = instance->size ?: POLICY_VALUE_UNKNOWN,
 		};

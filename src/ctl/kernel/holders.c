@@ -168,3 +168,16 @@ void held_free(struct held *held)
 	free(held->places);
 	memset(held, 0, sizeof(*held));
 }
+
+__u32 held_type(const struct held_instance *instance)
+{
+	if (!instance->kvm)
+		return GMEM_TYPE_unknown;
+	switch (instance->type) {
+#define X(name, number) \
+	case number: return GMEM_TYPE_##name;
+		GMEM_VM_TYPES(X)
+#undef X
+	}
+	return GMEM_TYPE_other;
+}

@@ -42,4 +42,7 @@ struct held {
 int holders_group(const struct found_holders *found, struct held *held);
 void held_free(struct held *held);
 
+/* The type of the VM in a request (GMEM_TYPE_*); GMEM_TYPE_unknown: the instance has no VM. */
+__u32 held_type(const struct held_instance *instance);
+
 #endif /* GMEM_CTL_KERNEL_HOLDERS_H */

@@ -18,26 +18,13 @@ struct live {
 	char vm[128];
 };
 
-static __u32 type_of(const struct held_instance *instance)
-{
-	if (!instance->kvm)
-		return GMEM_TYPE_unknown;
-	switch (instance->type) {
-#define X(name, number) \
-	case number: return GMEM_TYPE_##name;
-		GMEM_VM_TYPES(X)
-#undef X
-	}
-	return GMEM_TYPE_other;
-}
-
 static struct gmem_request request_of(const struct held_instance *instance, enum gmem_operation op)
 {
 	return (struct gmem_request){
 		.op = op,
 		.flags = instance->flags == GMEM_UNKNOWN ? GMEM_FLAGS_unknown
 							 : GMEM_FLAGS_OF(instance->flags),
-		.type = type_of(instance),
+		.type = held_type(instance),
 		.direction = GMEM_DIR_other,
 		.size = instance->size ?: POLICY_VALUE_UNKNOWN,
 		.start = POLICY_VALUE_UNKNOWN,
