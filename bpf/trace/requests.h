@@ -14,6 +14,10 @@
 #include "../kernel/request_hooks.h"
 
 #define MAX_REQUESTS 1024
+/* So many threads with the same first slot can be in requests at the same time. */
+#define REQUEST_PROBES 4
+/* A request that began so long ago gives way: its end may have been missed. */
+#define REQUEST_STALE_NS 10000000000ULL
 
 enum request_kind {
 	REQUEST_CONVERT = 1,
@@ -21,8 +25,8 @@ enum request_kind {
 };
 
 struct request {
-	__u64 task; /* whose it is, 0: free */
-	__u64 start_ns;
+	__u64 task;	  /* whose it is, 0: free */
+	__u64 start_ns;	  /* 0: free, or just taken */
 	__u64 gfn, pages; /* to convert (GMEM_UNKNOWN: still to be read), or pages bound */
 	__u64 attributes;
 	struct gmem_inst_key inst; /* that is being bound */
@@ -30,34 +34,93 @@ struct request {
 	__u32 judged, redundant, pad;
 };
 
-/* By pid. Two threads that meet in one place at the same time: the later one is not followed. */
+/* A thread's request is in one of the REQUEST_PROBES slots from its pid on, nearly always the
+ * first. */
 static struct request requests[MAX_REQUESTS];
 
-static __always_inline struct request *place_of(struct task_struct *task)
+static __always_inline struct request *slot_of(struct task_struct *task, __u32 probe)
 {
-	return &requests[task->pid & (MAX_REQUESTS - 1)];
+	return &requests[((__u32)task->pid + probe) & (MAX_REQUESTS - 1)];
+}
+
+static __noinline struct request *find_further(struct task_struct *task)
+{
+	struct request *r;
+	__u32 probe;
+
+	for (probe = 1; probe < REQUEST_PROBES; probe++) {
+		r = slot_of(task, probe);
+		if (r->task == (__u64)task)
+			return r;
+	}
+	return NULL;
 }
 
 /* The request that the thread is in, or NULL. */
 static __always_inline struct request *request_of(struct task_struct *task, __u32 kind)
 {
-	struct request *r = place_of(task);
+	struct request *r = slot_of(task, 0);
 
-	return r->task == (__u64)task && r->kind == kind ? r : NULL;
+	if (r->task != (__u64)task)
+		r = find_further(task);
+	return r && r->kind == kind ? r : NULL;
+}
+
+/* Another thread can take the slot as soon as it has no owner: its time must be gone by then. */
+static __always_inline void end_request(struct request *r)
+{
+	*(volatile __u64 *)&r->start_ns = 0;
+	__sync_lock_test_and_set(&r->task, 0);
+}
+
+/* Take a slot that is free, or that the thread has already because an end was missed. */
+static __always_inline bool take_free(struct request *r, struct task_struct *task)
+{
+	__u64 owner = __sync_val_compare_and_swap(&r->task, 0, (__u64)task);
+
+	return !owner || owner == (__u64)task;
+}
+
+/* The first slot is another thread's. NULL: all are. */
+static __noinline struct request *take_further(struct task_struct *task, __u64 now)
+{
+	struct request *r;
+	__u32 probe;
+	__u64 since;
+
+	for (probe = 1; probe < REQUEST_PROBES; probe++) {
+		r = slot_of(task, probe);
+		if (take_free(r, task))
+			return r;
+	}
+	/* One request is not followed to its end: this one, or a stale one, which gives way. */
+	add(&lost[GMEM_LOST_untracked], 1);
+	for (probe = 0; probe < REQUEST_PROBES; probe++) {
+		r = slot_of(task, probe);
+		since = r->start_ns;
+		if (!since || now - since < REQUEST_STALE_NS)
+			continue;
+		/* Whoever changes the time has the slot: to all others it is young. */
+		if (__sync_val_compare_and_swap(&r->start_ns, since, now) == since) {
+			__sync_lock_test_and_set(&r->task, (__u64)task);
+			return r;
+		}
+	}
+	return NULL;
 }
 
 static __always_inline struct request *begin_request(__u32 kind)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct request *r = place_of(task);
-	__u64 owner;
+	struct request *r = slot_of(task, 0);
+	__u64 now = bpf_ktime_get_ns();
 
-	owner = __sync_val_compare_and_swap(&r->task, 0, (__u64)task);
-	if (owner && owner != (__u64)task) {
-		add(&lost[GMEM_LOST_untracked], 1);
+	if (!take_free(r, task))
+		r = take_further(task, now);
+	if (!r)
 		return NULL;
-	}
 	r->kind = kind;
+	r->start_ns = now;
 	return r;
 }
 
@@ -72,7 +135,6 @@ static __always_inline void begin_convert(bool asked, __u64 start, __u64 end, __
 	r->gfn = start;
 	r->pages = asked ? end - start : GMEM_UNKNOWN;
 	r->attributes = attributes;
-	r->start_ns = bpf_ktime_get_ns();
 }
 
 /* The first question in a conversion is whether there is anything to do. */
@@ -142,7 +204,7 @@ static __always_inline void end_convert(void *ctx, struct kvm *kvm, unsigned lon
 		count_conversion(kvm, task->tgid, direction, r->gfn, r->pages, changed, ns,
 				 r->judged);
 	}
-	r->task = 0;
+	end_request(r);
 }
 
 static __always_inline void end_bind(void *ctx, struct kvm *kvm, unsigned long arg, long ret)
@@ -157,7 +219,7 @@ static __always_inline void end_bind(void *ctx, struct kvm *kvm, unsigned long a
 			add(&inst->c[GMEM_INST_binds], 1);
 			add(&inst->c[GMEM_INST_bound_pages], r->pages);
 		}
-		r->task = 0;
+		end_request(r);
 	}
 	if (!ret || not_looked_at(ret))
 		return;
