@@ -71,7 +71,8 @@
 	F(prot, PROT, "PROT_* of mmap and mprotect")
 
 /* Operations of the event deny. */
-#define GMEM_REFUSED(X) X(mmap) X(mprotect) X(receive) X(allocate) X(punch) X(fault)
+#define GMEM_REFUSED(X) \
+	X(mmap) X(mprotect) X(receive) X(allocate) X(punch) X(fault) X(bind) X(convert)
 
 enum gmem_refused {
 #define X(name) GMEM_REFUSED_##name,

@@ -74,6 +74,45 @@ int BPF_PROG(gmem_d_alloc, struct file *file, int mode, long long offset, long l
 	return emit_deny(ctx, file, operation, offset, len, -1, ret);
 }
 
+/* Of a VM, or any on an instance, as in bpf/trace/denials.h. */
+static __noinline int emit_denied_ioctl(void *ctx, struct file *file, unsigned int cmd, int ret)
+{
+	__u32 operation = GMEM_REFUSED_convert;
+	struct gmem_event_inst none = {};
+	struct gmem_event *e;
+
+	if (!file)
+		return 0;
+	if (is_instance(file))
+		return emit_deny(ctx, file, operation, 0, 0, -1, ret);
+	if ((cmd != KVM_SET_USER_MEMORY_REGION2 && cmd != KVM_SET_MEMORY_ATTRIBUTES) ||
+	    !is_vm(file))
+		return 0;
+	if (cmd == KVM_SET_USER_MEMORY_REGION2)
+		operation = GMEM_REFUSED_bind;
+	e = begin_event(ctx, GMEM_EV_deny, BPF_CORE_READ(file, private_data), &none, ret, 0);
+	if (!e)
+		return 0;
+	e->deny.operation = operation;
+	UNKNOWN(e, deny, offset);
+	UNKNOWN(e, deny, size);
+	UNKNOWN(e, deny, prot);
+	end_event(e);
+	return 0;
+}
+
+SEC("?fexit")
+int BPF_PROG(gmem_d_ioctl, struct file *file, unsigned int cmd, unsigned long arg, int ret)
+{
+	return ret < 0 ? emit_denied_ioctl(ctx, file, cmd, ret) : 0;
+}
+
+SEC("?fexit")
+int BPF_PROG(gmem_d_ioctl32, struct file *file, unsigned int cmd, unsigned long arg, int ret)
+{
+	return ret < 0 ? emit_denied_ioctl(ctx, file, cmd, ret) : 0;
+}
+
 SEC("?fexit")
 int BPF_PROG(gmem_d_fault, struct vm_area_struct *vma, unsigned long pgoff,
 	     unsigned int fault_flags, int ret)

@@ -57,6 +57,49 @@ int BPF_PROG(gmem_d_alloc, struct file *file, int mode, long long offset, long l
 	return 0;
 }
 
+/*
+ * Where KVM has no hooks of its own a policy decides bindings and conversions by the number of the
+ * ioctl; everywhere it decides every ioctl on an instance. What was asked for is in the memory of
+ * the process, and may be anything.
+ */
+static __noinline int count_denied_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
+					 int ret)
+{
+	__u32 op = GMEM_OP_convert_other;
+	struct attributes_abi attrs;
+	bool vm;
+
+	if (!file)
+		return 0;
+	vm = (cmd == KVM_SET_USER_MEMORY_REGION2 || cmd == KVM_SET_MEMORY_ATTRIBUTES) &&
+	     is_vm(file);
+	if (!vm && !is_instance(file))
+		return 0;
+	if (cmd == KVM_SET_USER_MEMORY_REGION2)
+		op = GMEM_OP_bind;
+	else if (vm && !bpf_probe_read_user(&attrs, sizeof(attrs), (void *)arg))
+		op = GMEM_OP_convert_private + direction_of(attrs.attributes);
+	count_vm_error(vm ? BPF_CORE_READ(file, private_data) : kvm_of(file), op, ret);
+	return 0;
+}
+
+/* For every ioctl of the host: user space attaches them while a policy is enforced. */
+SEC("?fexit")
+int BPF_PROG(gmem_d_ioctl, struct file *file, unsigned int cmd, unsigned long arg, int ret)
+{
+	if (ret < 0)
+		count_denied_ioctl(file, cmd, arg, ret);
+	return 0;
+}
+
+SEC("?fexit")
+int BPF_PROG(gmem_d_ioctl32, struct file *file, unsigned int cmd, unsigned long arg, int ret)
+{
+	if (ret < 0)
+		count_denied_ioctl(file, cmd, arg, ret);
+	return 0;
+}
+
 static __noinline int count_denied_fault(struct file *file)
 {
 	struct gmem_inst *inst;

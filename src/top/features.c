@@ -80,7 +80,8 @@ const struct source sources[] = {
 	FN(FACT(deny), HOOK("gmem_d_mmap", "security_mmap_file"),
 	   HOOK("gmem_d_mprotect", "security_file_mprotect"),
 	   HOOK("gmem_d_receive", "security_file_receive"),
-	   HOOK("gmem_d_alloc", "vfs_fallocate")),
+	   HOOK("gmem_d_alloc", "vfs_fallocate"), HOOK("gmem_d_ioctl", "security_file_ioctl"),
+	   HOOK("gmem_d_ioctl32", "security_file_ioctl_compat")),
 	FN(FACT(deny_fault), HOOK("gmem_d_fault", "security_guest_memfd_fault")),
 	FN(FACT(vm_end), HOOK("gmem_f_vm_end", "kvm_arch_destroy_vm", "kvm_destroy_vm")),
 	/* Of gmem_latency.bpf.c. */

@@ -15,7 +15,7 @@
 #define FACT(name) (1U << GMEM_FACT_##name)
 /* What the programs of gmem_latency.bpf.c bring, which are attached on request only. */
 #define PHASE_FACTS	 (FACT(phases) | FACT(phase_lock) | FACT(phase_memory) | FACT(phase_fault))
-#define MAX_HOOKS	 4
+#define MAX_HOOKS	 6
 #define MAX_ALTERNATIVES 3
 
 struct json;

@@ -137,6 +137,8 @@ enum unit {
 	X(host, counters, part, PLAIN, "counters since gmemtop started")                        \
 	X(host, rates, part, PLAIN, "their increase per second during the last interval")       \
 	X(host, errors, counter, COUNT, "operations that failed, refused host faults included") \
+	X(host, denials, counter, COUNT,                                                        \
+	  "operations and host faults that a security module refused")                          \
 	X(host, errors_by_operation, part, PLAIN,                                               \
 	  "operations that failed, by operation and errno")                                     \
 	X(host, latency, part, PLAIN, "durations of conversions, by direction")

@@ -540,6 +540,7 @@ static void put_host(struct json *json, const struct features *f, const struct m
 	json_begin(json, KEY(frame, host), '{');
 	put_counters(json, f, &host, raw);
 	put_value(json, FIELD(host, errors), columns[COLUMN_errors].get(NULL, f, &host));
+	put_value(json, FIELD(host, denials), columns[COLUMN_denials].get(NULL, f, &host));
 	put_errors(json, f, &host.now, host.inst[GMEM_INST_host_faults_refused]);
 	put_host_latency(json, f, model, raw);
 	json_close(json, '}');

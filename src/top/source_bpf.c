@@ -118,6 +118,27 @@ static int attach_dumps(struct source_bpf *s)
 	return 0;
 }
 
+void source_watch_ioctls(struct source_bpf *s, bool on)
+{
+	struct bpf_program *programs[] = { s->skel->progs.gmem_d_ioctl,
+					   s->skel->progs.gmem_d_ioctl32 };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+		if (on == !!s->ioctls[i] || !bpf_program__autoload(programs[i]))
+			continue;
+		if (on) {
+			s->ioctls[i] = bpf_program__attach_trace(programs[i]);
+			/* Then denials are unknown, and not fewer than there are. */
+			if (!s->ioctls[i])
+				s->features.facts &= ~FACT(deny);
+		} else {
+			bpf_link__destroy(s->ioctls[i]);
+			s->ioctls[i] = NULL;
+		}
+	}
+}
+
 /* Attach what counts, then look for what was there already: nothing falls in between. */
 static int attach(struct source_bpf *s)
 {
@@ -125,6 +146,7 @@ static int attach(struct source_bpf *s)
 		s->skel->progs.gmem_dump_vms,  s->skel->progs.gmem_dump_inst,
 		s->skel->progs.gmem_visit_fds, s->skel->progs.gmem_visit_maps,
 		s->skel->progs.gmem_bindings,  s->skel->progs.gmem_read_pages,
+		s->skel->progs.gmem_d_ioctl,   s->skel->progs.gmem_d_ioctl32,
 	};
 	unsigned int i;
 	int ret;
@@ -539,6 +561,8 @@ void source_close(struct source_bpf *source)
 		bpf_link__destroy(source->links[dump]);
 	for (i = 0; i < NR_VISITS; i++)
 		bpf_link__destroy(source->visits[i]);
+	for (i = 0; i < 2; i++)
+		bpf_link__destroy(source->ioctls[i]);
 	latency_close(source);
 	ring_buffer__free(source->ring);
 	gmem_trace_bpf__destroy(source->skel);

@@ -44,6 +44,14 @@ const struct gmem_birth *source_birth(const struct source_bpf *source, uint64_t 
 /* VMs up to this one have names now. */
 void source_forget_births(struct source_bpf *source, uint64_t up_to);
 
+/**
+ * source_watch_ioctls - count ioctls that a security module denies, or no longer
+ *
+ * The programs for it run for every ioctl of the host, so they are attached only while there is
+ * something that denies ioctls. If they cannot be attached, the fact deny is missing from then on.
+ */
+void source_watch_ioctls(struct source_bpf *source, bool on);
+
 void source_close(struct source_bpf *source);
 
 #endif /* GMEM_SOURCE_BPF_H */

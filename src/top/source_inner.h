@@ -63,6 +63,7 @@ struct source_bpf {
 	struct features features;
 	struct gmem_trace_bpf *skel;
 	struct bpf_link *links[NR_DUMPS], *visits[NR_VISITS];
+	struct bpf_link *ioctls[2];	     /* what sees denied ioctls, NULL: not attached */
 	uint64_t ended_vms, ended_instances; /* taken out of the maps so far */
 	struct deferred deferred;
 	struct sample_vm vm; /* made from the record that was read last, */

@@ -37,6 +37,7 @@ static int next(struct frames *frames, struct model *model)
 	if (ret)
 		return ret;
 	policy_counts_read(&model->policy);
+	source_watch_ioctls(live->source, model->policy.in_force && model->policy.enforce);
 	for (i = 0; i < model->nr_vms; i++) {
 		last = model->vms[i]->now.id;
 		birth = model->vms[i]->named ? NULL : source_birth(live->source, last);

@@ -90,6 +90,7 @@ static const char *const nullable[] = {
 	"binding.backing_pages",
 	"binding.waste_instance_pages",
 	"host.errors",
+	"host.denials",
 	"binding.waste_backing_pages",
 	"event.errno",
 	"event.error",

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "lib/fds.h"
+#include "lib/offers_ctl.h"
 #include "lib/sigbus.h"
 #include "lib/watch.h"
 
@@ -19,6 +20,7 @@
 
 /* How often each operation is tried. */
 enum { MMAPS = 3, MPROTECTS = 2, PUNCHES = 4, ALLOCATES = 1, RECEIVES = 5, FAULTS = 2 };
+enum { BINDS = 3, TO_PRIVATE = 4, TO_SHARED = 2, COMPAT = 1, ON_INSTANCE = 2 };
 
 /* @rules: the defaults of the operations that are not allowed */
 static void load(const char *rules)
@@ -29,7 +31,7 @@ static void load(const char *rules)
 		give_up(POLICY);
 	fprintf(f, "version: 1\nname: denials\nmode: enforce\ndefault: { %s }\nrules: []\n", rules);
 	fclose(f);
-	if (system("build/gmemctl load --adopt " POLICY " >/dev/null"))
+	if (system("build/gmemctl load --strict-ioctl --adopt " POLICY " >/dev/null"))
 		give_up("load a policy");
 }
 
@@ -227,9 +229,94 @@ static void test_faults(void)
 	close(vm);
 }
 
+/* Through the entry of 32-bit programs. */
+static int ioctl32(int fd, unsigned int cmd, const void *arg, size_t size)
+{
+	void *low = mmap(NULL, KVM_PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	long ret = 54;
+
+	if (low == MAP_FAILED)
+		give_up("memory below 4 GiB");
+	memcpy(low, arg, size);
+	asm volatile("int $0x80"
+		     : "+a"(ret)
+		     : "b"((long)fd), "c"((long)cmd), "d"(low)
+		     : "memory", "r8", "r9", "r10", "r11");
+	munmap(low, KVM_PAGE);
+	errno = ret < 0 ? (int)-ret : 0;
+	return ret < 0 ? -1 : 0;
+}
+
+/*
+ * Where KVM has no hooks they are denied by the number of the ioctl, before KVM sees them;
+ * elsewhere KVM fails with the same error, and they are events of their own.
+ */
+static void test_ioctls(void)
+{
+	static const char *const names[] = { "bind", "convert" };
+	bool binding = offer_carried(GMEM_DO_bind), converting = offer_carried(GMEM_DO_convert);
+	int nrs[] = { binding ? 0 : BINDS,
+		      ON_INSTANCE + (converting ? 0 : TO_PRIVATE + TO_SHARED + COMPAT) };
+	int vm = create_vm(), inst = create_instance(vm, SIZE, flags()), other = create_vm(), i;
+	struct kvm_memory_attributes attrs = { .address = KVM_TEST_GPA,
+					       .size = KVM_PAGE,
+					       .attributes = KVM_MEMORY_ATTRIBUTE_PRIVATE };
+	int idle = create_instance(other, SIZE, flags()), sum;
+	struct json_object *frame, *shown, *host;
+	struct watcher events;
+	int64_t before;
+
+	/* What is denied changes something, or a hook is not asked. */
+	if (converting && kvm_convert(vm, KVM_TEST_GPA + SIZE, SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE))
+		give_up("convert");
+	load("create: allow, bind: deny, mmap: allow, fault: allow, convert: deny, punch: allow, "
+	     "receive: allow");
+	/* The frame after which the policy is known, and one that shows what was before. */
+	json_object_put(next_frame());
+	frame = next_frame();
+	before = number(member(frame, "host"), "denials");
+	json_object_put(frame);
+	events = watch_events();
+	for (i = 0; i < BINDS; i++)
+		denied(kvm_bind(vm, 0, inst, KVM_TEST_GPA, SIZE, 0), "binding");
+	for (i = 0; i < TO_PRIVATE; i++)
+		denied(kvm_convert(vm, KVM_TEST_GPA, SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE),
+		       "converting");
+	for (i = 0; i < TO_SHARED; i++)
+		denied(kvm_convert(vm, KVM_TEST_GPA + SIZE, SIZE, 0), "converting");
+	for (i = 0; i < COMPAT; i++)
+		denied(ioctl32(vm, KVM_SET_MEMORY_ATTRIBUTES, &attrs, sizeof(attrs)), "converting");
+	for (i = 0; i < ON_INSTANCE; i++)
+		denied(ioctl(inst, KVM_SET_MEMORY_ATTRIBUTES, &attrs), "an ioctl on an instance");
+	unload();
+	sum = BINDS + TO_PRIVATE + TO_SHARED + COMPAT + ON_INSTANCE;
+	frame = next_frame();
+	shown = vm_at(frame, 0);
+	host = member(frame, "host");
+	CHECK(number(shown, "denials") == sum + falsify, "%d ioctls were denied, shown is %s", sum,
+	      json_object_to_json_string(member(shown, "denials")));
+	CHECK(number(host, "denials") == before + sum, "%d more of the host, shown is %s", sum,
+	      json_object_to_json_string(member(host, "denials")));
+	CHECK(of_errno(shown, "bind", "EACCES") == BINDS &&
+		      of_errno(shown, "convert_private", "EACCES") == TO_PRIVATE + COMPAT &&
+		      of_errno(shown, "convert_shared", "EACCES") == TO_SHARED &&
+		      of_errno(shown, "convert_other", "EACCES") == ON_INSTANCE,
+	      "errors are %s", json_object_to_json_string(member(shown, "errors_by_operation")));
+	CHECK(number(vm_at(frame, 1), "denials") == 0, "the other VM has denials: %s",
+	      json_object_to_json_string(member(vm_at(frame, 1), "denials")));
+	json_object_put(frame);
+	compare_events(&events, names, nrs, ARRAY_LEN(nrs));
+	close(inst);
+	close(idle);
+	close(vm);
+	close(other);
+}
+
 static const struct test_case cases[] = {
 	{ "requests", test_requests, NOTHING },
 	{ "faults", test_faults, BIND },
+	{ "ioctls", test_ioctls, NOTHING },
 };
 
 int main(int argc __attribute__((unused)), char **argv)
