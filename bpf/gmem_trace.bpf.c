@@ -12,6 +12,7 @@
 #include "abi/trace.h"
 #include "trace/count.h"
 #include "trace/denials.h"
+#include "trace/in_place.h"
 #include "trace/requests.h"
 #include "trace/snapshot.h"
 

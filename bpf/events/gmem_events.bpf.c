@@ -13,6 +13,7 @@
 #include "record.h"
 #include "bindings.h"
 #include "denials.h"
+#include "in_place.h"
 #include "requests.h"
 
 char LICENSE[] SEC("license") = "GPL";

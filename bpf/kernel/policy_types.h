@@ -140,8 +140,7 @@ struct bpf_iter__task {
 
 #pragma clang attribute pop
 
-#define KVM_CREATE_GUEST_MEMFD	   0xc040aed4
-#define KVM_SET_MEMORY_ATTRIBUTES2 0xc080aed2 /* of later kernels, on an instance */
+#define KVM_CREATE_GUEST_MEMFD 0xc040aed4
 
 /* Of asm-generic/ioctls.h and linux/fs.h. */
 #define FIONREAD 0x541b

@@ -312,6 +312,7 @@ enum kvm_gmem_invalidate_reason {
 #define KVM_MEMORY_ATTRIBUTE_PRIVATE (1ULL << 3)
 #define KVM_MEM_GUEST_MEMFD	     (1U << 2)
 #define KVM_SET_MEMORY_ATTRIBUTES    0x4020aed2
+#define KVM_SET_MEMORY_ATTRIBUTES2   0xc080aed2 /* of later kernels, on an instance */
 #define KVM_SET_USER_MEMORY_REGION2  0x40a0ae49
 #define FALLOC_FL_KEEP_SIZE	     0x01
 #define FALLOC_FL_PUNCH_HOLE	     0x02

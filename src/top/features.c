@@ -14,6 +14,7 @@
 #include "../lib/json.h"
 #include "../lib/log.h"
 #include "features.h"
+#include "in_place.h"
 #include "pagemap.h"
 #include "silence.h"
 
@@ -65,6 +66,9 @@ const struct source sources[] = {
 	TP(populate, FACT(populate)),
 	FN(FACT(convert) | FACT(asked), IOCTL, HOOK("gmem_t_asked", "kvm_vm_set_mem_attributes")),
 	FN(FACT(convert), IOCTL, HOOK("gmem_f_ioctl", "kvm_vm_ioctl")),
+	{ .facts = FACT(convert), .in_place = true,
+	  .hooks = { HOOK("gmem_f_inplret", "kvm_gmem_ioctl"),
+		     HOOK("gmem_f_inplace", "kvm_gmem_ioctl") } },
 	{ .facts = FACT(redundant), .on_request = true,
 	  .hooks = { HOOK("gmem_f_has_attr", "kvm_range_has_memory_attributes") } },
 	FN(FACT(create), HOOK("gmem_f_create", "kvm_gmem_create")),
@@ -162,7 +166,7 @@ struct found {
 	uint8_t hook[64][MAX_HOOKS];
 	uint32_t id[64][MAX_HOOKS][MAX_ALTERNATIVES];
 	uint32_t looks; /* a bit for each of looks[] */
-	bool in_place;	/* instances have attributes of their own */
+	bool in_place;	/* KVM converts through instances */
 };
 
 bool is_tracepoint(const struct hook *hook)
@@ -302,25 +306,18 @@ static void check_attachable(struct found *found)
 	}
 }
 
-static void choose(struct features *features, const struct found *found, bool redundant)
+/* Sources that are for this way of converting, of those that the kernel has. */
+static void choose_sources(struct features *features, const struct found *found, bool in_place,
+			   bool redundant)
 {
 	const struct source *source;
 	unsigned int i, h, a;
 	enum gmem_fact f;
 
-	for (f = 0; f < GMEM_FACT_MAX; f++)
-		features->chosen[f] = -1;
-	for (i = 0; i < NR_LOOKS; i++) {
-		f = looks[i].fact;
-		if (!(found->looks & 1U << i) || features->looked[f])
-			continue;
-		features->looked[f] = looks[i].from;
-		features->facts |= 1U << f;
-	}
-	features->private_counted = features->looked[GMEM_FACT_private_pages] == counted;
 	for (i = 0; i < nr_sources; i++) {
 		source = &sources[i];
-		if (!(source->facts & ~features->facts) || (source->on_request && !redundant))
+		if (!(source->facts & ~features->facts) || source->in_place != in_place ||
+		    (source->on_request && !redundant))
 			continue;
 		for (h = 0; h < MAX_HOOKS && source->hooks[h].program; h++) {
 			if (!found->hook[i][h])
@@ -339,6 +336,28 @@ static void choose(struct features *features, const struct found *found, bool re
 		}
 		features->facts |= source->facts;
 	}
+}
+
+static void choose(struct features *features, const struct found *found, bool redundant)
+{
+	enum gmem_fact f;
+	unsigned int i;
+
+	for (f = 0; f < GMEM_FACT_MAX; f++)
+		features->chosen[f] = -1;
+	for (i = 0; i < NR_LOOKS; i++) {
+		f = looks[i].fact;
+		if (!(found->looks & 1U << i) || features->looked[f])
+			continue;
+		features->looked[f] = looks[i].from;
+		features->facts |= 1U << f;
+	}
+	features->private_counted = features->looked[GMEM_FACT_private_pages] == counted;
+	choose_sources(features, found, false, redundant);
+	if (!found->in_place)
+		return;
+	features_forget_in_place(features);
+	choose_sources(features, found, true, redundant);
 }
 
 /* The types of a module as an fd, which the kernel wants when a program is loaded. */
@@ -405,14 +424,14 @@ int features_probe(struct features *features, bool redundant, bool attachable)
 	for (; id < end; id++)
 		note_type(&found, kvm ? kvm : vmlinux, id);
 	found.looks = find_looks(kvm ? kvm : vmlinux);
-	found.in_place = has_member(kvm ? kvm : vmlinux, "gmem_inode", "attributes");
+	/* Such a kernel does the one or the other: trying it shows which. */
+	found.in_place = has_member(kvm ? kvm : vmlinux, "gmem_inode", "attributes") &&
+			 in_place_try();
 	btf__free(kvm);
 	btf__free(vmlinux);
 	if (attachable)
 		check_attachable(&found);
 	choose(features, &found, redundant);
-	if (found.in_place)
-		features_forget_in_place(features);
 	silence_check(features);
 	return 0;
 }
@@ -424,6 +443,7 @@ void features_forget_in_place(struct features *features)
 	enum gmem_fact f;
 
 	features->in_place = true;
+	features->private_counted = false;
 	features->facts &= ~unseen;
 	for (f = 0; f < GMEM_FACT_MAX; f++) {
 		if (unseen & 1U << f) {
@@ -437,10 +457,10 @@ const char *features_why_missing(const struct features *features, enum gmem_fact
 {
 	if (features->quiet & 1U << fact)
 		return SILENCE_SYSCTL " is 0";
-	if (features->in_place &&
+	if (features->in_place && !(features->facts & 1U << fact) &&
 	    (1U << fact) & (FACT(convert) | FACT(asked) | FACT(changed) | FACT(redundant) |
 			    FACT(private_pages) | FACT(attributes) | PHASE_FACTS))
-		return "this kernel converts through instances, which gmemtop does not see";
+		return "this kernel keeps in instances what is private, which gmemtop cannot read";
 	return NULL;
 }
 

@@ -34,6 +34,7 @@ struct hook {
 struct source {
 	uint32_t facts;
 	bool on_request; /* costs too much to be used unasked */
+	bool in_place;	 /* where KVM converts through instances, and there only */
 	struct hook hooks[MAX_HOOKS];
 };
 
@@ -56,7 +57,7 @@ struct features {
 	const char *looked[GMEM_FACT_MAX]; /* where a look takes a fact from, NULL: from no look */
 	bool kvm_module;
 	int kvm_btf;	/* the types of KVM for the kernel: fd, 0: its own, or a negative errno */
-	bool in_place;	/* KVM converts through instances, which no program sees */
+	bool in_place;	/* KVM converts through instances */
 	bool silenced;	/* sources are switched off, see silence.h: */
 	uint32_t quiet; /* facts that are available otherwise */
 	bool private_counted; /* private pages are counted by gmemtop: KVM has no statistic */
@@ -80,7 +81,10 @@ int features_probe(struct features *features, bool redundant, bool attachable);
 void features_free(struct features *features);
 
 /* Does the fact come from a function of KVM, because there is no tracepoint? */
-/* What KVM converts through instances is in none of these facts: they are missing, never 0. */
+/*
+ * KVM converts through instances: what the sources for conversions of VMs bring is missing then,
+ * never 0. What brings facts of such conversions is a source of its own.
+ */
 void features_forget_in_place(struct features *features);
 
 /* Why a fact is missing though the kernel is not too old for it; NULL: it is, or is not missing. */
