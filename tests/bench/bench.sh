@@ -58,5 +58,5 @@ case $mode in
 esac
 # Seconds are those of the emulator without counting. The least of three counts, because other work on the
 # machine adds to them, which is also why the check has no bound in seconds.
-lab lab patched '' "build/tests/bench_refresh -s 100 100 100 | sed 's/^/gmemtop./'"
+lab lab patched '' "set -e; build/tests/bench_refresh -s 100 100 100 | sed 's/^/gmemtop./'; build/tests/bench_refresh -f 10000 | sed 's/^/gmemtop./'"
 exec build/tests/bench_costs "$@" "${lanes[@]}" lab="$out/lab"

@@ -4,7 +4,7 @@
  * that converts pages before every frame, where the kernel has conversions.
  *
  *   bench_refresh [-p | -q] N...
- *   bench_refresh -s N...
+ *   bench_refresh -s | -f N...
  *   bench_refresh -r N
  *
  * -q: less time: five frames instead of nine, and start_N only for the first N, after which VMs are
@@ -17,6 +17,8 @@
  *   resident_N     the largest resident memory, in KiB
  * With -s only
  *   first_frame_N  time from the start to the end of the first frame, in microseconds
+ * With -f only
+ *   frame_N        CPU time of one frame with --json, in microseconds: the cheapest and the median
  * With -r only
  *   record_N       CPU time of one frame of gmemtop record, in nanoseconds
  *   recorded_N     what the recording grows by with a frame, in bytes
@@ -53,6 +55,7 @@
 static bool keep_private; /* -p */
 static bool quick;	  /* -q */
 static bool seconds;	  /* -s */
+static bool frames_only;  /* -f */
 static bool recorded;	  /* -r */
 
 struct top {
@@ -249,7 +252,7 @@ static int measure_start(struct top *top, unsigned int nr)
 	start = (clock_ns(CLOCK_MONOTONIC) - start) / 1000;
 	if (seconds)
 		say("first_frame", nr, start, start);
-	else
+	else if (!frames_only)
 		say("start", nr, begun, begun);
 	return 0;
 }
@@ -274,6 +277,10 @@ static int measure_frames(struct top *top, unsigned int nr, pid_t group)
 	if (!kib)
 		return -ENODATA;
 	qsort(cost, (size_t)frames, sizeof(cost[0]), by_value);
+	if (frames_only) {
+		say("frame", nr, cost[0] / 1000, cost[frames / 2] / 1000);
+		return 0;
+	}
 	say("refresh", nr, cost[0], cost[frames / 2]);
 	say("resident", nr, kib, kib);
 	return 0;
@@ -370,6 +377,7 @@ int main(int argc, char **argv)
 		keep_private = !strcmp(argv[1], "-p");
 		quick = !strcmp(argv[1], "-q");
 		seconds = !strcmp(argv[1], "-s");
+		frames_only = !strcmp(argv[1], "-f");
 		recorded = !strcmp(argv[1], "-r");
 		i++;
 	}
@@ -381,9 +389,10 @@ int main(int argc, char **argv)
 		unsigned long nr = strtoul(argv[i], NULL, 10);
 
 		if (!nr || nr > 100000 ||
-		    (argv[1][0] == '-' && !(keep_private || quick || seconds || recorded))) {
-			fprintf(stderr,
-				"usage: bench_refresh [-p | -q | -s | -r] N..., at most 100000 VMs\n");
+		    (argv[1][0] == '-' &&
+		     !(keep_private || quick || seconds || frames_only || recorded))) {
+			fprintf(stderr, "usage: bench_refresh [-p | -q | -s | -f | -r] N..., "
+					"at most 100000 VMs\n");
 			failed = 2;
 			break;
 		}
