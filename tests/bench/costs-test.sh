@@ -7,7 +7,7 @@
 # deleted unnoticed.
 set -eu
 cd "$(dirname "$0")/../.."
-rows=108
+rows=109
 recorded=tests/bench/recorded
 costs=build/tests/bench_costs
 tmp=$(mktemp -d)
