@@ -187,9 +187,15 @@ $(BPF_OBJ): $(O)/%.bpf.o: %.bpf.c | $(O)/src
 	$(call tell,BPF ,$@)
 	$(Q)$(call bpf,$(CLANG)) $<
 
+# With what `gmemctl status` tells programs of another build by.
+define make_skeleton
+$(Q)$(BPFTOOL) gen skeleton $< name gmem_$*_bpf >$@
+$(Q)sha256sum <$< | sed 's/^\(.\{16\}\).*/#define GMEM_OBJECT_$* "\1"/' >>$@
+endef
+
 $(O)/gmem_%.skel.h: $(O)/gmem_%.bpf.o
 	$(call tell,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name gmem_$*_bpf >$@
+	$(make_skeleton)
 
 # The release, and the commit that is built: a tarball of `make dist` has that in a file.
 VERSION := $(shell sed -n "s/^.. \([0-9]\)/\1/p" CHANGELOG.md | head -n 1)
@@ -319,6 +325,37 @@ $(O)/gmemctl: $(CTL_OBJ)
 	$(call tell,LD  ,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CTL_LIBS)
 
+# Another version of gmemctl, to be replaced by this one and the other way round: the same sources with
+# one constant of the programs changed, so that they are other programs.
+OTHER_BPF_OBJ := $(O)/other/gmem_policy.bpf.o $(O)/other/gmem_lock.bpf.o
+OTHER_OBJ := $(O)/other/programs.o $(O)/other/version.o
+
+$(OTHER_BPF_OBJ): $(O)/other/%.bpf.o: %.bpf.c | $(O)/other
+	$(call tell,BPF ,$@)
+	$(Q)$(call bpf,$(CLANG)) -DGUARD_TRIES=4 $<
+
+$(O)/other/gmem_%.skel.h: $(O)/other/gmem_%.bpf.o
+	$(call tell,SKEL,$@)
+	$(make_skeleton)
+
+$(O)/other/programs.o: src/ctl/kernel/programs.c $(O)/other/gmem_policy.skel.h $(O)/other/gmem_lock.skel.h
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(CTL_CFLAGS) -I$(O)/other -I$(O) -c -o $@ $<
+
+$(O)/other/version.o: src/lib/version.c | $(O)/other
+	@echo '#define GMEM_VERSION "0.0.1 (other)"' >$(O)/other/gmem_version.h
+	$(call tell,CC  ,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -I$(O)/other -c -o $@ $<
+
+$(O)/other:
+	@mkdir -p $@
+
+$(O)/tests/gmemctl-other: $(OTHER_OBJ) $(filter-out $(O)/src/ctl/kernel/programs.o $(O)/src/lib/version.o,$(CTL_OBJ)) | $(O)/tests
+	$(call tell,LD  ,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CTL_LIBS)
+
+-include $(wildcard $(O)/other/*.d)
+
 $(O)/unit/policy_%_test: tests/unit/policy_%_test.c $(filter-out $(O)/src/gmemctl.o,$(CTL_OBJ)) | $(O)/unit
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(CTL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $< $(filter %.o,$^) -lcmocka $(CTL_LIBS)
@@ -335,6 +372,7 @@ $(O)/tests/policy%test: tests/vm/policy%test.c $(POLICY_LIB) $(filter-out $(O)/s
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(CTL_LIBS) -lpthread
 
 $(O)/tests/policy_random_test: | $(O)/tests/policy_match.skel.h
+$(O)/tests/policy_upgrade_test: | $(O)/tests/gmemctl-other $(O)/gmemctl
 
 # The bypass suite is one program of many files.
 BYPASS_OBJ := $(patsubst tests/vm/%.c,$(O)/%.o,$(wildcard tests/vm/bypass/*.c))

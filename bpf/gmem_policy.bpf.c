@@ -286,8 +286,10 @@ static __always_inline int note_type(struct file *file)
 	if (!knows_kvm)
 		return 0;
 	cache = cache_of(bpf_get_current_task_btf(), BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (cache)
+	if (cache) {
 		cache->vm_type = type_of_vm(file->private_data) + 1;
+		cache->type_taken = 0;
+	}
 	return 0;
 }
 

@@ -231,6 +231,17 @@ struct gmem_head {
 #define GMEM_ACTIVE_SLOT(word)	   ((__u32)((word) >> 1 & 3))
 #define GMEM_ACTIVE_ENFORCES(word) (1 & (word))
 
+/*
+ * Its other bits, which say which set of programs counts while one replaces another, see
+ * bpf/policy/turns.h: the serial number of the newest set as far as GMEM_SET_OF() keeps it, and
+ * whether that set counts.
+ */
+#define GMEM_ACTIVE_SET_BITS	 0xf8ULL
+#define GMEM_SET_OF(serial)	 ((serial) & 15)
+#define GMEM_SET(serial, counts) ((__u64)GMEM_SET_OF(serial) << 3 | (__u64)(!!(counts)) << 7)
+#define GMEM_ACTIVE_SET(word)	 ((__u32)((word) >> 3 & 15))
+#define GMEM_ACTIVE_COUNTS(word) ((word) >> 7 & 1)
+
 /* Keys of the hashes that map what a subject names to its class, from 1 on. */
 #define GMEM_DIGEST_SIZE 64
 enum gmem_identity_kind {

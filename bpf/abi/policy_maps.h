@@ -12,7 +12,7 @@
 #include "lock.h"
 #include "policy.h"
 
-#define GMEM_LAYOUT 14 /* counted up with each change of a map or of what an entry means */
+#define GMEM_LAYOUT 15 /* counted up with each change of a map or of what an entry means */
 
 /* X(name, its name in the kernel, of 15 characters at most): the pinned maps */
 #define GMEM_POLICY_MAPS(X)             \
@@ -136,8 +136,25 @@ struct gmem_loads {
 	 */
 	__u64 generation;
 	__u32 knows; /* GMEM_KNOWS_*: what the kernel had when the attached programs were loaded */
-	__u32 pad;
+	__u32 serial; /* the last serial number that was given to a set of programs */
+	__u64 set;    /* GMEM_SET(): of the next word, when no policy is in force */
 };
+
+/*
+ * What a program is: in the map `.rodata.build` of the program itself, so that it is found with the
+ * program, and is as unchangeable as its code.
+ */
+struct gmem_build {
+	__u32 serial; /* of its set, from 1 on; never given twice */
+	__u32 layout; /* GMEM_LAYOUT */
+	char version[40]; /* of the gmemctl that loaded it */
+	char object[24];  /* a part of the SHA-256 of the object, in hexadecimal digits */
+};
+
+#define GMEM_BUILD_MAP ".rodata.build"
+
+/* What the name of a link's pin begins with that is to replace another one. */
+#define GMEM_PINS_NEW "new-"
 
 #define GMEM_KNOWS_KVM		 1
 #define GMEM_KNOWS_VERITY	 2
@@ -169,6 +186,8 @@ struct gmem_work {
 	struct gmem_identity key;
 	struct gmem_request request;
 	struct gmem_decision decision;
+	__u32 counted_by; /* serial number of the set that counted the last request, see turns.h */
+	__u32 pad;
 };
 
 /*
@@ -208,6 +227,8 @@ struct gmem_decision_cache {
 	__u32 plain;   /* operations that are decided by their kind alone, which is known: bits */
 	__u32 pad;
 	__u64 instance; /* that has a label: the address of its inode; 0: none was seen */
+	__u32 type_taken; /* sets of programs that took vm_type since it was recorded: bits */
+	__u32 pad2;
 	struct gmem_cached cached[GMEM_DO_MAX];
 	struct gmem_work work;
 };
@@ -220,6 +241,8 @@ struct gmem_proof {
 	__u64 generation; /* of the policy that denied last */
 	__u32 denied;	  /* requests denied, or that would have been in audit mode */
 	__u32 left;	  /* so many more are recorded here; from then on all are denials */
+	__u32 serial;	  /* of the set of programs that denied last */
+	__u32 pad;
 };
 
 /* Of an instance that was created under a policy or adopted, see bpf/policy/labels.h. */
@@ -233,7 +256,7 @@ struct gmem_label {
 _Static_assert(sizeof(struct gmem_slot) == 88, "slot");
 _Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 8, "tag");
 _Static_assert(sizeof(struct gmem_decision_cache) ==
-		       40 + sizeof(struct gmem_cached) * GMEM_DO_MAX + sizeof(struct gmem_work),
+		       48 + sizeof(struct gmem_cached) * GMEM_DO_MAX + sizeof(struct gmem_work),
 	       "decision cache");
 _Static_assert(GMEM_RULE_MAX < GMEM_CACHED_NONE, "rules are remembered in 15 bits");
 

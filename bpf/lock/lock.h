@@ -274,12 +274,23 @@ static __always_inline int lock_way(__u32 action, struct dentry *dentry)
 	return lock_held() ? lock_refuse_all(action, inode->i_ino) : 0;
 }
 
+/* Is it the pin of a program that is to replace another one? See src/ctl/kernel/upgrade.h. */
+static __always_inline bool is_new_pin(struct dentry *dentry)
+{
+	struct dentry___lock *d = (void *)dentry;
+	char name[8] = "";
+
+	bpf_probe_read_kernel_str(name, sizeof(name), d->d_name.name);
+	return !bpf_strncmp(name, sizeof(GMEM_PINS_NEW) - 1, GMEM_PINS_NEW);
+}
+
+/* Of the others in a full directory the manager removes none either. */
 SEC("?lsm/inode_unlink")
-int BPF_PROG(gmem_lk_unlink, struct inode *dir)
+int BPF_PROG(gmem_lk_unlink, struct inode *dir, struct dentry *dentry)
 {
 	if (!is_pin_dir(dir) || !lock_held())
 		return 0;
-	return inode_kept(GMEM_LOCKED_full, dir)
+	return inode_kept(GMEM_LOCKED_full, dir) && !is_new_pin(dentry)
 		       ? lock_refuse_all(GMEM_LOCK_DOES_remove_pin, dir->i_ino)
 		       : lock_refuse(GMEM_LOCK_DOES_remove_pin, dir->i_ino);
 }
@@ -301,6 +312,9 @@ int BPF_PROG(gmem_lk_rename, struct inode *old_dir, struct dentry *old_dentry,
 {
 	__u32 action = GMEM_LOCK_DOES_rename;
 
+	/* The manager replaces the link of a program by a new one, in one step. */
+	if (old_dir == new_dir && is_pin_dir(old_dir) && is_new_pin(old_dentry))
+		return lock_held() ? lock_refuse(action, old_dir->i_ino) : 0;
 	return lock_dir(action, old_dir) ?: lock_dir(action, new_dir)
 		       ?: lock_way(action, old_dentry) ?: lock_way(action, new_dentry);
 }

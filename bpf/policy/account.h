@@ -8,6 +8,7 @@
 
 #include "subject.h"
 #include "tag.h"
+#include "turns.h"
 
 #include <asm-generic/errno-base.h>
 
@@ -107,9 +108,17 @@ static __always_inline bool proof_account(__u64 word)
 	if (!proof || !proof->left)
 		return false;
 	proof->generation = GMEM_ACTIVE_GENERATION(word);
+	proof->serial = gmem_build.serial;
 	proof->denied++;
 	proof->left--;
 	return true;
+}
+
+/* Memory for what is decided for another task than the current one; NULL: there is none. */
+static __always_inline struct gmem_work *work_for_others(void)
+{
+	return bpf_task_storage_get(&gmem_others, bpf_get_current_task_btf(), NULL,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
 /**
@@ -130,10 +139,17 @@ static __noinline int guard_account(__u32 guard, __u64 word, struct task_struct 
 				   .audit_rule = GMEM_RULE_NONE };
 	struct question q = { .r = { .op = GMEM_DO_GUARD(guard), .start = what, .action = action } };
 	__u32 verdict = GMEM_VERDICT_would_deny;
+	bool ends; /* no other program is called for this request */
 
 	if (action || GMEM_ACTIVE_ENFORCES(word))
 		verdict = GMEM_VERDICT_denied;
-	if (proof_account(word))
+	ends = verdict == GMEM_VERDICT_denied && guard != GMEM_GUARD_preload;
+	if (proof_account(word)) {
+		if (!ends)
+			take_turn(work_for_others());
+		return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
+	}
+	if (!ends && !counts_here(word, work_for_others()))
 		return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
 	count(&gmem_guard_hits, guard, verdict);
 	report_denial(&d, verdict, word, task, &q);

@@ -60,6 +60,7 @@ __noinline int read_type(struct question *q)
 {
 	struct gmem_decision_cache *cache;
 	struct file *file;
+	__u32 own;
 
 	if (!q)
 		return 0;
@@ -68,9 +69,11 @@ __noinline int read_type(struct question *q)
 		return 0;
 	if (q->fresh) {
 		cache = cache_of(bpf_get_current_task_btf(), 0);
-		if (cache && cache->vm_type) {
+		/* Once for each set of programs that is attached. */
+		own = 1U << GMEM_SET_OF(gmem_build.serial);
+		if (cache && cache->vm_type && !(cache->type_taken & own)) {
 			q->r.type = cache->vm_type - 1;
-			cache->vm_type = 0;
+			cache->type_taken |= own;
 		}
 		return 0;
 	}
@@ -88,6 +91,20 @@ __noinline int count_decision(__u32 rule, __u32 op, __u32 verdict)
 	return 0;
 }
 
+/*
+ * Where the sets of programs that are attached leave their notes about a request of the current
+ * task: with its decision cache, if it has one and the request is its own.
+ */
+static __always_inline struct gmem_work *notes_of(struct task_struct *task,
+						  const struct question *q)
+{
+	struct gmem_decision_cache *cache = NULL;
+
+	if (task && !q->nobody && !q->other && !is_io_worker(task))
+		cache = cache_of(task, 0);
+	return cache ? &cache->work : work_for_others();
+}
+
 /* Count, report, and return the answer. */
 static __always_inline int account(const struct gmem_decision *d, __u64 word,
 				   struct task_struct *task, struct question *q)
@@ -98,8 +115,12 @@ static __always_inline int account(const struct gmem_decision *d, __u64 word,
 	if (d->deny)
 		verdict = GMEM_ACTIVE_ENFORCES(word) ? GMEM_VERDICT_denied
 						     : GMEM_VERDICT_would_deny;
-	if (d->deny && proof_account(word))
+	if (d->deny && proof_account(word)) {
+		take_turn(notes_of(task, q));
 		return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
+	}
+	if (verdict != GMEM_VERDICT_denied && !counts_here(word, notes_of(task, q)))
+		return 0;
 	count_decision(base + d->rule, q->r.op, verdict);
 	reported = verdict;
 	if (d->audit_rule != GMEM_RULE_NONE && d->audit_deny != d->deny) {
@@ -176,13 +197,6 @@ static __noinline struct gmem_decision_cache *own_cache(struct task_struct *task
 	cache->plain = ~(how->by_flags | how->by_type | gmem_by_intervals(head));
 	cache->word = word;
 	return cache;
-}
-
-/* Memory for what is decided for another task than the current one; NULL: there is none. */
-static __always_inline struct gmem_work *work_for_others(void)
-{
-	return bpf_task_storage_get(&gmem_others, bpf_get_current_task_btf(), NULL,
-				    BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
 /* The rules for another task, whose cache must not be written from here, are in the result. */
@@ -363,6 +377,8 @@ static __always_inline int evaluate(struct question *q)
 		cached = &cache->cached[op];
 		if (has_own_credentials(task) && decided_before(cache, cached, task, q) &&
 		    (q->fresh ? add_label(q->inode, false) : is_labelled(q->inode, word, cache))) {
+			if (!counts_here(word, &cache->work))
+				return 0;
 			count(&gmem_rule_hits,
 			      GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX + cached->rule,
 			      GMEM_VERDICT_allowed);

@@ -235,7 +235,7 @@ static __always_inline __u32 guards_at_exec(struct own_guards *own)
 	find_own_guards(own);
 	if (!GMEM_ACTIVE_ENFORCES(own->word))
 		return 0;
-	if (own->guards >> GMEM_GUARD_preload & 1)
+	if (own->guards >> GMEM_GUARD_preload & 1 && counts_here(own->word, work_for_others()))
 		count(&gmem_guard_hits, GMEM_GUARD_preload, GMEM_VERDICT_allowed);
 	return own->guards;
 }

@@ -67,6 +67,8 @@ static __noinline bool was_in_force(__u64 word)
 	return head && is_still_in(head, word);
 }
 
+#ifndef GUARD_TRIES
 #define GUARD_TRIES 3
+#endif
 
 #endif /* GMEM_POLICY_IN_FORCE_H */

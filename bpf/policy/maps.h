@@ -14,6 +14,8 @@ const volatile bool knows_kvm;	/* KVM's types are known, so that its objects can
 const volatile bool has_verity; /* bpf_get_fsverity_digest() */
 const volatile bool has_task_from_pid;
 
+const volatile struct gmem_build gmem_build SEC(GMEM_BUILD_MAP);
+
 extern int bpf_get_fsverity_digest(struct file *file, struct bpf_dynptr *digest) __ksym __weak;
 extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym __weak;
 extern void bpf_task_release(struct task_struct *task) __ksym __weak;

@@ -17,6 +17,7 @@
 
 #include <bpf/bpf.h>
 
+#include "../../src/ctl/kernel/programs.h"
 #include "../../src/lib/log.h"
 #include "lib/fds.h"
 #include "lib/policies.h"
@@ -24,6 +25,7 @@
 #include "test.h"
 
 #define STRANGER "/tmp/stranger"
+#define LINKS	 PINS "/links/"
 
 static int run(const char *program_path, const char *what, int channel)
 {
@@ -293,6 +295,37 @@ static void test_manager(void)
 	CHECK(status.locked && GMEM_ACTIVE_GENERATION(status.word) == generation, "rolled back");
 }
 
+/* Only the manager replaces programs, and only by what it has pinned to replace them. */
+static void test_upgrade(void)
+{
+	struct program_info before, after;
+	struct store store;
+	struct pins pins;
+	int fd, ret;
+
+	CHECK(!store_open_dir(&store, &pins, NULL), "open");
+	fd = pins_link(&pins, GMEM_PROG_punch);
+	CHECK(fd >= 0 && !pins_add_new(&pins, GMEM_PROG_punch, fd), "a new link");
+	close(fd);
+	CHECK(run(STRANGER, "take-new", 0) == EACCES, "a stranger removes it");
+	CHECK(run(STRANGER, "put-new", 0) == EACCES, "a stranger puts it in place");
+	CHECK(!pins_remove_new(&pins, GMEM_PROG_punch), "the manager removes it");
+	CHECK(unlink(LINKS "punch") && errno == EACCES, "the manager removes a link: %d", errno);
+	CHECK(rename(LINKS "punch", LINKS "receive") && errno == EACCES, "over another: %d", errno);
+	CHECK(rename(LINKS "punch", "/sys/fs/bpf/away") && errno == EACCES, "away: %d", errno);
+	CHECK(!program_read(&pins, GMEM_PROG_tag_exec, &before) && !before.differs, "read");
+	/* As if they had been loaded before KVM: they are replaced. */
+	store.loads->knows = 0;
+	store_close(&store);
+	ret = lock_with("", "", true);
+	CHECK(!ret && policy_report.replaced && policy_report.locked, "upgrade: %d", ret);
+	CHECK(!program_read(&pins, GMEM_PROG_tag_exec, &after) && !after.differs &&
+		      after.id != before.id && after.build.serial > before.build.serial,
+	      "%u, before %u", after.id, before.id);
+	CHECK(!pins_new_programs(&pins), "new links are left");
+	pins_close(&pins);
+}
+
 /* No program can write to what decides who is locked out, nor to what it names. */
 static void test_read_only(void)
 {
@@ -361,6 +394,10 @@ static int stranger(char **argv)
 	log_setup("stranger", false, 0);
 	if (!strcmp(argv[1], "trace"))
 		return ptrace(PTRACE_SEIZE, atoi(argv[2]), NULL, NULL) ? errno : 0;
+	if (!strcmp(argv[1], "take-new"))
+		return unlink(LINKS "new-punch") ? errno : 0;
+	if (!strcmp(argv[1], "put-new"))
+		return rename(LINKS "new-punch", LINKS "punch") ? errno : 0;
 	return attempts[atoi(argv[1])].go();
 }
 
@@ -403,6 +440,7 @@ int main(int argc, char **argv)
 	CHECK(!ret && policy_report.locked && is_locked(), "lock: %d", ret);
 	if (!ret) {
 		test_manager();
+		test_upgrade();
 		try_all();
 		test_trace();
 	}

@@ -111,6 +111,7 @@ static int print_load_json(const struct policy_file *file, const struct load_rep
 	json_str(&json, "policy", file->policy->name);
 	json_bool(&json, "dry_run", dry_run);
 	json_u64(&json, "generation", report->generation);
+	json_bool(&json, "programs_replaced", report->replaced);
 	json_str(&json, "mode", mode_name(report->enforce));
 	json_str(&json, "proof", proof_names[report->proof]);
 	json_bool(&json, "locked", report->locked);
@@ -165,9 +166,11 @@ static int print_load(const struct ctl_options *opts, const struct policy_file *
 	if (opts->dry_run)
 		printf("policy %s can be loaded here\n", file->policy->name);
 	else
-		printf("policy %s: %s, %s%s (generation %llu)\n", file->policy->name,
+		printf("policy %s: %s, %s%s%s (generation %llu)\n", file->policy->name,
 		       report->enforce ? "enforcing" : "audit only, nothing is denied",
 		       proof_texts[report->proof],
+		       report->replaced ? "; programs of another version or kernel were replaced"
+					: "",
 		       report->locked
 			       ? "; locked, verified: a child that is not the manager was denied"
 			       : "",

@@ -254,7 +254,7 @@ static int enter(struct monitor *m)
 	if (m->entered && !store_active(&m->store))
 		return 0;
 	m->entered = true;
-	m->word = store_active(&m->store);
+	m->word = store_active(&m->store) & ~GMEM_ACTIVE_SET_BITS;
 	return tell_policy(m);
 }
 
@@ -277,7 +277,7 @@ static void settle(struct monitor *m)
 
 static int look(struct monitor *m)
 {
-	__u64 word = store_active(&m->store);
+	__u64 word = store_active(&m->store) & ~GMEM_ACTIVE_SET_BITS;
 	int ret;
 
 	if (now_ns() - m->looked_ns >= LOOK_NS) {

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "../../lib/exits.h"
 #include "../../lib/json.h"
 #include "../../lib/log.h"
+#include "../../lib/version.h"
 #include "../ctl.h"
 #include "../print.h"
 #include "../kernel/digest.h"
@@ -111,6 +113,56 @@ static void print_guards(struct json *json, const struct plan *plan, const struc
 		row_end(&rows);
 	}
 	rows_end(&rows);
+}
+
+/* How an attached program differs from the one that this gmemctl has; NULL: it does not. */
+static const char *difference(const struct program_info *info)
+{
+	if (!info->differs)
+		return NULL;
+	if (!info->build.serial)
+		return "unknown";
+	return strcmp(info->build.version, gmem_version) ? "version" : "build";
+}
+
+static void print_programs(struct json *json, const struct loader_status *status)
+{
+	static const struct field fields[] = {
+		{ "PROGRAM", NULL, FIELD_TEXT },	{ "TAG", "tag", FIELD_TEXT },
+		{ "VERSION", "version", FIELD_TEXT },	{ "OBJECT", "object", FIELD_TEXT },
+		{ "DIFFERS BY", "differs", FIELD_TEXT },
+	};
+	const struct program_info *info;
+	struct rows rows;
+	unsigned int i, byte;
+	char tag[2 * sizeof(info->tag) + 1];
+
+	rows_begin(&rows, json, "programs", '{', fields, sizeof(fields) / sizeof(fields[0]), 0);
+	for (i = 0; i < GMEM_PROG_MAX; i++) {
+		if (!(status->programs & PROG_BIT(i)))
+			continue;
+		info = &status->info[i];
+		for (byte = 0; byte < sizeof(info->tag); byte++)
+			snprintf(tag + 2 * (size_t)byte, 3, "%02x", info->tag[byte]);
+		row_begin(&rows, program_names[i]);
+		row_text(&rows, program_names[i]);
+		row_text(&rows, info->id ? tag : NULL);
+		row_text(&rows, info->build.serial ? info->build.version : NULL);
+		row_text(&rows, info->build.serial ? info->build.object : NULL);
+		row_text(&rows, difference(info));
+		row_end(&rows);
+	}
+	rows_end(&rows);
+}
+
+/* How many attached programs are not those of this gmemctl. */
+static unsigned int nr_differing(const struct loader_status *status)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < GMEM_PROG_MAX; i++)
+		n += status->programs & PROG_BIT(i) && status->info[i].differs;
+	return n;
 }
 
 /* Attempts to change a locked policy, or to look into it; the proof of each load is among them. */
@@ -261,6 +313,12 @@ static void print_text(const struct loader_status *status, const struct ctl_opti
 		report_writable(opts, NULL);
 	if (status->word)
 		report_cgroups(opts, status->word, NULL);
+	if (nr_differing(status))
+		printf("%u of %d programs are not of this gmemctl (%s); the next load replaces them\n",
+		       nr_differing(status), __builtin_popcountll(status->programs), gmem_version);
+	if (status->upgrading)
+		puts("a load that replaces programs was interrupted, or is at work; the next load "
+		     "ends it");
 	if (status->previous >= 0)
 		printf("before it: policy %s (gmemctl rollback)\n", status->previous_name);
 	printf("events: %llu, of these lost: %llu\n", (unsigned long long)status->journal.events,
@@ -273,6 +331,8 @@ static void print_text(const struct loader_status *status, const struct ctl_opti
 	print_operations(NULL, &status->plan, status->ops, is_enforcing(status));
 	putchar('\n');
 	print_guards(NULL, &status->plan, status->guards);
+	putchar('\n');
+	print_programs(NULL, status);
 }
 
 static int print_json(const struct loader_status *status, const struct ctl_options *opts)
@@ -300,6 +360,8 @@ static int print_json(const struct loader_status *status, const struct ctl_optio
 	json_u64(&json, "events_lost", status->journal.lost);
 	json_u64(&json, "no_memory", status->journal.no_memory);
 	json_u64(&json, "forks_refused", status->journal.forks_refused);
+	json_u64(&json, "programs_differing", nr_differing(status));
+	json_bool(&json, "upgrading", status->upgrading);
 	json_elsewhere(&json, &status->elsewhere);
 	json_open(&json, "writable_executables", '[');
 	if (active)
@@ -312,6 +374,7 @@ static int print_json(const struct loader_status *status, const struct ctl_optio
 	if (status->loaded) {
 		print_operations(&json, &status->plan, status->ops, is_enforcing(status));
 		print_guards(&json, &status->plan, status->guards);
+		print_programs(&json, status);
 	}
 	return report_end(&json);
 }

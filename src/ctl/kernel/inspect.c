@@ -61,6 +61,17 @@ static void name_manager(const struct store *store, struct loader_status *status
 	free(text);
 }
 
+/* What cannot be read stays unknown: it differs. */
+static void read_programs(const struct pins *pins, struct loader_status *status)
+{
+	unsigned int i;
+
+	for (i = 0; i < GMEM_PROG_MAX; i++) {
+		if (status->programs & PROG_BIT(i))
+			program_read(pins, (enum gmem_policy_program)i, &status->info[i]);
+	}
+}
+
 int loader_status(const char *dir, struct loader_status *status)
 {
 	struct store store;
@@ -83,6 +94,8 @@ int loader_status(const char *dir, struct loader_status *status)
 		return ret;
 	status->loaded = true;
 	status->programs = pins_programs(&pins);
+	status->upgrading = pins_new_programs(&pins);
+	read_programs(&pins, status);
 	status->silenced = loader_is_silenced();
 	read_status(&store, status);
 	locked = lock_is_held(&store);

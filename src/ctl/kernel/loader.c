@@ -18,6 +18,7 @@
 #include "lock.h"
 #include "../../lib/namespaces.h"
 #include "running.h"
+#include "upgrade.h"
 #include "../../policy/compile.h"
 
 #define ADVICE_UNMET                                                                                  \
@@ -64,9 +65,46 @@ static int check_plan(const struct plan *plan, bool enforce)
 	return ret ?: check_guards(plan, enforce);
 }
 
+/* Replace the attached programs by those of this gmemctl. @programs: that the policy needs */
+static int upgrade_programs(const struct pins *pins, uint64_t programs, bool dry_run,
+			    struct load_report *report)
+{
+	struct store store;
+	int ret;
+
+	programs |= pins_programs(pins) & ~report->hooks.refused;
+	ret = store_open(&store, pins);
+	if (ret)
+		return ret;
+	ret = upgrade(&store, &report->hooks, programs, report->was_locked, dry_run);
+	store_close(&store);
+	return ret;
+}
+
+/* Are the attached programs to be replaced? Ends what a gmemctl that was killed has left. */
+static int find_replaced(const struct pins *pins, __u32 knows, bool dry_run,
+			 struct load_report *report)
+{
+	struct store store;
+	__u32 serial;
+	int ret = 0;
+
+	if (!dry_run) {
+		ret = store_open(&store, pins);
+		if (ret)
+			return ret;
+		ret = upgrade_finish(&store);
+		store_close(&store);
+	}
+	report->replaced = programs_differ(pins, &serial) ||
+			   programs_know(&report->hooks) & ~knows;
+	return ret;
+}
+
 static int attach_programs(const struct pins *pins, const struct compiled *compiled,
 			   const struct load_options *opts, struct load_report *report)
 {
+	uint64_t programs;
 	int ret, attempt;
 
 	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -76,12 +114,14 @@ static int attach_programs(const struct pins *pins, const struct compiled *compi
 			ret = lock_plan(&report->hooks, &report->plan);
 		if (ret)
 			return ret;
+		programs = report->plan.programs;
 		if (report->first)
-			ret = attach_first(pins, &report->hooks, report->plan.programs,
-					   opts->dry_run, &report->tagged);
+			ret = attach_first(pins, &report->hooks, programs, opts->dry_run,
+					   &report->tagged);
+		else if (report->replaced)
+			ret = upgrade_programs(pins, programs, opts->dry_run, report);
 		else
-			ret = attach_more(pins, &report->hooks, report->plan.programs,
-					  report->replaced, opts->dry_run);
+			ret = attach_more(pins, &report->hooks, programs, opts->dry_run);
 		if (ret != -EAGAIN)
 			return ret;
 	}
@@ -293,7 +333,7 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	struct gmem_identity *identities = NULL;
 	struct gmem_slot before = { 0 };
 	struct finder finder;
-	bool any = false, locked = false;
+	bool any = false;
 	__u32 knows = 0;
 	struct store store;
 	int ret;
@@ -307,20 +347,20 @@ static int load_locked(const struct pins *pins, const struct compiled *compiled,
 	if (report->first)
 		ret = lock_allows(NULL, compiled, opts->lock, opts->enforce);
 	else
-		ret = check_before(pins, compiled, opts, &any, &before, &knows, &locked);
+		ret = check_before(pins, compiled, opts, &any, &before, &knows,
+				   &report->was_locked);
 	ret = ret ?: attached_refuse(pins);
 	ret = ret ?: hooks_recall(&report->hooks, &before);
 	if (ret)
 		return ret;
-	/* Under a lock programs stay as they are, and the plan is made for what they know. */
-	if (!report->first && locked)
-		programs_limit(&report->hooks, knows);
-	else
-		report->replaced = !report->first && programs_know(&report->hooks) & ~knows;
+	if (!report->first)
+		ret = find_replaced(pins, knows, opts->dry_run, report);
+	if (ret)
+		return ret;
 	identities = calloc(compiled->nr_exes + 1, sizeof(*identities));
 	if (!identities)
 		return log_error(-ENOMEM, NULL, NULL, "load the policy");
-	finder_open(&finder, report->first ? NULL : pins);
+	finder_open(&finder, report->first || report->replaced ? NULL : pins);
 	ret = find_identities(&finder, compiled, identities);
 	ret = ret ?: note_untrusted_fs(compiled, identities, report);
 	if (!ret && (!any || opts->adopt || begins_to_enforce(opts, &before)))

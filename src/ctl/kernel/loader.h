@@ -12,6 +12,7 @@
 #include "existing.h"
 #include "find.h"
 #include "probe.h"
+#include "programs.h"
 #include "../../policy/model.h"
 #include "store.h"
 #include "verify.h"
@@ -36,7 +37,9 @@ struct load_report {
 	struct found_list found;  /* instances that existed before the policy */
 	struct existing existing; /* the processes that hold these */
 	bool first;		  /* the programs were attached now */
-	bool replaced;		  /* and instead of others that knew less of the kernel */
+	bool replaced;		  /* instead of others: of another version, or that knew less of
+				   * the kernel */
+	bool was_locked;
 	__u64 generation;	  /* 0: dry run */
 	bool enforce;
 	enum proof proof;
@@ -75,6 +78,8 @@ struct loader_status {
 	char previous_name[64];
 	struct gmem_slot how;
 	uint64_t programs; /* attached: bits of enum gmem_policy_program */
+	struct program_info info[GMEM_PROG_MAX]; /* of these */
+	uint64_t upgrading; /* programs of another set that are attached beside these: bits */
 	struct gmem_head head;
 	struct gmem_journal journal;
 	struct gmem_hits ops[GMEM_DO_MAX];

@@ -285,9 +285,27 @@ static bool is_new_under_lock(const struct gmem_locked_key *key)
 	       key->kind == GMEM_LOCKED_link;
 }
 
+/* What a lock that holds keeps, and that is no more. */
+static bool is_gone(const struct notes *notes, const struct gmem_locked_key *key)
+{
+	int fd;
+
+	if (key->kind == GMEM_LOCKED_map)
+		return !notes_map_is_there(notes, key->id);
+	if (key->kind != GMEM_LOCKED_program && key->kind != GMEM_LOCKED_link)
+		return false;
+	fd = key->kind == GMEM_LOCKED_program ? bpf_prog_get_fd_by_id((__u32)key->id)
+					      : bpf_link_get_fd_by_id((__u32)key->id);
+	if (fd < 0)
+		return errno == ENOENT;
+	close(fd);
+	return false;
+}
+
 /*
  * Where a lock holds already, directories, mounts and files stay those that were found at first:
- * what is found later is up to who may mount. Only maps that are no more are let go of.
+ * what is found later is up to who may mount. Only maps, programs and links that are no more are
+ * let go of.
  */
 static int write_keys(const struct store *store, const struct notes *notes, bool held)
 {
@@ -303,8 +321,7 @@ static int write_keys(const struct store *store, const struct notes *notes, bool
 	more = !ret && !bpf_map_get_next_key(store->fd[MAP_locked_ids], NULL, &key);
 	while (more) {
 		more = !bpf_map_get_next_key(store->fd[MAP_locked_ids], &key, &next);
-		gone = held ? key.kind == GMEM_LOCKED_map && !notes_map_is_there(notes, key.id)
-			    : !is_noted(notes, &key);
+		gone = held ? is_gone(notes, &key) : !is_noted(notes, &key);
 		if (gone && bpf_map_delete_elem(store->fd[MAP_locked_ids], &key) && errno != ENOENT)
 			return -errno;
 		key = next;
@@ -322,6 +339,22 @@ static int hold(const struct store *store, const struct notes *notes, bool held)
 	if (!held)
 		ret = ret ?: write_lock(store, &lock);
 	return ret ? log_error(ret, NULL, NULL, "put the lock into the kernel") : 0;
+}
+
+int lock_extend(const struct store *store)
+{
+	struct gmem_census_bpf *skel;
+	struct notes notes;
+	int ret;
+
+	ret = census_open(&skel);
+	if (ret)
+		return ret;
+	ret = notes_take(&notes, skel, store->pins);
+	ret = ret ?: hold(store, &notes, true);
+	notes_free(&notes);
+	census_close(skel);
+	return ret;
 }
 
 int lock_hold(const struct store *store, const struct compiled *compiled,

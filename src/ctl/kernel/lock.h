@@ -60,4 +60,11 @@ int lock_check_self(const struct store *store, unsigned int slot);
 int lock_hold(const struct store *store, const struct compiled *compiled,
 	      const struct gmem_identity *identities);
 
+/**
+ * lock_extend - have a lock that is held keep programs that were attached since
+ *
+ * Return: 0 or a negative errno that has been explained.
+ */
+int lock_extend(const struct store *store);
+
 #endif /* GMEM_CTL_KERNEL_LOCK_H */

@@ -238,18 +238,29 @@ int pins_link(const struct pins *pins, enum gmem_policy_program program)
 	return fd < 0 ? -errno : fd;
 }
 
-uint64_t pins_programs(const struct pins *pins)
+/* @kind: the directory, and what the names begin with */
+static uint64_t programs_in(const struct pins *pins, const char *kind)
 {
 	char path[PATH_MAX];
 	uint64_t programs = 0;
 	unsigned int i;
 
 	for (i = 0; i < GMEM_PROG_MAX; i++) {
-		path_in(path, pins, "links", program_names[i]);
+		snprintf(path, sizeof(path), "%s/%s%s", pins->dir, kind, program_names[i]);
 		if (!access(path, F_OK))
 			programs |= PROG_BIT(i);
 	}
 	return programs;
+}
+
+uint64_t pins_programs(const struct pins *pins)
+{
+	return programs_in(pins, "links/");
+}
+
+uint64_t pins_new_programs(const struct pins *pins)
+{
+	return programs_in(pins, "links/" PINS_NEW);
 }
 
 int pins_begin(struct pins *draft, const struct pins *pins)
@@ -301,6 +312,36 @@ int pins_add_program(const struct pins *pins, enum gmem_policy_program program, 
 
 	path_in(path, pins, "links", program_names[program]);
 	return pin(link_fd, path);
+}
+
+static void new_path(char *path, const struct pins *pins, enum gmem_policy_program program)
+{
+	snprintf(path, PATH_MAX, "%s/links/" PINS_NEW "%s", pins->dir, program_names[program]);
+}
+
+int pins_add_new(const struct pins *pins, enum gmem_policy_program program, int link_fd)
+{
+	char path[PATH_MAX];
+
+	new_path(path, pins, program);
+	return pin(link_fd, path);
+}
+
+int pins_replace(const struct pins *pins, enum gmem_policy_program program)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+
+	new_path(from, pins, program);
+	path_in(to, pins, "links", program_names[program]);
+	return rename(from, to) ? -errno : 0;
+}
+
+int pins_remove_new(const struct pins *pins, enum gmem_policy_program program)
+{
+	char path[PATH_MAX];
+
+	new_path(path, pins, program);
+	return unlink(path) ? -errno : 0;
 }
 
 int pins_add_source(const struct pins *pins, unsigned int slot, int fd)

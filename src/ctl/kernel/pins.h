@@ -59,6 +59,17 @@ int pins_link(const struct pins *pins, enum gmem_policy_program program);
 /* Which programs are pinned: bits of enum gmem_policy_program. */
 uint64_t pins_programs(const struct pins *pins);
 
+/*
+ * Links that are to replace those of the same programs are pinned beside them, as links/new-NAME:
+ * see upgrade.h. The lock lets the manager rename and remove pins of these names.
+ */
+#define PINS_NEW GMEM_PINS_NEW
+uint64_t pins_new_programs(const struct pins *pins);
+int pins_add_new(const struct pins *pins, enum gmem_policy_program program, int link_fd);
+/* In one step it is the link of the program; the one before is detached. */
+int pins_replace(const struct pins *pins, enum gmem_policy_program program);
+int pins_remove_new(const struct pins *pins, enum gmem_policy_program program);
+
 /* Where a new set of pins is made, to be published as a whole. Return: 0, a negative errno. */
 int pins_begin(struct pins *draft, const struct pins *pins);
 int pins_publish(const struct pins *draft, const struct pins *pins);

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "../../lib/log.h"
+#include "../../lib/version.h"
 #include "programs.h"
 #include "root_cgroup.h"
 #include "gmem_lock.skel.h"
@@ -19,6 +22,9 @@
 
 /* New tasks can be made while the old ones are looked through; after so many rounds it ends. */
 #define ROUNDS 8
+
+/* The serial number of the programs of a first load. */
+#define FIRST_SET 1
 
 /* The objects that have the programs of a load; NULL where none of its programs is of the object. */
 struct objects {
@@ -121,16 +127,26 @@ static int note_known(const struct gmem_policy_bpf *skel, const struct hooks *ho
 	if (bpf_map_lookup_elem(fd, &zero, &loads))
 		return -errno;
 	loads.knows = programs_know(hooks);
+	loads.serial = FIRST_SET;
 	return bpf_map_update_elem(fd, &zero, &loads, BPF_ANY) ? -errno : 0;
 }
 
-/* What an object is told of the kernel: both have these variables. */
-#define SET_KNOWN(skel, hooks)                                                  \
+/* What an object is told of the kernel and of itself: both have these variables. */
+#define SET_KNOWN(skel, hooks, set, digest)                                     \
 	({                                                                      \
 		(skel)->rodata->knows_kvm = (hooks)->knows_kvm;                 \
 		(skel)->rodata->has_verity = (hooks)->has_verity;               \
 		(skel)->rodata->has_task_from_pid = (hooks)->has_task_from_pid; \
+		set_build(&(skel)->rodata_build->gmem_build, set, digest);      \
 	})
+
+static void set_build(struct gmem_build *build, __u32 serial, const char *object)
+{
+	build->serial = serial;
+	build->layout = GMEM_LAYOUT;
+	snprintf(build->version, sizeof(build->version), "%s", gmem_version);
+	snprintf(build->object, sizeof(build->object), "%s", object);
+}
 
 /* Loads its programs among @programs. */
 static int choose(const struct objects *objects, uint64_t own, uint64_t programs)
@@ -148,14 +164,14 @@ static int choose(const struct objects *objects, uint64_t own, uint64_t programs
 }
 
 static int load_policy(struct objects *objects, const struct pins *pins, const struct hooks *hooks,
-		       uint64_t programs, bool existing)
+		       uint64_t programs, __u32 serial, bool existing)
 {
 	int ret;
 
 	objects->policy = gmem_policy_bpf__open();
 	if (!objects->policy)
 		return -errno;
-	SET_KNOWN(objects->policy, hooks);
+	SET_KNOWN(objects->policy, hooks, serial, GMEM_OBJECT_policy);
 	ret = choose(objects, PROGS_ALL & ~PROGS_LOCK, programs);
 	if (!ret)
 		ret = bpf_program__set_autoload(objects->policy->progs.gmem_tag_old, existing);
@@ -165,14 +181,14 @@ static int load_policy(struct objects *objects, const struct pins *pins, const s
 }
 
 static int load_lock(struct objects *objects, const struct pins *pins, const struct hooks *hooks,
-		     uint64_t programs)
+		     uint64_t programs, __u32 serial)
 {
 	int ret;
 
 	objects->lock = gmem_lock_bpf__open();
 	if (!objects->lock)
 		return -errno;
-	SET_KNOWN(objects->lock, hooks);
+	SET_KNOWN(objects->lock, hooks, serial, GMEM_OBJECT_lock);
 	ret = choose(objects, PROGS_LOCK, programs);
 	if (!ret && pins)
 		ret = reuse_maps(objects->lock->obj, pins);
@@ -182,19 +198,19 @@ static int load_lock(struct objects *objects, const struct pins *pins, const str
 }
 
 /*
- * Open and load. @pins: where there are maps already, or NULL; @existing: also the program that
- * tags processes that are there
+ * Open and load. @pins: where there are maps already, or NULL; @serial: of their set; @existing:
+ * also the program that tags processes that are there
  */
 static int load(struct objects *objects, const struct pins *pins, const struct hooks *hooks,
-		uint64_t programs, bool existing)
+		uint64_t programs, __u32 serial, bool existing)
 {
 	int ret = 0;
 
 	*objects = (struct objects){ NULL, NULL };
 	if (programs & ~PROGS_LOCK || existing)
-		ret = load_policy(objects, pins, hooks, programs, existing);
+		ret = load_policy(objects, pins, hooks, programs, serial, existing);
 	if (!ret && programs & PROGS_LOCK)
-		ret = load_lock(objects, pins, hooks, programs);
+		ret = load_lock(objects, pins, hooks, programs, serial);
 	if (ret)
 		destroy(objects);
 	return ret;
@@ -210,7 +226,7 @@ static int find_refused(struct hooks *hooks, uint64_t programs, int reason)
 	int ret;
 
 	/* Where not even those load, it is not for a hook. */
-	ret = is_shortage(reason) ? reason : load(&objects, NULL, hooks, PROGS_TAG, true);
+	ret = is_shortage(reason) ? reason : load(&objects, NULL, hooks, PROGS_TAG, FIRST_SET, true);
 	if (ret)
 		return refused(reason, "load the programs into the kernel");
 	destroy(&objects);
@@ -220,7 +236,7 @@ static int find_refused(struct hooks *hooks, uint64_t programs, int reason)
 		ret = interrupted("load the policy");
 		if (ret)
 			return ret;
-		ret = load(&objects, NULL, hooks, PROG_BIT(i), false);
+		ret = load(&objects, NULL, hooks, PROG_BIT(i), FIRST_SET, false);
 		if (!ret) {
 			destroy(&objects);
 			continue;
@@ -235,7 +251,9 @@ static int find_refused(struct hooks *hooks, uint64_t programs, int reason)
 	return -EAGAIN;
 }
 
-static int attach(const struct objects *objects, const struct pins *pins, uint64_t programs)
+/* @add: pins a link */
+static int attach(const struct objects *objects, const struct pins *pins, uint64_t programs,
+		  int (*add)(const struct pins *, enum gmem_policy_program, int))
 {
 	enum gmem_policy_program i;
 	struct bpf_link *link;
@@ -247,7 +265,7 @@ static int attach(const struct objects *objects, const struct pins *pins, uint64
 		link = bpf_program__attach(program_of(objects, i));
 		if (!link)
 			return -errno;
-		ret = pins_add_program(pins, i, bpf_link__fd(link));
+		ret = add(pins, i, bpf_link__fd(link));
 		/* The pin holds it. */
 		bpf_link__destroy(link);
 	}
@@ -323,7 +341,7 @@ static int attach_in_child(void *data)
 	struct pins draft;
 	int ret;
 
-	ret = load(&objects, NULL, &first->hooks, first->programs, true);
+	ret = load(&objects, NULL, &first->hooks, first->programs, FIRST_SET, true);
 	if (ret == -EPERM || (ret && !is_privileged()))
 		return refused(ret, "load the programs into the kernel");
 	if (ret)
@@ -337,7 +355,7 @@ static int attach_in_child(void *data)
 		ret = log_error(ret, NULL, NULL, "pin under %s", draft.dir);
 		goto discard;
 	}
-	ret = attach(&objects, &draft, first->programs);
+	ret = attach(&objects, &draft, first->programs, pins_add_program);
 	ret = ret ?: note_known(objects.policy, &first->hooks);
 	ret = ret ?: tag_tasks(objects.policy, &first->tagged);
 	if (ret) {
@@ -379,29 +397,155 @@ int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs
 	return ret;
 }
 
-int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool replace,
-		bool dry_run)
+/* The kernel did not take the programs. */
+static int refused_more(struct hooks *hooks, uint64_t programs, int ret)
 {
-	uint64_t attached = pins_programs(pins);
+	if (ret == -EPERM || !is_privileged())
+		return refused(ret, "load more programs into the kernel");
+	return find_refused(hooks, programs, ret);
+}
+
+int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run)
+{
 	struct objects objects;
+	__u32 serial;
 	int ret;
 
-	programs = replace ? programs | attached : programs & ~attached;
+	programs &= ~pins_programs(pins);
 	if (!programs)
 		return 0;
-	ret = load(&objects, pins, hooks, programs, false);
-	if (ret == -EPERM || (ret && !is_privileged()))
-		return refused(ret, "load more programs into the kernel");
+	programs_differ(pins, &serial);
+	ret = load(&objects, pins, hooks, programs, serial, false);
 	if (ret)
-		return find_refused(hooks, programs, ret);
+		return refused_more(hooks, programs, ret);
 	ret = interrupted("load the policy");
 	if (!ret && !dry_run) {
-		ret = attach(&objects, pins, programs);
-		if (!ret && replace)
-			ret = note_known(objects.policy, hooks);
+		ret = attach(&objects, pins, programs, pins_add_program);
 		if (ret)
 			ret = refused(ret, "attach more programs");
 	}
 	destroy(&objects);
 	return ret;
+}
+
+int attach_beside(const struct pins *pins, struct hooks *hooks, uint64_t programs, __u32 serial,
+		  bool dry_run)
+{
+	struct objects objects;
+	unsigned int i;
+	int ret;
+
+	ret = load(&objects, pins, hooks, programs, serial, false);
+	if (ret)
+		return refused_more(hooks, programs, ret);
+	ret = interrupted("load the policy");
+	if (!ret && !dry_run) {
+		ret = attach(&objects, pins, programs, pins_add_new);
+		if (ret)
+			ret = refused(ret, "attach programs beside those of the other version");
+	}
+	for (i = 0; ret && i < GMEM_PROG_MAX; i++)
+		pins_remove_new(pins, (enum gmem_policy_program)i);
+	destroy(&objects);
+	return ret;
+}
+
+/* Does this map say what its program is? Then read it. */
+static bool read_build(__u32 id, struct gmem_build *build)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info), zero = 0;
+	int fd = bpf_map_get_fd_by_id(id);
+	bool found;
+
+	if (fd < 0)
+		return false;
+	found = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, GMEM_BUILD_MAP) &&
+		info.value_size == sizeof(*build) && !bpf_map_lookup_elem(fd, &zero, build);
+	close(fd);
+	return found;
+}
+
+/* More maps than the programs of any version have. */
+#define MAX_MAPS 64
+
+static int read_program(int fd, struct program_info *to)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 len = sizeof(info), maps[MAX_MAPS] = { 0 }, i;
+
+	info.nr_map_ids = MAX_MAPS;
+	info.map_ids = (uintptr_t)maps;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return -errno;
+	to->id = info.id;
+	memcpy(to->tag, info.tag, sizeof(to->tag));
+	for (i = 0; i < info.nr_map_ids && i < MAX_MAPS && !read_build(maps[i], &to->build); i++)
+		;
+	return 0;
+}
+
+int program_read(const struct pins *pins, enum gmem_policy_program program,
+		 struct program_info *to)
+{
+	const char *object = PROGS_LOCK & PROG_BIT(program) ? GMEM_OBJECT_lock : GMEM_OBJECT_policy;
+	struct bpf_link_info info = { 0 };
+	__u32 len = sizeof(info);
+	int fd, ret = 0;
+
+	memset(to, 0, sizeof(*to));
+	to->differs = true;
+	fd = pins_link(pins, program);
+	if (fd < 0)
+		return fd;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		ret = -errno;
+	close(fd);
+	if (ret)
+		return ret;
+	fd = bpf_prog_get_fd_by_id(info.prog_id);
+	if (fd < 0)
+		return -errno;
+	ret = read_program(fd, to);
+	close(fd);
+	to->build.version[sizeof(to->build.version) - 1] = '\0';
+	to->build.object[sizeof(to->build.object) - 1] = '\0';
+	to->differs = !to->build.serial || strcmp(to->build.version, gmem_version) ||
+		      strcmp(to->build.object, object);
+	return ret;
+}
+
+uint64_t programs_differ(const struct pins *pins, __u32 *serial)
+{
+	uint64_t attached = pins_programs(pins), differ = 0;
+	struct program_info info;
+	unsigned int i;
+
+	*serial = 0;
+	for (i = 0; i < GMEM_PROG_MAX; i++) {
+		if (!(attached & PROG_BIT(i)))
+			continue;
+		if (program_read(pins, (enum gmem_policy_program)i, &info) || info.differs)
+			differ |= PROG_BIT(i);
+		if (info.build.serial)
+			*serial = info.build.serial;
+	}
+	return differ;
+}
+
+#define WAIT_STEPS   1000
+#define WAIT_STEP_NS 10000000
+
+void program_wait(__u32 id)
+{
+	struct timespec step = { .tv_nsec = WAIT_STEP_NS };
+	int i, fd;
+
+	for (i = 0; i < WAIT_STEPS; i++) {
+		fd = bpf_prog_get_fd_by_id(id);
+		if (fd < 0)
+			return;
+		close(fd);
+		nanosleep(&step, NULL);
+	}
 }

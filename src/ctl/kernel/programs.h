@@ -20,16 +20,45 @@ int attach_first(const struct pins *pins, struct hooks *hooks, uint64_t programs
 
 /**
  * attach_more - attach programs to the maps that there are
- * @replace: those that are attached too, since they were loaded when the kernel had less: the new
- * one is attached before the old one goes, and for that moment both decide
+ * @programs: those of them that are attached already stay
  *
  * Returns as above.
  */
-int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool replace,
-		bool dry_run);
+int attach_more(const struct pins *pins, struct hooks *hooks, uint64_t programs, bool dry_run);
+
+/**
+ * attach_beside - attach programs of this gmemctl beside those that are there, under names of pins
+ * that pins_replace() takes
+ * @serial: of the set that they are
+ *
+ * After an error none of them is attached. Returns as above.
+ */
+int attach_beside(const struct pins *pins, struct hooks *hooks, uint64_t programs, __u32 serial,
+		  bool dry_run);
 
 /* What programs that are loaded now know of the kernel: GMEM_KNOWS_*, and back again. */
 __u32 programs_know(const struct hooks *hooks);
 void programs_limit(struct hooks *hooks, __u32 knows);
+
+/* What is known of an attached program. */
+struct program_info {
+	__u32 id; /* 0: it is not attached, or cannot be read */
+	__u8 tag[8];
+	struct gmem_build build; /* serial 0: it says nothing */
+	bool differs;		 /* from the program that this gmemctl would load */
+};
+
+/* Read what is attached for a program. Return: 0 or a negative errno. */
+int program_read(const struct pins *pins, enum gmem_policy_program program,
+		 struct program_info *info);
+
+/*
+ * The attached programs that differ from those of this gmemctl: bits. @serial: of the set that is
+ * attached, 0: unknown
+ */
+uint64_t programs_differ(const struct pins *pins, __u32 *serial);
+
+/* Wait until a program is no more, which is after it was detached. */
+void program_wait(__u32 id);
 
 #endif /* GMEM_CTL_KERNEL_PROGRAMS_H */

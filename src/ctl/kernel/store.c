@@ -464,10 +464,31 @@ int store_fill(struct store *store, unsigned int slot, __u64 generation,
 	return 0;
 }
 
+/* What the word says is true, also where a gmemctl was killed before it noted it in `loads`. */
+__u64 store_programs(const struct store *store)
+{
+	__u64 word = store_active(store);
+
+	return word ? word & GMEM_ACTIVE_SET_BITS : store->loads->set;
+}
+
+void store_set_programs(struct store *store, __u32 serial, bool counts)
+{
+	__u64 word = store_active(store), set = GMEM_SET(serial, counts);
+
+	if (word)
+		__atomic_store_n(store->active, (word & ~GMEM_ACTIVE_SET_BITS) | set,
+				 __ATOMIC_SEQ_CST);
+	store->loads->set = set;
+}
+
 void store_activate(struct store *store, unsigned int slot, __u64 generation, bool enforce)
 {
+	__u64 set = store_programs(store);
+
 	set_generation(store, slot, generation);
-	__atomic_store_n(store->active, GMEM_ACTIVE(generation, slot, enforce), __ATOMIC_SEQ_CST);
+	__atomic_store_n(store->active, GMEM_ACTIVE(generation, slot, enforce) | set,
+			 __ATOMIC_SEQ_CST);
 }
 
 void store_set_mode(struct store *store, bool enforce)
@@ -494,6 +515,7 @@ void store_put_back(struct store *store, __u64 word)
 
 void store_deactivate(struct store *store)
 {
+	store->loads->set = store_programs(store);
 	__atomic_store_n(store->active, 0, __ATOMIC_SEQ_CST);
 }
 

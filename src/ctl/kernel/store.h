@@ -63,6 +63,14 @@ int store_fill(struct store *store, unsigned int slot, __u64 generation,
 
 /* Put a slot in force, under a generation that is its own from then on. */
 void store_activate(struct store *store, unsigned int slot, __u64 generation, bool enforce);
+/*
+ * The newest set of programs, by its serial number, and whether it counts requests that it allows:
+ * see bpf/policy/turns.h.
+ */
+void store_set_programs(struct store *store, __u32 serial, bool counts);
+/* The same as GMEM_SET() has it. */
+__u64 store_programs(const struct store *store);
+
 /* Change the mode of what is in force. */
 void store_set_mode(struct store *store, bool enforce);
 /* What a slot was filled with comes to nothing, and nobody can roll back to it. */

@@ -282,7 +282,7 @@ int verify_lock(const struct store *store)
 	return 0;
 }
 
-int verify(const struct store *store)
+int verify(const struct store *store, __u32 *serial)
 {
 	__u64 word = store_active(store);
 	bool enforce = GMEM_ACTIVE_ENFORCES(word);
@@ -294,6 +294,8 @@ int verify(const struct store *store)
 		return log_error(ret, NULL, NULL, "verify the policy with a child");
 	if (ret == NOTHING_TO_ASK)
 		return PROOF_untested;
+	if (serial)
+		*serial = proof.serial;
 	/* The child must have been denied by this policy: another program or LSM can deny too. */
 	if (!proof.denied || proof.generation != GMEM_ACTIVE_GENERATION(word))
 		return ret ? PROOF_other : PROOF_allowed;
@@ -322,7 +324,7 @@ static int check_running(struct store *store, bool trust)
 
 int prove(struct store *store, bool trust_running, enum proof *proof)
 {
-	int ret = traced_forget(store) ?: check_running(store, trust_running) ?: verify(store);
+	int ret = traced_forget(store) ?: check_running(store, trust_running) ?: verify(store, NULL);
 
 	if (ret < 0)
 		return ret;

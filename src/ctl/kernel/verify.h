@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include <linux/types.h>
+
 struct store;
 
 /* X(name, how it is said) */
@@ -28,6 +30,7 @@ extern const char *const proof_texts[PROOF_MAX];
 
 /**
  * verify - see that who must be denied is denied
+ * @serial: NULL, or the result: the set of programs that denied, see struct gmem_build
  *
  * A child whose identity is taken away asks for an instance, which no policy allows. The policy
  * records the denial for this proof alone (struct gmem_proof): it is in no counter and no event.
@@ -35,7 +38,7 @@ extern const char *const proof_texts[PROOF_MAX];
  *
  * Return: the result, or a negative errno that has been explained.
  */
-int verify(const struct store *store);
+int verify(const struct store *store, __u32 *serial);
 
 /**
  * prove - let go of who is traced, and see that what is in force now denies
