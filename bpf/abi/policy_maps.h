@@ -135,7 +135,7 @@ struct gmem_loads {
 	 * to generations, also to one whose load failed.
 	 */
 	__u64 generation;
-	__u32 knows; /* GMEM_KNOWS_*: what the kernel had when the attached programs were loaded */
+	__u32 knows;  /* GMEM_KNOWS_*: what the kernel had when the attached programs were loaded */
 	__u32 serial; /* the last serial number that was given to a set of programs */
 	__u64 set;    /* GMEM_SET(): of the next word, when no policy is in force */
 };
@@ -145,8 +145,8 @@ struct gmem_loads {
  * program, and is as unchangeable as its code.
  */
 struct gmem_build {
-	__u32 serial; /* of its set, from 1 on; never given twice */
-	__u32 layout; /* GMEM_LAYOUT */
+	__u32 serial;	  /* of its set, from 1 on; never given twice */
+	__u32 layout;	  /* GMEM_LAYOUT */
 	char version[40]; /* of the gmemctl that loaded it */
 	char object[24];  /* a part of the SHA-256 of the object, in hexadecimal digits */
 };
@@ -226,7 +226,7 @@ struct gmem_decision_cache {
 	__u32 vm_type; /* enum gmem_vm_type plus 1 of the VM that gets an instance; 0: unknown */
 	__u32 plain;   /* operations that are decided by their kind alone, which is known: bits */
 	__u32 pad;
-	__u64 instance; /* that has a label: the address of its inode; 0: none was seen */
+	__u64 instance;	  /* that has a label: the address of its inode; 0: none was seen */
 	__u32 type_taken; /* sets of programs that took vm_type since it was recorded: bits */
 	__u32 pad2;
 	struct gmem_cached cached[GMEM_DO_MAX];

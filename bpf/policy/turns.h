@@ -14,9 +14,9 @@
  * set obeys the note, whatever the word says by then. No other program runs as this task between
  * the two calls: they follow each other in one trampoline.
  *
- * A note outlives its request. It says nothing wrong then: the leading set writes a new one for each
- * request, and where it is not attached (before an upgrade, or after one that failed) the set that
- * is left reads its own number, or none.
+ * A note outlives its request. It says nothing wrong then: the leading set writes a new one for
+ * each request, and where it is not attached (before an upgrade, or after one that failed) the set
+ * that is left reads its own number, or none.
  */
 #ifndef GMEM_POLICY_TURNS_H
 #define GMEM_POLICY_TURNS_H

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <stdarg.h>
 #include <stdio.h>
 
 #include <libsmartcols/libsmartcols.h>
@@ -111,6 +112,60 @@ static bool is_hidden(const struct rows *rows, unsigned int field)
 {
 	return rows->hidden >> field & 1 ||
 	       !(rows->json ? rows->fields[field].name : rows->fields[field].title);
+}
+
+void fact_str(struct json *json, const char *name, const char *value)
+{
+	if (json)
+		json_str(json, name, value);
+}
+
+void fact_u64(struct json *json, const char *name, __u64 value)
+{
+	if (json)
+		json_u64(json, name, value);
+}
+
+void fact_bool(struct json *json, const char *name, bool value)
+{
+	if (json)
+		json_bool(json, name, value);
+}
+
+void fact_list(struct json *json, const char *name)
+{
+	if (json)
+		json_open(json, name, '[');
+}
+
+void fact_list_end(struct json *json)
+{
+	if (json)
+		json_close(json, ']');
+}
+
+void fact_object(struct json *json)
+{
+	if (json)
+		json_open(json, NULL, '{');
+}
+
+void fact_object_end(struct json *json)
+{
+	if (json)
+		json_close(json, '}');
+}
+
+void fact_line(const struct json *json, const char *fmt, ...)
+{
+	va_list args;
+
+	if (json)
+		return;
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	putchar('\n');
 }
 
 void rows_begin(struct rows *rows, struct json *json, const char *name, char bracket,

@@ -74,6 +74,23 @@ void json_operations(struct json *json, const char *name, __u32 ops);
 /* A line in the policy; null for 0. */
 void json_line(struct json *json, const char *name, unsigned int line);
 
+/* --- facts --- */
+
+/*
+ * A report that is sentences in text and members in JSON states each fact once, in one function:
+ * members by fact_str() and the like, which write nothing without @json, and the sentence by
+ * fact_line(), which prints nothing with it.
+ */
+void fact_str(struct json *json, const char *name, const char *value);
+void fact_u64(struct json *json, const char *name, __u64 value);
+void fact_bool(struct json *json, const char *name, bool value);
+void fact_list(struct json *json, const char *name);
+void fact_list_end(struct json *json);
+/* In a list. */
+void fact_object(struct json *json);
+void fact_object_end(struct json *json);
+void fact_line(const struct json *json, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* --- tables --- */
 
 enum field_kind { FIELD_TEXT, FIELD_NUMBER, FIELD_BOOL };

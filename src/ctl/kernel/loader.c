@@ -96,8 +96,7 @@ static int find_replaced(const struct pins *pins, __u32 knows, bool dry_run,
 		ret = upgrade_finish(&store);
 		store_close(&store);
 	}
-	report->replaced = programs_differ(pins, &serial) ||
-			   programs_know(&report->hooks) & ~knows;
+	report->replaced = programs_differ(pins, &serial) || programs_know(&report->hooks) & ~knows;
 	return ret;
 }
 

@@ -40,7 +40,7 @@ struct load_report {
 	bool replaced;		  /* instead of others: of another version, or that knew less of
 				   * the kernel */
 	bool was_locked;
-	__u64 generation;	  /* 0: dry run */
+	__u64 generation; /* 0: dry run */
 	bool enforce;
 	enum proof proof;
 	bool locked;
@@ -77,7 +77,7 @@ struct loader_status {
 	int previous;	  /* the slot that rollback puts in force, -1: none */
 	char previous_name[64];
 	struct gmem_slot how;
-	uint64_t programs; /* attached: bits of enum gmem_policy_program */
+	uint64_t programs;			 /* attached: bits of enum gmem_policy_program */
 	struct program_info info[GMEM_PROG_MAX]; /* of these */
 	uint64_t upgrading; /* programs of another set that are attached beside these: bits */
 	struct gmem_head head;

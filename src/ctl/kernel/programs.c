@@ -226,7 +226,8 @@ static int find_refused(struct hooks *hooks, uint64_t programs, int reason)
 	int ret;
 
 	/* Where not even those load, it is not for a hook. */
-	ret = is_shortage(reason) ? reason : load(&objects, NULL, hooks, PROGS_TAG, FIRST_SET, true);
+	ret = is_shortage(reason) ? reason
+				  : load(&objects, NULL, hooks, PROGS_TAG, FIRST_SET, true);
 	if (ret)
 		return refused(reason, "load the programs into the kernel");
 	destroy(&objects);
@@ -485,8 +486,7 @@ static int read_program(int fd, struct program_info *to)
 	return 0;
 }
 
-int program_read(const struct pins *pins, enum gmem_policy_program program,
-		 struct program_info *to)
+int program_read(const struct pins *pins, enum gmem_policy_program program, struct program_info *to)
 {
 	const char *object = PROGS_LOCK & PROG_BIT(program) ? GMEM_OBJECT_lock : GMEM_OBJECT_policy;
 	struct bpf_link_info info = { 0 };
