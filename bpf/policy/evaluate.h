@@ -105,9 +105,10 @@ static __always_inline struct gmem_work *notes_of(struct task_struct *task,
 	return cache ? &cache->work : work_for_others();
 }
 
-/* Count, report, and return the answer. */
+/* Count, report, and return the answer. @notes: of notes_of(), if they are known; else NULL */
 static __always_inline int account(const struct gmem_decision *d, __u64 word,
-				   struct task_struct *task, struct question *q)
+				   struct task_struct *task, struct question *q,
+				   struct gmem_work *notes)
 {
 	__u32 base = GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX, verdict = GMEM_VERDICT_allowed;
 	__u32 reported = GMEM_VERDICT_allowed;
@@ -116,10 +117,10 @@ static __always_inline int account(const struct gmem_decision *d, __u64 word,
 		verdict = GMEM_ACTIVE_ENFORCES(word) ? GMEM_VERDICT_denied
 						     : GMEM_VERDICT_would_deny;
 	if (d->deny && proof_account(word)) {
-		take_turn(notes_of(task, q));
+		take_turn(notes ?: notes_of(task, q));
 		return verdict == GMEM_VERDICT_denied ? -EACCES : 0;
 	}
-	if (verdict != GMEM_VERDICT_denied && !counts_here(word, notes_of(task, q)))
+	if (verdict != GMEM_VERDICT_denied && !counts_here(word, notes ?: notes_of(task, q)))
 		return 0;
 	count_decision(base + d->rule, q->r.op, verdict);
 	reported = verdict;
@@ -225,12 +226,14 @@ ONE_PLACE __noinline int decide(__u32 slot, const struct gmem_head *head,
 }
 
 /*
- * What the rules say. decide() has one place where it is called: each one more has the verifier of
+ * What the rules say. Returns where notes about the request are left, if that is known now. decide()
+ * has one place where it is called: each one more has the verifier of
  * newer kernels follow it once more, for every way to that place.
  */
-static __always_inline void ask_rules(const struct gmem_head *head, const struct gmem_slot *how,
-				      struct task_struct *task, __u64 word, struct question *q,
-				      struct gmem_decision *d)
+static __always_inline struct gmem_work *ask_rules(const struct gmem_head *head,
+						   const struct gmem_slot *how,
+						   struct task_struct *task, __u64 word,
+						   struct question *q, struct gmem_decision *d)
 {
 	__u32 slot = GMEM_ACTIVE_SLOT(word), op = q->r.op, kind = GMEM_KIND_MAX;
 	const struct gmem_set *mine = NULL;
@@ -240,7 +243,7 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 	bool known;
 
 	if (op >= GMEM_DO_MAX)
-		return;
+		return NULL;
 	/* Workers have no cache: what they ask for, they ask for others. */
 	if (task && !q->nobody && (q->other || is_io_worker(task))) {
 		work = rules_of_other(task, word);
@@ -254,7 +257,7 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 	}
 	if (cached && gmem_is_cached(cached, &q->r, kind)) {
 		gmem_recall(cached, d);
-		return;
+		return work;
 	}
 	known = work;
 	if (work) {
@@ -275,6 +278,8 @@ static __always_inline void ask_rules(const struct gmem_head *head, const struct
 		d->deny = 1;
 		d->rule = task && !q->nobody ? why_unknown(task, q->other) : GMEM_RULE_BROKEN;
 	}
+	/* Without an identity the task can still have a cache, see notes_of(). */
+	return known ? work : NULL;
 }
 
 /**
@@ -290,6 +295,7 @@ static __noinline int evaluate_request(struct task_struct *task, struct question
 	const struct gmem_slot *how;
 	__u32 zero = 0, slot;
 	__u64 *active_word, word;
+	struct gmem_work *notes = NULL;
 	struct inode *inode;
 	bool labelled;
 
@@ -326,7 +332,7 @@ static __noinline int evaluate_request(struct task_struct *task, struct question
 	else if (q->unknown)
 		d.rule = GMEM_RULE_IOCTL;
 	else
-		ask_rules(head, how, task, word, q, &d);
+		notes = ask_rules(head, how, task, word, q, &d);
 	if (q->by_rule && !d.deny && d.rule >= GMEM_MAX_RULES) {
 		d.deny = 1;
 		d.rule = GMEM_RULE_IOCTL;
@@ -337,7 +343,7 @@ static __noinline int evaluate_request(struct task_struct *task, struct question
 	if (q->fresh && !(d.deny && GMEM_ACTIVE_ENFORCES(word)) && !add_label(inode, d.deny))
 		d = gmem_broken();
 out:
-	return account(&d, word, task, q);
+	return account(&d, word, task, q, notes);
 }
 
 /* Was it decided before, for the same task as the same, and with nothing to tell? */
@@ -377,7 +383,9 @@ static __always_inline int evaluate(struct question *q)
 		cached = &cache->cached[op];
 		if (has_own_credentials(task) && decided_before(cache, cached, task, q) &&
 		    (q->fresh ? add_label(q->inode, false) : is_labelled(q->inode, word, cache))) {
-			if (!counts_here(word, &cache->work))
+			/* Its own note: the answer that counts_here() would give, for less. */
+			if (cache->work.counted_by != gmem_build.serial &&
+			    !counts_here(word, &cache->work))
 				return 0;
 			count(&gmem_rule_hits,
 			      GMEM_ACTIVE_SLOT(word) * GMEM_RULE_MAX + cached->rule,

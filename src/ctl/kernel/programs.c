@@ -473,7 +473,7 @@ static bool read_build(__u32 id, struct gmem_build *build)
 static int read_program(int fd, struct program_info *to)
 {
 	struct bpf_prog_info info = { 0 };
-	__u32 len = sizeof(info), maps[MAX_MAPS] = { 0 }, i;
+	__u32 len = sizeof(info), maps[MAX_MAPS] = { 0 }, nr;
 
 	info.nr_map_ids = MAX_MAPS;
 	info.map_ids = (uintptr_t)maps;
@@ -481,8 +481,10 @@ static int read_program(int fd, struct program_info *to)
 		return -errno;
 	to->id = info.id;
 	memcpy(to->tag, info.tag, sizeof(to->tag));
-	for (i = 0; i < info.nr_map_ids && i < MAX_MAPS && !read_build(maps[i], &to->build); i++)
-		;
+	/* The map is among the last ones: libbpf adds it to those that the code uses. */
+	nr = info.nr_map_ids < MAX_MAPS ? info.nr_map_ids : MAX_MAPS;
+	while (nr && !read_build(maps[nr - 1], &to->build))
+		nr--;
 	return 0;
 }
 
