@@ -89,7 +89,7 @@ static int find_replaced(const struct pins *pins, __u32 knows, bool dry_run,
 	__u32 serial;
 	int ret = 0;
 
-	if (!dry_run) {
+	if (!dry_run && pins_new_programs(pins)) {
 		ret = store_open(&store, pins);
 		if (ret)
 			return ret;

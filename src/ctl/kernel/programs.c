@@ -451,19 +451,48 @@ int attach_beside(const struct pins *pins, struct hooks *hooks, uint64_t program
 	return ret;
 }
 
-/* Does this map say what its program is? Then read it. */
+/*
+ * The maps that were read so far: the programs of an object share one, which never changes.
+ */
+#define MAX_BUILDS 4
+
+static struct {
+	__u32 id[MAX_BUILDS];
+	struct gmem_build build[MAX_BUILDS];
+	unsigned int nr;
+} builds;
+
+static bool recall_build(__u32 id, struct gmem_build *build)
+{
+	unsigned int i;
+
+	for (i = 0; i < builds.nr; i++) {
+		if (builds.id[i] == id) {
+			*build = builds.build[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Does this map contain what its program is? Then read it. */
 static bool read_build(__u32 id, struct gmem_build *build)
 {
 	struct bpf_map_info info = { 0 };
 	__u32 len = sizeof(info), zero = 0;
-	int fd = bpf_map_get_fd_by_id(id);
 	bool found;
+	int fd;
 
+	fd = bpf_map_get_fd_by_id(id);
 	if (fd < 0)
 		return false;
 	found = !bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, GMEM_BUILD_MAP) &&
 		info.value_size == sizeof(*build) && !bpf_map_lookup_elem(fd, &zero, build);
 	close(fd);
+	if (found && builds.nr < MAX_BUILDS) {
+		builds.id[builds.nr] = id;
+		builds.build[builds.nr++] = *build;
+	}
 	return found;
 }
 
@@ -473,7 +502,7 @@ static bool read_build(__u32 id, struct gmem_build *build)
 static int read_program(int fd, struct program_info *to)
 {
 	struct bpf_prog_info info = { 0 };
-	__u32 len = sizeof(info), maps[MAX_MAPS] = { 0 }, nr;
+	__u32 len = sizeof(info), maps[MAX_MAPS] = { 0 }, nr, i;
 
 	info.nr_map_ids = MAX_MAPS;
 	info.map_ids = (uintptr_t)maps;
@@ -481,8 +510,12 @@ static int read_program(int fd, struct program_info *to)
 		return -errno;
 	to->id = info.id;
 	memcpy(to->tag, info.tag, sizeof(to->tag));
-	/* The map is among the last ones: libbpf adds it to those that the code uses. */
 	nr = info.nr_map_ids < MAX_MAPS ? info.nr_map_ids : MAX_MAPS;
+	/* To open a map takes more than all of these comparisons. */
+	for (i = 0; i < nr; i++) {
+		if (recall_build(maps[i], &to->build))
+			return 0;
+	}
 	while (nr && !read_build(maps[nr - 1], &to->build))
 		nr--;
 	return 0;
