@@ -117,6 +117,8 @@ static const struct opt monitor_opts[] = {
 	{ "op", "OPERATION", "only these", AT(op), OPT_STRING, 0 },
 	{ "journal", NULL, "write them to the journal as structured records; wait for a policy",
 	  AT(journal), OPT_FLAG, 0 },
+	{ "audit", NULL, "write them as audit records (USER_AVC); wait for a policy", AT(audit),
+	  OPT_FLAG, 0 },
 	{ "pid", "PID", "only of this process or thread", AT(pid), OPT_NUMBER, 0 },
 	PINS,
 	COMMON,

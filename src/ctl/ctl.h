@@ -34,7 +34,8 @@ struct ctl_options {
 
 	/* monitor */
 	uint64_t count; /* end after so many, 0: never */
-	bool journal;	/* records of the journal, and nothing on standard output */
+	/* Records of the journal, of the audit system; then nothing on standard output. */
+	bool journal, audit;
 
 	/* who asks, and for what: explain, monitor */
 	uint64_t pid;

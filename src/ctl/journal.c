@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <json-c/json.h>
-
 /* The place of the call says nothing about a denial: no CODE_FILE and CODE_LINE. */
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-daemon.h>
@@ -17,11 +15,11 @@
 #include "../lib/log.h"
 #include "../lib/stop.h"
 #include "journal.h"
+#include "report_fields.h"
 
 #define SOCKET	     "/run/systemd/journal/socket"
 #define LIBRARY	     "libsystemd.so.0"
 #define FIELDS	     80
-#define FIELD_NAME   64 /* the journal refuses longer names */
 #define STOP_RETRIES 20 /* after stop_asked a call that waits is interrupted every 0.1 s */
 
 static const char *const message_ids[] = {
@@ -56,47 +54,20 @@ static void add(struct record *record, const char *name, const char *value)
 	record->iov[record->nr++].iov_len = (size_t)len;
 }
 
-/* "GMEM_" and the path to the member; the journal allows A-Z, 0-9 and _. */
-static void join(char name[FIELD_NAME], const char *prefix, const char *member)
+/* The journal allows A-Z, 0-9 and _. */
+static void add_field(void *data, const char *name, const char *value, int string)
 {
-	char *c;
+	char upper[REPORT_FIELD_NAME], *c;
 
-	snprintf(name, FIELD_NAME, "%s_%s", prefix, member);
-	for (c = name; *c; c++) {
+	(void)string;
+	snprintf(upper, sizeof(upper), "%s", name);
+	for (c = upper; *c; c++) {
 		if (*c >= 'a' && *c <= 'z')
 			*c = (char)(*c - 'a' + 'A');
 		else if (!(*c >= 'A' && *c <= 'Z') && !(*c >= '0' && *c <= '9'))
 			*c = '_';
 	}
-}
-
-static void add_members(struct record *record, const char *prefix, struct json_object *value)
-{
-	struct json_object_iterator at, end;
-	char name[FIELD_NAME];
-	const char *member;
-	size_t i;
-
-	switch (json_object_get_type(value)) {
-	case json_type_null: break;
-	case json_type_object:
-		at = json_object_iter_begin(value);
-		end = json_object_iter_end(value);
-		for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
-			member = json_object_iter_peek_name(&at);
-			if (strcmp(member, "who"))
-				join(name, prefix, member);
-			else
-				snprintf(name, sizeof(name), "%s", prefix);
-			add_members(record, name, json_object_iter_peek_value(&at));
-		}
-		break;
-	case json_type_array:
-		for (i = 0; i < json_object_array_length(value); i++)
-			add_members(record, prefix, json_object_array_get_idx(value, i));
-		break;
-	default: add(record, prefix, json_object_get_string(value));
-	}
+	add(data, upper, value);
 }
 
 /*
@@ -149,20 +120,16 @@ static int send_record(const struct record *record)
 int journal_send(enum journal_message about, int priority, const char *message, const char *json,
 		 size_t len)
 {
-	struct json_tokener *tokener = json_tokener_new();
-	struct json_object *object;
 	struct record record = { .nr = 0 };
 	char digit[2] = { (char)('0' + priority), '\0' };
 	int ret;
 
-	object = tokener ? json_tokener_parse_ex(tokener, json, (int)len) : NULL;
 	add(&record, "MESSAGE", message);
 	add(&record, "MESSAGE_ID", message_ids[about]);
 	add(&record, "PRIORITY", digit);
-	if (object)
-		add_members(&record, "GMEM", object);
-	else
-		record.error = -ENOMEM;
+	ret = report_each_field(json, len, "GMEM", add_field, &record);
+	if (ret)
+		record.error = ret;
 	ret = record.error ?: send_record(&record);
 	/* EPIPE is no reason to end quietly, as it is on standard output. */
 	if (ret)
@@ -171,9 +138,6 @@ int journal_send(enum journal_message about, int priority, const char *message, 
 		ret = -EIO;
 	while (record.nr)
 		free(record.iov[--record.nr].iov_base);
-	json_object_put(object);
-	if (tokener)
-		json_tokener_free(tokener);
 	return ret;
 }
 

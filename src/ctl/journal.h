@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Reports as records of the systemd journal. The fields are the members of the JSON report, so that
- * there is one list of them: a member M becomes GMEM_M in capitals, a member M of an object O
- * becomes GMEM_O_M, and a list becomes one field for each item. The object "who" adds nothing to
- * the names (GMEM_PID, GMEM_EXE), a member that is null has no field.
+ * there is one list of them, as report_fields.h names them: with the prefix GMEM, in capitals
+ * (GMEM_PID, GMEM_EXE).
  */
 #ifndef GMEM_CTL_JOURNAL_H
 #define GMEM_CTL_JOURNAL_H

@@ -10,7 +10,7 @@ set -eu
 # What compiles and checks this repository; then what builds a kernel and runs it, and what the tests run.
 packages='gcc make bash pkg-config ca-certificates clang llvm
 	libbpf-dev libelf-dev libjson-c-dev libfyaml-dev libsmartcols-dev libncurses-dev libgcrypt20-dev libzstd-dev zlib1g-dev
-	libsystemd-dev libmicrohttpd-dev libgnutls28-dev libcrypt-dev
+	libsystemd-dev libaudit-dev libmicrohttpd-dev libgnutls28-dev libcrypt-dev
 	zstd libcmocka-dev scdoc secilc shellcheck clang-format'
 lab_packages='git ccache flex bison bc libssl-dev rsync cpio xz-utils kmod perl python3
 	busybox-static qemu-system-x86 seabios debian-archive-keyring

@@ -65,6 +65,24 @@ lost=$(journalctl -o json -u gmem-denials --no-pager | grep -o '"GMEM_LOST_EVENT
 check "the journal has as many denials ($logged, $lost lost) as the kernel counted" is "$((logged + ${lost:-0}))" "$counted"
 check "by operation" fails is "$(journalctl -o cat -u gmem-denials GMEM_OPERATION=create --no-pager | wc -l)" 0
 
+# --- and in the audit system, whose records the journal takes
+mkdir -p /run/systemd/system/gmem-denials.service.d
+cat >/run/systemd/system/gmem-denials.service.d/audit.conf <<-END
+	[Service]
+	ExecStart=
+	ExecStart=/usr/sbin/gmemctl monitor --journal --audit
+	CapabilityBoundingSet=CAP_AUDIT_WRITE
+	RestrictAddressFamilies=AF_NETLINK
+END
+systemctl daemon-reload
+check "gmem-denials.service restarts with --audit" systemctl restart gmem-denials.service
+check "the workload is denied" fails workload
+audited()
+{
+	journalctl -o cat _TRANSPORT=audit --no-pager | grep 'gmem: denied .*gmem_operation="create"'
+}
+check "an audit record of it" within audited
+
 # --- fail closed
 cat >/etc/systemd/system/containerd.service <<-END
 	[Service]

@@ -21,6 +21,7 @@
 #include "../../lib/output.h"
 #include "../../lib/namespaces.h"
 #include "../../lib/stop.h"
+#include "../audit.h"
 #include "../ctl.h"
 #include "../denial_names.h"
 #include "../journal.h"
@@ -61,16 +62,36 @@ static long long now_ns(void)
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
+/* Are reports records of a service, which waits for policies? */
+static bool is_service(const struct monitor *m)
+{
+	return m->opts->journal || m->opts->audit;
+}
+
+/* The audit system gets what belongs to decisions. */
+static int put_record(struct monitor *m, enum journal_message about, int priority, const char *line,
+		      bool denied)
+{
+	size_t len;
+	const char *json = json_take(&m->json, &len);
+	int ret = 0;
+
+	if (!json)
+		return -ENOMEM;
+	if (m->opts->journal)
+		ret = journal_send(about, priority, line, json, len);
+	if (!ret && m->opts->audit && about == JOURNAL_denial)
+		ret = audit_send_report(denied ? "denied" : "would deny", json, len);
+	else if (!ret && m->opts->audit && about == JOURNAL_lost)
+		ret = audit_send_report("lost", json, len);
+	return ret;
+}
+
 /* Write a report: the JSON that was made of it, or this line. Return: 0 or a negative errno. */
 static int put(struct monitor *m, enum journal_message about, int priority, const char *line)
 {
-	const char *json;
-	size_t len;
-
-	if (m->opts->journal) {
-		json = json_take(&m->json, &len);
-		return json ? journal_send(about, priority, line, json, len) : -ENOMEM;
-	}
+	if (is_service(m))
+		return put_record(m, about, priority, line, priority == LOG_WARNING);
 	if (m->as_json)
 		return json_flush_line(&m->json, stdout);
 	return puts(line) < 0 || fflush(stdout) ? -errno : 0;
@@ -131,7 +152,7 @@ static int tell_denial(struct monitor *m, const struct denial *denial)
 		denial_json(denial, &m->json);
 	else
 		denial_print(denial, stdout);
-	if (!m->opts->journal)
+	if (!is_service(m))
 		return m->as_json ? json_flush_line(&m->json, stdout) : fflush(stdout) ? -errno : 0;
 	text = open_memstream(&line, &len);
 	if (!text)
@@ -381,8 +402,9 @@ static int run(struct monitor *m)
 
 	/* A service starts before the first policy is loaded; a person wants to know there is none.
 	 */
-	if (m->opts->journal) {
+	if (m->opts->journal)
 		journal_ready();
+	if (is_service(m)) {
 		for (; !stop_asked && !pins_exist(&m->pins); m->entered = true)
 			nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
 	}
@@ -433,7 +455,7 @@ int ctl_monitor(const struct ctl_options *opts)
 	if (!m)
 		return log_error(-ENOMEM, NULL, NULL, "monitor");
 	m->opts = opts;
-	m->as_json = opts->json || opts->journal;
+	m->as_json = opts->json || is_service(m);
 	m->dir = -1;
 	/* Under a lock this process may stay while a policy is loaded: it holds nothing of others. */
 	syscall(SYS_close_range, 3, ~0U, 0);
@@ -442,8 +464,13 @@ int ctl_monitor(const struct ctl_options *opts)
 	if (!ret && opts->journal && opts->json)
 		ret = log_error(-EINVAL, "records of the journal have a form of their own",
 				"leave out one of them", "--journal with --output json");
+	if (!ret && opts->audit && opts->json)
+		ret = log_error(-EINVAL, "audit records have a form of their own",
+				"leave out one of them", "--audit with --output json");
 	if (!ret && opts->journal)
 		ret = journal_open();
+	if (!ret && opts->audit)
+		ret = audit_begin();
 	if (!ret)
 		ret = pins_open(&m->pins, opts->pins, false);
 	if (!ret)
