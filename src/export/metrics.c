@@ -45,6 +45,10 @@ struct family {
 	/* The labels of the row, and of the sample. */
 	struct text row;
 	struct text labels;
+	/* When the counters of the row began, as text; many rows have the same time. */
+	uint64_t created_ns;
+	struct text created;
+	struct text buckets; /* what the buckets of a histogram begin with */
 };
 
 static void label(struct text *labels, const char *name, const char *value)
@@ -65,23 +69,16 @@ static void begin(struct family *family, const char *name, const char *value)
 		label(&family->labels, name, value);
 }
 
-/* @more: labels behind the others */
-static void head(struct family *family, const char *suffix, const char *name, const char *value)
+/* The name of a sample and its labels. */
+static void head(struct family *family, const char *suffix)
 {
 	struct text *text = family->text, *labels = &family->labels;
 
 	text_put(text, family->name, family->len);
 	text_puts(text, suffix);
-	if (labels->len || name) {
+	if (labels->len) {
 		text_put(text, "{", 1);
 		text_put(text, labels->data, labels->len);
-		if (name) {
-			text_puts(text, labels->len ? "," : "");
-			text_puts(text, name);
-			text_puts(text, "=\"");
-			text_puts(text, value);
-			text_put(text, "\"", 1);
-		}
 		text_put(text, "}", 1);
 	}
 	text_put(text, " ", 1);
@@ -89,14 +86,14 @@ static void head(struct family *family, const char *suffix, const char *name, co
 
 static void sample(struct family *family, const char *suffix, uint64_t value)
 {
-	head(family, suffix, NULL, NULL);
+	head(family, suffix);
 	text_u64(family->text, value);
 	text_put(family->text, "\n", 1);
 }
 
 static void sample_seconds(struct family *family, const char *suffix, uint64_t ns)
 {
-	head(family, suffix, NULL, NULL);
+	head(family, suffix);
 	text_seconds(family->text, ns);
 	text_put(family->text, "\n", 1);
 }
@@ -104,8 +101,16 @@ static void sample_seconds(struct family *family, const char *suffix, uint64_t n
 /* When the counter was 0. Only OpenMetrics has that. */
 static void created(struct family *family, uint64_t ns)
 {
-	if (family->format == METRICS_OPENMETRICS && ns && !family->state->no_created)
-		sample_seconds(family, "_created", ns);
+	if (family->format != METRICS_OPENMETRICS || !ns || family->state->no_created)
+		return;
+	if (family->created_ns != ns) {
+		family->created.len = 0;
+		text_seconds(&family->created, ns);
+		text_put(&family->created, "\n", 1);
+		family->created_ns = ns;
+	}
+	head(family, "_created");
+	text_put(family->text, family->created.data, family->created.len);
 }
 
 static void counter(struct family *family, uint64_t value, uint64_t created_ns)
@@ -152,14 +157,28 @@ static void write_directions(struct family *family, const struct row *row)
 	}
 }
 
+/* The end of the labels of a bucket: its bound. */
 static const char *step_text(unsigned int step)
 {
-	static char texts[DURATION_STEPS][24];
+	static char texts[DURATION_STEPS][32];
 	char *text = texts[step];
 
 	if (!*text && step < DURATION_STEPS - 1)
-		snprintf(text, sizeof(texts[step]), "%.10g", (double)duration_step_end(step) / 1e9);
-	return step < DURATION_STEPS - 1 ? text : "+Inf";
+		snprintf(text, sizeof(texts[step]), "%.10g\"} ",
+			 (double)duration_step_end(step) / 1e9);
+	return step < DURATION_STEPS - 1 ? text : "+Inf\"} ";
+}
+
+/* The buckets of a histogram differ in their bounds only. */
+static void begin_buckets(struct family *family)
+{
+	struct text *buckets = &family->buckets;
+
+	buckets->len = 0;
+	text_put(buckets, family->name, family->len);
+	text_puts(buckets, "_bucket{");
+	text_put(buckets, family->labels.data, family->labels.len);
+	text_puts(buckets, family->labels.len ? ",le=\"" : "le=\"");
 }
 
 /* Which VM it was says the key; the name is in the labels already, except in those of the host. */
@@ -202,11 +221,13 @@ static void write_durations(struct family *family, const struct row *row)
 		if (!(row->known_vm >> index & 1))
 			continue;
 		begin(family, DIRECTION, direction_names[d]);
+		begin_buckets(family);
 		for (s = 0, sum = 0, before = 0, last = -1; s < DURATION_STEPS; s++) {
 			sum += row->now.durations[d][s];
 			if (s % family->steps && s != DURATION_STEPS - 1)
 				continue;
-			head(family, "_bucket", "le", step_text(s));
+			text_put(family->text, family->buckets.data, family->buckets.len);
+			text_puts(family->text, step_text(s));
 			text_u64(family->text, sum);
 			if (has_exemplar(family, &row->longest[d], last, s, sum - before))
 				put_exemplar(family, &row->longest[d]);
@@ -482,5 +503,10 @@ int metrics_write(struct text *text, const struct metrics_state *state, enum met
 		text_puts(text, "# EOF\n");
 	free(family.row.data);
 	free(family.labels.data);
-	return text->failed || family.row.failed || family.labels.failed ? -ENOMEM : 0;
+	free(family.created.data);
+	free(family.buckets.data);
+	return text->failed || family.row.failed || family.labels.failed || family.created.failed ||
+			       family.buckets.failed
+		       ? -ENOMEM
+		       : 0;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <zlib.h>
@@ -9,22 +8,19 @@
 #include "../lib/utf8.h"
 #include "metrics_text.h"
 
-void text_put(struct text *text, const char *data, size_t len)
+#define NS_PER_S     1000000000
+#define DIGITS_OF_NS 9
+
+void text_put_grow(struct text *text, const char *data, size_t len)
 {
-	/* An empty text may have no data. */
-	if (!len)
-		return;
 	if (text->failed || grow(&text->data, &text->room, text->len + len, 1)) {
+		/* Later pieces may be short enough, and must not follow without this one. */
 		text->failed = true;
+		text->room = text->len;
 		return;
 	}
 	memcpy(text->data + text->len, data, len);
 	text->len += len;
-}
-
-void text_puts(struct text *text, const char *string)
-{
-	text_put(text, string, strlen(string));
 }
 
 void text_u64(struct text *text, uint64_t value)
@@ -40,14 +36,30 @@ void text_u64(struct text *text, uint64_t value)
 
 void text_seconds(struct text *text, uint64_t ns)
 {
-	char buf[16];
-	int len = snprintf(buf, sizeof(buf), ".%09u", (unsigned int)(ns % 1000000000));
+	char buf[1 + DIGITS_OF_NS];
+	uint32_t rest = (uint32_t)(ns % NS_PER_S);
+	int len = DIGITS_OF_NS, i;
 
-	while (buf[len - 1] == '0')
-		len--;
-	text_u64(text, ns / 1000000000);
-	if (len > 1)
-		text_put(text, buf, (size_t)len);
+	text_u64(text, ns / NS_PER_S);
+	if (!rest)
+		return;
+	for (; rest % 10 == 0; len--)
+		rest /= 10;
+	for (i = len; i; i--, rest /= 10)
+		buf[i] = (char)('0' + rest % 10);
+	buf[0] = '.';
+	text_put(text, buf, (size_t)len + 1);
+}
+
+/* Bytes that need no escape and are a character each. */
+static size_t plain(const char *value, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len && value[i] >= ' ' && value[i] <= '~'; i++)
+		if (value[i] == '"' || value[i] == '\\')
+			break;
+	return i;
 }
 
 void text_value(struct text *text, const char *value)
@@ -56,6 +68,11 @@ void text_value(struct text *text, const char *value)
 
 	text_put(text, "\"", 1);
 	for (i = 0; i < len; i += bytes) {
+		bytes = plain(value + i, len - i);
+		if (bytes) {
+			text_put(text, value + i, bytes);
+			continue;
+		}
 		utf8_character(value + i, len - i, &bytes);
 		if (!bytes) {
 			text_puts(text, "\xef\xbf\xbd");

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Zero is an empty one. When memory runs out, @failed is set and nothing more is added. */
 struct text {
@@ -14,8 +15,25 @@ struct text {
 	bool failed;
 };
 
-void text_put(struct text *text, const char *data, size_t len);
-void text_puts(struct text *text, const char *string);
+/* What text_put() does when the memory of the text does not suffice. */
+void text_put_grow(struct text *text, const char *data, size_t len);
+
+/* Thousands of samples are written for each scrape, and each in several pieces. */
+static inline void text_put(struct text *text, const char *data, size_t len)
+{
+	if (len > text->room - text->len) {
+		text_put_grow(text, data, len);
+	} else if (len) {
+		memcpy(text->data + text->len, data, len);
+		text->len += len;
+	}
+}
+
+static inline void text_puts(struct text *text, const char *string)
+{
+	text_put(text, string, strlen(string));
+}
+
 void text_u64(struct text *text, uint64_t value);
 
 /* Nanoseconds as seconds, without zeros at the end. */
