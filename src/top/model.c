@@ -3,11 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../lib/grow.h"
-#include "key.h"
 #include "model.h"
-#include "model_memory.h"
+#include "model_inner.h"
 #include "model_phases.h"
+#include "table.h"
 
 /*
  * Something that neither lives nor has ended was taken out without a word (no room among the ended
@@ -17,49 +16,12 @@
 #define NS_PER_S   1000000000ULL
 #define RATE_UNIT  1000000 /* a rate counts millionths per second */
 
-/* The two tables hold pointers to structs that begin with an id, which are sorted by it. */
-static size_t position(void *const *table, size_t nr, uint64_t id)
-{
-	size_t low = 0, high = nr, mid;
-
-	if (nr && *(const uint64_t *)table[nr - 1] < id)
-		return nr;
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (*(const uint64_t *)table[mid] < id)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-/* The entry with that id, a new and empty one if there is none; NULL: out of memory. */
-static void *get(void ***table, size_t *nr, size_t *room, uint64_t id, size_t size)
-{
-	size_t at = position(*table, *nr, id);
-	void *entry;
-
-	_Static_assert(offsetof(struct model_vm, now.id) == 0, "id first");
-	_Static_assert(offsetof(struct model_inst, now.id) == 0, "id first");
-	if (at < *nr && *(const uint64_t *)(*table)[at] == id)
-		return (*table)[at];
-	if (grow(table, room, *nr + 1, sizeof(**table)))
-		return NULL;
-	entry = calloc(1, size);
-	if (!entry)
-		return NULL;
-	*(uint64_t *)entry = id;
-	memmove(*table + at + 1, *table + at, (*nr - at) * sizeof(**table));
-	(*table)[at] = entry;
-	++*nr;
-	return entry;
-}
-
 static struct model_vm *get_vm(struct model *model, uint64_t id)
 {
-	return get((void ***)&model->vms, &model->nr_vms, &model->room_vms, id,
-		   sizeof(struct model_vm));
+	_Static_assert(offsetof(struct model_vm, now.id) == 0, "id first");
+	_Static_assert(offsetof(struct model_inst, now.id) == 0, "id first");
+	return table_get((void ***)&model->vms, &model->nr_vms, &model->room_vms, id,
+			 sizeof(struct model_vm));
 }
 
 void model_free_copy(struct model_vm *copy)
@@ -102,44 +64,6 @@ static void forget_frame(struct model_vm *vm)
 	vm->waste_instance = vm->waste_backing = GMEM_UNKNOWN;
 }
 
-static void add_errors(struct sample_vm *to, const struct sample_vm *from)
-{
-	const struct gmem_errno *e;
-	int op, i, at;
-
-	for (op = 0; op < GMEM_OP_MAX; op++) {
-		to->err_other[op] += from->err_other[op];
-		for (i = 0; i < GMEM_ERRNOS && from->err[op][i].err; i++) {
-			e = &from->err[op][i];
-			for (at = 0; at < GMEM_ERRNOS; at++) {
-				if (!to->err[op][at].err || to->err[op][at].err == e->err)
-					break;
-			}
-			if (at == GMEM_ERRNOS) {
-				to->err_other[op] += e->count;
-				continue;
-			}
-			to->err[op][at].err = e->err;
-			to->err[op][at].count += e->count;
-		}
-	}
-}
-
-static void add_up(struct model_vm *sum, const struct model_vm *vm)
-{
-	int i;
-
-	for (i = 0; i < GMEM_VM_MAX; i++)
-		sum->now.c[i] += vm->now.c[i];
-	for (i = 0; i < GMEM_INST_MAX; i++)
-		sum->inst[i] += vm->inst[i];
-	if (vm->now.error) {
-		add_errors(&sum->now, &vm->now);
-		sum->now.error = vm->now.error;
-	}
-	sum->adopted |= vm->adopted;
-}
-
 bool model_is_used(const struct model_vm *vm)
 {
 	int i;
@@ -159,66 +83,6 @@ bool model_is_used(const struct model_vm *vm)
 			return true;
 	}
 	return false;
-}
-
-void model_host(const struct model *model, struct model_vm *sum)
-{
-	const struct model_vm *vm;
-	size_t i;
-	int c;
-
-	*sum = model->past;
-	sum->rated = model->interval_ns;
-	for (i = 0; i < model->nr_vms; i++) {
-		vm = model->vms[i];
-		add_up(sum, vm);
-		for (c = 0; c < GMEM_VM_MAX; c++)
-			sum->rate_vm[c] += vm->rate_vm[c];
-		for (c = 0; c < GMEM_INST_MAX; c++)
-			sum->rate_inst[c] += vm->rate_inst[c];
-		sum->rate_denied += vm->rate_denied;
-		for (c = 0; c < GMEM_OP_MAX && vm->now.error; c++)
-			sum->rate_err[c] += vm->rate_err[c];
-	}
-}
-
-/* Counters are unsigned: what would be less than nothing is nothing. */
-static uint64_t rest(uint64_t all, uint64_t part)
-{
-	return all > part ? all - part : 0;
-}
-
-void model_set_host(struct model *model, const struct model_vm *host,
-		    const struct latency latency[GMEM_DIRECTIONS])
-{
-	struct model_vm *past = &model->past, sum;
-	const struct gmem_errno *e;
-	int c, op, i, n;
-
-	*past = (struct model_vm){ .adopted = host->adopted, .now.error = host->now.error };
-	model_host(model, &sum);
-	for (c = 0; c < GMEM_VM_MAX; c++)
-		past->now.c[c] = rest(host->now.c[c], sum.now.c[c]);
-	for (c = 0; c < GMEM_INST_MAX; c++)
-		past->inst[c] = rest(host->inst[c], sum.inst[c]);
-	for (op = 0; op < GMEM_OP_MAX; op++) {
-		past->now.err_other[op] = rest(host->now.err_other[op], sum.now.err_other[op]);
-		for (i = n = 0; i < GMEM_ERRNOS && host->now.err[op][i].err; i++) {
-			e = sum.now.err[op];
-			while (e < sum.now.err[op] + GMEM_ERRNOS &&
-			       e->err != host->now.err[op][i].err)
-				e++;
-			past->now.err[op][n] = host->now.err[op][i];
-			if (e < sum.now.err[op] + GMEM_ERRNOS)
-				past->now.err[op][n].count =
-					(__u32)rest(host->now.err[op][i].count, e->count);
-			n += past->now.err[op][n].count != 0;
-		}
-		if (n < GMEM_ERRNOS)
-			past->now.err[op][n] = (struct gmem_errno){ 0 };
-	}
-	for (c = 0; c < GMEM_DIRECTIONS; c++)
-		model->host[c][SINCE_START] = latency[c];
 }
 
 /* What was counted until the last frame: copied where that frame had something new. */
@@ -245,7 +109,7 @@ void model_begin(struct model *model, uint64_t now_ns, uint32_t looked)
 	model->frame++;
 	for (i = 0; i < model->nr_vms; i++) {
 		if (model->vms[i]->gone || model->vms[i]->absent >= MAX_ABSENT) {
-			add_up(&model->past, model->vms[i]);
+			model_add_up(&model->past, model->vms[i]);
 			free_vm(model->vms[i]);
 			continue;
 		}
@@ -306,8 +170,8 @@ int model_add_instance(struct model *model, const struct sample_inst *record, bo
 {
 	struct model_inst *inst;
 
-	inst = get((void ***)&model->insts, &model->nr_insts, &model->room_insts, record->id,
-		   sizeof(*inst));
+	inst = table_get((void ***)&model->insts, &model->nr_insts, &model->room_insts, record->id,
+			 sizeof(*inst));
 	if (!inst)
 		return -ENOMEM;
 	inst->now = *record;
@@ -326,10 +190,10 @@ void model_end_vm(struct model *model, uint64_t id)
 
 void model_end_instance(struct model *model, uint64_t id)
 {
-	size_t at = position((void **)model->insts, model->nr_insts, id);
+	struct model_inst *inst = table_find((void **)model->insts, model->nr_insts, id);
 
-	if (at < model->nr_insts && model->insts[at]->now.id == id)
-		model->insts[at]->ended = true;
+	if (inst)
+		inst->ended = true;
 }
 
 void model_set_lost(struct model *model, const __u64 *lost, uint64_t missed)
@@ -340,9 +204,7 @@ void model_set_lost(struct model *model, const __u64 *lost, uint64_t missed)
 
 struct model_vm *model_vm(const struct model *model, uint64_t id)
 {
-	size_t at = position((void **)model->vms, model->nr_vms, id);
-
-	return at < model->nr_vms && model->vms[at]->now.id == id ? model->vms[at] : NULL;
+	return table_find((void **)model->vms, model->nr_vms, id);
 }
 
 static void add_counters(__u64 *to, const __u64 *from)

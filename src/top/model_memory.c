@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../lib/grow.h"
-#include "model_memory.h"
+#include "model_inner.h"
 
 static int compare_numbers(uint64_t a, uint64_t b)
 {

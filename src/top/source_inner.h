@@ -83,6 +83,19 @@ struct source_bpf {
 	char buf[READ_SIZE] __attribute__((aligned(8)));
 };
 
+/* --- source_records.c --- */
+
+static inline bool dumps_vms(enum dump dump)
+{
+	return dump == DUMP_VMS || dump == DUMP_ENDED_VMS;
+}
+
+/* The map that a dump reads. */
+struct bpf_map *source_dump_map(const struct source_bpf *s, enum dump dump);
+
+/* All VMs and instances. Return: 0 or a negative errno. */
+int source_dumps(struct source_bpf *s, struct model *model);
+
 /**
  * source_records - read an iterator to its end
  * @link: the iterator
