@@ -147,7 +147,7 @@ static int run(const struct options *opts, struct batch *batch, struct frames *f
 
 	frames->want = batch_wants(batch);
 	for (frame = 1; !stop_asked; frame++) {
-		ret = frames->next(frames, &model);
+		ret = frames_next(frames, &model);
 		if (ret) {
 			if (ret != -ENODATA && ret != -EINTR)
 				log_error(ret, NULL, NULL, "read the next frame");
@@ -198,7 +198,7 @@ static int show_live(const struct options *opts, struct batch *batch, struct sou
 
 	live_init(&live, source);
 	ret = show(opts, batch, &live.frames);
-	live_end(&live);
+	live.frames.close(&live.frames);
 	return ret;
 }
 
@@ -215,7 +215,7 @@ static int show_recorded(const struct options *opts, struct batch *batch)
 		ret = show(opts, batch, frames);
 	if (!ret)
 		replay_explain(frames, opts->replay);
-	replay_close(frames);
+	frames->close(frames);
 	return ret;
 }
 

@@ -95,8 +95,8 @@ static int open_replay(struct collector *collector)
 	ret = privileges_drop(0);
 	if (!ret)
 		ret = begin(collector, frames, 0);
-	if (ret)
-		replay_close(frames);
+	if (ret && !collector->frames)
+		frames->close(frames);
 	return ret;
 }
 
@@ -131,10 +131,8 @@ void collect_close(struct collector *collector)
 
 	if (!collector)
 		return;
-	if (collector->options->replay && collector->frames)
-		replay_close(collector->frames);
-	if (collector->source && collector->frames)
-		live_end(&collector->live);
+	if (collector->frames)
+		collector->frames->close(collector->frames);
 	source_close(collector->source);
 	ledger_free(collector->ledger);
 	model_free(&collector->model);
@@ -171,7 +169,7 @@ static void read_frame(struct collector *collector)
 	uint64_t begun = now_ns();
 	int ret;
 
-	ret = collector->frames->next(collector->frames, &collector->model);
+	ret = frames_next(collector->frames, &collector->model);
 	/* The last frame of a recording stays. */
 	if (ret == -ENODATA && collector->model.frame)
 		return;

@@ -84,7 +84,7 @@ void ledger_free(struct ledger *ledger);
 /**
  * ledger_step - take in a frame
  * @frames: where it comes from
- * @model: the frame, after model_end() and with names
+ * @model: the frame, after model_step()
  *
  * Return: 0 or -ENOMEM, after which the ledger is as it was, or lists fewer VMs than it should.
  */

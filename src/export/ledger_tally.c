@@ -37,7 +37,7 @@ static void take_counters(struct tally *tally, const struct model_vm *vm)
 	for (i = 0; i < GMEM_INST_MAX; i++)
 		tally->inst[i] = vm->inst[i];
 	for (i = 0; i < GMEM_OP_MAX; i++)
-		tally->errors[i] = errors_of(&vm->now, i);
+		tally->errors[i] = errors_of(vm, i);
 }
 
 void tally_of(struct tally *tally, const struct model_vm *vm)

@@ -52,13 +52,13 @@ static int add_error(struct digest_vm *to, enum gmem_op op, uint32_t error, uint
 }
 
 /* An errno keeps its slot of an operation as long as a recorder runs. */
-static int add_errors(struct digest_vm *to, const struct sample_vm *now, bool count)
+static int add_errors(struct digest_vm *to, const struct sample_errors *now, bool count)
 {
 	struct digest_before *before = to->before;
 	const struct gmem_errno *e, *old;
 	int op, i, ret = 0;
 
-	if (!now->error)
+	if (!now)
 		return 0;
 	for (op = 0; op < GMEM_OP_MAX && !ret; op++) {
 		for (i = 0; i < GMEM_ERRNOS && now->err[op][i].err && count && !ret; i++) {
@@ -73,10 +73,10 @@ static int add_errors(struct digest_vm *to, const struct sample_vm *now, bool co
 		}
 		if (!ret && count)
 			ret = add_error(to, (enum gmem_op)op, 0,
-					increase(now->err_other[op], before->err_other[op]));
+					increase(now->other[op], before->err_other[op]));
 	}
 	memcpy(before->err, now->err, sizeof(before->err));
-	memcpy(before->err_other, now->err_other, sizeof(before->err_other));
+	memcpy(before->err_other, now->other, sizeof(before->err_other));
 	return ret;
 }
 
@@ -143,7 +143,7 @@ static int add_counters(struct digest_vm *to, const struct model_vm *vm,
 	}
 	to->denials += count ? increase(denials, before->denials) : 0;
 	before->denials = denials;
-	ret = add_errors(to, &vm->now, count);
+	ret = add_errors(to, vm->errors, count);
 	step->failed = to->nr_failed - failed + step->inst[GMEM_INST_host_faults_refused];
 	for (c = 0; c < GMEM_DIRECTIONS * GMEM_PER_DIRECTION; c += GMEM_PER_DIRECTION) {
 		step->conversions += step->c[GMEM_VM_to_private + c];
@@ -268,12 +268,13 @@ static int add_heat(struct digest *digest, struct digest_vm *to, const struct mo
 		    unsigned int slot, bool count)
 {
 	struct digest_before *before = to->before;
-	struct gmem_heat since = vm->now.heat;
+	const struct gmem_heat *heat = heat_in(vm);
+	struct gmem_heat since = *heat;
 	int ret = 0;
 
 	if (before->has_heat)
-		since = heat_since(&vm->now.heat, &before->heat);
-	before->heat = vm->now.heat;
+		since = heat_since(heat, &before->heat);
+	before->heat = *heat;
 	before->has_heat = true;
 	if (count && (heat_cells(&since) || since.elsewhere)) {
 		ret = timeline_heat(&to->timeline, slot, &since);

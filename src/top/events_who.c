@@ -47,7 +47,6 @@ struct who {
 	struct exe exes[PLACES];
 	struct exe_file files[PLACES];
 	struct cgroup cgroups[PLACES];
-	struct model_vm vm; /* to be identified */
 };
 
 struct who *who_new(void)
@@ -94,6 +93,8 @@ static uint32_t process_of(uint32_t tid)
 const char *who_vm(struct who *who, const struct gmem_event_vm *vm, uint32_t *pid)
 {
 	struct vm_name *place = &who->vms[vm->id % PLACES];
+	struct identity identity = { 0 };
+	struct sample_vm sample;
 
 	if (!vm->id)
 		return NULL;
@@ -101,13 +102,13 @@ const char *who_vm(struct who *who, const struct gmem_event_vm *vm, uint32_t *pi
 		place->id = vm->id;
 		place->seen = vm->comm[0];
 		place->pid = place->seen ? vm->tgid : process_of(vm->tgid);
-		memset(&who->vm, 0, sizeof(who->vm));
-		who->vm.now.id = vm->id;
-		who->vm.now.tgid = place->pid;
-		memcpy(who->vm.now.comm, vm->comm, sizeof(vm->comm));
-		proc_identify(&who->vm, NULL, who->root);
-		free(who->vm.cgroup);
-		memcpy(place->name, who->vm.name, sizeof(place->name));
+		memset(&sample, 0, sizeof(sample));
+		sample.id = vm->id;
+		sample.tgid = place->pid;
+		memcpy(sample.comm, vm->comm, sizeof(vm->comm));
+		proc_identify(&identity, &sample, NULL, who->root);
+		free(identity.cgroup);
+		memcpy(place->name, identity.is.name, sizeof(place->name));
 	}
 	*pid = place->pid;
 	return place->name;

@@ -14,6 +14,7 @@
  */
 #define MAX_ABSENT 2
 #define NS_PER_S   1000000000ULL
+#define WRAPS_SIZE (sizeof(uint32_t) * GMEM_DIRECTIONS * GMEM_HIST_BUCKETS)
 #define RATE_UNIT  1000000 /* a rate counts millionths per second */
 
 static struct model_vm *get_vm(struct model *model, uint64_t id)
@@ -28,27 +29,37 @@ void model_free_copy(struct model_vm *copy)
 {
 	free(copy->cgroup);
 	free(copy->wraps);
+	free(copy->errors);
+	free(copy->heat);
 	copy->cgroup = NULL;
 	copy->wraps = NULL;
+	copy->errors = NULL;
+	copy->heat = NULL;
+}
+
+/* NULL of nothing, or without memory. */
+static void *duplicate(const void *from, size_t size)
+{
+	void *copy = from ? malloc(size) : NULL;
+
+	return copy ? memcpy(copy, from, size) : NULL;
 }
 
 int model_copy_vm(struct model_vm *to, const struct model_vm *from)
 {
-	size_t size = sizeof(*from->wraps) * GMEM_DIRECTIONS * GMEM_HIST_BUCKETS;
-	char *cgroup = from->cgroup ? strdup(from->cgroup) : NULL;
-	uint32_t *wraps = from->wraps ? malloc(size) : NULL;
+	struct model_vm copy = *from;
 
-	if ((from->cgroup && !cgroup) || (from->wraps && !wraps)) {
-		free(cgroup);
-		free(wraps);
+	copy.cgroup = from->cgroup ? strdup(from->cgroup) : NULL;
+	copy.wraps = duplicate(from->wraps, WRAPS_SIZE);
+	copy.errors = duplicate(from->errors, sizeof(*from->errors));
+	copy.heat = duplicate(from->heat, sizeof(*from->heat));
+	if (!copy.cgroup != !from->cgroup || !copy.wraps != !from->wraps ||
+	    !copy.errors != !from->errors || !copy.heat != !from->heat) {
+		model_free_copy(&copy);
 		return -ENOMEM;
 	}
-	if (wraps)
-		memcpy(wraps, from->wraps, size);
 	model_free_copy(to);
-	*to = *from;
-	to->cgroup = cgroup;
-	to->wraps = wraps;
+	*to = copy;
 	return 0;
 }
 
@@ -79,7 +90,7 @@ bool model_is_used(const struct model_vm *vm)
 			return true;
 	}
 	for (i = 0; i < GMEM_OP_MAX; i++) {
-		if (errors_of(&vm->now, i))
+		if (errors_of(vm, i))
 			return true;
 	}
 	return false;
@@ -96,17 +107,23 @@ static void keep_latency(struct model_vm *vm)
 	}
 }
 
-void model_begin(struct model *model, uint64_t now_ns, uint32_t looked)
+/* What the last frame said of the frame itself is forgotten, and VMs that ended in it are. */
+static int begin(struct model *model, const struct sample *sample)
 {
 	size_t i, kept = 0;
 
-	model->waste_pages = model->waste_done = 0;
+	if (!model->host_errors) {
+		model->host_errors = calloc(1, sizeof(*model->host_errors));
+		model->past.errors = calloc(1, sizeof(*model->past.errors));
+	}
+	if (!model->host_errors || !model->past.errors)
+		return -ENOMEM;
 	model->nr_bindings = model->nr_holders = 0;
-	model->looked = looked;
+	model->looked = sample->looked;
 	model->by_vm = false;
-	model->interval_ns = model->frame ? now_ns - model->now_ns : 0;
-	model->now_ns = now_ns;
-	model->frame++;
+	model->interval_ns = model->frame ? sample->now_ns - model->now_ns : 0;
+	model->now_ns = sample->now_ns;
+	model->frame = sample->number ? sample->number : model->frame + 1;
 	for (i = 0; i < model->nr_vms; i++) {
 		if (model->vms[i]->gone || model->vms[i]->absent >= MAX_ABSENT) {
 			model_add_up(&model->past, model->vms[i]);
@@ -122,6 +139,14 @@ void model_begin(struct model *model, uint64_t now_ns, uint32_t looked)
 	phases_begin(model);
 	for (i = 0; i < model->nr_insts; i++)
 		model->insts[i]->absent++;
+	return 0;
+}
+
+static int make_wraps(struct model_vm *vm)
+{
+	if (!vm->wraps)
+		vm->wraps = calloc(1, WRAPS_SIZE);
+	return vm->wraps ? 0 : -ENOMEM;
 }
 
 /* No bucket can have wrapped that counts part of less than 2^32 conversions. */
@@ -132,9 +157,7 @@ static int note_wraps(struct model_vm *vm, const struct sample_vm *record)
 	for (d = 0; d < GMEM_DIRECTIONS; d++, c += GMEM_PER_DIRECTION) {
 		if (!(record->c[c] >> 32))
 			continue;
-		if (!vm->wraps)
-			vm->wraps = calloc(GMEM_DIRECTIONS * GMEM_HIST_BUCKETS, sizeof(*vm->wraps));
-		if (!vm->wraps)
+		if (make_wraps(vm))
 			return -ENOMEM;
 		for (i = 0; i < GMEM_HIST_BUCKETS; i++)
 			vm->wraps[d * GMEM_HIST_BUCKETS + i] += record->latency[d].hist[i] <
@@ -143,30 +166,91 @@ static int note_wraps(struct model_vm *vm, const struct sample_vm *record)
 	return 0;
 }
 
-int model_add_vm(struct model *model, const struct sample_vm *record, bool ended)
+/* A recording has whole numbers. */
+static int copy_wraps(struct model_vm *vm, const uint32_t *wraps)
 {
-	struct model_vm *vm;
+	size_t nr = GMEM_DIRECTIONS * GMEM_HIST_BUCKETS, i;
 
-	/* Somebody is just making it. */
-	if (!record->id)
+	for (i = 0; i < nr && !wraps[i];)
+		i++;
+	if (i == nr && !vm->wraps)
 		return 0;
-	vm = get_vm(model, record->id);
-	if (!vm)
+	if (make_wraps(vm))
 		return -ENOMEM;
-	if (!vm->now.first_ns)
-		forget_frame(vm);
-	if (note_wraps(vm, record))
-		return -ENOMEM;
-	memcpy(&vm->now, record,
-	       model->looked & WANT_HEAT ? sizeof(*record) : offsetof(struct sample_vm, heat));
-	if (!vm->key)
-		vm->key = vm->now.key;
-	vm->absent = 0;
-	vm->gone = ended;
+	memcpy(vm->wraps, wraps, WRAPS_SIZE);
 	return 0;
 }
 
-int model_add_instance(struct model *model, const struct sample_inst *record, bool ended)
+static int copy_errors(struct model_vm *vm, const struct sample_errors *errors)
+{
+	if (!errors) {
+		if (vm->errors)
+			memset(vm->errors, 0, sizeof(*vm->errors));
+		return 0;
+	}
+	if (!vm->errors)
+		vm->errors = malloc(sizeof(*vm->errors));
+	if (!vm->errors)
+		return -ENOMEM;
+	*vm->errors = *errors;
+	return 0;
+}
+
+static int copy_heat(struct model_vm *vm, const struct gmem_heat *heat)
+{
+	if (!vm->heat)
+		vm->heat = malloc(sizeof(*vm->heat));
+	if (!vm->heat)
+		return -ENOMEM;
+	*vm->heat = *heat;
+	return 0;
+}
+
+static int copy_identity(struct model_vm *vm, const struct sample_identity *identity)
+{
+	char *cgroup = identity->cgroup ? strdup(identity->cgroup) : NULL;
+
+	if (identity->cgroup && !cgroup)
+		return -ENOMEM;
+	vm->identity = identity->version;
+	memcpy(vm->name, identity->name, sizeof(vm->name));
+	free(vm->cgroup);
+	vm->cgroup = cgroup;
+	return 0;
+}
+
+static int add_vm(struct model *model, const struct sample_vm *record)
+{
+	const struct gmem_heat *heat = sample_heat_of(record);
+	struct model_vm *vm;
+	int ret;
+
+	vm = get_vm(model, record->id);
+	if (!vm)
+		return -ENOMEM;
+	ret = record->recorded ? copy_wraps(vm, record->recorded->wraps) : note_wraps(vm, record);
+	if (!ret && (vm->errors || record->parts & GMEM_PART_ERRORS))
+		ret = copy_errors(vm, sample_errors_of(record));
+	if (!ret && heat)
+		ret = copy_heat(vm, heat);
+	if (!ret && record->identity && record->identity->version != vm->identity)
+		ret = copy_identity(vm, record->identity);
+	if (ret)
+		return ret;
+	vm->now = *record;
+	if (!vm->key)
+		vm->key = record->key;
+	vm->bound = record->bound;
+	vm->bound_private = record->bound_private;
+	vm->waste_instance = record->waste_instance;
+	vm->waste_backing = record->waste_backing;
+	vm->holders = GMEM_UNKNOWN;
+	vm->absent = 0;
+	vm->gone = record->ended;
+	return 0;
+}
+
+static int add_instance(struct model *model, const struct sample_inst *record)
 {
 	struct model_inst *inst;
 
@@ -176,30 +260,33 @@ int model_add_instance(struct model *model, const struct sample_inst *record, bo
 		return -ENOMEM;
 	inst->now = *record;
 	inst->absent = 0;
-	inst->ended = ended;
+	inst->ended = record->ended;
 	return 0;
 }
 
-void model_end_vm(struct model *model, uint64_t id)
+/* Return: 0 or -ENOMEM. */
+static int take(struct model *model, const struct sample *sample)
 {
-	struct model_vm *vm = model_vm(model, id);
+	size_t i;
+	int ret = 0;
 
-	if (vm)
-		vm->gone = true;
-}
-
-void model_end_instance(struct model *model, uint64_t id)
-{
-	struct model_inst *inst = table_find((void **)model->insts, model->nr_insts, id);
-
-	if (inst)
-		inst->ended = true;
-}
-
-void model_set_lost(struct model *model, const __u64 *lost, uint64_t missed)
-{
-	memcpy(model->lost, lost, sizeof(model->lost));
-	model->missed = missed;
+	for (i = 0; i < sample->nr_insts && !ret; i++)
+		ret = add_instance(model, &sample->insts[i]);
+	for (i = 0; i < sample->nr_vms && !ret; i++)
+		ret = add_vm(model, sample->vms[i]);
+	if (!ret)
+		ret = phases_take(model, sample);
+	memcpy(model->lost, sample->lost, sizeof(model->lost));
+	model->missed = sample->missed;
+	model->waste_pages = sample->waste_pages;
+	model->waste_done = sample->waste_done;
+	model->programs_timed = sample->programs_runs > model->programs_runs;
+	model->programs_runs = sample->programs_runs;
+	model->programs_ns = sample->programs_ns;
+	model->silenced = sample->silenced;
+	model->policy = sample->policy;
+	model->complete = sample->complete;
+	return ret ?: model_memory_take(model, sample);
 }
 
 struct model_vm *model_vm(const struct model *model, uint64_t id)
@@ -289,25 +376,8 @@ static void error_rates(struct model_vm *vm, uint64_t interval_ns)
 	if (!vm->now.error)
 		return;
 	for (op = 0; op < GMEM_OP_MAX; op++)
-		now[op] = errors_of(&vm->now, op);
+		now[op] = errors_of(vm, op);
 	rates(vm->rate_err, vm->prev_err, now, GMEM_OP_MAX, interval_ns);
-}
-
-int model_set_wraps(struct model *model, uint64_t id, const uint32_t *wraps)
-{
-	size_t nr = GMEM_DIRECTIONS * GMEM_HIST_BUCKETS, i;
-	struct model_vm *vm = model_vm(model, id);
-
-	for (i = 0; vm && i < nr && !wraps[i];)
-		i++;
-	if (!vm || (i == nr && !vm->wraps))
-		return 0;
-	if (!vm->wraps)
-		vm->wraps = malloc(nr * sizeof(*wraps));
-	if (!vm->wraps)
-		return -ENOMEM;
-	memcpy(vm->wraps, wraps, nr * sizeof(*wraps));
-	return 0;
 }
 
 void model_latency(const struct model_vm *vm, int direction, enum span span,
@@ -347,7 +417,7 @@ static void host_latency(struct model *model)
 	}
 }
 
-int model_end(struct model *model)
+static int derive(struct model *model)
 {
 	struct model_inst *inst;
 	struct model_vm *vm;
@@ -376,6 +446,50 @@ int model_end(struct model *model)
 	return model_memory(model);
 }
 
+/* What a recording says itself, which may not list all that it is the sum of. */
+static void take_recorded(struct model_vm *vm, const struct sample_recorded *recorded)
+{
+	vm->unbinds_unknown = recorded->unbinds_unknown;
+	vm->size = recorded->size;
+	vm->resident = recorded->resident;
+	vm->nr_instances = (uint32_t)recorded->nr_instances;
+	vm->mappable = recorded->mappable;
+	vm->bound = recorded->bound;
+	vm->bound_private = recorded->bound_private;
+	vm->holders = recorded->holders;
+	vm->waste_instance = recorded->waste_instance;
+	vm->waste_backing = recorded->waste_backing;
+}
+
+int model_step(struct model *model, const struct sample *sample)
+{
+	struct model_vm *vm;
+	bool first;
+	size_t i;
+	int ret;
+
+	if (sample->restart)
+		model_free(model);
+	first = !model->frame;
+	ret = begin(model, sample);
+	ret = ret ?: take(model, sample);
+	ret = ret ?: derive(model);
+	if (ret)
+		return ret;
+	for (i = 0; i < model->nr_vms; i++) {
+		vm = model->vms[i];
+		if (!vm->absent && vm->now.recorded)
+			take_recorded(vm, vm->now.recorded);
+		/* They belong to the source. */
+		vm->now.recorded = NULL;
+		vm->now.identity = NULL;
+	}
+	if (sample->host && first)
+		model_set_host(model, sample->host);
+	model_note_ends(model, sample);
+	return 0;
+}
+
 void model_free(struct model *model)
 {
 	size_t i;
@@ -390,6 +504,8 @@ void model_free(struct model *model)
 	free(model->bindings);
 	free(model->holders);
 	free(model->index);
+	free(model->host_errors);
+	model_free_copy(&model->past);
 	memset(model, 0, sizeof(*model));
 }
 
@@ -399,13 +515,40 @@ bool model_lower_bounds(const struct model *model)
 	       model->lost[GMEM_LOST_untracked];
 }
 
+const struct gmem_heat *heat_in(const struct model_vm *vm)
+{
+	static const struct gmem_heat none;
+
+	return vm->heat ? vm->heat : &none;
+}
+
+const struct sample_errors *errors_in(const struct model_vm *vm)
+{
+	static const struct sample_errors none;
+
+	return vm->errors ? vm->errors : &none;
+}
+
+uint64_t errors_of(const struct model_vm *vm, enum gmem_op op)
+{
+	uint64_t sum;
+	int i;
+
+	if (!vm->errors)
+		return 0;
+	sum = vm->errors->other[op];
+	for (i = 0; i < GMEM_ERRNOS && vm->errors->err[op][i].err; i++)
+		sum += vm->errors->err[op][i].count;
+	return sum;
+}
+
 uint64_t all_errors_of(const struct model_vm *vm)
 {
 	uint64_t sum = vm->inst[GMEM_INST_host_faults_refused];
 	int op;
 
-	for (op = 0; op < GMEM_OP_MAX && vm->now.error; op++)
-		sum += errors_of(&vm->now, op);
+	for (op = 0; op < GMEM_OP_MAX && vm->errors; op++)
+		sum += errors_of(vm, op);
 	return sum;
 }
 
@@ -415,27 +558,17 @@ uint64_t denials_of(const struct model_vm *vm)
 	const struct gmem_errno *e;
 	int op, i;
 
-	if (!vm->now.error)
+	if (!vm->errors)
 		return sum;
 	for (op = 0; op < GMEM_OP_MAX; op++) {
 		/* KVM's own refusals have these errnos, too. */
 		if (op == GMEM_OP_guest_fault || op == GMEM_OP_populate)
 			continue;
-		for (i = 0; i < GMEM_ERRNOS && vm->now.err[op][i].err; i++) {
-			e = &vm->now.err[op][i];
+		for (i = 0; i < GMEM_ERRNOS && vm->errors->err[op][i].err; i++) {
+			e = &vm->errors->err[op][i];
 			if (e->err == EACCES || e->err == EPERM)
 				sum += e->count;
 		}
 	}
-	return sum;
-}
-
-uint64_t errors_of(const struct sample_vm *vm, enum gmem_op op)
-{
-	uint64_t sum = vm->err_other[op];
-	int i;
-
-	for (i = 0; i < GMEM_ERRNOS && vm->err[op][i].err; i++)
-		sum += vm->err[op][i].count;
 	return sum;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "columns.h"
-#include "model.h"
+#include "model_inner.h"
 
 #define NS_PER_S 1000000000ULL
 
@@ -76,10 +76,17 @@ static uint64_t ended_lately(const struct model *model)
 	return sum;
 }
 
-void model_note_ends(struct model *model)
+void model_note_ends(struct model *model, const struct sample *sample)
 {
 	struct model_vm *vm;
 	size_t i;
+
+	if (sample->ended_listed) {
+		memcpy(model->ended, sample->ended, sizeof(model->ended));
+		model->nr_ended = sample->nr_ended;
+		model->ended_lately = sample->ended_lately;
+		return;
+	}
 
 	for (i = 0; i < model->nr_vms; i++) {
 		vm = model->vms[i];

@@ -3,13 +3,13 @@
 #include "model.h"
 #include "model_inner.h"
 
-static void add_errors(struct sample_vm *to, const struct sample_vm *from)
+static void add_errors(struct sample_errors *to, const struct sample_errors *from)
 {
 	const struct gmem_errno *e;
 	int op, i, at;
 
 	for (op = 0; op < GMEM_OP_MAX; op++) {
-		to->err_other[op] += from->err_other[op];
+		to->other[op] += from->other[op];
 		for (i = 0; i < GMEM_ERRNOS && from->err[op][i].err; i++) {
 			e = &from->err[op][i];
 			for (at = 0; at < GMEM_ERRNOS; at++) {
@@ -17,7 +17,7 @@ static void add_errors(struct sample_vm *to, const struct sample_vm *from)
 					break;
 			}
 			if (at == GMEM_ERRNOS) {
-				to->err_other[op] += e->count;
+				to->other[op] += e->count;
 				continue;
 			}
 			to->err[op][at].err = e->err;
@@ -34,10 +34,8 @@ void model_add_up(struct model_vm *sum, const struct model_vm *vm)
 		sum->now.c[i] += vm->now.c[i];
 	for (i = 0; i < GMEM_INST_MAX; i++)
 		sum->inst[i] += vm->inst[i];
-	if (vm->now.error) {
-		add_errors(&sum->now, &vm->now);
-		sum->now.error = vm->now.error;
-	}
+	if (vm->errors && sum->errors)
+		add_errors(sum->errors, vm->errors);
 	sum->adopted |= vm->adopted;
 }
 
@@ -48,6 +46,9 @@ void model_host(const struct model *model, struct model_vm *sum)
 	int c;
 
 	*sum = model->past;
+	sum->errors = model->host_errors;
+	if (sum->errors)
+		*sum->errors = *errors_in(&model->past);
 	sum->rated = model->interval_ns;
 	for (i = 0; i < model->nr_vms; i++) {
 		vm = model->vms[i];
@@ -68,35 +69,35 @@ static uint64_t rest(uint64_t all, uint64_t part)
 	return all > part ? all - part : 0;
 }
 
-void model_set_host(struct model *model, const struct model_vm *host,
-		    const struct latency latency[GMEM_DIRECTIONS])
+void model_set_host(struct model *model, const struct sample_host *host)
 {
+	const struct gmem_errno *e, *end;
 	struct model_vm *past = &model->past, sum;
-	const struct gmem_errno *e;
+	struct sample_errors *errors = past->errors;
 	int c, op, i, n;
 
-	*past = (struct model_vm){ .adopted = host->adopted, .now.error = host->now.error };
 	model_host(model, &sum);
+	past->adopted = host->adopted;
 	for (c = 0; c < GMEM_VM_MAX; c++)
-		past->now.c[c] = rest(host->now.c[c], sum.now.c[c]);
+		past->now.c[c] = rest(host->c[c], sum.now.c[c]);
 	for (c = 0; c < GMEM_INST_MAX; c++)
 		past->inst[c] = rest(host->inst[c], sum.inst[c]);
 	for (op = 0; op < GMEM_OP_MAX; op++) {
-		past->now.err_other[op] = rest(host->now.err_other[op], sum.now.err_other[op]);
-		for (i = n = 0; i < GMEM_ERRNOS && host->now.err[op][i].err; i++) {
-			e = sum.now.err[op];
-			while (e < sum.now.err[op] + GMEM_ERRNOS &&
-			       e->err != host->now.err[op][i].err)
+		errors->other[op] = rest(host->errors.other[op], sum.errors->other[op]);
+		for (i = n = 0; i < GMEM_ERRNOS && host->errors.err[op][i].err; i++) {
+			e = sum.errors->err[op];
+			end = e + GMEM_ERRNOS;
+			while (e < end && e->err != host->errors.err[op][i].err)
 				e++;
-			past->now.err[op][n] = host->now.err[op][i];
-			if (e < sum.now.err[op] + GMEM_ERRNOS)
-				past->now.err[op][n].count =
-					(__u32)rest(host->now.err[op][i].count, e->count);
-			n += past->now.err[op][n].count != 0;
+			errors->err[op][n] = host->errors.err[op][i];
+			if (e < end)
+				errors->err[op][n].count =
+					(__u32)rest(host->errors.err[op][i].count, e->count);
+			n += errors->err[op][n].count != 0;
 		}
 		if (n < GMEM_ERRNOS)
-			past->now.err[op][n] = (struct gmem_errno){ 0 };
+			errors->err[op][n] = (struct gmem_errno){ 0 };
 	}
 	for (c = 0; c < GMEM_DIRECTIONS; c++)
-		model->host[c][SINCE_START] = latency[c];
+		model->host[c][SINCE_START] = host->latency[c];
 }

@@ -77,26 +77,21 @@ static struct model_inst *find_by_key(const struct model *model, uint32_t dev, u
 
 /* --- adding --- */
 
-struct model_binding *model_add_binding(struct model *model, uint64_t vm_id,
-					const struct sample_binding *binding)
+int model_memory_take(struct model *model, const struct sample *sample)
 {
-	struct model_binding *b;
+	size_t i;
 
-	if (grow(&model->bindings, &model->room_bindings, model->nr_bindings + 1, sizeof(*b)))
-		return NULL;
-	b = &model->bindings[model->nr_bindings++];
-	*b = (struct model_binding){ .now = *binding, .vm_id = vm_id };
-	b->private = b->resident = b->backing = GMEM_UNKNOWN;
-	b->waste_instance = b->waste_backing = GMEM_UNKNOWN;
-	return b;
-}
-
-int model_add_holder(struct model *model, const struct sample_holder *holder)
-{
-	if (grow(&model->holders, &model->room_holders, model->nr_holders + 1,
+	if (grow(&model->bindings, &model->room_bindings, sample->nr_bindings,
+		 sizeof(*model->bindings)) ||
+	    grow(&model->holders, &model->room_holders, sample->nr_holders,
 		 sizeof(*model->holders)))
 		return -ENOMEM;
-	model->holders[model->nr_holders++] = (struct model_holder){ .now = *holder };
+	model->nr_bindings = sample->nr_bindings;
+	for (i = 0; i < sample->nr_bindings; i++)
+		model->bindings[i] = (struct model_binding){ .now = sample->bindings[i] };
+	model->nr_holders = sample->nr_holders;
+	for (i = 0; i < sample->nr_holders; i++)
+		model->holders[i] = (struct model_holder){ .now = sample->holders[i] };
 	return 0;
 }
 
@@ -105,7 +100,7 @@ int model_add_holder(struct model *model, const struct sample_holder *holder)
 static int compare_bindings(const void *a, const void *b)
 {
 	const struct model_binding *first = a, *second = b;
-	int order = compare_numbers(first->vm_id, second->vm_id);
+	int order = compare_numbers(first->now.vm_id, second->now.vm_id);
 
 	if (!order)
 		order = compare_numbers(first->now.space, second->now.space);
@@ -132,19 +127,19 @@ static void sum_bindings(struct model *model)
 		      compare_bindings);
 	for (i = 0; i < model->nr_bindings; i++) {
 		b = &model->bindings[i];
-		vm = model_vm(model, b->vm_id);
+		vm = model_vm(model, b->now.vm_id);
 		inst = find_by_key(model, b->now.dev, b->now.ino);
 		if (inst) {
 			b->inst_id = inst->now.id;
-			if (b->resident != GMEM_UNKNOWN)
-				inst->bound_resident += b->resident;
+			if (b->now.resident != GMEM_UNKNOWN)
+				inst->bound_resident += b->now.resident;
 		}
 		if (!vm)
 			continue;
 		add_known(&vm->bound, b->now.pages);
-		add_known(&vm->bound_private, b->private);
-		add_known(&vm->waste_instance, b->waste_instance);
-		add_known(&vm->waste_backing, b->waste_backing);
+		add_known(&vm->bound_private, b->now.private);
+		add_known(&vm->waste_instance, b->now.waste_instance);
+		add_known(&vm->waste_backing, b->now.waste_backing);
 	}
 }
 
@@ -271,12 +266,12 @@ struct model_binding *model_bindings_of(const struct model *model, uint64_t vm_i
 
 	while (low < high) {
 		mid = low + (high - low) / 2;
-		if (model->bindings[mid].vm_id < vm_id)
+		if (model->bindings[mid].now.vm_id < vm_id)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	for (end = low; end < model->nr_bindings && model->bindings[end].vm_id == vm_id; end++)
+	for (end = low; end < model->nr_bindings && model->bindings[end].now.vm_id == vm_id; end++)
 		;
 	*nr = end - low;
 	return model->bindings + low;

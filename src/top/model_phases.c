@@ -76,8 +76,7 @@ static struct model_vcpu *get(struct model *model, uint64_t vm_id, uint32_t id)
 }
 
 /* No bucket can have wrapped that counts part of less than 2^32 conversions. */
-static int note_wraps(struct model_vcpu *vcpu, const struct sample_vcpu *next,
-		      const uint32_t *wraps)
+static int note_wraps(struct model_vcpu *vcpu, const struct sample_vcpu *next)
 {
 	unsigned int p, i;
 	bool any = vcpu->wraps;
@@ -90,8 +89,8 @@ static int note_wraps(struct model_vcpu *vcpu, const struct sample_vcpu *next,
 		vcpu->wraps = calloc(NR_WRAPS, sizeof(*vcpu->wraps));
 	if (!vcpu->wraps)
 		return -ENOMEM;
-	if (wraps) {
-		memcpy(vcpu->wraps, wraps, NR_WRAPS * sizeof(*wraps));
+	if (next->wraps) {
+		memcpy(vcpu->wraps, next->wraps, NR_WRAPS * sizeof(*next->wraps));
 		return 0;
 	}
 	for (p = 0; p < GMEM_PHASE_MAX; p++) {
@@ -102,17 +101,29 @@ static int note_wraps(struct model_vcpu *vcpu, const struct sample_vcpu *next,
 	return 0;
 }
 
-int model_add_vcpu(struct model *model, const struct sample_vcpu *next, const uint32_t *wraps)
+static int take_vcpu(struct model *model, const struct sample_vcpu *next)
 {
 	struct model_vcpu *vcpu;
 
 	if (!model_vm(model, next->vm_id))
 		return 0;
 	vcpu = get(model, next->vm_id, next->id);
-	if (!vcpu || note_wraps(vcpu, next, wraps))
+	if (!vcpu || note_wraps(vcpu, next))
 		return -ENOMEM;
 	vcpu->now = *next;
+	/* They are the sample's. */
+	vcpu->now.wraps = NULL;
 	return 0;
+}
+
+int phases_take(struct model *model, const struct sample *sample)
+{
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; i < sample->nr_vcpus && !ret; i++)
+		ret = take_vcpu(model, sample->vcpus[i]);
+	return ret;
 }
 
 struct model_vcpu **model_vcpus_of(const struct model *model, uint64_t vm_id, size_t *nr)

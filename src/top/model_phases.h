@@ -5,16 +5,6 @@
 
 #include "model.h"
 
-/**
- * model_add_vcpu - a vCPU that converted, after its VM
- * @vcpu: what its source reports, with WANT_LATENCY
- * @wraps: [phase][bucket]: how often a bucket wrapped, for a source that counts wider than 32 bits;
- *	NULL: to be found out
- *
- * vCPUs of VMs that the model does not know are dropped. Return: 0 or -ENOMEM.
- */
-int model_add_vcpu(struct model *model, const struct sample_vcpu *vcpu, const uint32_t *wraps);
-
 /* The vCPUs of a VM that converted, by their number. Return: the first of @nr. */
 struct model_vcpu **model_vcpus_of(const struct model *model, uint64_t vm_id, size_t *nr);
 
@@ -40,9 +30,12 @@ struct model_slow {
 unsigned int model_slowest(const struct model *model, uint64_t vm_id,
 			   struct model_slow slow[GMEM_SLOWEST]);
 
-/* --- for model.c: when a frame begins, and at the end --- */
+/* --- for model.c: when a frame begins, when its VMs are there, and at the end --- */
 
 void phases_begin(struct model *model);
+
+/* vCPUs of VMs that the model does not know are dropped. Return: 0 or -ENOMEM. */
+int phases_take(struct model *model, const struct sample *sample);
 void phases_free(struct model *model);
 
 extern const char *const phase_names[GMEM_PHASE_MAX];

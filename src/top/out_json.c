@@ -159,15 +159,16 @@ static void put_no_errors(struct json *json, const struct features *f)
 	json_raw(json, text, len);
 }
 
-static void put_errors(struct json *json, const struct features *f, const struct sample_vm *vm,
-		       uint64_t refused)
+static void put_errors(struct json *json, const struct features *f, const struct model_vm *vm)
 {
+	uint64_t refused = vm->inst[GMEM_INST_host_faults_refused];
+	const struct sample_errors *errors = errors_in(vm);
 	const struct gmem_errno *e;
 	const char *name;
 	char number[16];
 	int op, i;
 
-	if (!refused && !vm->error) {
+	if (!refused && !vm->errors) {
 		put_no_errors(json, f);
 		return;
 	}
@@ -177,21 +178,21 @@ static void put_errors(struct json *json, const struct features *f, const struct
 			json_word(json, &op_keys[op], "null");
 			continue;
 		}
-		if (!vm->err[op][0].err && !vm->err_other[op]) {
+		if (!errors->err[op][0].err && !errors->other[op]) {
 			json_word(json, &op_keys[op], "{}");
 			continue;
 		}
 		json_open(json, op_names[op], '{');
 		for (i = 0; i < GMEM_ERRNOS; i++) {
-			e = &vm->err[op][i];
+			e = &errors->err[op][i];
 			if (!e->err)
 				break;
 			name = strerrorname_np((int)e->err);
 			snprintf(number, sizeof(number), "%u", e->err);
 			json_u64(json, name ? name : number, e->count);
 		}
-		if (vm->err_other[op])
-			json_u64(json, FIELD(operation, other), vm->err_other[op]);
+		if (errors->other[op])
+			json_u64(json, FIELD(operation, other), errors->other[op]);
 		json_close(json, '}');
 	}
 	put_refused(json, f, refused);
@@ -433,11 +434,12 @@ static void put_bindings(struct json *json, const struct model *model, const str
 		json_u64(json, FIELD(binding, offset_pages), b->now.pgoff);
 		json_u64(json, FIELD(binding, userspace_addr), b->now.userspace);
 		if (model->looked & WANT_WASTE) {
-			put_known(json, FIELD(binding, private_pages), b->private);
-			put_known(json, FIELD(binding, resident_pages), b->resident);
-			put_known(json, FIELD(binding, backing_pages), b->backing);
-			put_known(json, FIELD(binding, waste_instance_pages), b->waste_instance);
-			put_known(json, FIELD(binding, waste_backing_pages), b->waste_backing);
+			put_known(json, FIELD(binding, private_pages), b->now.private);
+			put_known(json, FIELD(binding, resident_pages), b->now.resident);
+			put_known(json, FIELD(binding, backing_pages), b->now.backing);
+			put_known(json, FIELD(binding, waste_instance_pages),
+				  b->now.waste_instance);
+			put_known(json, FIELD(binding, waste_backing_pages), b->now.waste_backing);
 		}
 		json_close(json, '}');
 	}
@@ -513,12 +515,12 @@ static void put_vm(struct batch *batch, const struct frames *frames, struct mode
 	json_open(json, NULL, '{');
 	put_members(json, f, model, vm);
 	put_counters(json, f, vm, batch->raw);
-	put_errors(json, f, &vm->now, vm->inst[GMEM_INST_host_faults_refused]);
+	put_errors(json, f, vm);
 	put_last_error(json, realtime(frames, model, vm->now.error_ns), vm->now.error_op,
 		       vm->now.error);
 	put_latency(json, f, vm, batch->raw);
 	if (model->looked & WANT_HEAT)
-		put_heat(json, f, &vm->now.heat);
+		put_heat(json, f, heat_in(vm));
 	if (batch->list_instances)
 		put_instances(json, f, model, vm);
 	if (model->looked & WANT_BINDINGS)
@@ -541,7 +543,7 @@ static void put_host(struct json *json, const struct features *f, const struct m
 	put_counters(json, f, &host, raw);
 	put_value(json, FIELD(host, errors), columns[COLUMN_errors].get(NULL, f, &host));
 	put_value(json, FIELD(host, denials), columns[COLUMN_denials].get(NULL, f, &host));
-	put_errors(json, f, &host.now, host.inst[GMEM_INST_host_faults_refused]);
+	put_errors(json, f, &host);
 	put_host_latency(json, f, model, raw);
 	json_close(json, '}');
 }

@@ -237,7 +237,7 @@ static int run(const struct options *opts, struct batch *batch, struct frames *f
 	frames->want = batch_wants(batch);
 	for (frame = 1; !last; frame++) {
 		last = stop_asked || frame == opts->frames;
-		ret = frames->next(frames, &model);
+		ret = frames_next(frames, &model);
 		if (ret) {
 			/* The end of the file, or a signal while its writer stalls. */
 			if (ret == -EINTR)
@@ -304,7 +304,7 @@ static int record_live(struct options *opts, struct batch *batch, struct store_w
 	if (!ret) {
 		live_init(&live, source);
 		ret = run(opts, batch, &live.frames, store);
-		live_end(&live);
+		live.frames.close(&live.frames);
 	}
 	end = event_recorder_close(opts->recorder);
 	if (end && !ret)
@@ -327,7 +327,7 @@ static int record_again(const struct options *opts, struct batch *batch, struct 
 		ret = run(opts, batch, frames, store);
 	if (!ret)
 		replay_explain(frames, opts->replay);
-	replay_close(frames);
+	frames->close(frames);
 	return ret;
 }
 

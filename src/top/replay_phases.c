@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <json.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "replay_phases.h"
 #include "replay_values.h"
 
-#define WRAPS_SIZE (GMEM_PHASE_MAX * GMEM_HIST_BUCKETS)
+#define WRAPS_SIZE (sizeof(uint32_t) * GMEM_PHASE_MAX * GMEM_HIST_BUCKETS)
 
 /* @wraps: of this phase, by bucket */
 static void read_phase(struct json_object *object, struct gmem_phase *phase, uint32_t *wraps)
@@ -45,7 +46,7 @@ static uint32_t index_of(struct json_object *name, const char *const *names, uin
 }
 
 /* A vCPU has its entries among the slowest of the VM. */
-static void read_slowest(struct json_object *list, const struct model *model, uint64_t realtime_ns,
+static void read_slowest(struct json_object *list, uint64_t now_ns, uint64_t realtime_ns,
 			 struct sample_vcpu *vcpu)
 {
 	struct json_object *object, *ns, *value;
@@ -63,8 +64,7 @@ static void read_slowest(struct json_object *list, const struct model *model, ui
 					   GMEM_DIRECTIONS);
 		if (slow->exit == GMEM_GUEST_EXIT_MAX || slow->direction == GMEM_DIRECTIONS)
 			continue;
-		slow->exit_ns =
-			model->now_ns - (realtime_ns - number(object, FIELD(slow, time_ns)));
+		slow->exit_ns = now_ns - (realtime_ns - number(object, FIELD(slow, time_ns)));
 		slow->gfn = number(object, FIELD(slow, gpa)) >> 12;
 		slow->pages = number(object, FIELD(slow, pages));
 		ns = member(object, FIELD(slow, phases_ns));
@@ -78,27 +78,31 @@ static void read_slowest(struct json_object *list, const struct model *model, ui
 	}
 }
 
-int replay_phases(struct model *model, struct json_object *vm, uint64_t vm_id, uint64_t realtime_ns)
+int replay_phases(struct sample *sample, struct json_object *vm, uint64_t vm_id,
+		  uint64_t realtime_ns)
 {
 	struct json_object *list = member(vm, FIELD(vm, vcpu_list)), *object, *phases;
 	struct json_object *slowest = member(vm, FIELD(vm, slowest));
-	uint32_t wraps[WRAPS_SIZE];
+	struct sample_vcpu *vcpu;
+	uint32_t *wraps;
 	unsigned int p;
 	size_t i;
-	int ret = 0;
 
-	for (i = 0; i < length(list) && !ret; i++) {
-		struct sample_vcpu vcpu = { .vm_id = vm_id };
-
+	for (i = 0; i < length(list); i++) {
+		vcpu = sample_add_vcpu(sample);
+		wraps = vcpu ? sample_alloc(sample, WRAPS_SIZE) : NULL;
+		if (!wraps)
+			return -ENOMEM;
+		memset(wraps, 0, WRAPS_SIZE);
 		object = json_object_array_get_idx(list, i);
-		vcpu.id = (uint32_t)number(object, FIELD(vcpu, id));
+		vcpu->vm_id = vm_id;
+		vcpu->id = (uint32_t)number(object, FIELD(vcpu, id));
+		vcpu->wraps = wraps;
 		phases = member(object, FIELD(vcpu, phases));
-		memset(wraps, 0, sizeof(wraps));
 		for (p = 0; p < GMEM_PHASE_MAX; p++)
-			read_phase(member(phases, phase_names[p]), &vcpu.phase[p],
+			read_phase(member(phases, phase_names[p]), &vcpu->phase[p],
 				   wraps + p * GMEM_HIST_BUCKETS);
-		read_slowest(slowest, model, realtime_ns, &vcpu);
-		ret = model_add_vcpu(model, &vcpu, wraps);
+		read_slowest(slowest, sample->now_ns, realtime_ns, vcpu);
 	}
-	return ret;
+	return 0;
 }

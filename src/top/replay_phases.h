@@ -3,7 +3,7 @@
 #ifndef GMEM_REPLAY_PHASES_H
 #define GMEM_REPLAY_PHASES_H
 
-#include "model.h"
+#include "sample.h"
 
 struct json_object;
 
@@ -11,11 +11,11 @@ struct json_object;
  * replay_phases - the vCPUs of a VM, after the VM
  * @vm: its object
  * @vm_id: its number
- * @realtime_ns: CLOCK_REALTIME of the frame, whose time in the model is model->now_ns
+ * @realtime_ns: CLOCK_REALTIME of the frame, whose time in the sample is sample->now_ns
  *
  * Return: 0 or -ENOMEM.
  */
-int replay_phases(struct model *model, struct json_object *vm, uint64_t vm_id,
+int replay_phases(struct sample *sample, struct json_object *vm, uint64_t vm_id,
 		  uint64_t realtime_ns);
 
 #endif /* GMEM_REPLAY_PHASES_H */

@@ -21,26 +21,26 @@ uint32_t replay_errno(const char *name)
 	return (uint32_t)strtoul(name, NULL, 10);
 }
 
-void replay_errors(struct json_object *errors, struct sample_vm *vm)
+void replay_errors(struct json_object *errors, struct sample_errors *to, uint32_t *op,
+		   uint32_t *err)
 {
-	struct json_object *op;
+	struct json_object *counts;
 	int i, n;
 
 	for (i = 0; i < GMEM_OP_MAX; i++) {
-		op = member(errors, op_names[i]);
-		if (!op || !json_object_is_type(op, json_type_object))
+		counts = member(errors, op_names[i]);
+		if (!counts || !json_object_is_type(counts, json_type_object))
 			continue;
 		n = 0;
-		json_object_object_foreach(op, name, count)
+		json_object_object_foreach(counts, name, count)
 		{
 			if (!strcmp(name, FIELD(operation, other)) || n == GMEM_ERRNOS) {
-				vm->err_other[i] += json_object_get_uint64(count);
+				to->other[i] += json_object_get_uint64(count);
 				continue;
 			}
-			/* Its rates are known from the errors that are counted. */
-			vm->error = vm->err[i][n].err = replay_errno(name);
-			vm->error_op = (__u32)i;
-			vm->err[i][n++].count = (__u32)json_object_get_uint64(count);
+			*err = to->err[i][n].err = replay_errno(name);
+			*op = (uint32_t)i;
+			to->err[i][n++].count = (__u32)json_object_get_uint64(count);
 		}
 	}
 }

@@ -64,9 +64,11 @@ static inline bool has(struct json_object *object, const char *name)
 /* An errno by its name or number. */
 uint32_t replay_errno(const char *name);
 
-void replay_errors(struct json_object *errors, struct sample_vm *vm);
+/* @op, @err: set to one of them if there is one, else left as they are */
+void replay_errors(struct json_object *errors, struct sample_errors *to, uint32_t *op,
+		   uint32_t *err);
 
-/* @wraps: as in struct model_vm */
+/* @wraps: as in struct sample_recorded */
 void replay_latency(struct json_object *latency, struct sample_vm *vm, uint32_t *wraps);
 
 /* The same of one direction, with all bits of each number. */

@@ -72,7 +72,7 @@ int report_frames(const char *path, const char *from, const char *to,
 	ret = replay_choose(frames, path, from, to);
 	if (ret)
 		goto out;
-	while (!(ret = frames->next(frames, &model))) {
+	while (!(ret = frames_next(frames, &model))) {
 		any = true;
 		ret = each(arg, frames, &model);
 		if (ret)
@@ -88,7 +88,7 @@ int report_frames(const char *path, const char *from, const char *to,
 		replay_explain(frames, path);
 out:
 	model_free(&model);
-	replay_close(frames);
+	frames->close(frames);
 	return ret;
 }
 

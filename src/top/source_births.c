@@ -19,26 +19,38 @@ static int take_birth(void *ctx, void *record, size_t size)
 	return 0;
 }
 
-const struct gmem_birth *source_birth(const struct source_bpf *source, uint64_t vm_id)
+static const struct gmem_birth *birth_of(const struct source_bpf *s, uint64_t vm_id)
 {
 	size_t i;
 
-	for (i = 0; i < source->nr_births; i++) {
-		if (source->births[i].vm_id == vm_id)
-			return &source->births[i];
+	for (i = 0; i < s->nr_births; i++) {
+		if (s->births[i].vm_id == vm_id)
+			return &s->births[i];
 	}
 	return NULL;
 }
 
-void source_forget_births(struct source_bpf *source, uint64_t up_to)
+void source_identify(struct source_bpf *s, struct sample *sample, int cgroups)
 {
+	const struct gmem_birth *birth;
+	struct sample_vm *vm;
+	struct identity *who;
+	uint64_t last = 0;
 	size_t i, kept = 0;
 
-	for (i = 0; i < source->nr_births; i++) {
-		if (source->births[i].vm_id > up_to)
-			source->births[kept++] = source->births[i];
+	for (i = 0; i < sample->nr_vms; i++) {
+		vm = sample->vms[i];
+		who = &s->taken[i]->who;
+		birth = who->named || !s->nr_births ? NULL : birth_of(s, vm->id);
+		proc_identify(who, vm, birth, cgroups);
+		vm->identity = &who->is;
+		last = vm->id > last ? vm->id : last;
 	}
-	source->nr_births = kept;
+	for (i = 0; i < s->nr_births; i++) {
+		if (s->births[i].vm_id > last)
+			s->births[kept++] = s->births[i];
+	}
+	s->nr_births = kept;
 }
 
 int source_births_open(struct source_bpf *s)

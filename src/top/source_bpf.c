@@ -178,43 +178,46 @@ const struct features *source_features(const struct source_bpf *source)
 }
 
 /* Attached with the first frame that wants them, and detached with the first one that does not. */
-static int read_latency(struct source_bpf *s, struct model *model)
+static int read_latency(struct source_bpf *s, struct sample *sample)
 {
-	if (!(model->looked & WANT_LATENCY)) {
+	if (!(sample->looked & WANT_LATENCY)) {
 		latency_close(s);
 		return 0;
 	}
 	/* Its error has been explained; the frame says that the facts are missing. */
 	if (!s->latency && s->features.facts & FACT(phases) && latency_open(s))
 		s->features.facts &= ~PHASE_FACTS;
-	return s->latency ? latency_read(s, model) : 0;
+	return s->latency ? latency_read(s, sample) : 0;
 }
 
-int source_read(struct source_bpf *source, struct model *model, uint64_t only, uint64_t slice)
+int source_read(struct source_bpf *source, struct sample *sample, uint64_t only, uint64_t slice,
+		int cgroups)
 {
-	__u64 lost[GMEM_LOST_MAX];
 	struct programs_use use;
 	int ret;
 
 	/* What was not counted meanwhile never will be. */
-	model->silenced |= silence_check(&source->features);
-	source->skel->bss->want_heat = model->looked & WANT_HEAT;
-	ret = source_dumps(source, model);
+	source->silenced |= silence_check(&source->features);
+	sample->silenced = source->silenced;
+	source->skel->bss->want_heat = sample->looked & WANT_HEAT;
+	ret = source_dumps(source, sample);
 	if (ret)
 		return ret;
-	ret = read_latency(source, model);
+	ret = read_latency(source, sample);
 	if (ret)
 		return ret;
 	/* Behind the VMs, so that the birth of each of them has been told. */
 	ring_buffer__consume(source->ring);
 	programs_count(source->skel->obj, &use);
-	memcpy(lost, source->skel->bss->lost, sizeof(lost));
-	latency_account(source, &lost[GMEM_LOST_untimed], &use);
-	model_set_lost(model, lost, use.missed);
-	model->programs_timed = use.runs > model->programs_runs;
-	model->programs_runs = use.runs;
-	model->programs_ns = use.ns;
-	return source_look(source, model, model->looked, only, slice);
+	memcpy(sample->lost, source->skel->bss->lost, sizeof(sample->lost));
+	latency_account(source, &sample->lost[GMEM_LOST_untimed], &use);
+	sample->missed = use.missed;
+	sample->programs_runs = use.runs;
+	sample->programs_ns = use.ns;
+	ret = source_look(source, sample, sample->looked, only, slice);
+	if (!ret)
+		source_identify(source, sample, cgroups);
+	return ret;
 }
 
 void source_close(struct source_bpf *source)
@@ -234,6 +237,12 @@ void source_close(struct source_bpf *source)
 	ring_buffer__free(source->ring);
 	gmem_trace_bpf__destroy(source->skel);
 	features_free(&source->features);
+	for (i = 0; i < (int)source->nr_vms; i++) {
+		free(source->vms[i]->who.cgroup);
+		free(source->vms[i]);
+	}
+	free(source->vms);
+	free(source->taken);
 	free(source->found);
 	free(source->passes);
 	free(source->holds);

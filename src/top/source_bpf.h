@@ -5,7 +5,7 @@
 
 #include "features.h"
 
-struct model;
+struct sample;
 struct source_bpf;
 
 struct source_options {
@@ -30,19 +30,16 @@ int source_open(struct source_bpf **source, const struct source_options *opts);
 const struct features *source_features(const struct source_bpf *source);
 
 /**
- * source_read - read everything into the model, which says what it wants
+ * source_read - make a sample
+ * @sample: after sample_begin(), which says what is wanted
  * @only: look at the waste of this VM only, 0: of all
- * @slice: and at so many pages at most; the rest follows in the next frames
+ * @slice: and at so many pages at most; the rest follows in the next samples
+ * @cgroups: as of cgroup_root(), for names
  *
  * Return: 0 or a negative errno.
  */
-int source_read(struct source_bpf *source, struct model *model, uint64_t only, uint64_t slice);
-
-/* What is known of the birth of a VM of the last frame, NULL: nothing. */
-const struct gmem_birth *source_birth(const struct source_bpf *source, uint64_t vm_id);
-
-/* VMs up to this one have names now. */
-void source_forget_births(struct source_bpf *source, uint64_t up_to);
+int source_read(struct source_bpf *source, struct sample *sample, uint64_t only, uint64_t slice,
+		int cgroups);
 
 /**
  * source_watch_ioctls - count ioctls that a security module denies, or no longer

@@ -6,8 +6,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "model.h"
+#include "../../bpf/abi/trace.h"
 #include "gmem_trace.skel.h"
+#include "proc.h"
 #include "programs.h"
 #include "source_bpf.h"
 #include "waste.h"
@@ -59,6 +60,16 @@ struct waste_pass {
 	bool seen;	       /* the binding is there in this frame */
 };
 
+/* What is known of a VM from one sample to the next. */
+struct live_vm {
+	uint64_t id;
+	uint64_t key, kvm;
+	uint64_t dead_ns; /* since when the kernel does not know it any more, 0: it does */
+	uint32_t absent;  /* samples that it is not in */
+	bool ended;	  /* it was reported for the last time */
+	struct identity who;
+};
+
 struct source_bpf {
 	struct features features;
 	struct gmem_trace_bpf *skel;
@@ -66,10 +77,13 @@ struct source_bpf {
 	struct bpf_link *ioctls[2];	     /* what sees denied ioctls, NULL: not attached */
 	uint64_t ended_vms, ended_instances; /* taken out of the maps so far */
 	struct deferred deferred;
-	struct sample_vm vm; /* made from the record that was read last, */
-	uint32_t parts;	     /* and which parts it had */
+	struct live_vm **vms; /* by id */
+	size_t nr_vms, room_vms;
+	struct live_vm **taken; /* those of the sample, in its order */
+	size_t nr_taken, room_taken;
+	bool silenced; /* sources were switched off at some time */
 	struct ring_buffer *ring;
-	struct gmem_birth *births; /* of VMs that may not be in the model yet */
+	struct gmem_birth *births; /* of VMs that may not be in a sample yet */
 	size_t nr_births, room_births;
 	struct gmem_binding *found; /* bindings of one VM */
 	size_t room_found;
@@ -94,7 +108,7 @@ static inline bool dumps_vms(enum dump dump)
 struct bpf_map *source_dump_map(const struct source_bpf *s, enum dump dump);
 
 /* All VMs and instances. Return: 0 or a negative errno. */
-int source_dumps(struct source_bpf *s, struct model *model);
+int source_dumps(struct source_bpf *s, struct sample *sample);
 
 /**
  * source_records - read an iterator to its end
@@ -107,8 +121,8 @@ int source_dumps(struct source_bpf *s, struct model *model);
  */
 int source_records(struct source_bpf *s, struct bpf_link *link, size_t least,
 		   size_t (*size_of)(const void *record),
-		   int (*take)(struct source_bpf *s, struct model *model, int kind, void *record),
-		   struct model *model, int kind);
+		   int (*take)(struct source_bpf *s, struct sample *sample, int kind, void *record),
+		   struct sample *sample, int kind);
 
 /* --- source_births.c --- */
 
@@ -120,12 +134,14 @@ int source_births_open(struct source_bpf *s);
 /* Return: 0 or a negative errno. A kernel that lacks something lacks facts, which is no error. */
 int latency_open(struct source_bpf *s);
 
-/* Read what was counted of the VMs of this frame into the model. Return: 0 or a negative errno. */
-int latency_read(struct source_bpf *s, struct model *model);
+/* Add the vCPUs of VMs that are known. Return: 0 or a negative errno. */
+int latency_read(struct source_bpf *s, struct sample *sample);
 
 /* Exits that were not followed, and what the programs used, to be added. */
 void latency_account(const struct source_bpf *s, __u64 *untimed, struct programs_use *use);
 void latency_close(struct source_bpf *s);
+/* Names and cgroups of all VMs of the sample. @cgroups: as of cgroup_root() */
+void source_identify(struct source_bpf *s, struct sample *sample, int cgroups);
 
 /* --- source_memory.c --- */
 
@@ -140,7 +156,7 @@ int source_visit(struct source_bpf *s);
  *
  * Return: 0 or a negative errno.
  */
-int source_look(struct source_bpf *s, struct model *model, uint32_t want, uint64_t only,
+int source_look(struct source_bpf *s, struct sample *sample, uint32_t want, uint64_t only,
 		uint64_t slice);
 
 #endif /* GMEM_SOURCE_INNER_H */

@@ -6,7 +6,6 @@
 #include "../lib/grow.h"
 #include "gmem_latency.skel.h"
 #include "key.h"
-#include "model_phases.h"
 #include "source_inner.h"
 
 /* An entry that is read while it changes is read again so often, then with the next frame. */
@@ -15,7 +14,7 @@
 /* How an entry finds its VM. */
 struct owner {
 	uint64_t key; /* of the VM, or the address of its struct kvm where it has no lasting key */
-	const struct model_vm *vm;
+	const struct live_vm *vm;
 };
 
 struct source_latency {
@@ -27,7 +26,6 @@ struct source_latency {
 	size_t nr_ended, room_ended, nr_strange, room_strange, nr_stranger, room_stranger;
 	uint64_t untimed; /* conversions of VMs that no frame had */
 	struct gmem_vcpu entry;
-	struct sample_vcpu sample;
 };
 
 static int load(struct source_bpf *s, struct source_latency *l)
@@ -95,7 +93,7 @@ static int by_key(const void *a, const void *b)
 	return first->key < second->key ? -1 : first->key > second->key;
 }
 
-static int add_owner(struct source_latency *l, uint64_t key, const struct model_vm *vm)
+static int add_owner(struct source_latency *l, uint64_t key, const struct live_vm *vm)
 {
 	if (!key)
 		return 0;
@@ -105,25 +103,25 @@ static int add_owner(struct source_latency *l, uint64_t key, const struct model_
 	return 0;
 }
 
-static int find_owners(struct source_latency *l, const struct model *model)
+static int find_owners(struct source_latency *l, const struct source_bpf *s)
 {
-	const struct model_vm *vm;
+	const struct live_vm *vm;
 	size_t i;
 	int ret = 0;
 
 	l->nr_owners = 0;
-	for (i = 0; i < model->nr_vms && !ret; i++) {
-		vm = model->vms[i];
-		ret = add_owner(l, vm->now.key, vm);
+	for (i = 0; i < s->nr_vms && !ret; i++) {
+		vm = s->vms[i];
+		ret = add_owner(l, vm->key, vm);
 		if (!ret)
-			ret = add_owner(l, vm->now.kvm, vm);
+			ret = add_owner(l, vm->kvm, vm);
 	}
 	if (l->nr_owners)
 		qsort(l->owners, l->nr_owners, sizeof(*l->owners), by_key);
 	return ret;
 }
 
-static const struct model_vm *owner_of(const struct source_latency *l)
+static const struct live_vm *owner_of(const struct source_latency *l)
 {
 	const struct gmem_vcpu *entry = &l->entry;
 	struct owner wanted = { .key = entry->key_kind == GMEM_KEY_SEEN
@@ -186,25 +184,24 @@ static bool read_entry(struct source_latency *l, int fd, uint64_t key)
 	return false;
 }
 
-static int take(struct source_latency *l, struct model *model, uint64_t key)
+static int take(struct source_latency *l, struct sample *sample, uint64_t key)
 {
-	const struct model_vm *vm = owner_of(l);
-	struct sample_vcpu *sample = &l->sample;
+	const struct live_vm *vm = owner_of(l);
+	struct sample_vcpu *vcpu;
 	unsigned int i;
-	int ret;
 
 	if (!vm)
 		return take_stranger(l, key);
-	sample->vm_id = vm->now.id;
-	sample->id = l->entry.id;
-	memcpy(sample->phase, l->entry.phase, sizeof(sample->phase));
-	memcpy(sample->slow, l->entry.slow, sizeof(sample->slow));
+	vcpu = sample_add_vcpu(sample);
+	if (!vcpu)
+		return -ENOMEM;
+	vcpu->vm_id = vm->id;
+	vcpu->id = l->entry.id;
+	memcpy(vcpu->phase, l->entry.phase, sizeof(vcpu->phase));
+	memcpy(vcpu->slow, l->entry.slow, sizeof(vcpu->slow));
 	for (i = 0; i < GMEM_SLOWEST; i++)
-		sample->slow[i].exit = exit_of(sample->slow[i].exit);
-	ret = model_add_vcpu(model, sample, NULL);
-	if (!ret && vm->gone)
-		ret = remember(&l->ended, &l->nr_ended, &l->room_ended, key);
-	return ret;
+		vcpu->slow[i].exit = exit_of(vcpu->slow[i].exit);
+	return vm->ended ? remember(&l->ended, &l->nr_ended, &l->room_ended, key) : 0;
 }
 
 static void swap_strangers(struct source_latency *l)
@@ -220,17 +217,17 @@ static void swap_strangers(struct source_latency *l)
 	l->room_strange = room;
 }
 
-int latency_read(struct source_bpf *s, struct model *model)
+int latency_read(struct source_bpf *s, struct sample *sample)
 {
 	struct source_latency *l = s->latency;
 	int fd = bpf_map__fd(l->skel->maps.gmem_vcpus), ret;
 	uint64_t key, *before = NULL;
 	size_t i;
 
-	ret = find_owners(l, model);
+	ret = find_owners(l, s);
 	while (!ret && !bpf_map_get_next_key(fd, before, &key)) {
 		if (read_entry(l, fd, key))
-			ret = take(l, model, key);
+			ret = take(l, sample, key);
 		before = &key;
 	}
 	/* Not before: the next key is that behind an entry. */

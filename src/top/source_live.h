@@ -13,8 +13,7 @@ struct live {
 	int cgroups; /* as of cgroup_root() */
 };
 
-/* Make frames of an open source, which stays the caller's. */
+/* Make frames of an open source, which stays the caller's; frames.close() ends them. */
 void live_init(struct live *live, struct source_bpf *source);
-void live_end(struct live *live);
 
 #endif /* GMEM_SOURCE_LIVE_H */

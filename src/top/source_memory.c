@@ -8,7 +8,6 @@
 
 #include "../lib/bindings.h"
 #include "../lib/grow.h"
-#include "../lib/grow.h"
 #include "holds.h"
 #include "pagemap.h"
 #include "source_inner.h"
@@ -20,11 +19,11 @@
 
 /* --- holders --- */
 
-/* Without a model: what is visited is only made known to the programs. */
-static int take_hold(struct source_bpf *s, struct model *model, int kind __attribute__((unused)),
+/* Without a sample: what is visited is only made known to the programs. */
+static int take_hold(struct source_bpf *s, struct sample *sample, int kind __attribute__((unused)),
 		     void *record)
 {
-	if (!model)
+	if (!sample)
 		return 0;
 	if (grow(&s->holds, &s->room_holds, s->nr_holds + 1, sizeof(*s->holds)))
 		return -ENOMEM;
@@ -32,20 +31,20 @@ static int take_hold(struct source_bpf *s, struct model *model, int kind __attri
 	return 0;
 }
 
-static int add_holder(void *model, const struct sample_holder *holder)
+static int add_holder(void *sample, const struct sample_holder *holder)
 {
-	return model_add_holder(model, holder);
+	return sample_add_holder(sample, holder);
 }
 
-static int visit(struct source_bpf *s, struct model *model)
+static int visit(struct source_bpf *s, struct sample *sample)
 {
 	int i, ret = 0;
 
 	s->nr_holds = 0;
 	for (i = 0; i < NR_VISITS && !ret; i++)
 		ret = source_records(s, s->visits[i], sizeof(struct gmem_holder), NULL, take_hold,
-				     model, i);
-	return ret || !model ? ret : holds_sum(s->holds, s->nr_holds, add_holder, model);
+				     sample, i);
+	return ret || !sample ? ret : holds_sum(s->holds, s->nr_holds, add_holder, sample);
 }
 
 int source_visit(struct source_bpf *s)
@@ -88,18 +87,19 @@ static long list_bindings(struct source_bpf *s, const struct sample_vm *vm)
 }
 
 /* Return: 0, also when it could not be told, or -ENOMEM. */
-static int add_bindings(struct source_bpf *s, struct model *model, struct model_vm *vm)
+static int add_bindings(struct source_bpf *s, struct sample *sample, struct sample_vm *vm)
 {
 	long nr = -EAGAIN, i;
-	int tries;
+	int tries, ret = 0;
 
 	for (tries = 0; tries < TRIES && nr == -EAGAIN; tries++)
-		nr = list_bindings(s, &vm->now);
+		nr = list_bindings(s, vm);
 	if (nr < 0)
 		return nr == -ENOMEM ? -ENOMEM : 0;
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < nr && !ret; i++) {
 		const struct gmem_binding *b = &s->found[i];
 		struct sample_binding binding = {
+			.vm_id = vm->id,
 			.ino = b->ino,
 			.gfn = b->gfn,
 			.pages = b->pages,
@@ -109,13 +109,17 @@ static int add_bindings(struct source_bpf *s, struct model *model, struct model_
 			.dev = b->dev,
 			.slot = b->slot,
 			.space = b->space,
+			.private = GMEM_UNKNOWN,
+			.resident = GMEM_UNKNOWN,
+			.backing = GMEM_UNKNOWN,
+			.waste_instance = GMEM_UNKNOWN,
+			.waste_backing = GMEM_UNKNOWN,
 		};
 
-		if (!model_add_binding(model, vm->now.id, &binding))
-			return -ENOMEM;
+		ret = sample_add_binding(sample, &binding);
 	}
 	vm->bound = 0;
-	return 0;
+	return ret;
 }
 
 /* --- waste --- */
@@ -206,13 +210,13 @@ static void count_binding(struct source_bpf *s, const struct sample_vm *vm, stru
 	pass->unbacked = false;
 }
 
-static void report_pass(struct model *model, const struct source_bpf *s,
-			const struct waste_pass *pass, struct model_binding *b)
+static void report_pass(struct sample *sample, const struct source_bpf *s,
+			const struct waste_pass *pass, struct sample_binding *b)
 {
 	bool done = pass->finished && pass->round == s->round;
 
-	model->waste_pages += pass->binding.pages;
-	model->waste_done += done ? pass->binding.pages : pass->at;
+	sample->waste_pages += pass->binding.pages;
+	sample->waste_done += done ? pass->binding.pages : pass->at;
 	if (!pass->finished)
 		return;
 	b->private = pass->last.private;
@@ -225,11 +229,11 @@ static void report_pass(struct model *model, const struct source_bpf *s,
 }
 
 /* A new round when all bindings were looked at; those that are gone are forgotten. */
-static void end_round(struct source_bpf *s, const struct model *model)
+static void end_round(struct source_bpf *s, const struct sample *sample)
 {
 	size_t i, kept = 0;
 
-	if (model->waste_done == model->waste_pages)
+	if (sample->waste_done == sample->waste_pages)
 		s->round++;
 	for (i = 0; i < s->nr_passes; i++) {
 		if (!s->passes[i].seen)
@@ -240,7 +244,8 @@ static void end_round(struct source_bpf *s, const struct model *model)
 	s->nr_passes = kept;
 }
 
-static void count_waste(struct source_bpf *s, struct model *model, struct model_vm *vm,
+/* @first: the VM's bindings begin there */
+static void count_waste(struct source_bpf *s, struct sample *sample, struct sample_vm *vm,
 			size_t first, uint64_t *budget, bool sliced)
 {
 	struct waste_pass *pass, whole;
@@ -250,15 +255,15 @@ static void count_waste(struct source_bpf *s, struct model *model, struct model_
 	if (vm->bound == GMEM_UNKNOWN || !(s->features.facts & FACT(attributes)))
 		return;
 	if (s->features.facts & FACT(backing))
-		pagemap = pagemap_open(vm->now.tgid);
-	for (i = first; i < model->nr_bindings; i++) {
+		pagemap = pagemap_open(vm->tgid);
+	for (i = first; i < sample->nr_bindings; i++) {
 		whole = (struct waste_pass){ .binding = s->found[i - first] };
-		pass = sliced ? pass_of(s, vm->now.id, &s->found[i - first]) : &whole;
+		pass = sliced ? pass_of(s, vm->id, &s->found[i - first]) : &whole;
 		if (!pass)
 			break;
 		pass->seen = true;
-		count_binding(s, &vm->now, pass, budget, pagemap);
-		report_pass(model, s, pass, &model->bindings[i]);
+		count_binding(s, vm, pass, budget, pagemap);
+		report_pass(sample, s, pass, &sample->bindings[i]);
 	}
 	vm->bound_private = vm->waste_instance = 0;
 	if (pagemap >= 0) {
@@ -267,29 +272,29 @@ static void count_waste(struct source_bpf *s, struct model *model, struct model_
 	}
 }
 
-int source_look(struct source_bpf *s, struct model *model, uint32_t want, uint64_t only,
+int source_look(struct source_bpf *s, struct sample *sample, uint32_t want, uint64_t only,
 		uint64_t slice)
 {
-	struct model_vm *vm;
+	struct sample_vm *vm;
 	bool sliced = slice != UINT64_MAX;
-	size_t i, first;
+	size_t first, i;
 	int ret = 0;
 
 	if (want & (WANT_BINDINGS | WANT_WASTE) && s->features.facts & FACT(bindings)) {
-		for (i = 0; i < model->nr_vms && !ret; i++) {
-			vm = model->vms[i];
-			if (vm->gone || !vm->now.kvm || vm->absent)
+		for (i = 0; i < sample->nr_vms && !ret; i++) {
+			vm = sample->vms[i];
+			if (vm->ended || !vm->kvm)
 				continue;
-			if (!(want & WANT_BINDINGS) && only && vm->now.id != only)
+			if (!(want & WANT_BINDINGS) && only && vm->id != only)
 				continue;
-			first = model->nr_bindings;
-			ret = add_bindings(s, model, vm);
-			if (!ret && want & WANT_WASTE && (!only || vm->now.id == only))
-				count_waste(s, model, vm, first, &slice, sliced);
+			first = sample->nr_bindings;
+			ret = add_bindings(s, sample, vm);
+			if (!ret && want & WANT_WASTE && (!only || vm->id == only))
+				count_waste(s, sample, vm, first, &slice, sliced);
 		}
-		end_round(s, model);
+		end_round(s, sample);
 	}
 	if (!ret && want & WANT_HOLDERS)
-		ret = visit(s, model);
+		ret = visit(s, sample);
 	return ret;
 }

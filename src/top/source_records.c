@@ -8,9 +8,13 @@
 #include "heat.h"
 #include "key.h"
 #include "source_inner.h"
+#include "table.h"
 
 /* How long KVM may take to take a VM apart. */
 #define UNSEEN_NS 2000000000ULL
+
+/* An iterator may miss a live entry in one sample, when the map changes below it. */
+#define MAX_ABSENT 2
 
 struct bpf_map *source_dump_map(const struct source_bpf *s, enum dump dump)
 {
@@ -40,8 +44,8 @@ static void add_hot_vm(const struct source_bpf *s, const struct gmem_vm *record,
 		if (hot->latency[d].max_ns > vm->latency[d].max_ns)
 			vm->latency[d].max_ns = hot->latency[d].max_ns;
 	}
-	if (s->skel->bss->want_heat)
-		heat_add(&vm->heat, &hot->heat);
+	if (sample_heat_of(vm))
+		heat_add(sample_heat_of(vm), &hot->heat);
 }
 
 static void add_hot_inst(const struct source_bpf *s, const struct gmem_inst *record,
@@ -67,26 +71,27 @@ struct inst_record {
  * The program that should have seen the end was left out. As long as KVM takes the VM apart it may
  * still run, and whoever takes the entry out of the map tells of the end.
  */
-static void end_unseen_vm(struct source_bpf *s, struct model *model, const struct unseen *vm)
+static void end_unseen_vm(struct source_bpf *s, struct sample *sample, const struct unseen *vm)
 {
-	struct model_vm *known = model_vm(model, vm->id);
+	struct live_vm *known = table_find((void **)s->vms, s->nr_vms, vm->id);
 	struct gmem_hot_vm *hot = &s->skel->bss->hot_vms[(vm->hot - 1) % GMEM_HOT_VMS];
 
 	if (!known)
 		return;
 	if (!known->dead_ns)
-		known->dead_ns = model->now_ns;
-	if (model->now_ns - known->dead_ns < UNSEEN_NS ||
+		known->dead_ns = sample->now_ns;
+	if (sample->now_ns - known->dead_ns < UNSEEN_NS ||
 	    bpf_map_delete_elem(bpf_map__fd(s->skel->maps.gmem_vms), &vm->address))
 		return;
 	if (vm->hot && hot->kvm == vm->address)
 		memset(hot, 0, sizeof(*hot));
 	__sync_fetch_and_add(&s->skel->bss->lost[GMEM_LOST_ends], 1);
-	model_end_vm(model, vm->id);
+	sample_end_vm(sample, vm->id);
+	known->ended = true;
 }
 
 /* The release of an instance is seen before its inode dies, or not at all. */
-static void end_unseen_inst(struct source_bpf *s, struct model *model, const struct unseen *inst)
+static void end_unseen_inst(struct source_bpf *s, struct sample *sample, const struct unseen *inst)
 {
 	struct gmem_hot_inst *hot = &s->skel->bss->hot_insts[(inst->hot - 1) % GMEM_HOT_INSTS];
 
@@ -95,7 +100,7 @@ static void end_unseen_inst(struct source_bpf *s, struct model *model, const str
 	if (inst->hot && hot->inode == inst->address)
 		memset(hot, 0, sizeof(*hot));
 	__sync_fetch_and_add(&s->skel->bss->lost[GMEM_LOST_ends], 1);
-	model_end_instance(model, inst->id);
+	sample_end_instance(sample, inst->id);
 }
 
 static int defer_id(struct deferred *deferred, uint64_t id)
@@ -131,74 +136,99 @@ static size_t vm_size(const void *record)
 #define COPIED_BEGIN(type) offsetof(struct type, c)
 #define COPIED_SIZE	   (offsetof(struct gmem_vm, err) - COPIED_BEGIN(gmem_vm))
 
-/* Parts that are not in a record are empty. */
-static void unpack_vm(struct source_bpf *s, const struct gmem_live *live)
+/* @vm: in the sample, with the parts of the record */
+static void unpack_vm(struct sample_vm *vm, const struct gmem_vm *from)
 {
-	const struct gmem_vm *from = (const void *)(live + 1);
 	const char *rest = (const char *)from + offsetof(struct gmem_vm, err);
-	struct sample_vm *vm = &s->vm;
+	struct sample_errors *errors = sample_errors_of(vm);
+	struct gmem_heat *heat = sample_heat_of(vm);
 
-	_Static_assert(offsetof(struct gmem_vm, err) + VM_ERRORS == offsetof(struct gmem_vm, heat),
+	_Static_assert(offsetof(struct gmem_vm, err) + sizeof(*errors) ==
+			       offsetof(struct gmem_vm, heat),
 		       "order of the parts");
-	_Static_assert(offsetof(struct sample_vm, err) - COPIED_BEGIN(sample_vm) == COPIED_SIZE &&
-			       offsetof(struct sample_vm, heat) - offsetof(struct sample_vm, err) ==
-				       VM_ERRORS,
+	_Static_assert(sizeof(struct sample_vm) - COPIED_BEGIN(sample_vm) == COPIED_SIZE,
 		       "a sample has what is copied in the order of a record");
 	vm->id = from->id;
-	vm->key = key_of_vm(from->key_kind, from->key);
 	vm->kvm = from->kvm;
 	vm->mm = from->mm;
 	vm->first_ns = from->first_ns;
 	vm->cgroup = from->cgroup;
 	vm->private_pages = from->private_pages;
+	vm->bound = vm->bound_private = GMEM_UNKNOWN;
+	vm->waste_instance = vm->waste_backing = GMEM_UNKNOWN;
+	vm->error_ns = from->error_ns;
+	vm->ended_ns = from->ended_ns;
+	vm->identity = NULL;
+	vm->recorded = NULL;
 	vm->tgid = from->tgid;
 	vm->type = from->type;
 	vm->error_op = from->error_op;
 	vm->error = from->error;
-	vm->error_ns = from->error_ns;
-	vm->ended_ns = from->ended_ns;
 	vm->ended_by = from->ended_by;
 	vm->exiting = from->exiting;
 	vm->exit_code = from->exit_code;
 	vm->vmm_gone = from->vmm_gone;
 	memcpy(vm->comm, from->comm, sizeof(vm->comm));
 	memcpy(vm->c, from->c, COPIED_SIZE);
-	if (live->parts & GMEM_PART_ERRORS) {
-		memcpy(vm->err, rest, VM_ERRORS);
-		rest += VM_ERRORS;
-	} else if (s->parts & GMEM_PART_ERRORS) {
-		memset(vm->err, 0, VM_ERRORS);
+	if (errors) {
+		memcpy(errors, rest, sizeof(*errors));
+		rest += sizeof(*errors);
 	}
-	if (live->parts & GMEM_PART_HEAT)
-		memcpy(&vm->heat, rest, sizeof(vm->heat));
-	s->parts = live->parts;
+	if (heat)
+		memcpy(heat, rest, sizeof(*heat));
 }
 
-static int take_vm(struct source_bpf *s, struct model *model, const void *record, bool ended)
+/* What is known of the VM, from now on; NULL: no memory. */
+static struct live_vm *know_vm(struct source_bpf *s, const struct gmem_vm *record)
+{
+	struct live_vm *known =
+		table_get((void ***)&s->vms, &s->nr_vms, &s->room_vms, record->id, sizeof(*known));
+
+	if (!known || grow(&s->taken, &s->room_taken, s->nr_taken + 1, sizeof(*s->taken)))
+		return NULL;
+	s->taken[s->nr_taken++] = known;
+	if (!known->key)
+		known->key = key_of_vm(record->key_kind, record->key);
+	known->kvm = record->kvm;
+	known->absent = 0;
+	return known;
+}
+
+static int take_vm(struct source_bpf *s, struct sample *sample, const void *record, bool ended)
 {
 	const struct gmem_live *live = record;
 	const struct gmem_vm *from = (const void *)(live + 1);
-	struct sample_vm *vm = &s->vm;
-	int ret;
+	struct live_vm *known;
+	struct sample_vm *vm;
+	int ret = 0;
 
-	unpack_vm(s, live);
+	/* Somebody is just making it. */
+	if (!from->id)
+		return 0;
+	known = know_vm(s, from);
+	vm = known ? sample_add_vm(sample, live->parts) : NULL;
+	if (!vm)
+		return -ENOMEM;
+	unpack_vm(vm, from);
+	vm->key = known->key;
+	vm->ended = ended;
+	known->ended |= ended;
 	if (live->alive) {
 		vm->private_pages = live->pages;
 		vm->cgroup = live->cgroup;
 		vm->vmm_gone = (uint32_t)live->vmm_gone;
 	}
 	add_hot_vm(s, from, vm);
-	ret = model_add_vm(model, vm, ended);
-	if (!ret && ended)
-		ret = defer_id(&s->deferred, vm->id);
-	else if (!ret && !live->alive)
-		ret = defer_unseen(&s->deferred, (struct unseen){ .id = vm->id,
+	if (ended)
+		ret = defer_id(&s->deferred, from->id);
+	else if (!live->alive)
+		ret = defer_unseen(&s->deferred, (struct unseen){ .id = from->id,
 								  .address = from->kvm,
 								  .hot = from->hot });
 	return ret;
 }
 
-static int take_inst(struct source_bpf *s, struct model *model, const struct inst_record *record,
+static int take_inst(struct source_bpf *s, struct sample *sample, const struct inst_record *record,
 		     bool ended)
 {
 	const struct gmem_inst *from = &record->inst;
@@ -211,12 +241,13 @@ static int take_inst(struct source_bpf *s, struct model *model, const struct ins
 		.ino = from->ino,
 		.dev = from->dev,
 		.born = from->born != 0,
+		.ended = ended,
 	};
 	int ret;
 
 	memcpy(inst.c, from->c, sizeof(inst.c));
 	add_hot_inst(s, from, &inst);
-	ret = model_add_instance(model, &inst, ended);
+	ret = sample_add_instance(sample, &inst);
 	if (!ret && ended)
 		ret = defer_id(&s->deferred, inst.id);
 	else if (!ret && !record->live.alive)
@@ -229,7 +260,8 @@ static int take_inst(struct source_bpf *s, struct model *model, const struct ins
 }
 
 /* What the iterator deferred. @taken: grows by the entries of what has ended */
-static void finish_dump(struct source_bpf *s, struct model *model, enum dump dump, uint64_t *taken)
+static void finish_dump(struct source_bpf *s, struct sample *sample, enum dump dump,
+			uint64_t *taken)
 {
 	struct deferred *deferred = &s->deferred;
 	int fd = bpf_map__fd(source_dump_map(s, dump));
@@ -239,25 +271,25 @@ static void finish_dump(struct source_bpf *s, struct model *model, enum dump dum
 		*taken += !bpf_map_delete_elem(fd, &deferred->ids[i]);
 	for (i = 0; i < deferred->nr_unseen; i++) {
 		if (dumps_vms(dump))
-			end_unseen_vm(s, model, &deferred->unseen[i]);
+			end_unseen_vm(s, sample, &deferred->unseen[i]);
 		else
-			end_unseen_inst(s, model, &deferred->unseen[i]);
+			end_unseen_inst(s, sample, &deferred->unseen[i]);
 	}
 	deferred->nr_ids = deferred->nr_unseen = 0;
 }
 
-static int take(struct source_bpf *s, struct model *model, int dump, void *record)
+static int take(struct source_bpf *s, struct sample *sample, int dump, void *record)
 {
 	if (dumps_vms(dump))
-		return take_vm(s, model, record, dump == DUMP_ENDED_VMS);
-	return take_inst(s, model, record, dump == DUMP_ENDED_INSTANCES);
+		return take_vm(s, sample, record, dump == DUMP_ENDED_VMS);
+	return take_inst(s, sample, record, dump == DUMP_ENDED_INSTANCES);
 }
 
 int source_records(struct source_bpf *s, struct bpf_link *link, size_t least,
 		   size_t (*size_of)(const void *record),
-		   int (*take_one)(struct source_bpf *s, struct model *model, int kind,
+		   int (*take_one)(struct source_bpf *s, struct sample *sample, int kind,
 				   void *record),
-		   struct model *model, int kind)
+		   struct sample *sample, int kind)
 {
 	size_t have = 0, at, size;
 	ssize_t n;
@@ -279,7 +311,7 @@ int source_records(struct source_bpf *s, struct bpf_link *link, size_t least,
 			size = size_of ? size_of(s->buf + at) : least;
 			if (have - at < size)
 				break;
-			ret = take_one(s, model, kind, s->buf + at);
+			ret = take_one(s, sample, kind, s->buf + at);
 		}
 		have -= at;
 		memmove(s->buf, s->buf + at, have);
@@ -289,17 +321,17 @@ int source_records(struct source_bpf *s, struct bpf_link *link, size_t least,
 }
 
 /* @taken: grows by the entries of what has ended that were taken out */
-static int read_dump(struct source_bpf *s, struct model *model, enum dump dump, uint64_t *taken)
+static int read_dump(struct source_bpf *s, struct sample *sample, enum dump dump, uint64_t *taken)
 {
 	int ret;
 
 	if (dumps_vms(dump))
 		ret = source_records(s, s->links[dump], sizeof(struct gmem_live), vm_size, take,
-				     model, (int)dump);
+				     sample, (int)dump);
 	else
 		ret = source_records(s, s->links[dump], sizeof(struct inst_record), NULL, take,
-				     model, (int)dump);
-	finish_dump(s, model, dump, taken);
+				     sample, (int)dump);
+	finish_dump(s, sample, dump, taken);
 	return ret;
 }
 
@@ -310,7 +342,7 @@ static int read_dump(struct source_bpf *s, struct model *model, enum dump dump, 
  * Until as many entries are taken out as were put in. An iterator can miss entries while others are
  * put in, and to look through an empty map costs as much as through a full one.
  */
-static int read_ended(struct source_bpf *s, struct model *model, enum dump dump)
+static int read_ended(struct source_bpf *s, struct sample *sample, enum dump dump)
 {
 	bool vms = dump == DUMP_ENDED_VMS;
 	uint64_t *taken = vms ? &s->ended_vms : &s->ended_instances;
@@ -319,25 +351,46 @@ static int read_ended(struct source_bpf *s, struct model *model, enum dump dump)
 	int round, ret = 0;
 
 	for (round = 0; round < MAX_ROUNDS && *taken < *ended && !ret; round++)
-		ret = read_dump(s, model, dump, taken);
+		ret = read_dump(s, sample, dump, taken);
 	return ret;
 }
 
-int source_dumps(struct source_bpf *s, struct model *model)
+/* VMs that were reported for the last time; a live one may be left out of a sample. */
+static void forget_vms(struct source_bpf *s)
+{
+	struct live_vm *vm;
+	size_t i, kept = 0;
+
+	for (i = 0; i < s->nr_vms; i++) {
+		vm = s->vms[i];
+		if (vm->ended || vm->absent >= MAX_ABSENT) {
+			free(vm->who.cgroup);
+			free(vm);
+			continue;
+		}
+		vm->absent++;
+		s->vms[kept++] = vm;
+	}
+	s->nr_vms = kept;
+	s->nr_taken = 0;
+}
+
+int source_dumps(struct source_bpf *s, struct sample *sample)
 {
 	uint64_t none = 0;
 	enum dump dump;
 	int ret;
 
+	forget_vms(s);
 	/*
 	 * Live ones before those that ended: what moves in between is seen twice, never not at all.
 	 * And instances before VMs, so that an instance's VM is there.
 	 */
 	for (dump = 0; dump < NR_DUMPS; dump++) {
 		if (dump == DUMP_ENDED_VMS || dump == DUMP_ENDED_INSTANCES)
-			ret = read_ended(s, model, dump);
+			ret = read_ended(s, sample, dump);
 		else
-			ret = read_dump(s, model, dump, &none);
+			ret = read_dump(s, sample, dump, &none);
 		if (ret)
 			return ret;
 	}

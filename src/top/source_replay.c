@@ -11,6 +11,7 @@
 
 #include <json.h>
 
+#include "../lib/grow.h"
 #include "../lib/input.h"
 #include "../lib/log.h"
 #include "../lib/when.h"
@@ -24,15 +25,26 @@
 
 #define FRAME_BEGIN 64 /* bytes of a line in which a frame has its number */
 
+/* What a sample points to. */
+struct recorded_vm {
+	struct sample_identity identity;
+	struct sample_recorded recorded;
+};
+
 struct replay {
 	struct frames frames; /* first: it is what the caller holds */
 	struct features features;
 	struct recording recording;
+	struct json_object *frame; /* of the last sample, which has texts of it */
+	struct recorded_vm *vms;   /* of the last sample */
+	size_t room_vms;
+	struct sample_host host; /* of the first sample */
 	uint64_t from_ns, to_ns; /* CLOCK_REALTIME: frames outside are not shown */
 	uint64_t clock_ns;	 /* the sum of the recorded intervals */
 	uint64_t number;	 /* of the last frame, as its recorder counted; 0: none was read */
 	bool sought;		 /* the next line does not follow the last frame */
 	uint64_t version;	 /* of the frame */
+	uint32_t frames_read;
 };
 
 /* --- from JSON to records --- */
@@ -90,21 +102,19 @@ static void read_last_error(struct json_object *object, const struct replay *rep
 }
 
 /* Recordings of older versions have no list: then it is made from the VMs that are gone. */
-static void read_ended(struct json_object *frame, const struct replay *replay, struct model *model)
+static void read_ended(struct json_object *frame, const struct replay *replay,
+		       struct sample *sample)
 {
 	struct json_object *list = member(frame, FIELD(frame, ended)), *one;
 	struct model_ended *ended;
 	size_t i;
 
-	if (!list) {
-		model_note_ends(model);
-		return;
-	}
-	model->ended_lately = number(frame, FIELD(frame, ended_last_minute));
-	model->nr_ended = 0;
+	sample->ended_listed = list;
+	sample->ended_lately = number(frame, FIELD(frame, ended_last_minute));
+	sample->nr_ended = 0;
 	for (i = 0; i < length(list) && i < MODEL_ENDED; i++) {
 		one = json_object_array_get_idx(list, i);
-		ended = &model->ended[model->nr_ended++];
+		ended = &sample->ended[sample->nr_ended++];
 		*ended = (struct model_ended){ .vm_id = number(one, FIELD(ended, id)),
 					       .key = key_in(one) };
 		ended->tgid = (uint32_t)number(one, FIELD(ended, pid));
@@ -127,7 +137,7 @@ static uint32_t dev_of(struct json_object *object)
 	return major << 20 | minor;
 }
 
-static int add_instance(struct model *model, struct json_object *object, struct sample_vm *vm)
+static int add_instance(struct sample *sample, struct json_object *object, struct sample_vm *vm)
 {
 	struct json_object *counters = member(object, FIELD(vm, counters));
 	struct sample_inst inst = { .vm_id = vm->id, .id = number(object, FIELD(instance, id)) };
@@ -144,36 +154,69 @@ static int add_instance(struct model *model, struct json_object *object, struct 
 		/* What the VM counted and its instances did not is of instances that ended. */
 		vm->folded[c] -= inst.c[c] < vm->folded[c] ? inst.c[c] : vm->folded[c];
 	}
-	return model_add_instance(model, &inst, false);
+	return sample_add_instance(sample, &inst);
 }
 
-static int add_vm(const struct replay *replay, struct model *model, struct json_object *object)
+/* Sums over instances, bindings and holders that the file may not list. */
+static void read_recorded(struct json_object *object, struct sample_recorded *recorded)
+{
+	struct json_object *counters = member(object, FIELD(vm, counters));
+
+	recorded->size = number(object, VM_FIELD(size_pages));
+	recorded->resident = number(object, VM_FIELD(resident_pages));
+	recorded->nr_instances = number(object, VM_FIELD(instances));
+	recorded->mappable = known(object, VM_FIELD(mappable));
+	recorded->bound = known(object, VM_FIELD(bound_now_pages));
+	recorded->holders = known(object, VM_FIELD(holders));
+	recorded->bound_private = known(object, VM_FIELD(bound_private_pages));
+	recorded->waste_instance = known(object, VM_FIELD(waste_instance_pages));
+	recorded->waste_backing = known(object, VM_FIELD(waste_backing_pages));
+	recorded->unbinds_unknown = has(counters, VM_FIELD(unbinds)) &&
+				    !member(counters, VM_FIELD(unbinds));
+}
+
+static void read_identity(const struct replay *replay, struct json_object *object,
+			  struct sample_identity *identity)
+{
+	struct json_object *cgroup = member(object, VM_FIELD(cgroup));
+
+	/* Texts of each frame are others. */
+	identity->version = replay->frames_read;
+	text(object, VM_FIELD(name), identity->name, sizeof(identity->name));
+	identity->cgroup = cgroup ? json_object_get_string(cgroup) : NULL;
+}
+
+static int add_vm(const struct replay *replay, struct sample *sample, struct json_object *object,
+		  struct recorded_vm *recorded)
 {
 	struct json_object *counters = member(object, FIELD(vm, counters)), *list;
-	uint32_t wraps[GMEM_DIRECTIONS * GMEM_HIST_BUCKETS] = { 0 };
-	struct sample_vm vm = { .id = number(object, VM_FIELD(id)) };
+	struct sample_vm *added, vm = { .id = number(object, VM_FIELD(id)) };
 	enum vm_state state = state_of(replay, object);
+	struct sample_errors errors = { 0 };
 	int c, d, ret = 0;
 	size_t i;
 
+	memset(recorded, 0, sizeof(*recorded));
+	read_identity(replay, object, &recorded->identity);
+	read_recorded(object, &recorded->recorded);
+	vm.identity = &recorded->identity;
+	vm.recorded = &recorded->recorded;
 	vm.key = key_in(object);
-	vm.tgid = (__u32)number(object, VM_FIELD(pid));
+	vm.tgid = (uint32_t)number(object, VM_FIELD(pid));
 	vm.vmm_gone = state == STATE_VMM_GONE;
+	vm.ended = state == STATE_GONE;
 	vm.type = type_of(object);
-	vm.private_pages = member(object, VM_FIELD(private_pages))
-				   ? number(object, VM_FIELD(private_pages))
-				   : GMEM_UNKNOWN;
+	vm.private_pages = known(object, VM_FIELD(private_pages));
 	for (c = 0; c < GMEM_VM_MAX; c++)
 		vm.c[c] = number(counters, vm_counter_names[c]);
 	for (c = 0; c < GMEM_INST_MAX; c++)
 		vm.folded[c] = number(counters, inst_counter_names[c]);
 	replay_errors(member(object, replay->version < 2 ? VM_FIELD(errors)
 							 : FIELD(vm, errors_by_operation)),
-		      &vm);
+		      &errors, &vm.error_op, &vm.error);
 	read_last_error(member(object, FIELD(vm, last_error)), replay, &vm.error_op, &vm.error,
 			&vm.error_ns);
-	replay_latency(member(object, FIELD(vm, latency)), &vm, wraps);
-	replay_heat(member(object, FIELD(vm, heat)), &vm.heat);
+	replay_latency(member(object, FIELD(vm, latency)), &vm, recorded->recorded.wraps);
 	/* A number of redundant conversions that was null: not all of them were judged. */
 	for (d = 0; d < GMEM_DIRECTIONS; d++) {
 		c = GMEM_VM_to_private_redundant + d * GMEM_PER_DIRECTION;
@@ -183,12 +226,20 @@ static int add_vm(const struct replay *replay, struct model *model, struct json_
 	}
 	list = member(object, FIELD(vm, instance_list));
 	for (i = 0; i < length(list) && !ret; i++)
-		ret = add_instance(model, json_object_array_get_idx(list, i), &vm);
-	if (!ret)
-		ret = model_add_vm(model, &vm, state == STATE_GONE);
-	if (!ret)
-		ret = model_set_wraps(model, vm.id, wraps);
-	return ret ? ret : replay_phases(model, object, vm.id, replay->frames.time_ns);
+		ret = add_instance(sample, json_object_array_get_idx(list, i), &vm);
+	vm.parts = (vm.error ? GMEM_PART_ERRORS : 0) |
+		   (sample->looked & WANT_HEAT ? GMEM_PART_HEAT : 0);
+	added = ret ? NULL : sample_add_vm(sample, vm.parts);
+	if (!added)
+		return -ENOMEM;
+	*added = vm;
+	if (sample_errors_of(added))
+		*sample_errors_of(added) = errors;
+	if (sample_heat_of(added)) {
+		memset(sample_heat_of(added), 0, sizeof(struct gmem_heat));
+		replay_heat(member(object, FIELD(vm, heat)), sample_heat_of(added));
+	}
+	return replay_phases(sample, object, vm.id, replay->frames.time_ns);
 }
 
 /* What a recording has lists or numbers of. */
@@ -209,92 +260,59 @@ static uint32_t looked_at(struct json_object *vms)
 	return looked;
 }
 
-static int add_binding(struct model *model, uint64_t vm_id, struct json_object *object)
+static int add_binding(struct sample *sample, uint64_t vm_id, struct json_object *object)
 {
 	struct sample_binding binding = {
-		.slot = (__u16)number(object, FIELD(binding, slot)),
-		.space = (__u16)number(object, FIELD(binding, address_space)),
+		.vm_id = vm_id,
+		.slot = (uint16_t)number(object, FIELD(binding, slot)),
+		.space = (uint16_t)number(object, FIELD(binding, address_space)),
 		.gfn = number(object, FIELD(binding, gpa)) >> 12,
 		.pages = number(object, FIELD(binding, pages)),
 		.dev = dev_of(object),
 		.ino = number(object, FIELD(binding, ino)),
 		.pgoff = number(object, FIELD(binding, offset_pages)),
 		.userspace = number(object, FIELD(binding, userspace_addr)),
+		.private = known(object, FIELD(binding, private_pages)),
+		.resident = known(object, FIELD(binding, resident_pages)),
+		.backing = known(object, FIELD(binding, backing_pages)),
+		.waste_instance = known(object, FIELD(binding, waste_instance_pages)),
+		.waste_backing = known(object, FIELD(binding, waste_backing_pages)),
 	};
-	struct model_binding *b = model_add_binding(model, vm_id, &binding);
 
-	if (!b)
-		return -ENOMEM;
-	b->private = known(object, FIELD(binding, private_pages));
-	b->resident = known(object, FIELD(binding, resident_pages));
-	b->backing = known(object, FIELD(binding, backing_pages));
-	b->waste_instance = known(object, FIELD(binding, waste_instance_pages));
-	b->waste_backing = known(object, FIELD(binding, waste_backing_pages));
-	return 0;
+	return sample_add_binding(sample, &binding);
 }
 
-static int add_holder(struct model *model, struct json_object *object)
+static int add_holder(struct sample *sample, struct json_object *object)
 {
 	struct sample_holder holder = { .tgid = (uint32_t)number(object, FIELD(holder, pid)) };
 	uint64_t id = number(object, FIELD(holder, instance));
 	size_t i;
 
-	for (i = 0; i < model->nr_insts && model->insts[i]->now.id != id; i++)
+	for (i = 0; i < sample->nr_insts && sample->insts[i].id != id; i++)
 		;
-	if (i == model->nr_insts)
+	if (i == sample->nr_insts)
 		return 0;
-	holder.ino = model->insts[i]->now.ino;
-	holder.dev = model->insts[i]->now.dev;
+	holder.ino = sample->insts[i].ino;
+	holder.dev = sample->insts[i].dev;
 	holder.fds = (uint32_t)number(object, FIELD(holder, fds));
 	holder.mappings = (uint32_t)number(object, FIELD(holder, mappings));
 	text(object, FIELD(holder, comm), holder.comm, sizeof(holder.comm));
-	return model_add_holder(model, &holder);
+	return sample_add_holder(sample, &holder);
 }
 
-static int add_lists(struct model *model, struct json_object *object)
+static int add_lists(struct sample *sample, struct json_object *object)
 {
 	struct json_object *list = member(object, FIELD(vm, binding_list));
-	struct model_vm *vm = model_vm(model, number(object, VM_FIELD(id)));
+	uint64_t id = number(object, VM_FIELD(id));
 	int ret = 0;
 	size_t i;
 
 	for (i = 0; i < length(list) && !ret; i++)
-		ret = add_binding(model, number(object, VM_FIELD(id)),
-				  json_object_array_get_idx(list, i));
-	if (vm && list)
-		vm->bound = 0;
+		ret = add_binding(sample, id, json_object_array_get_idx(list, i));
 	list = member(object, FIELD(vm, holder_list));
 	for (i = 0; i < length(list) && !ret; i++)
-		ret = add_holder(model, json_object_array_get_idx(list, i));
+		ret = add_holder(sample, json_object_array_get_idx(list, i));
 	return ret;
-}
-
-/* What the model would look up, or sum over instances that the file may not list. */
-static void complete_vm(struct model *model, struct json_object *object)
-{
-	struct model_vm *vm = model_vm(model, number(object, VM_FIELD(id)));
-	struct json_object *counters = member(object, FIELD(vm, counters));
-	struct json_object *cgroup = member(object, VM_FIELD(cgroup));
-
-	if (!vm)
-		return;
-	vm->unbinds_unknown = has(counters, VM_FIELD(unbinds)) &&
-			      !member(counters, VM_FIELD(unbinds));
-	vm->size = number(object, VM_FIELD(size_pages));
-	vm->resident = number(object, VM_FIELD(resident_pages));
-	vm->nr_instances = (uint32_t)number(object, VM_FIELD(instances));
-	vm->mappable = known(object, VM_FIELD(mappable));
-	vm->bound = known(object, VM_FIELD(bound_now_pages));
-	vm->holders = known(object, VM_FIELD(holders));
-	vm->bound_private = known(object, VM_FIELD(bound_private_pages));
-	vm->waste_instance = known(object, VM_FIELD(waste_instance_pages));
-	vm->waste_backing = known(object, VM_FIELD(waste_backing_pages));
-	if (vm->named)
-		return;
-	vm->named = true;
-	text(object, VM_FIELD(name), vm->name, sizeof(vm->name));
-	if (cgroup)
-		vm->cgroup = strdup(json_object_get_string(cgroup));
 }
 
 static void read_features(struct replay *replay, struct json_object *frame)
@@ -327,94 +345,86 @@ static void read_features(struct replay *replay, struct json_object *frame)
 }
 
 /* VMs that ended before the first frame are in the sums over all VMs alone. */
-static void read_host(struct model *model, struct json_object *object)
+static void read_host(struct json_object *object, struct replay *replay, struct sample *sample)
 {
 	struct json_object *counters = member(object, FIELD(host, counters));
 	struct json_object *errors = member(object, FIELD(host, errors_by_operation));
-	struct latency latency[GMEM_DIRECTIONS] = { 0 };
-	struct model_vm host = { 0 };
+	struct sample_host *host = &replay->host;
+	uint32_t last;
 	int c, d;
 
 	if (!counters)
 		return;
 	for (c = 0; c < GMEM_VM_MAX; c++)
-		host.now.c[c] = number(counters, vm_counter_names[c]);
+		host->c[c] = number(counters, vm_counter_names[c]);
 	for (c = 0; c < GMEM_INST_MAX; c++)
-		host.inst[c] = number(counters, inst_counter_names[c]);
-	host.adopted = has(counters, inst_counter_names[GMEM_INST_unbinds]) &&
-		       !member(counters, inst_counter_names[GMEM_INST_unbinds]);
-	replay_errors(errors, &host.now);
+		host->inst[c] = number(counters, inst_counter_names[c]);
+	host->adopted = has(counters, inst_counter_names[GMEM_INST_unbinds]) &&
+			!member(counters, inst_counter_names[GMEM_INST_unbinds]);
+	memset(&host->errors, 0, sizeof(host->errors));
+	replay_errors(errors, &host->errors, &last, &last);
 	for (d = 0; d < GMEM_DIRECTIONS; d++)
 		replay_durations(member(member(object, FIELD(host, latency)), direction_names[d]),
-				 &latency[d]);
-	model_set_host(model, &host, latency);
+				 &host->latency[d]);
+	sample->host = host;
 }
 
 /*
  * Frames keep the numbers of their recorder. A lower number is of another run of a recorder, which
  * counts and numbers VMs from the start again: nothing follows from the frames before.
- * Return: whether this is the first frame of a run that is read.
  */
-static bool begin_frame(struct replay *replay, struct model *model, struct json_object *frame,
-			uint32_t looked)
+static void begin_frame(struct replay *replay, struct sample *sample, uint32_t looked)
 {
-	uint64_t nr = number(frame, FIELD(frame, frame));
-	bool first;
+	uint64_t nr = number(replay->frame, FIELD(frame, frame));
 
-	if (replay->sought || (nr && nr <= replay->number))
-		model_free(model);
+	sample_begin(sample, replay->clock_ns, looked);
+	sample->restart = replay->sought || (nr && nr <= replay->number);
 	replay->sought = false;
-	first = !model->frame;
-	model_begin(model, replay->clock_ns, looked);
-	if (nr)
-		model->frame = nr;
-	replay->number = model->frame;
+	if (sample->restart)
+		replay->number = 0;
+	if (!replay->number)
+		read_host(member(replay->frame, FIELD(frame, host)), replay, sample);
+	replay->number = nr ? nr : replay->number + 1;
+	sample->number = replay->number;
 	/* Of this run: what was lost is a sum already. */
-	model->silenced = json_object_get_boolean(member(frame, FIELD(frame, lower_bounds)));
-	return first;
+	sample->silenced =
+		json_object_get_boolean(member(replay->frame, FIELD(frame, lower_bounds)));
+	sample->complete = true;
 }
 
-static int read_frame(struct replay *replay, struct model *model, struct json_object *frame)
+static int read_frame(struct replay *replay, struct sample *sample)
 {
-	struct json_object *vms = member(frame, FIELD(frame, vms)),
+	struct json_object *frame = replay->frame, *vms = member(frame, FIELD(frame, vms)),
 			   *lost = member(frame, FIELD(frame, lost));
-	__u64 losses[GMEM_LOST_MAX];
-	int n, ret = 0;
-	bool first;
 	size_t i;
+	int n, ret;
 
 	if (!json_object_is_type(vms, json_type_array))
 		return -EBADMSG;
+	replay->frames_read++;
 	replay->version = number(frame, FIELD(frame, version));
 	read_features(replay, frame);
 	text(frame, FIELD(frame, kernel), replay->frames.kernel, sizeof(replay->frames.kernel));
 	replay->frames.time_ns = number(frame, FIELD(frame, time_ns));
 	replay->clock_ns += number(frame, FIELD(frame, interval_ns));
-	first = begin_frame(replay, model, frame, looked_at(vms));
-	model->complete = true;
-	replay_policy(&model->policy, member(frame, FIELD(frame, policy)));
-	for (i = 0; i < length(vms) && !ret; i++)
-		ret = add_vm(replay, model, json_object_array_get_idx(vms, i));
+	begin_frame(replay, sample, looked_at(vms));
+	replay_policy(&sample->policy, member(frame, FIELD(frame, policy)));
 	for (n = 0; n < GMEM_LOST_MAX; n++)
-		losses[n] = number(lost, loss_names[n]);
-	model_set_lost(model, losses, number(lost, FIELD(lost, missed)));
+		sample->lost[n] = number(lost, loss_names[n]);
+	sample->missed = number(lost, FIELD(lost, missed));
+	ret = grow(&replay->vms, &replay->room_vms, length(vms), sizeof(*replay->vms));
 	for (i = 0; i < length(vms) && !ret; i++)
-		ret = add_lists(model, json_object_array_get_idx(vms, i));
-	if (!ret)
-		ret = model_end(model);
-	for (i = 0; i < length(vms); i++)
-		complete_vm(model, json_object_array_get_idx(vms, i));
-	if (!ret && first)
-		read_host(model, member(frame, FIELD(frame, host)));
-	read_ended(frame, replay, model);
+		ret = add_vm(replay, sample, json_object_array_get_idx(vms, i), &replay->vms[i]);
+	for (i = 0; i < length(vms) && !ret; i++)
+		ret = add_lists(sample, json_object_array_get_idx(vms, i));
+	read_ended(frame, replay, sample);
 	return ret;
 }
 
-static int next(struct frames *frames, struct model *model)
+static int next(struct frames *frames, struct sample *sample)
 {
 	struct replay *replay = (struct replay *)frames;
 	struct json_tokener *tokener;
-	struct json_object *frame;
 	bool complete, is_frame;
 	const char *line;
 	size_t len;
@@ -424,22 +434,24 @@ static int next(struct frames *frames, struct model *model)
 		ret = recording_next(&replay->recording, !frames->no_wait, &line, &len, &complete);
 		if (ret)
 			return ret;
+		json_object_put(replay->frame);
 		tokener = json_tokener_new();
-		frame = tokener ? json_tokener_parse_ex(tokener, line, (int)len) : NULL;
+		replay->frame = tokener ? json_tokener_parse_ex(tokener, line, (int)len) : NULL;
 		if (tokener)
 			json_tokener_free(tokener);
-		if (!frame) {
+		if (!replay->frame) {
 			/* The recorder was killed, its disk was full, or it is still writing. */
 			frames->cut = !complete;
 			return frames->cut ? -ENODATA : -EBADMSG;
 		}
 		/* Events, and what was lost of them, lie between frames. */
-		is_frame = !member(frame, FIELD(line, lost)) || member(frame, FIELD(frame, vms));
-		is_frame &= !member(frame, FIELD(event, event));
-		ret = is_frame ? read_frame(replay, model, frame) : 0;
-		json_object_put(frame);
-		/* Those before @from_ns count: without the last of them the first had no rates. */
-	} while (!ret && (!is_frame || frames->time_ns < replay->from_ns));
+		is_frame = !member(replay->frame, FIELD(line, lost)) ||
+			   member(replay->frame, FIELD(frame, vms));
+		is_frame &= !member(replay->frame, FIELD(event, event));
+	} while (!is_frame);
+	ret = read_frame(replay, sample);
+	/* Those before @from_ns count: without the last of them the first had no rates. */
+	frames->early = frames->time_ns < replay->from_ns;
 	return !ret && frames->time_ns > replay->to_ns ? -ENODATA : ret;
 }
 
@@ -480,6 +492,17 @@ static int back(struct frames *frames)
 	return found ? 0 : -ENODATA;
 }
 
+static void end(struct frames *frames)
+{
+	struct replay *replay = (struct replay *)frames;
+
+	sample_free(&frames->sample);
+	json_object_put(replay->frame);
+	recording_close(&replay->recording);
+	free(replay->vms);
+	free(replay);
+}
+
 int replay_open(struct frames **frames, const char *path)
 {
 	struct replay *replay = calloc(1, sizeof(*replay));
@@ -494,6 +517,7 @@ int replay_open(struct frames **frames, const char *path)
 	}
 	replay->to_ns = UINT64_MAX;
 	replay->frames.next = next;
+	replay->frames.close = end;
 	replay->frames.fd = replay->recording.fd;
 	replay->frames.features = &replay->features;
 	replay->frames.recorded = true;
@@ -547,14 +571,4 @@ void replay_explain(const struct frames *frames, const char *path)
 	if (frames->cut)
 		log_note("%s ends in the middle of a frame, which is not shown", path);
 	recording_explain(&replay->recording, path);
-}
-
-void replay_close(struct frames *frames)
-{
-	struct replay *replay = (struct replay *)frames;
-
-	if (!replay)
-		return;
-	recording_close(&replay->recording);
-	free(replay);
 }

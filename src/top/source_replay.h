@@ -7,7 +7,7 @@
 
 /**
  * replay_open - frames from a file
- * @frames: the result
+ * @frames: the result, for frames->close()
  * @path: of a recording (store.h), or of the lines of --json; "-": these on standard input
  *
  * Return: 0 or a negative errno that has been explained to the user.
@@ -26,7 +26,5 @@ int replay_choose(struct frames *frames, const char *path, const char *from, con
 
 /* Say what of the file could not be read, if so. @path: its name */
 void replay_explain(const struct frames *frames, const char *path);
-
-void replay_close(struct frames *frames);
 
 #endif /* GMEM_SOURCE_REPLAY_H */

@@ -65,7 +65,7 @@ static void refresh_detail(struct tui *tui)
 	tui->has_fresh = model->interval_ns && model->frame == tui->last_frame + 1 &&
 			 model->looked & tui->heat_known & WANT_HEAT;
 	if (tui->has_fresh)
-		tui->fresh = heat_since(&model->vms[i]->now.heat, &tui->detail.now.heat);
+		tui->fresh = heat_since(heat_in(model->vms[i]), heat_in(&tui->detail));
 	tui->heat_known = model->looked;
 	/* Without memory the numbers of the frame before stay. */
 	model_copy_vm(&tui->detail, model->vms[i]);
@@ -104,7 +104,7 @@ static int take_frame(struct tui *tui)
 	if (tui->ended)
 		return 0;
 	say_wants(tui);
-	ret = tui->frames->next(tui->frames, &tui->model);
+	ret = frames_next(tui->frames, &tui->model);
 	tui->starved = ret == -EAGAIN || ret == -EINTR;
 	tui->ended = ret == -ENODATA;
 	if (tui->ended && tui->seeking) {

@@ -157,7 +157,7 @@ static int draw_direction(const struct area *area, int at, int x, int cells, int
 	      vm_counter(f, vm, base + GMEM_VM_to_private_redundant), UNIT_COUNT);
 	field(area, at, x, "done", vm_counter(f, vm, base + GMEM_VM_to_private), UNIT_COUNT);
 	field(area, at, x + 13, "per s", vm_rate(f, vm, base + GMEM_VM_to_private), UNIT_COUNT);
-	value = plain(errors_of(&vm->now, d ? GMEM_OP_convert_shared : GMEM_OP_convert_private));
+	value = plain(errors_of(vm, d ? GMEM_OP_convert_shared : GMEM_OP_convert_private));
 	if (!known)
 		value.kind = VALUE_NONE;
 	field(area, at++, x + 26, "failed", value, UNIT_COUNT);
@@ -267,7 +267,8 @@ static void draw_counters(struct area *area)
 
 static void draw_errors(struct area *area)
 {
-	const struct sample_vm *vm = &area->tui->detail.now;
+	const struct model_vm *vm = &area->tui->detail;
+	const struct sample_errors *errors = errors_in(vm);
 	const struct gmem_errno *e;
 	const char *name;
 	bool any = false;
@@ -280,16 +281,16 @@ static void draw_errors(struct area *area)
 		any = true;
 		put(area, area->line, 0, STYLE_LABEL, "%s", op_names[op]);
 		for (i = 0, x = LABEL_CELLS; i < GMEM_ERRNOS; i++) {
-			e = &vm->err[op][i];
+			e = &errors->err[op][i];
 			if (!e->count)
 				continue;
 			name = strerrorname_np((int)e->err);
 			put(area, area->line, x, STYLE_WARN, "%s %u", name ? name : "?", e->count);
 			x += 20;
 		}
-		if (vm->err_other[op])
+		if (errors->other[op])
 			put(area, area->line, x, STYLE_WARN, "other %llu",
-			    (unsigned long long)vm->err_other[op]);
+			    (unsigned long long)errors->other[op]);
 		area->line++;
 	}
 	if (!any)

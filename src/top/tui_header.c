@@ -172,7 +172,7 @@ static void draw_errors(const struct tui *tui, int y, const struct model_vm *hos
 		kinds[i].name = i < GMEM_OP_MAX ? op_names[i] : "refused";
 		kinds[i].rate = i < GMEM_OP_MAX ? host->rate_err[i]
 						: host->rate_inst[GMEM_INST_host_faults_refused];
-		kinds[i].total = i < GMEM_OP_MAX ? errors_of(&host->now, i)
+		kinds[i].total = i < GMEM_OP_MAX ? errors_of(host, i)
 						 : host->inst[GMEM_INST_host_faults_refused];
 		sum.rate += kinds[i].rate;
 		sum.total += kinds[i].total;

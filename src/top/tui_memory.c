@@ -93,7 +93,7 @@ static void draw_hottest(struct area *area, const struct gmem_heat *heat)
 void draw_heat(struct area *area)
 {
 	const struct tui *tui = area->tui;
-	const struct gmem_heat *heat = &tui->detail.now.heat;
+	const struct gmem_heat *heat = heat_in(&tui->detail);
 	char title[128], cell[NUMBER_LEN];
 
 	if (!(tui->frames->features->facts & FACT(convert)) || !(tui->heat_known & WANT_HEAT))
@@ -135,10 +135,10 @@ static void draw_bindings(struct area *area, uint64_t inst_id)
 		put(area, area->line++, 0, STYLE_NORMAL,
 		    "        slot %-5u at %-6s %7s %8s  from %s, private %s, twice %s + %s",
 		    b->now.slot, from, pages_text(area, b->now.pages, pages),
-		    pages_text(area, b->resident, resident), offset,
-		    pages_text(area, b->private, private),
-		    pages_text(area, b->waste_instance, twice),
-		    pages_text(area, b->waste_backing, backing));
+		    pages_text(area, b->now.resident, resident), offset,
+		    pages_text(area, b->now.private, private),
+		    pages_text(area, b->now.waste_instance, twice),
+		    pages_text(area, b->now.waste_backing, backing));
 	}
 }
 

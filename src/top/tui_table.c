@@ -127,14 +127,14 @@ static void format_below(const struct tui *tui, const struct column *column, con
 	}
 	if (!strcmp(column->name, "size_pages") || !strcmp(column->name, "bound_now_pages"))
 		value = known(b->now.pages);
-	else if (!strcmp(column->name, "resident_pages") && b->resident != GMEM_UNKNOWN)
-		value = known(b->resident);
+	else if (!strcmp(column->name, "resident_pages") && b->now.resident != GMEM_UNKNOWN)
+		value = known(b->now.resident);
 	else if (!strcmp(column->name, "bound_private_pages"))
-		value = known(b->private);
+		value = known(b->now.private);
 	else if (!strcmp(column->name, "waste_instance_pages"))
-		value = known(b->waste_instance);
+		value = known(b->now.waste_instance);
 	else if (!strcmp(column->name, "waste_backing_pages"))
-		value = known(b->waste_backing);
+		value = known(b->now.waste_backing);
 	else
 		return;
 	format_value(tui, column->unit, value, buf, size);

@@ -10,6 +10,7 @@
 
 #include "../../bpf/trace/buckets.h"
 #include "../../src/top/columns.h"
+#include "step.h"
 
 #define S  1000000000ULL
 #define US 1000ULL
@@ -110,9 +111,9 @@ static struct value shown(struct fixture *f, const char *column)
 static void frame(struct fixture *f, const struct sample_vm *vm)
 {
 	f->time += S;
-	model_begin(&f->model, f->time, 0);
-	assert_int_equal(model_add_vm(&f->model, vm, false), 0);
-	assert_int_equal(model_end(&f->model), 0);
+	begin_sample(f->time, 0);
+	put_vm(vm, false);
+	end_sample(&f->model);
 }
 
 /* 60 million conversions of 1 us, then some that take 10 ms: the next frame shows it. */

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "../../src/top/holds.h"
-#include "../../src/top/model.h"
 #include "../../src/top/waste.h"
+#include "step.h"
 
 static void test_masks(void **state __attribute__((unused)))
 {
@@ -34,36 +34,35 @@ static void test_masks(void **state __attribute__((unused)))
 	assert_int_equal(waste.shared, 0);
 }
 
-static void add_inst(struct model *model, uint64_t id, uint64_t vm_id, uint64_t ino,
-		     uint64_t resident, uint64_t flags)
+static void add_inst(uint64_t id, uint64_t vm_id, uint64_t ino, uint64_t resident, uint64_t flags)
 {
 	struct sample_inst inst = {
 		.id = id, .vm_id = vm_id, .ino = ino, .resident = resident, .flags = flags
 	};
 
-	assert_int_equal(model_add_instance(model, &inst, false), 0);
+	put_inst(inst, false);
 }
 
-static struct model_binding *add_binding(struct model *model, uint64_t vm_id, uint16_t slot,
-					 uint64_t ino, uint64_t pages)
+static void add_binding(struct sample_binding binding)
 {
-	struct sample_binding binding = { .slot = slot, .ino = ino, .pages = pages };
-	struct model_binding *b = model_add_binding(model, vm_id, &binding);
-
-	assert_non_null(b);
-	return b;
+	assert_int_equal(sample_add_binding(&step_sample, &binding), 0);
 }
 
-static void begin(struct model *model, uint32_t looked)
+/* VM 3 was looked at in all ways, VM 2 for bindings only, VM 4 not at all. */
+static void begin(uint32_t looked)
 {
 	struct sample_vm vm = { .first_ns = 1 };
 
-	model_begin(model, 1000000000, looked);
-	for (vm.id = 2; vm.id < 5; vm.id++)
-		assert_int_equal(model_add_vm(model, &vm, false), 0);
-	add_inst(model, 11, 3, 100, 50, 0);
-	add_inst(model, 10, 3, 101, 7, 1);
-	add_inst(model, 12, 2, 102, 9, 0);
+	begin_sample(1000000000, looked);
+	for (vm.id = 2; vm.id < 5; vm.id++) {
+		vm.bound = looked && vm.id < 4 ? 0 : GMEM_UNKNOWN;
+		vm.bound_private = vm.waste_instance = looked && vm.id == 3 ? 0 : GMEM_UNKNOWN;
+		vm.waste_backing = vm.bound_private;
+		put_vm(&vm, false);
+	}
+	add_inst(11, 3, 100, 50, 0);
+	add_inst(10, 3, 101, 7, 1);
+	add_inst(12, 2, 102, 9, 0);
 }
 
 static void test_bindings(void **state __attribute__((unused)))
@@ -72,19 +71,20 @@ static void test_bindings(void **state __attribute__((unused)))
 	struct model_binding *b;
 	size_t nr;
 
-	begin(&model, WANT_BINDINGS | WANT_WASTE);
-	model_vm(&model, 3)->bound = model_vm(&model, 2)->bound = 0;
-	model_vm(&model, 3)->bound_private = model_vm(&model, 3)->waste_instance = 0;
-	model_vm(&model, 3)->waste_backing = 0;
-	b = add_binding(&model, 3, 9, 100, 32);
-	b->private = 20;
-	b->resident = 30;
-	b->waste_instance = 10;
-	add_binding(&model, 2, 1, 102, 5);
-	b = add_binding(&model, 3, 7, 101, 64);
-	b->private = b->waste_instance = b->waste_backing = 0;
-	b->resident = 7;
-	assert_int_equal(model_end(&model), 0);
+	begin(WANT_BINDINGS | WANT_WASTE);
+	add_binding((struct sample_binding){ .vm_id = 3,
+					     .slot = 9,
+					     .ino = 100,
+					     .pages = 32,
+					     .private = 20,
+					     .resident = 30,
+					     .waste_instance = 10,
+					     .backing = GMEM_UNKNOWN,
+					     .waste_backing = GMEM_UNKNOWN });
+	add_binding((struct sample_binding){ .vm_id = 2, .slot = 1, .ino = 102, .pages = 5 });
+	add_binding((struct sample_binding){
+		.vm_id = 3, .slot = 7, .ino = 101, .pages = 64, .resident = 7 });
+	end_sample(&model);
 	b = model_bindings_of(&model, 3, &nr);
 	assert_int_equal(nr, 2);
 	assert_int_equal(b[0].now.slot, 7);
@@ -102,8 +102,8 @@ static void test_bindings(void **state __attribute__((unused)))
 	model_bindings_of(&model, 4, &nr);
 	assert_int_equal(nr, 0);
 	/* The next frame knows nothing of this one. */
-	begin(&model, 0);
-	assert_int_equal(model_end(&model), 0);
+	begin(0);
+	end_sample(&model);
 	assert_int_equal(model_vm(&model, 3)->bound, GMEM_UNKNOWN);
 	assert_int_equal(model_vm(&model, 3)->waste_instance, GMEM_UNKNOWN);
 	model_bindings_of(&model, 3, &nr);
@@ -111,9 +111,9 @@ static void test_bindings(void **state __attribute__((unused)))
 	model_free(&model);
 }
 
-static int add_holder(void *model, const struct sample_holder *holder)
+static int add_holder(void *sample, const struct sample_holder *holder)
 {
-	return model_add_holder(model, holder);
+	return sample_add_holder(sample, holder);
 }
 
 static void test_holders(void **state __attribute__((unused)))
@@ -138,9 +138,9 @@ static void test_holders(void **state __attribute__((unused)))
 	struct model model = { 0 };
 	struct model_holder *h;
 
-	begin(&model, WANT_HOLDERS);
-	assert_int_equal(holds_sum(holds, nr, add_holder, &model), 0);
-	assert_int_equal(model_end(&model), 0);
+	begin(WANT_HOLDERS);
+	assert_int_equal(holds_sum(holds, nr, add_holder, &step_sample), 0);
+	end_sample(&model);
 	h = model_holders_of(&model, 3, &nr);
 	assert_int_equal(nr, 3);
 	assert_int_equal(h[0].inst_id, 10);
@@ -161,8 +161,8 @@ static void test_instances(void **state __attribute__((unused)))
 	struct model_inst **insts;
 	size_t nr;
 
-	begin(&model, 0);
-	assert_int_equal(model_end(&model), 0);
+	begin(0);
+	end_sample(&model);
 	insts = model_insts_of(&model, 3, &nr);
 	assert_int_equal(nr, 2);
 	assert_int_equal(insts[0]->now.id, 10);

@@ -17,6 +17,7 @@
 #include "../../src/lib/version.h"
 #include "../../src/export/metrics.h"
 #include "../../src/export/vms_choice.h"
+#include "step.h"
 
 #define S     1000000000ULL
 #define EPOCH (1700000000 * S)
@@ -28,6 +29,8 @@ struct fixture {
 	struct features features;
 	struct frames frames;
 	struct model model;
+	struct policy_counts policy; /* of the next sample */
+	uint64_t missed;
 	struct vms_choice choice;
 	struct ledger *ledger;
 	struct text text;
@@ -75,10 +78,9 @@ static void begin(struct fixture *f, const char *vms)
 	assert_non_null(f->ledger);
 }
 
-static void add(struct fixture *f, const struct has *has)
+static void add(const struct fixture *f, const struct has *has)
 {
 	struct sample_vm record = { .id = has->id, .kvm = has->id };
-	struct model_vm *vm;
 
 	/* A conversion takes 2 us and converts a page. */
 	record.first_ns = f->second * S - S / 2;
@@ -90,22 +92,29 @@ static void add(struct fixture *f, const struct has *has)
 	record.latency[0].max_ns = has->conversions ? 2000 : 0;
 	if (has->id < 8 && f->longest_ns[has->id])
 		record.latency[0].max_ns = f->longest_ns[has->id];
-	assert_int_equal(model_add_vm(&f->model, &record, has->ended), 0);
-	vm = model_vm(&f->model, has->id);
-	vm->key = 0xabc0000000000000 + has->id;
-	snprintf(vm->name, sizeof(vm->name), "%s", has->name);
+	record.key = 0xabc0000000000000 + has->id;
+	record.bound = record.bound_private = GMEM_UNKNOWN;
+	record.waste_instance = record.waste_backing = GMEM_UNKNOWN;
+	put_vm(&record, has->ended);
 }
 
 static void frame(struct fixture *f, const struct has *has, size_t nr)
 {
+	struct model_vm *vm;
 	size_t i;
 
 	f->second++;
 	f->frames.time_ns = EPOCH + f->second * S;
-	model_begin(&f->model, f->second * S, 0);
+	begin_sample(f->second * S, 0);
+	step_sample.policy = f->policy;
+	step_sample.missed = f->missed;
 	for (i = 0; i < nr; i++)
 		add(f, &has[i]);
-	assert_int_equal(model_end(&f->model), 0);
+	end_sample(&f->model);
+	for (i = 0; i < nr; i++) {
+		vm = model_vm(&f->model, has[i].id);
+		snprintf(vm->name, sizeof(vm->name), "%s", has[i].name);
+	}
 	assert_int_equal(ledger_step(f->ledger, &f->frames, &f->model), 0);
 }
 
@@ -397,16 +406,16 @@ static void test_policy(void **state)
 
 	begin(f, "none");
 	for (i = 0; i < 5; i++) {
-		f->model.policy.known = true;
-		f->model.policy.denied[1] = counts[i];
+		f->policy.known = true;
+		f->policy.denied[1] = counts[i];
 		FRAME(f, { 2, "a", 5, false });
 		assert_int_equal(ledger_numbers(f->ledger)->denied[0][1], wanted[i]);
 	}
-	f->model.policy.known = false;
-	f->model.policy.denied[1] = 0;
+	f->policy.known = false;
+	f->policy.denied[1] = 0;
 	FRAME(f, { 2, "a", 5, false });
-	f->model.policy.known = true;
-	f->model.policy.denied[1] = 1;
+	f->policy.known = true;
+	f->policy.denied[1] = 1;
 	FRAME(f, { 2, "a", 5, false });
 	assert_int_equal(ledger_numbers(f->ledger)->denied[0][1], 10);
 }
@@ -491,10 +500,10 @@ static void test_texts(void **state)
 
 	begin(f, "top:2");
 	FRAME(f, { 2, HOSTILE, 5, false }, { 3, "b", 70, false }, { 4, "c", 1, false });
-	f->model.policy.known = f->model.policy.in_force = true;
-	f->model.policy.denied[1] = 3;
-	f->model.policy.generation = 9;
-	f->model.missed = 1;
+	f->policy.known = f->policy.in_force = true;
+	f->policy.denied[1] = 3;
+	f->policy.generation = 9;
+	f->missed = 1;
 	FRAME(f, { 2, HOSTILE, 6, false }, { 3, "b", 80, true }, { 4, "c", 2, false });
 	all.ledger = f->ledger;
 	all.requests = requests;

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "../../src/top/out.h"
+#include "step.h"
 
 #define S	   1000000000ULL
 #define COLUMNS	   "pid,name,cgroup,private_pages,to_private,to_private_rate,first_touches,errors"
@@ -31,21 +32,24 @@ struct fixture {
 	struct batch batch;
 };
 
-static void add(struct model *model, uint64_t id, const char *name, const char *cgroup,
-		uint64_t conversions)
+static void add(uint64_t id, uint64_t conversions)
 {
-	struct sample_vm record = { .id = id, .kvm = id, .tgid = (__u32)(100 + id) };
-	struct model_vm *vm;
+	struct whole_vm record = { .vm.id = id, .vm.kvm = id, .vm.tgid = (__u32)(100 + id) };
 
-	record.c[GMEM_VM_to_private] = conversions;
-	record.err[GMEM_OP_bind][0].err = 17;
-	record.err[GMEM_OP_bind][0].count = 2;
-	record.error = 17;
-	record.error_op = GMEM_OP_bind;
-	record.error_ns = S / 2;
-	record.private_pages = 7;
-	assert_int_equal(model_add_vm(model, &record, false), 0);
-	vm = model_vm(model, id);
+	record.vm.c[GMEM_VM_to_private] = conversions;
+	record.errors.err[GMEM_OP_bind][0].err = 17;
+	record.errors.err[GMEM_OP_bind][0].count = 2;
+	record.vm.error = 17;
+	record.vm.error_op = GMEM_OP_bind;
+	record.vm.error_ns = S / 2;
+	record.vm.private_pages = 7;
+	put_whole_vm(&record, false);
+}
+
+static void name(struct model *model, uint64_t id, const char *name, const char *cgroup)
+{
+	struct model_vm *vm = model_vm(model, id);
+
 	strcpy(vm->name, name);
 	free(vm->cgroup);
 	vm->cgroup = strdup(cgroup);
@@ -67,10 +71,12 @@ static int setup(void **state)
 	f->frames.time_ns = 1700000000 * S + 123456789;
 	strcpy(f->frames.kernel, "7.3.4");
 	for (i = 0; i < 2; i++) {
-		model_begin(&f->model, (uint64_t)(1 + 2 * i) * S, 0);
-		add(&f->model, 2, HOSTILE, group, (uint64_t)(10 + 3 * i));
-		add(&f->model, 3, "=1+1", "/", 5);
-		assert_int_equal(model_end(&f->model), 0);
+		begin_sample((uint64_t)(1 + 2 * i) * S, 0);
+		add(2, (uint64_t)(10 + 3 * i));
+		add(3, 5);
+		end_sample(&f->model);
+		name(&f->model, 2, HOSTILE, group);
+		name(&f->model, 3, "=1+1", "/");
 	}
 	f->model.missed = 1;
 	f->model.nr_ended = 1;
@@ -173,20 +179,20 @@ static void test_unused(void **state)
 	struct sample_inst inst = { .id = 5, .vm_id = 9 };
 	struct fixture *f = *state;
 
-	model_begin(&f->model, 9 * S, 0);
-	assert_int_equal(model_add_vm(&f->model, &record, false), 0);
-	assert_int_equal(model_end(&f->model), 0);
+	begin_sample(9 * S, 0);
+	put_vm(&record, false);
+	end_sample(&f->model);
 	assert_false(batch_wanted(&f->batch, model_vm(&f->model, 9)));
-	model_begin(&f->model, 10 * S, 0);
+	begin_sample(10 * S, 0);
 	record.c[GMEM_VM_releases] = 1;
-	assert_int_equal(model_add_vm(&f->model, &record, false), 0);
-	assert_int_equal(model_end(&f->model), 0);
+	put_vm(&record, false);
+	end_sample(&f->model);
 	assert_true(batch_wanted(&f->batch, model_vm(&f->model, 9)));
-	model_begin(&f->model, 11 * S, 0);
+	begin_sample(11 * S, 0);
 	record.c[GMEM_VM_releases] = 0;
-	assert_int_equal(model_add_vm(&f->model, &record, false), 0);
-	assert_int_equal(model_add_instance(&f->model, &inst, false), 0);
-	assert_int_equal(model_end(&f->model), 0);
+	put_vm(&record, false);
+	put_inst(inst, false);
+	end_sample(&f->model);
 	assert_true(batch_wanted(&f->batch, model_vm(&f->model, 9)));
 }
 

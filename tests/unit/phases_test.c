@@ -12,16 +12,17 @@
 #include "../../bpf/trace/buckets.h"
 #include "../../src/top/model_phases.h"
 #include "../../src/top/out.h"
+#include "step.h"
 
 #define S 1000000000ULL
 
-static void begin(struct model *model, uint64_t frame, uint32_t want)
+static void begin(uint64_t frame, uint32_t want)
 {
 	struct sample_vm vm = { .id = 2, .first_ns = 1, .private_pages = GMEM_UNKNOWN };
 
-	model_begin(model, frame * S, want);
+	begin_sample(frame * S, want);
 	vm.c[GMEM_VM_to_private] = frame;
-	assert_int_equal(model_add_vm(model, &vm, false), 0);
+	put_vm(&vm, false);
 }
 
 static void count(struct sample_vcpu *vcpu, enum gmem_phase_id phase, uint64_t ns)
@@ -44,18 +45,18 @@ static void test_sums(void **state __attribute__((unused)))
 	uint64_t ns;
 	size_t nr;
 
-	begin(&model, 1, WANT_LATENCY);
+	begin(1, WANT_LATENCY);
 	count(&first, GMEM_PHASE_total, 100);
 	count(&first, GMEM_PHASE_total, 5000);
 	count(&second, GMEM_PHASE_total, 200);
-	assert_int_equal(model_add_vcpu(&model, &first, NULL), 0);
-	assert_int_equal(model_add_vcpu(&model, &second, NULL), 0);
-	assert_int_equal(model_end(&model), 0);
-	begin(&model, 2, WANT_LATENCY);
+	put_vcpu(&first, NULL);
+	put_vcpu(&second, NULL);
+	end_sample(&model);
+	begin(2, WANT_LATENCY);
 	count(&second, GMEM_PHASE_total, 300);
-	assert_int_equal(model_add_vcpu(&model, &first, NULL), 0);
-	assert_int_equal(model_add_vcpu(&model, &second, NULL), 0);
-	assert_int_equal(model_end(&model), 0);
+	put_vcpu(&first, NULL);
+	put_vcpu(&second, NULL);
+	end_sample(&model);
 
 	vcpus = model_vcpus_of(&model, 2, &nr);
 	assert_int_equal(nr, 2);
@@ -76,18 +77,19 @@ static void test_sums(void **state __attribute__((unused)))
 	assert_int_equal(phase.count, 0);
 
 	/* What nobody wants any more is forgotten, and so are the vCPUs of VMs that are gone. */
-	begin(&model, 3, 0);
-	assert_int_equal(model_end(&model), 0);
+	begin(3, 0);
+	end_sample(&model);
 	model_vcpus_of(&model, 2, &nr);
 	assert_int_equal(nr, 0);
-	begin(&model, 4, WANT_LATENCY);
-	assert_int_equal(model_add_vcpu(&model, &first, NULL), 0);
+	begin(4, WANT_LATENCY);
+	put_vcpu(&first, NULL);
 	second.vm_id = 3;
-	assert_int_equal(model_add_vcpu(&model, &second, NULL), 0);
+	put_vcpu(&second, NULL);
+	sample_end_vm(&step_sample, 2);
+	end_sample(&model);
 	assert_int_equal(model.nr_vcpus, 1);
-	model_end_vm(&model, 2);
-	assert_int_equal(model_end(&model), 0);
-	model_begin(&model, 5 * S, WANT_LATENCY);
+	begin_sample(5 * S, WANT_LATENCY);
+	end_sample(&model);
 	assert_int_equal(model.nr_vcpus, 0);
 	model_free(&model);
 }
@@ -101,14 +103,14 @@ static void test_wraps(void **state __attribute__((unused)))
 
 	vcpu.phase[GMEM_PHASE_set].count = UINT32_MAX;
 	vcpu.phase[GMEM_PHASE_set].latency.hist[9] = UINT32_MAX;
-	begin(&model, 1, WANT_LATENCY);
-	assert_int_equal(model_add_vcpu(&model, &vcpu, NULL), 0);
-	assert_int_equal(model_end(&model), 0);
+	begin(1, WANT_LATENCY);
+	put_vcpu(&vcpu, NULL);
+	end_sample(&model);
 	vcpu.phase[GMEM_PHASE_set].count += 5;
 	vcpu.phase[GMEM_PHASE_set].latency.hist[9] += 5;
-	begin(&model, 2, WANT_LATENCY);
-	assert_int_equal(model_add_vcpu(&model, &vcpu, NULL), 0);
-	assert_int_equal(model_end(&model), 0);
+	begin(2, WANT_LATENCY);
+	put_vcpu(&vcpu, NULL);
+	end_sample(&model);
 	model_vm_phase(&model, 2, GMEM_PHASE_set, &phase);
 	assert_int_equal(phase.span[SINCE_START].hist[9], UINT32_MAX + 5ULL);
 	assert_int_equal(phase.span[LAST_INTERVAL].hist[9], 5);
@@ -122,15 +124,15 @@ static void test_slowest(void **state __attribute__((unused)))
 	struct model model = { 0 };
 	unsigned int i;
 
-	begin(&model, 1, WANT_LATENCY);
+	begin(1, WANT_LATENCY);
 	for (vcpu.id = 0; vcpu.id < 3; vcpu.id++) {
 		for (i = 0; i < 5; i++) {
 			vcpu.slow[i].exit_ns = 10 + i;
 			vcpu.slow[i].ns[GMEM_PHASE_total] = (i * 7 % 5) * 10 + vcpu.id;
 		}
-		assert_int_equal(model_add_vcpu(&model, &vcpu, NULL), 0);
+		put_vcpu(&vcpu, NULL);
 	}
-	assert_int_equal(model_end(&model), 0);
+	end_sample(&model);
 	assert_int_equal(model_slowest(&model, 2, slow), GMEM_SLOWEST);
 	for (i = 0; i < GMEM_SLOWEST; i++) {
 		assert_int_equal(slow[i].now.ns[GMEM_PHASE_total], (4 - i / 3) * 10 + 2 - i % 3);
@@ -153,10 +155,10 @@ static void test_text(void **state __attribute__((unused)))
 	size_t size;
 	FILE *out;
 
-	begin(&model, 1, WANT_LATENCY);
+	begin(1, WANT_LATENCY);
 	count(&vcpu, GMEM_PHASE_vmm, 77);
-	assert_int_equal(model_add_vcpu(&model, &vcpu, NULL), 0);
-	assert_int_equal(model_end(&model), 0);
+	put_vcpu(&vcpu, NULL);
+	end_sample(&model);
 	shown[0] = model.vms[0];
 	out = open_memstream(&text, &size);
 	assert_int_equal(out_phases_text(out, &batch, &frames, &model, 1), 0);

@@ -16,12 +16,13 @@
 #include "../../src/top/out.h"
 #include "../../src/top/source_replay.h"
 #include "../../src/top/store.h"
+#include "step.h"
 
 #define S      1000000000ULL
 #define FRAMES 7
 #define WANT   (WANT_BINDINGS | WANT_HOLDERS | WANT_WASTE | WANT_HEAT | WANT_LATENCY)
 
-static void add_instance(struct model *model, uint64_t id, uint64_t vm_id, uint64_t frame)
+static void add_instance(uint64_t id, uint64_t vm_id, uint64_t frame)
 {
 	struct sample_inst inst = { .id = id, .vm_id = vm_id, .ino = 4000 + id };
 	int c;
@@ -33,31 +34,35 @@ static void add_instance(struct model *model, uint64_t id, uint64_t vm_id, uint6
 	inst.born = id & 1;
 	for (c = 0; c < GMEM_INST_MAX; c++)
 		inst.c[c] = id * 100 + (uint64_t)c * frame;
-	assert_int_equal(model_add_instance(model, &inst, false), 0);
+	put_inst(inst, false);
 }
 
-static void add_lists(struct model *model, uint64_t vm_id, uint64_t inst_id)
+static void add_lists(uint64_t vm_id, uint64_t inst_id)
 {
-	struct sample_binding binding = { .ino = 4000 + inst_id, .dev = 3, .gfn = 1 << 20 };
+	struct sample_binding binding = { .vm_id = vm_id,
+					  .ino = 4000 + inst_id,
+					  .dev = 3,
+					  .gfn = 1 << 20,
+					  .pages = 512,
+					  .slot = 2,
+					  .userspace = 0x7f0000000000,
+					  .private = 100,
+					  .resident = 4,
+					  .waste_instance = 3,
+					  .backing = GMEM_UNKNOWN,
+					  .waste_backing = GMEM_UNKNOWN };
 	struct sample_holder holder = { .ino = 4000 + inst_id, .dev = 3, .tgid = 77 };
-	struct model_binding *b;
 
-	binding.pages = 512;
-	binding.slot = 2;
-	binding.userspace = 0x7f0000000000;
-	b = model_add_binding(model, vm_id, &binding);
-	assert_non_null(b);
-	b->private = 100;
-	b->resident = 4;
-	b->waste_instance = 3;
+	assert_int_equal(sample_add_binding(&step_sample, &binding), 0);
 	strcpy(holder.comm, "qemu");
 	holder.fds = 1;
 	holder.mappings = 5000;
-	assert_int_equal(model_add_holder(model, &holder), 0);
+	assert_int_equal(sample_add_holder(&step_sample, &holder), 0);
 }
 
-static void add_vm(struct model *model, uint64_t id, uint64_t frame, bool ended)
+static void add_vm(uint64_t id, uint64_t frame, bool ended)
 {
+	struct whole_vm whole = { 0 };
 	struct sample_vm vm = { .id = id, .kvm = id, .first_ns = 1, .tgid = 100, .type = 1 };
 	uint64_t ns = 900 * id << frame;
 	int c, d;
@@ -76,22 +81,24 @@ static void add_vm(struct model *model, uint64_t id, uint64_t frame, bool ended)
 		vm.folded[d] = 5 * frame;
 	}
 	if (id >= 2) {
-		vm.err[GMEM_OP_bind][0] = (struct gmem_errno){ 17, (__u32)frame };
-		vm.err[GMEM_OP_create][0] = (struct gmem_errno){ (__u32)(20 + id), 1 };
-		vm.err_other[GMEM_OP_mmap] = 3;
+		whole.errors.err[GMEM_OP_bind][0] = (struct gmem_errno){ 17, (__u32)frame };
+		whole.errors.err[GMEM_OP_create][0] = (struct gmem_errno){ (__u32)(20 + id), 1 };
+		whole.errors.other[GMEM_OP_mmap] = 3;
 		vm.error = 17;
 		vm.error_op = GMEM_OP_bind;
 		vm.error_ns = frame * S - 5;
 	}
-	vm.heat.shift = 9;
-	vm.heat.pages[3] = 8 * frame;
+	whole.heat.shift = 9;
+	whole.heat.pages[3] = 8 * frame;
 	vm.ended_by = vm.tgid;
 	vm.ended_ns = frame * S - 3;
-	assert_int_equal(model_add_vm(model, &vm, ended), 0);
+	vm.bound_private = vm.waste_instance = vm.waste_backing = GMEM_UNKNOWN;
+	whole.vm = vm;
+	put_whole_vm(&whole, ended);
 }
 
 /* Of the first vCPU more conversions than 32 bits count; of the second one fewer than are kept. */
-static void add_vcpus(struct model *model, uint64_t vm_id, uint64_t frame)
+static void add_vcpus(uint64_t vm_id, uint64_t frame)
 {
 	uint32_t wraps[GMEM_PHASE_MAX * GMEM_HIST_BUCKETS] = { 0 };
 	struct sample_vcpu vcpu = { .vm_id = vm_id };
@@ -122,7 +129,7 @@ static void add_vcpus(struct model *model, uint64_t vm_id, uint64_t frame)
 				vcpu.slow[slow].ns[p] = 100 * frame + (slow ^ 5) + vcpu.id;
 			vcpu.slow[slow].ns[GMEM_PHASE_memory] = slow & 2 ? GMEM_UNKNOWN : 0;
 		}
-		assert_int_equal(model_add_vcpu(model, &vcpu, vcpu.id ? NULL : wraps), 0);
+		put_vcpu(&vcpu, vcpu.id ? NULL : wraps);
 		memset(vcpu.slow, 0, sizeof(vcpu.slow));
 	}
 }
@@ -187,28 +194,25 @@ static void begin_frames(struct made *made)
 
 static void make_frame(struct made *made, uint64_t frame)
 {
-	struct model *model = &made->model;
-
 	made->frames.time_ns = 1700000000 * S + frame * S;
-	model_begin(model, frame * S, WANT | WANT_RATES);
-	add_instance(model, 21, 2, frame);
-	add_instance(model, 31, 3, frame);
+	begin_sample(frame * S, WANT | WANT_RATES);
+	add_instance(21, 2, frame);
+	add_instance(31, 3, frame);
 	/* It ends before its VM does. */
 	if (frame <= 4)
-		add_instance(model, 22, 2, frame);
+		add_instance(22, 2, frame);
 	if (frame == 4)
-		model_end_instance(model, 22);
-	add_vm(model, 2, frame, false);
+		sample_end_instance(&step_sample, 22);
+	add_vm(2, frame, false);
 	if (frame <= 3)
-		add_vm(model, 3, frame, frame == 3);
+		add_vm(3, frame, frame == 3);
 	if (frame > 1)
-		add_vcpus(model, 2, frame);
+		add_vcpus(2, frame);
 	if (frame == 3)
-		add_vcpus(model, 3, frame);
-	add_lists(model, 2, 21);
-	assert_int_equal(model_end(model), 0);
-	name_vms(model);
-	model_note_ends(model);
+		add_vcpus(3, frame);
+	add_lists(2, 21);
+	end_sample(&made->model);
+	name_vms(&made->model);
 }
 
 /* The first frame has no rates, in the recording and when it is read; a VM ends in the third. */
@@ -233,14 +237,14 @@ static void test_again(void **state)
 	fclose(file);
 	assert_int_equal(replay_open(&replay, path), 0);
 	for (i = 0; i < FRAMES; i++) {
-		assert_int_equal(replay->next(replay, &read), 0);
+		assert_int_equal(frames_next(replay, &read), 0);
 		again = write_frame(&batch, replay, &read);
 		assert_same(again, lines[i]);
 		free(again);
 		free(lines[i]);
 	}
-	assert_int_not_equal(replay->next(replay, &read), 0);
-	replay_close(replay);
+	assert_int_not_equal(frames_next(replay, &read), 0);
+	replay->close(replay);
 	unlink(path);
 	model_free(&made.model);
 	model_free(&read);
@@ -307,13 +311,13 @@ static void test_recorded(void **state)
 		assert_int_equal(replay_open(&replay, path), 0);
 		assert_int_equal(replay_choose(replay, path, text, NULL), 0);
 		for (i = from; i < FRAMES; i++) {
-			assert_int_equal(replay->next(replay, &read), 0);
+			assert_int_equal(frames_next(replay, &read), 0);
 			again = write_frame(&batch, replay, &read);
 			assert_same(of_frame(again), of_frame(lines[i]));
 			free(again);
 		}
-		assert_int_not_equal(replay->next(replay, &read), 0);
-		replay_close(replay);
+		assert_int_not_equal(frames_next(replay, &read), 0);
+		replay->close(replay);
 		model_free(&read);
 	}
 	for (i = 0; i < FRAMES; i++)
@@ -347,11 +351,11 @@ static void test_between(void **state)
 	assert_int_equal(replay_open(&replay, path), 0);
 	assert_int_equal(replay_choose(replay, path, "+2", "-2"), 0);
 	for (frame = 3; frame <= FRAMES - 2; frame++) {
-		assert_int_equal(replay->next(replay, &read), 0);
+		assert_int_equal(frames_next(replay, &read), 0);
 		assert_int_equal(replay->time_ns, 1700000000 * S + frame * S);
 	}
-	assert_int_equal(replay->next(replay, &read), -ENODATA);
-	replay_close(replay);
+	assert_int_equal(frames_next(replay, &read), -ENODATA);
+	replay->close(replay);
 	unlink(path);
 	model_free(&read);
 	model_free(&made.model);
@@ -371,9 +375,9 @@ static char *read_again(const char *line)
 	fputs(line, file);
 	fclose(file);
 	assert_int_equal(replay_open(&replay, path), 0);
-	assert_int_equal(replay->next(replay, &model), 0);
+	assert_int_equal(frames_next(replay, &model), 0);
 	text = write_frame(&batch, replay, &model);
-	replay_close(replay);
+	replay->close(replay);
 	unlink(path);
 	model_free(&model);
 	batch_free(&batch);

@@ -13,6 +13,7 @@
 
 #include "../../bpf/trace/buckets.h"
 #include "../../src/top/report.h"
+#include "step.h"
 
 #define S   1000000000ULL
 #define ALL ((1U << GMEM_FACT_MAX) - 1)
@@ -23,7 +24,8 @@ struct maker {
 	struct features features;
 	struct model model;
 	struct digest digest;
-	struct sample_vm vm;
+	struct whole_vm vm;
+	__u64 lost[GMEM_LOST_MAX];
 	struct sample_inst inst;
 	uint64_t waste_instance, waste_backing;
 	struct sample_vcpu vcpu;
@@ -36,7 +38,7 @@ static void begin(struct maker *m)
 	m->features.facts = ALL;
 	m->frames.features = &m->features;
 	m->clock_ns = 1000 * S;
-	m->vm = (struct sample_vm){ .id = 2, .first_ns = 1, .tgid = 100, .key = 7 };
+	m->vm = (struct whole_vm){ .vm = { .id = 2, .first_ns = 1, .tgid = 100, .key = 7 } };
 	m->inst =
 		(struct sample_inst){ .id = 3, .vm_id = 2, .size = 64 << 20, .born = 1, .ino = 9 };
 	m->waste_instance = m->waste_backing = GMEM_UNKNOWN;
@@ -49,20 +51,20 @@ static void frame_with(struct maker *m, uint64_t number, bool ended)
 	int d;
 
 	m->clock_ns += S;
-	if (number && number <= m->model.frame)
-		model_free(&m->model);
 	m->frames.time_ns = m->clock_ns + 5000 * S;
-	model_begin(&m->model, m->clock_ns, WANT_WASTE | WANT_LATENCY);
-	if (number)
-		m->model.frame = number;
+	begin_sample(m->clock_ns, WANT_WASTE | WANT_LATENCY);
+	step_sample.number = number;
+	memcpy(step_sample.lost, m->lost, sizeof(m->lost));
+	step_sample.restart = number && number <= m->model.frame;
 	for (d = 0; d < GMEM_DIRECTIONS; d++)
-		m->vm.latency[d].judged = m->vm.c[GMEM_VM_to_private + d * GMEM_PER_DIRECTION];
-	assert_int_equal(model_add_vm(&m->model, &m->vm, ended), 0);
-	assert_int_equal(model_add_instance(&m->model, &m->inst, ended), 0);
+		m->vm.vm.latency[d].judged =
+			m->vm.vm.c[GMEM_VM_to_private + d * GMEM_PER_DIRECTION];
+	put_whole_vm(&m->vm, ended);
+	put_inst(m->inst, ended);
 	if (m->vcpu.vm_id)
-		assert_int_equal(model_add_vcpu(&m->model, &m->vcpu, NULL), 0);
-	assert_int_equal(model_end(&m->model), 0);
-	vm = model_vm(&m->model, m->vm.id);
+		put_vcpu(&m->vcpu, NULL);
+	end_sample(&m->model);
+	vm = model_vm(&m->model, m->vm.vm.id);
 	assert_non_null(vm);
 	vm->waste_instance = m->waste_instance;
 	vm->waste_backing = m->waste_backing;
@@ -83,19 +85,20 @@ static void end(struct maker *m)
 
 static void convert(struct maker *m, uint64_t n, uint64_t pages, uint64_t ns)
 {
-	m->vm.c[GMEM_VM_to_private] += n;
-	m->vm.c[GMEM_VM_to_private_pages] += n * pages;
-	m->vm.c[GMEM_VM_to_private_ns] += n * ns;
-	m->vm.latency[0].hist[gmem_bucket(ns)] += (uint32_t)n;
-	if (ns > m->vm.latency[0].max_ns)
-		m->vm.latency[0].max_ns = ns;
+	m->vm.vm.c[GMEM_VM_to_private] += n;
+	m->vm.vm.c[GMEM_VM_to_private_pages] += n * pages;
+	m->vm.vm.c[GMEM_VM_to_private_ns] += n * ns;
+	m->vm.vm.latency[0].hist[gmem_bucket(ns)] += (uint32_t)n;
+	if (ns > m->vm.vm.latency[0].max_ns)
+		m->vm.vm.latency[0].max_ns = ns;
 }
 
 static void add_failure(struct maker *m, enum gmem_op op, unsigned int error, unsigned int count)
 {
-	m->vm.err[op][0] = (struct gmem_errno){ error, m->vm.err[op][0].count + count };
-	m->vm.error = error;
-	m->vm.error_op = op;
+	m->vm.errors.err[op][0] =
+		(struct gmem_errno){ error, m->vm.errors.err[op][0].count + count };
+	m->vm.vm.error = error;
+	m->vm.vm.error_op = op;
 }
 
 /* --- digests --- */
@@ -149,11 +152,11 @@ static void counts_from_the_middle(void **state)
 	begin(&m);
 	convert(&m, 5, 2, 1000);
 	add_failure(&m, GMEM_OP_bind, EEXIST, 3);
-	m.model.lost[GMEM_LOST_unread] = 4;
+	m.lost[GMEM_LOST_unread] = 4;
 	frame_with(&m, 50, false);
 	convert(&m, 7, 16, 50000);
 	add_failure(&m, GMEM_OP_bind, EEXIST, 2);
-	m.model.lost[GMEM_LOST_unread] = 6;
+	m.lost[GMEM_LOST_unread] = 6;
 	frame(&m);
 	digest_end(&m.digest);
 	assert_true(m.digest.middle);
@@ -176,8 +179,8 @@ static void counts_two_runs(void **state)
 	convert(&m, 5, 2, 1000);
 	frame(&m);
 	frame(&m);
-	memset(m.vm.c, 0, sizeof(m.vm.c));
-	memset(m.vm.latency, 0, sizeof(m.vm.latency));
+	memset(m.vm.vm.c, 0, sizeof(m.vm.vm.c));
+	memset(m.vm.vm.latency, 0, sizeof(m.vm.vm.latency));
 	convert(&m, 9, 1, 1000);
 	frame_with(&m, 1, false);
 	frame(&m);
@@ -223,7 +226,7 @@ static void slots_grow(void **state)
 
 static void phase(struct maker *m, enum gmem_phase_id id, uint64_t n, uint64_t ns)
 {
-	m->vcpu.vm_id = m->vm.id;
+	m->vcpu.vm_id = m->vm.vm.id;
 	m->vcpu.phase[id].count += n;
 	m->vcpu.phase[id].sum_ns += n * ns;
 	m->vcpu.phase[id].latency.hist[gmem_bucket(ns)] += (uint32_t)n;
@@ -289,7 +292,7 @@ static bool applies(struct maker *m, const char *name)
 static void of_single(struct maker *m, int amount)
 {
 	m->inst.size = 1005 << 12;
-	m->vm.private_pages = 1004;
+	m->vm.vm.private_pages = 1004;
 	convert(m, 1004 + (uint64_t)amount - (amount < 0), 1, 1000);
 	frame(m);
 }
@@ -297,7 +300,7 @@ static void of_single(struct maker *m, int amount)
 static void of_redundant(struct maker *m, int amount)
 {
 	convert(m, 1000, 1, 1000);
-	m->vm.c[GMEM_VM_to_private_redundant] = 100 + (uint64_t)amount;
+	m->vm.vm.c[GMEM_VM_to_private_redundant] = 100 + (uint64_t)amount;
 	frame(m);
 }
 
@@ -369,8 +372,8 @@ static void of_refused(struct maker *m, int amount)
 static void of_orphan(struct maker *m, int amount)
 {
 	frame(m);
-	m->vm.vmm_gone = 1;
-	m->vm.tgid = 0;
+	m->vm.vm.vmm_gone = 1;
+	m->vm.vm.tgid = 0;
 	if (amount >= 0)
 		frame(m);
 	frame(m);
@@ -426,7 +429,7 @@ static void rules_have_parts(void **state)
 	(void)state;
 	begin(&m);
 	convert(&m, 1001, 1, 1000);
-	m.vm.c[GMEM_VM_to_private_redundant] = 100;
+	m.vm.vm.c[GMEM_VM_to_private_redundant] = 100;
 	frame(&m);
 	assert_false(applies(&m, "redundant-conversions"));
 	begin(&m);
@@ -443,21 +446,21 @@ static void rules_have_parts(void **state)
 	/* Every second page: as many ranges as pages. */
 	begin(&m);
 	m.inst.size = 4000 << 12;
-	m.vm.private_pages = 2000;
+	m.vm.vm.private_pages = 2000;
 	convert(&m, 2000, 1, 1000);
 	frame(&m);
 	assert_false(applies(&m, "single-pages"));
 	/* The same page, there and back. */
 	begin(&m);
 	m.inst.size = 4000 << 12;
-	m.vm.private_pages = 4000;
+	m.vm.vm.private_pages = 4000;
 	convert(&m, 40000, 1, 1000);
 	frame(&m);
 	assert_false(applies(&m, "single-pages"));
 	/* Larger pieces. */
 	begin(&m);
 	m.inst.size = 40000 << 12;
-	m.vm.private_pages = 40000;
+	m.vm.vm.private_pages = 40000;
 	convert(&m, 5000, 8, 1000);
 	frame(&m);
 	assert_false(applies(&m, "single-pages"));

@@ -274,7 +274,7 @@ static void close_tui(struct tui *tui)
 	rows_free(tui);
 	history_free(tui);
 	model_free(&tui->model);
-	replay_close(tui->frames);
+	tui->frames->close(tui->frames);
 }
 
 static void order_is(struct tui *tui, const char *names)
@@ -296,7 +296,7 @@ static void test_rows(void **state __attribute__((unused)))
 	open_text(&tui,
 		  FRAME(1, VM(2, "b", 10, false) "," VM(3, "a", 30, false) "," VM(4, "c", 20, true))
 			  FRAME(2, VM(2, "b", 40, false) "," VM(3, "a", 30, false)));
-	assert_int_equal(tui.frames->next(tui.frames, &tui.model), 0);
+	assert_int_equal(frames_next(tui.frames, &tui.model), 0);
 	order_is(&tui, "b a c ");
 	tui.sort = column_by_name("resident_pages");
 	order_is(&tui, "a c b ");
@@ -317,7 +317,7 @@ static void test_rows(void **state __attribute__((unused)))
 	rows_select(&tui, 2);
 	rows_flip(&tui);
 	order_is(&tui, "a c b b/ ");
-	assert_int_equal(tui.frames->next(tui.frames, &tui.model), 0);
+	assert_int_equal(frames_next(tui.frames, &tui.model), 0);
 	order_is(&tui, "b b/ a ");
 	assert_int_equal(tui.cursor, 0);
 	/* ... and what nobody chose stays where it is. */
@@ -326,7 +326,7 @@ static void test_rows(void **state __attribute__((unused)))
 	tui.reverse = true;
 	order_is(&tui, "a b b/ ");
 	assert_int_equal(tui.cursor, 2);
-	assert_int_equal(tui.frames->next(tui.frames, &tui.model), -ENODATA);
+	assert_int_equal(frames_next(tui.frames, &tui.model), -ENODATA);
 	close_tui(&tui);
 }
 
@@ -336,7 +336,7 @@ static void test_replay(void **state __attribute__((unused)))
 	struct tui tui;
 
 	open_text(&tui, FRAME(1, VM(2, "b", 10, false)));
-	assert_int_equal(tui.frames->next(tui.frames, &tui.model), 0);
+	assert_int_equal(frames_next(tui.frames, &tui.model), 0);
 	assert_int_equal(tui.model.nr_vms, 1);
 	vm = tui.model.vms[0];
 	assert_int_equal(vm->now.private_pages, GMEM_UNKNOWN);
@@ -345,8 +345,8 @@ static void test_replay(void **state __attribute__((unused)))
 	/* Those of the instance and those of an instance that has ended. */
 	assert_int_equal(vm->inst[GMEM_INST_guest_faults], 9);
 	assert_int_equal(tui.model.insts[0]->now.c[GMEM_INST_guest_faults], 4);
-	assert_int_equal(errors_of(&vm->now, GMEM_OP_bind), 5);
-	assert_int_equal(vm->now.err[GMEM_OP_bind][0].err, EEXIST);
+	assert_int_equal(errors_of(vm, GMEM_OP_bind), 5);
+	assert_int_equal(errors_in(vm)->err[GMEM_OP_bind][0].err, EEXIST);
 	assert_int_equal(tui.model.lost[GMEM_LOST_unread], 3);
 	assert_false(tui.frames->features->facts & FACT(populate));
 	assert_true(tui.frames->features->facts & FACT(convert));
@@ -375,17 +375,17 @@ static void test_bad_recording(void **state __attribute__((unused)))
 
 	for (i = 0; i < ARRAY_LEN(bad); i++) {
 		open_text(&tui, bad[i]);
-		assert_int_equal(tui.frames->next(tui.frames, &tui.model), -EBADMSG);
+		assert_int_equal(frames_next(tui.frames, &tui.model), -EBADMSG);
 		close_tui(&tui);
 	}
 	for (i = 0; i < ARRAY_LEN(odd); i++) {
 		open_text(&tui, odd[i]);
-		assert_int_equal(tui.frames->next(tui.frames, &tui.model), 0);
+		assert_int_equal(frames_next(tui.frames, &tui.model), 0);
 		assert_int_equal(rows_build(&tui), 0);
 		close_tui(&tui);
 	}
 	open_text(&tui, "");
-	assert_int_equal(tui.frames->next(tui.frames, &tui.model), -ENODATA);
+	assert_int_equal(frames_next(tui.frames, &tui.model), -ENODATA);
 	close_tui(&tui);
 }
 
