@@ -474,6 +474,16 @@ int json_write_line(struct json *json, FILE *out)
 	return !ret && fwrite(text, 1, len, out) != len ? -errno : ret;
 }
 
+int json_write_part(struct json *json, FILE *out)
+{
+	if (json->failed || json->len < JSON_PART)
+		return 0;
+	if (fwrite(json->buf, 1, json->len, out) != json->len)
+		return -errno;
+	json->len = 0;
+	return 0;
+}
+
 int json_flush_line(struct json *json, FILE *out)
 {
 	int ret = json_write_line(json, out);

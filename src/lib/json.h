@@ -84,6 +84,16 @@ void json_str(struct json *json, const char *name, const char *value);
 /* @millionths / 1000000, as JSON_MILLIONTHS. */
 void json_fixed(struct json *json, const char *name, uint64_t millionths);
 
+#define JSON_PART 65536
+
+/**
+ * json_write_part - write the buffer if it has JSON_PART bytes or more, in the middle of a line
+ *
+ * So a long line takes no long buffer. Nothing is written once memory has run out, which the end of
+ * the line reports. Return: 0, or what write failed with.
+ */
+int json_write_part(struct json *json, FILE *out);
+
 /**
  * json_flush_line - write the buffer and a newline at once, and empty it
  *

@@ -563,14 +563,14 @@ static void put_reasons(struct json *json, const struct features *f)
 	}
 }
 
-/* A frame, without the end of its line. */
-static void put_frame(struct batch *batch, const struct frames *frames, struct model *model,
-		      size_t nr)
+/* A frame, without the end of its line. @out: takes what is complete of it; NULL: nothing does */
+static int put_frame(FILE *out, struct batch *batch, const struct frames *frames,
+		     struct model *model, size_t nr)
 {
 	const struct features *f = frames->features;
 	struct json *json = &batch->json;
+	int n, ret = 0;
 	size_t i;
-	int n;
 
 	json_open(json, NULL, '{');
 	json_u64(json, FIELD(frame, version), JSON_VERSION);
@@ -598,22 +598,27 @@ static void put_frame(struct batch *batch, const struct frames *frames, struct m
 	put_host(json, f, model, batch->raw);
 	put_ended(json, frames, model);
 	json_begin(json, KEY(frame, vms), '[');
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr && !ret; i++) {
 		put_vm(batch, frames, model, batch->shown[i]);
+		if (out)
+			ret = json_write_part(json, out);
+	}
 	json_close(json, ']');
 	json_close(json, '}');
+	return ret;
 }
 
 int out_json(FILE *out, struct batch *batch, const struct frames *frames, struct model *model,
 	     size_t nr)
 {
-	put_frame(batch, frames, model, nr);
-	return json_flush_line(&batch->json, out);
+	int ret = put_frame(out, batch, frames, model, nr);
+
+	return ret ? ret : json_flush_line(&batch->json, out);
 }
 
 int out_json_line(struct batch *batch, const struct frames *frames, struct model *model, size_t nr,
 		  const char **line, size_t *len)
 {
-	put_frame(batch, frames, model, nr);
+	put_frame(NULL, batch, frames, model, nr);
 	return json_take_line(&batch->json, line, len);
 }

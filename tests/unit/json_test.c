@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <inttypes.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -192,6 +193,52 @@ static void test_flush(void **state)
 	json_free(&json);
 }
 
+/* A line in parts is the same line, and its buffer stays small. */
+static void test_parts(void **state)
+{
+	struct json json = { 0 }, whole = { 0 };
+	char *text = NULL, *wanted = NULL;
+	size_t size, i;
+	FILE *out = open_memstream(&text, &size), *once = open_memstream(&wanted, &size);
+
+	(void)state;
+	json_open(&json, NULL, '[');
+	json_open(&whole, NULL, '[');
+	for (i = 0; i < JSON_PART; i++) {
+		json_u64(&json, NULL, i);
+		json_u64(&whole, NULL, i);
+		assert_int_equal(json_write_part(&json, out), 0);
+	}
+	json_close(&json, ']');
+	json_close(&whole, ']');
+	assert_int_equal(json_flush_line(&json, out), 0);
+	assert_int_equal(json_flush_line(&whole, once), 0);
+	assert_in_range(json.size, JSON_PART, 2 * JSON_PART);
+	fclose(out);
+	fclose(once);
+	assert_string_equal(text, wanted);
+	free(text);
+	free(wanted);
+	json_free(&json);
+	json_free(&whole);
+}
+
+/* What cannot be written is an error at once. */
+static void test_part_full(void **state)
+{
+	struct json json = { 0 };
+	FILE *full = fopen("/dev/full", "w");
+	size_t i;
+
+	(void)state;
+	assert_non_null(full);
+	for (i = 0; i < JSON_PART; i++)
+		json_u64(&json, NULL, i);
+	assert_int_equal(json_write_part(&json, full), -ENOSPC);
+	fclose(full);
+	json_free(&json);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,7 +246,8 @@ int main(void)
 		cmocka_unit_test(test_hex16),	  cmocka_unit_test(test_each_byte),
 		cmocka_unit_test(test_array),	  cmocka_unit_test(test_fixed),
 		cmocka_unit_test(test_strings),	  cmocka_unit_test(test_growth),
-		cmocka_unit_test(test_flush),
+		cmocka_unit_test(test_flush),	  cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_part_full),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
