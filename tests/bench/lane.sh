@@ -7,8 +7,8 @@
 # with the stream of events (events), with empty
 # programs in the same places (empty) and with bpftrace (bpftrace); then what gmemtop itself costs with N VMs. Prints the lines of these programs with the name in brackets and a dot before
 # each. tests/bench/bounds.h has a bound for every number.
-# -q  for make check: fewer rounds; without empty, bpftrace, and bench_files with nothing attached
-# -p  also policies: with empty LSM programs in the places of a policy's (empty_lsm) and of a locked one's
+# -q  for make check: fewer rounds; without empty, bpftrace, bench_many, and bench_files with nothing attached
+# -p  also what 64 VMs and a watcher cost each other (bench_many), and policies: with empty LSM programs in the places of a policy's (empty_lsm) and of a locked one's
 #     (empty_lock), with one of them that tags new processes (empty_tags), with a rule without conditions (policy_any), with 1 and 1,024 rules with all kinds of
 #     conditions (policy_1, policy_1024), with a locked policy (locked), and what loads cost
 # -k  also what gmemtop costs with K VMs that keep private pages
@@ -189,5 +189,6 @@ fi
 [ -z "$keep" ] || "$tests/bench_refresh" -p "$keep" | sed -u 's/^/gmemtop./'
 [ $# = 0 ] || "$tests/bench_refresh" ${quick:+-q} "$@" | sed -u 's/^/gmemtop./'
 [ $# = 0 ] || [ -n "$quick" ] || "$tests/bench_refresh" -r 1000 | sed -u 's/^/gmemtop./'
+[ -n "$quick" ] || [ -z "$policies" ] || "$tests/bench_many" 64
 # Last, since a locked policy stays.
 [ -z "$policies" ] || measure_policies
