@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../lib/exits.h"
 #include "../lib/log.h"
@@ -103,6 +104,17 @@ int report_read(struct digest *digest, const char *path, const char *from, const
 
 	digest_end(digest);
 	return ret;
+}
+
+const char *report_time(char buf[TIME_LEN], uint64_t ns, bool zone)
+{
+	time_t seconds = (time_t)(ns / NS_PER_S);
+	struct tm tm;
+
+	buf[0] = '\0';
+	if (localtime_r(&seconds, &tm))
+		strftime(buf, TIME_LEN, zone ? "%Y-%m-%d %H:%M:%S %Z" : "%Y-%m-%d %H:%M:%S", &tm);
+	return buf;
 }
 
 static int by_time(const void *a, const void *b)

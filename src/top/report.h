@@ -45,6 +45,11 @@ int report_text(FILE *out, const struct report *report);
 int report_json(FILE *out, const struct report *report);
 int report_html(FILE *out, const struct report *report);
 
+#define TIME_LEN 64
+
+/* CLOCK_REALTIME by the local clock. @zone: with the name of its time zone. Return: @buf */
+const char *report_time(char buf[TIME_LEN], uint64_t ns, bool zone);
+
 /* Shown in place of the values of counters that are missing on this kernel. */
 bool report_knows_vm(const struct report *report, int counter);
 bool report_knows_inst(const struct report *report, int counter);

@@ -5,12 +5,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "columns.h"
 #include "report.h"
 #include "report_svg.h"
-#include "session.h"
 #include "tui_text.h"
 
 static const char head[] =
@@ -43,13 +41,9 @@ static const char *scaled(char *buf, uint64_t value, enum unit unit)
 
 static void put_time(FILE *out, uint64_t ns)
 {
-	time_t seconds = (time_t)(ns / NS_PER_S);
-	char buf[64] = "";
-	struct tm tm;
+	char buf[TIME_LEN];
 
-	if (localtime_r(&seconds, &tm))
-		strftime(buf, sizeof(buf), "%Y-%m-%d %H:%M:%S %Z", &tm);
-	svg_text(out, buf);
+	svg_text(out, report_time(buf, ns, true));
 }
 
 static void put_head(FILE *out, const struct report *report)

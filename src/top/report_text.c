@@ -4,13 +4,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "../lib/utf8.h"
 #include "columns.h"
 #include "heat.h"
 #include "report.h"
-#include "session.h"
 #include "tui_text.h"
 
 #define NAME_CELLS 24
@@ -29,13 +27,9 @@ static void heading(FILE *out, const char *text)
 
 static void put_time(FILE *out, uint64_t ns)
 {
-	time_t seconds = (time_t)(ns / NS_PER_S);
-	char buf[64] = "";
-	struct tm tm;
+	char buf[TIME_LEN];
 
-	if (localtime_r(&seconds, &tm))
-		strftime(buf, sizeof(buf), "%Y-%m-%d %H:%M:%S", &tm);
-	fputs(buf, out);
+	fputs(report_time(buf, ns, false), out);
 }
 
 static void put_recording(FILE *out, const struct report *report)
