@@ -68,6 +68,9 @@ case_screens()
 	press q
 	press s
 	same sort
+	# What a shell in another terminal exported is not the size of this one.
+	start 80x24 LINES=10 COLUMNS=20
+	same table
 }
 
 case_wide()
@@ -546,6 +549,10 @@ case_bad()
 	quick=1 start 80x24 TERM=no-such-terminal
 	ended 1
 	grep -q "terminal 'no-such-terminal'" "$tmp/err" || die "no word about the terminal"
+	# It cannot move the cursor.
+	quick=1 start 80x24 TERM=dumb
+	ended 1
+	grep -q "terminal 'dumb'" "$tmp/err" || die "no word about a terminal that cannot move the cursor"
 	{ head -n 1 "$tmp/frames" && echo '{"half'; } >"$tmp/half"
 	recording=$tmp/half quick=1 start 80x24 -- -d 0.1
 	ended 1

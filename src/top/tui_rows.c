@@ -8,6 +8,25 @@
 #include "../lib/grow.h"
 #include "tui_state.h"
 
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Letters of ASCII alone have two cases: strcasestr() would ask the locale, where I may be no i. */
+static bool has(const char *text, const char *pattern)
+{
+	size_t i;
+
+	for (; *text; text++) {
+		for (i = 0; pattern[i] && lower(text[i]) == lower(pattern[i]); i++)
+			;
+		if (!pattern[i])
+			return true;
+	}
+	return false;
+}
+
 bool vm_matches(const struct model_vm *vm, const char *pattern)
 {
 	char pid[16];
@@ -15,9 +34,8 @@ bool vm_matches(const struct model_vm *vm, const char *pattern)
 	if (!*pattern)
 		return true;
 	snprintf(pid, sizeof(pid), "%u", vm->now.tgid);
-	return strcasestr(vm->name, pattern) || strstr(pid, pattern) ||
-	       (vm->cgroup && strcasestr(vm->cgroup, pattern)) ||
-	       strcasestr(vm_type_name(vm->now.type), pattern);
+	return has(vm->name, pattern) || strstr(pid, pattern) ||
+	       (vm->cgroup && has(vm->cgroup, pattern)) || has(vm_type_name(vm->now.type), pattern);
 }
 
 static int compare_vms(const void *a, const void *b, void *arg)

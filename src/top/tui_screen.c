@@ -71,6 +71,14 @@ static void choose_looks(void)
 	}
 }
 
+/* newterm() takes a terminal that cannot, and draws on one line. */
+static bool moves_cursor(void)
+{
+	const char *how = tigetstr("cup");
+
+	return how && how != (const char *)-1;
+}
+
 int screen_start(struct screen *screen, bool ascii)
 {
 	const char *name = getenv("TERM");
@@ -79,9 +87,13 @@ int screen_start(struct screen *screen, bool ascii)
 	if (!term.input)
 		return log_error(-ENOTTY, "it is not a terminal", "-b needs none",
 				 "read keys from standard input");
+	/* The terminal's size is the kernel's: LINES and COLUMNS may be exported by a shell in
+	 * another. */
+	use_env(FALSE);
+	use_tioctl(TRUE);
 	/* initscr() would end the program. */
 	term.terminal = newterm(NULL, stdout, term.input);
-	if (!term.terminal) {
+	if (!term.terminal || !moves_cursor()) {
 		screen_stop();
 		return log_error(-ENOTTY, "its type is unknown, or it cannot move the cursor",
 				 "set TERM, or use -b", "terminal '%s'", name ? name : "");

@@ -289,6 +289,22 @@ static void order_is(struct tui *tui, const char *names)
 	assert_string_equal(got, names);
 }
 
+/* Filters find letters of ASCII in both cases, other letters as they are, in every locale. */
+static void test_matches(void **state __attribute__((unused)))
+{
+	char cgroup[] = "/machine.slice/guest-ID";
+	struct model_vm vm = { .now.tgid = 1234, .name = "Web-İst", .cgroup = cgroup };
+
+	assert_true(vm_matches(&vm, ""));
+	assert_true(vm_matches(&vm, "web"));
+	assert_true(vm_matches(&vm, "WEB-İ"));
+	assert_true(vm_matches(&vm, "guest-id"));
+	assert_true(vm_matches(&vm, "MACHINE"));
+	assert_true(vm_matches(&vm, "23"));
+	assert_false(vm_matches(&vm, "web-i"));
+	assert_false(vm_matches(&vm, "webs"));
+}
+
 static void test_rows(void **state __attribute__((unused)))
 {
 	struct tui tui;
@@ -455,13 +471,13 @@ static void test_history(void **state __attribute__((unused)))
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fit),	    cmocka_unit_test(test_fit_small_buffer),
-		cmocka_unit_test(test_numbers),	    cmocka_unit_test(test_pictures),
-		cmocka_unit_test(test_heat),	    cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_keys_of_man), cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_replay),	    cmocka_unit_test(test_bad_recording),
-		cmocka_unit_test(test_history),	    cmocka_unit_test(test_titles),
-		cmocka_unit_test(test_presets),
+		cmocka_unit_test(test_fit),	      cmocka_unit_test(test_fit_small_buffer),
+		cmocka_unit_test(test_numbers),	      cmocka_unit_test(test_pictures),
+		cmocka_unit_test(test_heat),	      cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_keys_of_man),   cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_matches),	      cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_bad_recording), cmocka_unit_test(test_history),
+		cmocka_unit_test(test_titles),	      cmocka_unit_test(test_presets),
 	};
 
 	setlocale(LC_CTYPE, "C.UTF-8");
