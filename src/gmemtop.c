@@ -138,11 +138,27 @@ static int show_features(bool redundant, bool as_json)
 	return ret;
 }
 
+/* An empty table is no answer to whoever mistyped a name. */
+static void note_filter(const struct options *opts, const struct batch *batch,
+			const struct model *model)
+{
+	size_t i;
+
+	if (!opts->pid && !opts->vm && !opts->cgroup)
+		return;
+	for (i = 0; i < model->nr_vms; i++) {
+		if (batch_wanted(batch, model->vms[i]))
+			return;
+	}
+	log_note("no VM fits --pid, --vm and --cgroup now");
+}
+
 /* Frame after frame; those of a recording without the time between them. */
 static int run(const struct options *opts, struct batch *batch, struct frames *frames)
 {
 	uint64_t next = now_ns(), frame;
 	struct model model = { 0 };
+	bool noted = false;
 	int ret = 0;
 
 	frames->want = batch_wants(batch);
@@ -158,6 +174,9 @@ static int run(const struct options *opts, struct batch *batch, struct frames *f
 			goto next;
 		/* What could not be written output_end() explains. */
 		ret = batch_print(batch, frames, &model);
+		if (!noted)
+			note_filter(opts, batch, &model);
+		noted = true;
 		if (ret || frame == opts->frames)
 			break;
 	next:

@@ -573,6 +573,10 @@ case_bad()
 		"$program" --replay "$recording" $option >"$tmp/shown" 2>"$tmp/err" || die "$option: $(cat "$tmp/err")"
 		grep -q web-01 "$tmp/shown" || die "$option shows $(head -n 3 "$tmp/shown")"
 	done
+	"$program" --replay "$recording" --once --vm no-such >/dev/null 2>"$tmp/err"
+	grep -q 'no VM fits' "$tmp/err" || die "no word about a filter that fits no VM"
+	"$program" --replay "$recording" --once --vm 'web-*' >/dev/null 2>"$tmp/err"
+	[ ! -s "$tmp/err" ] || die "a filter that fits: $(cat "$tmp/err")"
 	# What was written is read: again the same.
 	"$program" --replay "$recording" --json -i --bindings --holders --waste --heat >"$tmp/again"
 	"$program" --replay "$tmp/again" --json -i --bindings --holders --waste --heat | cmp - "$tmp/again" ||
