@@ -37,7 +37,7 @@
 	X(existing, "VMs and instances older than gmemtop")                                \
 	X(bindings, "what is bound where, from KVM's memslots")                            \
 	X(attributes, "which pages are private, from KVM's attributes")                    \
-	X(backing, "which pages of the shared backing are in memory (PAGEMAP_SCAN)")       \
+	X(backing, "which pages of the shared backing are in memory, by kind")             \
 	X(phases, "what guests' conversions spend their time on (--latency)")              \
 	X(phase_lock, "their wait for slots_lock (--latency)")                             \
 	X(phase_memory, "fallocate and madvise of the VMM in them (--latency)")            \
@@ -331,6 +331,16 @@ struct gmem_question {
 	__u64 pgoff;
 	__u32 blocks;
 	__u32 answered;
+	/*
+	 * Their shared backing in process tgid, 0: not asked for. All pages that are answered for
+	 * are behind one mapping, so that they may be fewer than those that were asked for.
+	 */
+	__u64 userspace;
+	__u64 pages;
+	__u32 tgid;
+	__u32 kind;   /* enum gmem_backing */
+	__u32 copies; /* a private mapping of a file: the VMM may have copies of its pages */
+	__u32 pad2;
 };
 
 #define GMEM_BUCKETS	  128 /* of KVM's table of memslots */

@@ -15,6 +15,7 @@
 
 #include "../kernel/opaque.h"
 #include "../kernel/memslots.h"
+#include "backing.h"
 
 static __always_inline bool inst_is_alive(const struct gmem_inst *inst)
 {
@@ -189,27 +190,79 @@ static __always_inline bool is_bound_here(struct kvm *kvm, struct inode *inode, 
 /* Bit i of word n: page 64 * n + i of the question's range is private, or in memory. */
 __u64 private_mask[GMEM_MAX_BLOCKS];
 __u64 resident_mask[GMEM_MAX_BLOCKS];
+__u64 backing_mask[GMEM_MAX_BLOCKS];
 static __u64 leaf[64];
 
 /*
  * 1 if this is what a page looks like in the tree, else 0. Without a branch, so that the verifier
- * need not follow 2^64 ways through a leaf.
+ * need not follow 2^64 ways through a leaf. A value in a page cache is a page that was swapped out
+ * or evicted.
  */
 static __always_inline __u64 counts(__u64 entry, __u64 attributes)
 {
 	__u64 private = entry & entry >> 4; /* a value (bit 0) with KVM_MEMORY_ATTRIBUTE_PRIVATE */
-	__u64 used = gmem_top_bit(entry | -entry);
+	__u64 there = gmem_top_bit(entry | -entry) & ~entry;
 
-	return ((private & attributes) | (used & ~attributes)) & 1;
+	return ((private & attributes) | (there & ~attributes)) & 1;
+}
+
+/* 1 if the slot belongs to what is in a slot before it, which is larger than one; else 0. */
+static __always_inline __u64 is_sibling(__u64 entry)
+{
+	__u64 high = entry >> 8;
+
+	return entry >> 1 & ~entry & ~gmem_top_bit(high | -high) & 1;
+}
+
+/*
+ * The pages of the leaf, a bit each. Both sums are made from the top down, so that the bit of a
+ * slot costs one shift. Without branches, as above.
+ */
+static __always_inline __u64 private_in_leaf(void)
+{
+	__u64 mask = 0, bit;
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < 64; i++) {
+		bit = (leaf[i] & leaf[i] >> 4) << 63; /* as counts() has it */
+		GMEM_OPAQUE(bit);
+		mask = mask >> 1 | bit;
+	}
+	return mask;
+}
+
+/*
+ * The address of a folio has its highest bit set, and bit 0 of a value is set. A sibling is what
+ * the slot before it is: the sum carries through a run of siblings if there is a folio before it.
+ */
+static __always_inline __u64 there_in_leaf(void)
+{
+	__u64 there = 0, siblings = 0, entry, bit;
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < 64; i++) {
+		entry = leaf[i];
+		bit = entry & ~entry << 63;
+		GMEM_OPAQUE(bit);
+		there = there >> 1 | bit;
+		/* Bit 10: XA_RETRY_ENTRY and XA_ZERO_ENTRY, which are no siblings. */
+		bit = (entry >> 1 & ~entry & ~(entry >> 10)) << 63;
+		GMEM_OPAQUE(bit);
+		siblings = siblings >> 1 | bit;
+	}
+	return there | (siblings & ~((there << 1 & siblings) + siblings));
 }
 
 /*
  * 64 entries of a tree, of which index is the first and a multiple of 64. @attributes: 1: which of
- * them are private; 0: which are there.
+ * them are private; 0: which are there. Global, so that it is verified once.
  */
-static __noinline __u64 entries_at(struct xarray *tree, __u64 index, __u64 attributes)
+__noinline __u64 entries_at(__u64 address, __u64 index, __u64 attributes)
 {
-	__u64 entry = (__u64)BPF_CORE_READ(tree, xa_head), mask = 0;
+	struct xarray *tree = (void *)address;
+	__u64 entry = (__u64)BPF_CORE_READ(tree, xa_head);
 	struct xa_node *node = as_node(entry);
 	__u32 shift, i;
 
@@ -221,6 +274,8 @@ static __noinline __u64 entries_at(struct xarray *tree, __u64 index, __u64 attri
 	for (i = 0; i < 10 && shift; i++) {
 		bpf_probe_read_kernel(&entry, sizeof(entry),
 				      &node->slots[index >> (shift & 63) & 63]);
+		if (is_sibling(entry))
+			bpf_probe_read_kernel(&entry, sizeof(entry), &node->slots[entry >> 2 & 63]);
 		node = as_node(entry);
 		/* Nothing, or something large that takes the place of a whole subtree. */
 		if (!node)
@@ -229,19 +284,17 @@ static __noinline __u64 entries_at(struct xarray *tree, __u64 index, __u64 attri
 	}
 	if (shift || bpf_probe_read_kernel(leaf, sizeof(leaf), &node->slots[0]))
 		return 0;
-	for (i = 0; i < 64; i++)
-		mask |= counts(leaf[i], attributes) << i;
-	return mask;
+	return attributes ? private_in_leaf() : there_in_leaf();
 }
 
 /* The same from any index on. */
 static __always_inline __u64 window(struct xarray *tree, __u64 index, __u64 attributes)
 {
 	__u32 by = index & 63;
-	__u64 mask = entries_at(tree, index - by, attributes) >> by;
+	__u64 mask = entries_at((__u64)tree, index - by, attributes) >> by;
 
 	if (by)
-		mask |= entries_at(tree, index - by + 64, attributes) << (64 - by);
+		mask |= entries_at((__u64)tree, index - by + 64, attributes) << (64 - by);
 	return mask;
 }
 
@@ -250,23 +303,70 @@ static long read_block(__u32 index, void *ctx)
 	struct kvm *kvm = (struct kvm *)question.kvm;
 	struct inode *inode = (struct inode *)question.inode;
 	void *mapping = BPF_CORE_READ(inode, i_mapping);
+	struct backing *backing = ctx;
 	__u32 n = index & (GMEM_MAX_BLOCKS - 1);
 
 	private_mask[n] = window((void *)kvm + bpf_core_field_offset(struct kvm, mem_attr_array),
 				 question.gfn + 64ULL * index, 1);
 	resident_mask[n] = window(mapping + bpf_core_field_offset(struct address_space, i_pages),
 				  question.pgoff + 64ULL * index, 0);
+	backing_mask[n] = 0;
+	if (backing->tree)
+		backing_mask[n] = window(backing->tree, backing->pgoff + 64ULL * index, 0);
 	return 0;
 }
 
-SEC("?raw_tp")
+static __always_inline void read_blocks(struct backing *backing)
+{
+	__u64 blocks = (question.pages + 63) / 64;
+
+	if (blocks > GMEM_MAX_BLOCKS)
+		return;
+	bpf_rcu_read_lock();
+	if (is_alive((struct kvm *)question.kvm, question.mm)) {
+		bpf_loop(blocks, read_block, backing, 0);
+		question.answered = 1;
+	}
+	bpf_rcu_read_unlock();
+}
+
+/* The file of a mapping is held as long as the iterator stands at it. */
+static __always_inline void read_with_backing(struct task_struct *task)
+{
+	struct backing backing = { .address = question.userspace, .pages = question.pages };
+	struct bpf_iter_task_vma it;
+
+	/* A mapping that is being changed cannot be read: user space asks again. */
+	if (!bpf_iter_task_vma_new(&it, task, backing.address)) {
+		note_backing(&backing, bpf_iter_task_vma_next(&it));
+		question.pages = backing.pages;
+		question.kind = backing.kind;
+		question.copies = backing.copies;
+		read_blocks(&backing);
+	}
+	bpf_iter_task_vma_destroy(&it);
+}
+
+/* Reads question.pages pages, or fewer if it is asked for their backing too. */
+SEC("?syscall")
 int gmem_read_pages(void *ctx)
 {
+	struct backing nothing = {};
+	struct task_struct *task;
+
 	question.answered = 0;
-	if (!is_alive((struct kvm *)question.kvm, question.mm) || question.blocks > GMEM_MAX_BLOCKS)
+	if (!question.tgid) {
+		read_blocks(&nothing);
 		return 0;
-	bpf_loop(question.blocks, read_block, NULL, 0);
-	question.answered = 1;
+	}
+	if (!bpf_task_from_pid || !bpf_task_release || !bpf_iter_task_vma_new)
+		return 0;
+	task = bpf_task_from_pid(question.tgid);
+	if (!task)
+		return 0;
+	if ((__u64)BPF_CORE_READ(task, mm) == question.mm)
+		read_with_backing(task);
+	bpf_task_release(task);
 	return 0;
 }
 

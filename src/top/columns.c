@@ -332,6 +332,18 @@ GETTER(get_waste_backing_pages)
 	return known(vm->waste_backing);
 }
 
+#define P(X, name, ...)                                         \
+	GETTER(get_backing_##name##_pages)                      \
+	{                                                       \
+		return known(vm->backing[GMEM_BACKING_##name]); \
+	}                                                       \
+	GETTER(get_waste_##name##_pages)                        \
+	{                                                       \
+		return known(vm->twice[GMEM_BACKING_##name]);   \
+	}
+GMEM_BACKINGS(P, )
+#undef P
+
 /* Can this kernel tell of any failure? */
 static bool errors_known(const struct features *f)
 {

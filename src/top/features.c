@@ -156,7 +156,10 @@ static const struct {
 	  "attributes of KVM",
 	  { { "kvm", "mem_attr_array" }, { "xa_node", "slots" }, { "kvm_memory_slot", "gmem" } },
 	  NULL },
-	{ GMEM_FACT_backing, "PAGEMAP_SCAN", { { NULL } }, pagemap_works },
+	{ GMEM_FACT_backing,
+	  "page caches, PAGEMAP_SCAN",
+	  { { "bpf_iter_task_vma_kern_data", "task" } },
+	  pagemap_works },
 };
 
 #define NR_LOOKS (sizeof(looks) / sizeof(looks[0]))

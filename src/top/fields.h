@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "../../bpf/abi/ledger.h"
+
 /* Of JSON: it changes when a name, a unit or a meaning does, not when a field is added. */
 #define JSON_VERSION 2
 
@@ -45,6 +47,20 @@ enum unit {
 		NR_UNITS
 };
 
+/* Shared backing by kind, of a VM and of a binding. */
+#define GMEM_VM_BACKING(X, name, call, what)                                                       \
+	X(backing_##name##_pages, gauge, PAGES, FACT(bindings) | FACT(attributes) | FACT(backing), \
+	  WANT_WASTE, 9, "pages of the shared backing in memory: " what)
+#define GMEM_VM_WASTE(X, name, call, what)                                                       \
+	X(waste_##name##_pages, gauge, PAGES, FACT(bindings) | FACT(attributes) | FACT(backing), \
+	  WANT_WASTE, 9, "those of them that are private: " what)
+#define GMEM_BINDING_BACKING(X, name, call, what)        \
+	X(binding, backing_##name##_pages, gauge, PAGES, \
+	  "pages of the shared backing in memory (--waste): " what)
+#define GMEM_BINDING_WASTE(X, name, call, what)        \
+	X(binding, waste_##name##_pages, gauge, PAGES, \
+	  "those of them that are private (--waste): " what)
+
 /*
  * Fields of a VM, members of its object in JSON and columns everywhere else.
  * X(name, kind, unit, facts that are needed, enum want, width, help)
@@ -72,6 +88,8 @@ enum unit {
 	  "pages of instances in memory that are not private")                                     \
 	X(waste_backing_pages, gauge, PAGES, FACT(bindings) | FACT(attributes) | FACT(backing),    \
 	  WANT_WASTE, 9, "pages of the shared backing in memory that are private")                 \
+	GMEM_BACKINGS(GMEM_VM_BACKING, X)                                                          \
+	GMEM_BACKINGS(GMEM_VM_WASTE, X)                                                            \
 	X(errors, counter, COUNT, 0, 0, 7, "operations that failed, refused host faults included") \
 	X(denials, counter, COUNT, FACT(deny), 0, 7,                                               \
 	  "operations and host faults that a security module refused")
@@ -196,7 +214,9 @@ enum unit {
 	X(binding, waste_instance_pages, gauge, PAGES,                                             \
 	  "pages of the instance in memory that are not private (--waste)")                        \
 	X(binding, waste_backing_pages, gauge, PAGES,                                              \
-	  "pages of the shared backing in memory that are private (--waste)")
+	  "pages of the shared backing in memory that are private (--waste)")                      \
+	GMEM_BACKINGS(GMEM_BINDING_BACKING, X)                                                     \
+	GMEM_BACKINGS(GMEM_BINDING_WASTE, X)
 
 #define GMEM_HOLDER_FIELDS(X)                                       \
 	X(holder, instance, number, PLAIN, "id of the instance")    \

@@ -73,6 +73,8 @@ static void forget_frame(struct model_vm *vm)
 {
 	vm->bound = vm->bound_private = vm->holders = GMEM_UNKNOWN;
 	vm->waste_instance = vm->waste_backing = GMEM_UNKNOWN;
+	memset(vm->backing, 0xff, sizeof(vm->backing)); /* GMEM_UNKNOWN */
+	memset(vm->twice, 0xff, sizeof(vm->twice));
 }
 
 bool model_is_used(const struct model_vm *vm)
@@ -244,6 +246,8 @@ static int add_vm(struct model *model, const struct sample_vm *record)
 	vm->bound_private = record->bound_private;
 	vm->waste_instance = record->waste_instance;
 	vm->waste_backing = record->waste_backing;
+	memset(vm->backing, vm->waste_backing == GMEM_UNKNOWN ? 0xff : 0, sizeof(vm->backing));
+	memset(vm->twice, vm->waste_backing == GMEM_UNKNOWN ? 0xff : 0, sizeof(vm->twice));
 	vm->holders = GMEM_UNKNOWN;
 	vm->absent = 0;
 	vm->gone = record->ended;
@@ -459,6 +463,8 @@ static void take_recorded(struct model_vm *vm, const struct sample_recorded *rec
 	vm->holders = recorded->holders;
 	vm->waste_instance = recorded->waste_instance;
 	vm->waste_backing = recorded->waste_backing;
+	memcpy(vm->backing, recorded->backing, sizeof(vm->backing));
+	memcpy(vm->twice, recorded->twice, sizeof(vm->twice));
 }
 
 int model_step(struct model *model, const struct sample *sample)

@@ -44,14 +44,16 @@ struct model_vm {
 	uint64_t holders;	       /* processes */
 	uint64_t waste_instance;       /* resident pages of instances that are not private */
 	uint64_t waste_backing;	       /* resident pages of the shared backing that are private */
-	uint32_t absent;	       /* frames in which it was not seen */
-	bool gone;		       /* ended since the frame before */
-	bool noted;		       /* its end is in model.ended */
-	bool adopted;		       /* has or had an instance older than gmemtop */
-	bool unbinds_unknown;	       /* in a recording */
-	bool rated;		       /* there was a frame before, so that rates are known */
-	uint64_t key;		       /* see key.h, 0: none */
-	uint32_t identity;	       /* version of the texts */
+	uint64_t backing[GMEM_BACKING_MAX]; /* resident pages of the shared backing, by kind */
+	uint64_t twice[GMEM_BACKING_MAX];   /* waste_backing by kind */
+	uint32_t absent;		    /* frames in which it was not seen */
+	bool gone;			    /* ended since the frame before */
+	bool noted;			    /* its end is in model.ended */
+	bool adopted;			    /* has or had an instance older than gmemtop */
+	bool unbinds_unknown;		    /* in a recording */
+	bool rated;			    /* there was a frame before, so that rates are known */
+	uint64_t key;			    /* see key.h, 0: none */
+	uint32_t identity;		    /* version of the texts */
 	char name[NAME_LEN];
 	char *cgroup;
 };

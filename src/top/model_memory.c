@@ -118,7 +118,7 @@ static void sum_bindings(struct model *model)
 	struct model_binding *b;
 	struct model_inst *inst;
 	struct model_vm *vm;
-	size_t i;
+	size_t i, kind;
 
 	for (i = 0; i < model->nr_insts; i++)
 		model->insts[i]->bound_resident = 0;
@@ -140,6 +140,10 @@ static void sum_bindings(struct model *model)
 		add_known(&vm->bound_private, b->now.private);
 		add_known(&vm->waste_instance, b->now.waste_instance);
 		add_known(&vm->waste_backing, b->now.waste_backing);
+		for (kind = 0; kind < GMEM_BACKING_MAX; kind++) {
+			add_known(&vm->backing[kind], b->now.by_kind[kind]);
+			add_known(&vm->twice[kind], b->now.twice[kind]);
+		}
 	}
 }
 

@@ -411,6 +411,15 @@ static void put_known(struct json *json, const char *name, uint64_t n)
 		json_u64(json, name, n);
 }
 
+static void put_kinds(struct json *json, const struct sample_binding *b)
+{
+#define P(put, name, ...)                                                                   \
+	put(json, FIELD(binding, backing_##name##_pages), b->by_kind[GMEM_BACKING_##name]); \
+	put(json, FIELD(binding, waste_##name##_pages), b->twice[GMEM_BACKING_##name]);
+	GMEM_BACKINGS(P, put_known)
+#undef P
+}
+
 static void put_bindings(struct json *json, const struct model *model, const struct model_vm *vm)
 {
 	const struct model_binding *b;
@@ -440,6 +449,7 @@ static void put_bindings(struct json *json, const struct model *model, const str
 			put_known(json, FIELD(binding, waste_instance_pages),
 				  b->now.waste_instance);
 			put_known(json, FIELD(binding, waste_backing_pages), b->now.waste_backing);
+			put_kinds(json, &b->now);
 		}
 		json_close(json, '}');
 	}

@@ -12,6 +12,7 @@
 #define REGIONS	   256
 
 /* From linux/fs.h, which is older than this in some distributions. */
+#define SCAN_FILE    (1ULL << 2) /* a page of a file, or of shared anonymous memory */
 #define SCAN_PRESENT (1ULL << 3)
 #define SCAN_ZERO    (1ULL << 5)
 
@@ -36,7 +37,7 @@ static void set_bits(uint64_t *mask, uint64_t from, uint64_t to)
 		mask[from / 64] |= 1ULL << (from & 63);
 }
 
-int pagemap_mask(int fd, uint64_t address, uint64_t pages, uint64_t *mask)
+int pagemap_mask(int fd, uint64_t address, uint64_t pages, bool copies, uint64_t *mask)
 {
 	struct scan_region regions[REGIONS];
 	struct scan scan = {
@@ -45,8 +46,8 @@ int pagemap_mask(int fd, uint64_t address, uint64_t pages, uint64_t *mask)
 		.end = address + (pages << PAGE_SHIFT),
 		.vec = (uintptr_t)regions,
 		.vec_len = REGIONS,
-		.inverted = SCAN_ZERO,
-		.all_of = SCAN_PRESENT | SCAN_ZERO,
+		.inverted = SCAN_ZERO | (copies ? SCAN_FILE : 0),
+		.all_of = SCAN_PRESENT | SCAN_ZERO | (copies ? SCAN_FILE : 0),
 		.told = SCAN_PRESENT,
 	};
 	int n, i;
@@ -84,7 +85,7 @@ bool pagemap_works(void)
 	fd = pagemap_open((uint32_t)getpid());
 	if (fd < 0)
 		return false;
-	ret = pagemap_mask(fd, (uintptr_t)mask & ~0xfffULL, 1, mask);
+	ret = pagemap_mask(fd, (uintptr_t)mask & ~0xfffULL, 1, false, mask);
 	close(fd);
 	return !ret && mask[0] == 1;
 }

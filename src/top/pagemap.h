@@ -17,10 +17,11 @@ int pagemap_open(uint32_t pid);
  * @fd: from pagemap_open()
  * @address: where the range begins
  * @pages: how many
+ * @copies: only pages that are no page of a file: the private copies in a mapping of a file
  * @mask: the result, a bit for each page; (pages + 63) / 64 words
  *
  * Return: 0 or a negative errno.
  */
-int pagemap_mask(int fd, uint64_t address, uint64_t pages, uint64_t *mask);
+int pagemap_mask(int fd, uint64_t address, uint64_t pages, bool copies, uint64_t *mask);
 
 #endif /* GMEM_PAGEMAP_H */

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "../../bpf/abi/latency.h"
+#include "../../bpf/abi/ledger.h"
 #include "../../bpf/abi/trace.h"
 #include "latency.h"
 #include "policy.h"
@@ -51,6 +52,7 @@ struct sample_identity {
 struct sample_recorded {
 	uint64_t size, resident, nr_instances, mappable;
 	uint64_t bound, bound_private, holders, waste_instance, waste_backing;
+	uint64_t backing[GMEM_BACKING_MAX], twice[GMEM_BACKING_MAX]; /* waste_backing by kind */
 	bool unbinds_unknown;
 	uint32_t wraps[GMEM_DIRECTIONS * GMEM_HIST_BUCKETS]; /* upper halves of the histograms */
 };
@@ -110,6 +112,7 @@ struct sample_binding {
 	uint16_t slot, space;
 	/* Pages, with WANT_WASTE; GMEM_UNKNOWN where that could not be told. */
 	uint64_t private, resident, backing, waste_instance, waste_backing;
+	uint64_t by_kind[GMEM_BACKING_MAX], twice[GMEM_BACKING_MAX]; /* backing, waste_backing */
 };
 
 /* A process and an instance that it holds; reported once for both. */

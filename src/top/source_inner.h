@@ -91,9 +91,9 @@ struct source_bpf {
 	size_t nr_holds, room_holds;
 	struct waste_pass *passes;
 	size_t nr_passes, room_passes;
-	uint64_t round;			   /* of looking at all bindings once */
-	struct source_latency *latency;	   /* NULL: not attached */
-	uint64_t backing[GMEM_MAX_BLOCKS]; /* a bit for each page, as in private_mask */
+	uint64_t round;			  /* of looking at all bindings once */
+	struct source_latency *latency;	  /* NULL: not attached */
+	uint64_t mapped[GMEM_MAX_BLOCKS]; /* a bit for each page, as in private_mask */
 	char buf[READ_SIZE] __attribute__((aligned(8)));
 };
 

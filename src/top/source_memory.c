@@ -13,9 +13,8 @@
 #include "source_inner.h"
 #include "waste.h"
 
-#define TRIES		3 /* when memslots change while they are read */
-#define PAGES_PER_BLOCK 64
-#define MAX_PAGES	(GMEM_MAX_BLOCKS * PAGES_PER_BLOCK)
+#define TRIES	  3 /* when memslots or mappings change while they are read */
+#define MAX_PAGES (GMEM_MAX_BLOCKS * 64)
 
 /* --- holders --- */
 
@@ -116,6 +115,8 @@ static int add_bindings(struct source_bpf *s, struct sample *sample, struct samp
 			.waste_backing = GMEM_UNKNOWN,
 		};
 
+		memset(binding.by_kind, 0xff, sizeof(binding.by_kind)); /* GMEM_UNKNOWN */
+		memset(binding.twice, 0xff, sizeof(binding.twice));
 		ret = sample_add_binding(sample, &binding);
 	}
 	vm->bound = 0;
@@ -124,19 +125,29 @@ static int add_bindings(struct source_bpf *s, struct sample *sample, struct samp
 
 /* --- waste --- */
 
-/* The pages of a binding, so many from @at on. Return: 0 or as ask(). */
+/*
+ * The pages of a binding, so many from @at on, and with @backing their shared backing. Return: 0 or
+ * as ask().
+ */
 static int read_pages(struct source_bpf *s, const struct sample_vm *vm,
-		      const struct gmem_binding *binding, uint64_t at, uint64_t pages)
+		      const struct gmem_binding *binding, uint64_t at, uint64_t pages, bool backing)
 {
-	s->skel->bss->question = (struct gmem_question){
-		.kvm = vm->kvm,
-		.mm = vm->mm,
-		.inode = binding->inode,
-		.gfn = binding->gfn + at,
-		.pgoff = binding->pgoff + at,
-		.blocks = (uint32_t)((pages + PAGES_PER_BLOCK - 1) / PAGES_PER_BLOCK),
-	};
-	return ask(s, s->skel->progs.gmem_read_pages);
+	int ret = -EAGAIN, tries;
+
+	for (tries = 0; tries < TRIES && ret == -EAGAIN; tries++) {
+		s->skel->bss->question = (struct gmem_question){
+			.kvm = vm->kvm,
+			.mm = vm->mm,
+			.inode = binding->inode,
+			.gfn = binding->gfn + at,
+			.pgoff = binding->pgoff + at,
+			.pages = pages,
+			.userspace = binding->userspace + (at << 12),
+			.tgid = backing ? vm->tgid : 0,
+		};
+		ret = ask(s, s->skel->progs.gmem_read_pages);
+	}
+	return ret;
 }
 
 /* Return: NULL without memory. */
@@ -158,22 +169,56 @@ static struct waste_pass *pass_of(struct source_bpf *s, uint64_t vm_id,
 	return pass;
 }
 
-/* @pagemap: of the VMM, negative: none. Return: 0 or as ask(). */
-static int look_at_slice(struct source_bpf *s, const struct sample_vm *vm, struct waste_pass *pass,
-			 uint64_t pages, int pagemap)
+/* Return: 0 or a negative errno. */
+static int count_backing(struct source_bpf *s, struct waste *sum, int pagemap, bool both)
 {
-	uint64_t address = pass->binding.userspace + (pass->at << 12);
-	int ret = read_pages(s, vm, &pass->binding, pass->at, pages);
+	const struct gmem_question *told = &s->skel->bss->question;
+	const uint64_t *private = (const uint64_t *)s->skel->bss->private_mask;
+	uint64_t pages = told->pages;
+	bool file = told->kind != GMEM_BACKING_anonymous;
+	int ret;
 
+	if (told->kind == GMEM_BACKING_none || told->kind == GMEM_BACKING_instance)
+		return 0;
+	if (told->kind >= GMEM_BACKING_MAX)
+		return -ENOTSUP;
+	if (file)
+		waste_count_backing(sum, told->kind, private,
+				    (const uint64_t *)s->skel->bss->backing_mask, pages, both);
+	if (file && !told->copies)
+		return 0;
+	ret = pagemap_mask(pagemap, told->userspace, pages, file, s->mapped);
 	if (ret)
 		return ret;
-	memset(s->backing, 0, sizeof(s->backing));
-	if (pagemap < 0 || pass->unbacked || pagemap_mask(pagemap, address, pages, s->backing))
+	waste_count_backing(sum, file ? GMEM_BACKING_copies : GMEM_BACKING_anonymous, private,
+			    s->mapped, pages, both);
+	return 0;
+}
+
+/*
+ * @pagemap: of the VMM, negative: none. @pages: how many to look at, and how many were. Return: 0
+ * or as ask().
+ */
+static int look_at_slice(struct source_bpf *s, const struct sample_vm *vm, struct waste_pass *pass,
+			 uint64_t *pages, int pagemap)
+{
+	bool both = pass->binding.flags & INSTANCE_MMAP, backed = pagemap >= 0 && !pass->unbacked;
+	int ret = read_pages(s, vm, &pass->binding, pass->at, *pages, backed);
+
+	if (ret && backed) {
+		backed = false;
+		ret = read_pages(s, vm, &pass->binding, pass->at, *pages, false);
+	}
+	if (ret)
+		return ret;
+	*pages = s->skel->bss->question.pages;
+	if (!*pages)
+		return -EIO;
+	if (!backed || count_backing(s, &pass->so_far, pagemap, both))
 		pass->unbacked = true;
 	waste_count(&pass->so_far, (const uint64_t *)s->skel->bss->private_mask,
-		    (const uint64_t *)s->skel->bss->resident_mask, s->backing, pages,
-		    pass->binding.flags & INSTANCE_MMAP);
-	pass->at += pages;
+		    (const uint64_t *)s->skel->bss->resident_mask, *pages, both);
+	pass->at += *pages;
 	return 0;
 }
 
@@ -192,7 +237,7 @@ static void count_binding(struct source_bpf *s, const struct sample_vm *vm, stru
 	for (; pass->at < all && *budget; *budget -= pages) {
 		pages = all - pass->at < MAX_PAGES ? all - pass->at : MAX_PAGES;
 		pages = pages < *budget ? pages : *budget;
-		if (look_at_slice(s, vm, pass, pages, pagemap)) {
+		if (look_at_slice(s, vm, pass, &pages, pagemap)) {
 			pass->finished = false;
 			pass->at = 0;
 			pass->so_far = (struct waste){ 0 };
@@ -224,8 +269,10 @@ static void report_pass(struct sample *sample, const struct source_bpf *s,
 	b->waste_instance = pass->last.instance;
 	if (!pass->backed)
 		return;
-	b->backing = pass->last.backing;
-	b->waste_backing = pass->last.shared;
+	memcpy(b->by_kind, pass->last.backing, sizeof(b->by_kind));
+	memcpy(b->twice, pass->last.twice, sizeof(b->twice));
+	b->backing = waste_sum(b->by_kind);
+	b->waste_backing = waste_sum(b->twice);
 }
 
 /* A new round when all bindings were looked at; those that are gone are forgotten. */

@@ -171,6 +171,11 @@ static void read_recorded(struct json_object *object, struct sample_recorded *re
 	recorded->bound_private = known(object, VM_FIELD(bound_private_pages));
 	recorded->waste_instance = known(object, VM_FIELD(waste_instance_pages));
 	recorded->waste_backing = known(object, VM_FIELD(waste_backing_pages));
+#define P(known, name, ...)                                                                       \
+	recorded->backing[GMEM_BACKING_##name] = known(object, VM_FIELD(backing_##name##_pages)); \
+	recorded->twice[GMEM_BACKING_##name] = known(object, VM_FIELD(waste_##name##_pages));
+	GMEM_BACKINGS(P, known)
+#undef P
 	recorded->unbinds_unknown = has(counters, VM_FIELD(unbinds)) &&
 				    !member(counters, VM_FIELD(unbinds));
 }
@@ -279,6 +284,12 @@ static int add_binding(struct sample *sample, uint64_t vm_id, struct json_object
 		.waste_backing = known(object, FIELD(binding, waste_backing_pages)),
 	};
 
+#define P(known, name, ...)                                            \
+	binding.by_kind[GMEM_BACKING_##name] =                         \
+		known(object, FIELD(binding, backing_##name##_pages)); \
+	binding.twice[GMEM_BACKING_##name] = known(object, FIELD(binding, waste_##name##_pages));
+	GMEM_BACKINGS(P, known)
+#undef P
 	return sample_add_binding(sample, &binding);
 }
 

@@ -6,24 +6,36 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../../bpf/abi/ledger.h"
+
 /* Pages of a binding. */
 struct waste {
-	uint64_t private;  /* private */
-	uint64_t resident; /* of the instance, in memory */
-	uint64_t backing;  /* of the shared backing, in memory */
-	uint64_t instance; /* in memory, though the guest's page is shared */
-	uint64_t shared;   /* of the backing in memory, though the guest's page is private */
+	uint64_t private;		    /* private */
+	uint64_t resident;		    /* of the instance, in memory */
+	uint64_t backing[GMEM_BACKING_MAX]; /* of the shared backing, in memory */
+	uint64_t instance;		    /* in memory, though the guest's page is shared */
+	uint64_t twice[GMEM_BACKING_MAX];   /* of the backing, though the guest's page is private */
 };
 
 /**
  * waste_count - add a range of a binding
  * @waste: the sums
- * @private, @resident, @backing: a bit for each page of the range
+ * @private, @resident: a bit for each page of the range
  * @pages: how many there are; bits behind them are not looked at
- * @both: the instance serves what is shared too, so that nothing of it is there in vain, and the
- *	guest does not use the backing
+ * @both: the instance serves what is shared too, so that nothing of it is there in vain
  */
 void waste_count(struct waste *waste, const uint64_t *private, const uint64_t *resident,
-		 const uint64_t *backing, uint64_t pages, bool both);
+		 uint64_t pages, bool both);
+
+/**
+ * waste_count_backing - add the shared backing of a range, of one kind
+ * @backing: a bit for each page of the range that is in memory
+ * @both: as in waste_count(): the guest does not use the backing
+ */
+void waste_count_backing(struct waste *waste, enum gmem_backing kind, const uint64_t *private,
+			 const uint64_t *backing, uint64_t pages, bool both);
+
+/* Over all kinds. */
+uint64_t waste_sum(const uint64_t pages[GMEM_BACKING_MAX]);
 
 #endif /* GMEM_WASTE_H */

@@ -101,8 +101,9 @@ static const struct {
 #define BY_TWO_PERCENT                                                                             \
 	"measured plus a fifth; 2 % of a CPU are demanded for 1,000 VMs and a frame each second, " \
 	"which take 59 million instructions"
-#define LINEAR "the cost of a further VM is the same at every number of VMs"
-#define PER_VM "instructions/VM"
+#define LINEAR	 "the cost of a further VM is the same at every number of VMs"
+#define PER_VM	 "instructions/VM"
+#define PER_PAGE "instructions/page in memory"
 #define BY_THE_SHORT_OPERATION                                                                            \
 	"what a page of a memslot pays (63 instructions: the LSM hook, which with bpf in lsm= is a call " \
 	"also while no program is attached, and the count of private pages), of an operation of 1,400; "  \
@@ -148,6 +149,12 @@ static const struct {
 #define BY_PHASES                                                                                     \
 	"measured plus a fifth; 900 was demanded and is missed. Four programs run for a conversion, " \
 	"five without the patches, and one more for the fault"
+#define BY_PAGEMAP_SCAN                                                                               \
+	"measured plus a fifth; 60 was demanded. PAGEMAP_SCAN takes about 120 instructions for each " \
+	"anonymous page"
+#define BY_RANGE                                                                                      \
+	"measured plus a fifth, for 64 pages of which none is in memory: their attributes are read, " \
+	"and two page caches are asked"
 #define AS_GMEMTOP "the exporter has gmemtop's programs, and is scraped ten times per second"
 #define NOT_MORE                                                                                            \
 	"demanded: no more; work that the kernel defers from the VMs or to them makes 0.6 % of difference " \
@@ -287,6 +294,11 @@ static const struct bound_row bounds[] = {
 		 .whole = true, .why = BY_TWO_PERCENT),
 	SIZE_ROW("recorded.1000", IN_PATCHED, "recorded_1000", 120, .scale = 1000,
 		 .unit = "bytes/VM", .whole = true, .why = DEMANDED),
+	SIZE_ROW("waste.memfd", IN_PATCHED, "waste_memfd", 60, .unit = PER_PAGE, .why = DEMANDED),
+	SIZE_ROW("waste.anonymous", IN_PATCHED, "waste_anonymous", 112, .unit = PER_PAGE,
+		 .why = BY_PAGEMAP_SCAN),
+	SIZE_ROW("waste.empty", IN_PATCHED, "waste_empty", 3100, .unit = "instructions",
+		 .why = BY_RANGE),
 	{ "first_frame.100", FRAMES, VALUE, { { LAB, "gmemtop.first_frame_100" } }, .max = 2, .scale = 1e6,
 	  .unit = "seconds", .why = BY_THE_EMULATOR, .whole = true },
 	{ "frame.10000", FRAMES, VALUE, { { LAB, "gmemtop.frame_10000" } }, .max = 1, .scale = 1e6,

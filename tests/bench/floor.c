@@ -16,6 +16,7 @@
 #include "../../src/lib/exits.h"
 #include "../../src/lib/log.h"
 #include "../../src/top/features.h"
+#include "../../bpf/abi/ledger.h"
 #include "gmem_trace.skel.h"
 
 #define MAX_PROGRAMS 64

@@ -190,5 +190,6 @@ fi
 [ $# = 0 ] || "$tests/bench_refresh" ${quick:+-q} "$@" | sed -u 's/^/gmemtop./'
 [ $# = 0 ] || [ -n "$quick" ] || "$tests/bench_refresh" -r 1000 | sed -u 's/^/gmemtop./'
 [ -n "$quick" ] || [ -z "$policies" ] || "$tests/bench_many" 64
+[ -z "$policies" ] || "$tests/bench_resident" | sed -u 's/^/gmemtop./'
 # Last, since a locked policy stays.
 [ -z "$policies" ] || measure_policies

@@ -76,6 +76,8 @@ static void test_facts(void **state __attribute__((unused)))
 	for (i = 0; i < GMEM_FACT_MAX; i++)
 		all.chosen[i] = none.chosen[i] = -1;
 	vm.bound = vm.bound_private = vm.waste_instance = vm.waste_backing = GMEM_UNKNOWN;
+	memset(vm.backing, 0xff, sizeof(vm.backing));
+	memset(vm.twice, 0xff, sizeof(vm.twice));
 	for (i = 0; i < NR_COLUMNS; i++) {
 		assert_true(column_known(&columns[i], &all));
 		if (columns[i].kind == KIND_counter || columns[i].kind == KIND_rate)

@@ -19,19 +19,26 @@ static void test_masks(void **state __attribute__((unused)))
 	struct waste waste = { 0 };
 
 	/* Bits behind the last page are somebody else's. */
-	waste_count(&waste, private, resident, backing, 66, false);
+	waste_count(&waste, private, resident, 66, false);
+	waste_count_backing(&waste, GMEM_BACKING_shmem, private, backing, 66, false);
 	assert_int_equal(waste.private, 10);
 	assert_int_equal(waste.resident, 9);
-	assert_int_equal(waste.backing, 14);
+	assert_int_equal(waste.backing[GMEM_BACKING_shmem], 14);
 	assert_int_equal(waste.instance, 4);
-	assert_int_equal(waste.shared, 6);
-	waste_count(&waste, private, resident, backing, 66, false);
+	assert_int_equal(waste.twice[GMEM_BACKING_shmem], 6);
+	waste_count(&waste, private, resident, 66, false);
 	assert_int_equal(waste.instance, 8);
+	/* The copies of pages of a file are other pages than those of the file. */
+	waste_count_backing(&waste, GMEM_BACKING_copies, private, backing, 66, false);
+	assert_int_equal(waste_sum(waste.backing), 28);
+	assert_int_equal(waste_sum(waste.twice), 12);
 	memset(&waste, 0, sizeof(waste));
-	waste_count(&waste, private, resident, backing, 128, true);
+	waste_count(&waste, private, resident, 128, true);
+	waste_count_backing(&waste, GMEM_BACKING_file, private, backing, 128, true);
 	assert_int_equal(waste.private, 72);
 	assert_int_equal(waste.instance, 0);
-	assert_int_equal(waste.shared, 0);
+	assert_int_equal(waste.backing[GMEM_BACKING_file], 76);
+	assert_int_equal(waste_sum(waste.twice), 0);
 }
 
 static void add_inst(uint64_t id, uint64_t vm_id, uint64_t ino, uint64_t resident, uint64_t flags)
@@ -82,8 +89,13 @@ static void test_bindings(void **state __attribute__((unused)))
 					     .backing = GMEM_UNKNOWN,
 					     .waste_backing = GMEM_UNKNOWN });
 	add_binding((struct sample_binding){ .vm_id = 2, .slot = 1, .ino = 102, .pages = 5 });
-	add_binding((struct sample_binding){
-		.vm_id = 3, .slot = 7, .ino = 101, .pages = 64, .resident = 7 });
+	add_binding((struct sample_binding){ .vm_id = 3,
+					     .slot = 7,
+					     .ino = 101,
+					     .pages = 64,
+					     .resident = 7,
+					     .by_kind = { [GMEM_BACKING_shmem] = 5 },
+					     .twice = { [GMEM_BACKING_file] = 4 } });
 	end_sample(&model);
 	b = model_bindings_of(&model, 3, &nr);
 	assert_int_equal(nr, 2);
@@ -96,6 +108,9 @@ static void test_bindings(void **state __attribute__((unused)))
 	assert_int_equal(model_vm(&model, 3)->waste_instance, 10 + 20);
 	/* One part that is not known makes the sum unknown. */
 	assert_int_equal(model_vm(&model, 3)->waste_backing, GMEM_UNKNOWN);
+	assert_int_equal(model_vm(&model, 3)->backing[GMEM_BACKING_shmem], 5);
+	assert_int_equal(model_vm(&model, 3)->twice[GMEM_BACKING_file], 4);
+	assert_int_equal(model_vm(&model, 2)->backing[GMEM_BACKING_shmem], GMEM_UNKNOWN);
 	assert_int_equal(model_vm(&model, 2)->bound, 5);
 	assert_int_equal(model_vm(&model, 2)->waste_instance, GMEM_UNKNOWN);
 	assert_int_equal(model_vm(&model, 4)->bound, GMEM_UNKNOWN);

@@ -53,6 +53,10 @@ static void add_lists(uint64_t vm_id, uint64_t inst_id)
 					  .waste_backing = GMEM_UNKNOWN };
 	struct sample_holder holder = { .ino = 4000 + inst_id, .dev = 3, .tgid = 77 };
 
+	memset(binding.by_kind, 0xff, sizeof(binding.by_kind)); /* GMEM_UNKNOWN */
+	memset(binding.twice, 0xff, sizeof(binding.twice));
+	binding.by_kind[GMEM_BACKING_shmem] = 7;
+	binding.twice[GMEM_BACKING_shmem] = 2;
 	assert_int_equal(sample_add_binding(&step_sample, &binding), 0);
 	strcpy(holder.comm, "qemu");
 	holder.fds = 1;

@@ -81,6 +81,9 @@ static const struct {
 	{ "summary", "events", REF("event_accounts") },
 };
 
+#define P(X, name, ...) "binding.backing_" #name "_pages", "binding.waste_" #name "_pages",
+#define BACKING_FIELDS	GMEM_BACKINGS(P, )
+
 /* Fields that are null where they are unknown, beside columns. */
 static const char *const nullable[] = {
 	"ended.key",
@@ -92,7 +95,7 @@ static const char *const nullable[] = {
 	"host.errors",
 	"host.denials",
 	"binding.waste_backing_pages",
-	"event.errno",
+	BACKING_FIELDS "event.errno",
 	"event.error",
 	"event_vm.key",
 	"event_vm.name",
@@ -121,7 +124,7 @@ static const char *const optional[] = {
 	"event.kernel_stack",
 	"event.user_stack",
 	"binding.waste_backing_pages",
-	"operation.other",
+	BACKING_FIELDS "operation.other",
 	/* Follow from the rest: gmemtop record leaves them out. */
 	"vm.rates",
 	"host.rates",
