@@ -38,7 +38,7 @@
 #define MAX_ANSWER (4 << 20)
 #define MAX_VMS	   1000
 
-static struct vms vms = { .conversions = 512 };
+static struct vms vms = { .steady = true, .conversions = 512 };
 static uint64_t asked; /* conversions since the watcher began */
 static char answer[MAX_ANSWER];
 

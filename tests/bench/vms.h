@@ -21,12 +21,14 @@
 #define SIZE	  (512 * KVM_PAGE)
 #define GPA	  KVM_TEST_GPA
 #define CONVERTED 256 /* pages, from the first one on */
+#define STEADY	  63  /* the same of steady VMs; the page behind them stays private */
 #define NS_PER_S  1000000000ULL
 
 struct vms {
 	bool keep_private; /* half of a VM's pages are private and stay private */
-	int conversions;   /* of each VM, each time it is asked */
-	pid_t group;	   /* the first process; 0: there is no VM */
+	bool steady;	 /* conversions need no memory of the kernel: it is there for a neighbour */
+	int conversions; /* of each VM, each time it is asked */
+	pid_t group;	 /* the first process; 0: there is no VM */
 	unsigned int nr;
 	pid_t *pids;
 };
@@ -57,18 +59,21 @@ static int default_vm_setup(int kvm, bool keep_private, int *vm)
 	return 0;
 }
 
-static int vm_setup(bool keep_private, int *vm)
+static int vm_setup(const struct vms *vms, int *vm)
 {
 	int kvm = kvm_open(), instance;
 
 	*vm = kvm < 0 ? -1 : kvm_create_vm(kvm, KVM_X86_SW_PROTECTED_VM);
 	if (kvm >= 0 && *vm < 0)
-		return default_vm_setup(kvm, keep_private, vm);
+		return default_vm_setup(kvm, vms->keep_private, vm);
 	instance = *vm < 0 ? -1 : kvm_create_instance(*vm, SIZE, 0);
 	if (instance < 0 || kvm_bind(*vm, 0, instance, GPA, SIZE, 0))
 		return -errno;
-	if (keep_private &&
+	if (vms->keep_private &&
 	    kvm_convert(*vm, GPA + SIZE / 2, SIZE / 2, KVM_MEMORY_ATTRIBUTE_PRIVATE))
+		return -errno;
+	if (vms->steady &&
+	    kvm_convert(*vm, GPA + STEADY * KVM_PAGE, KVM_PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE))
 		return -errno;
 	return 0;
 }
@@ -83,18 +88,18 @@ static void work_signal(sigset_t *work)
 static void __attribute__((noreturn)) vmm(const struct vms *vms, int ready)
 {
 	sigset_t work;
-	int vm, ret, sig, i, page = 0;
+	int vm, ret, sig, i, page = 0, pages = vms->steady ? STEADY : CONVERTED;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	work_signal(&work);
-	ret = vm_setup(vms->keep_private, &vm);
+	ret = vm_setup(vms, &vm);
 	if (write(ready, &ret, sizeof(ret)) != sizeof(ret) || ret)
 		_exit(1);
 	close(ready);
 	for (;;) {
 		sigwait(&work, &sig);
 		for (i = 0; i < vms->conversions; i++, page++)
-			kvm_convert(vm, GPA + (uint64_t)(page / 2 % CONVERTED) * KVM_PAGE, KVM_PAGE,
+			kvm_convert(vm, GPA + (uint64_t)(page / 2 % pages) * KVM_PAGE, KVM_PAGE,
 				    page % 2 ? 0 : KVM_MEMORY_ATTRIBUTE_PRIVATE);
 	}
 }
