@@ -81,7 +81,8 @@ struct sample_vm *sample_add_vm(struct sample *sample, uint32_t parts)
 	_Static_assert(sizeof(*vm) + sizeof(struct sample_errors) + sizeof(struct gmem_heat) <=
 			       BLOCK_SIZE - sizeof(struct sample_block),
 		       "a VM fits into a block");
-	if (grow(&sample->vms, &sample->room_vms, sample->nr_vms + 1, sizeof(*sample->vms)))
+	if (sample->nr_vms == sample->room_vms &&
+	    grow(&sample->vms, &sample->room_vms, sample->nr_vms + 1, sizeof(*sample->vms)))
 		return NULL;
 	vm = sample_alloc(sample, size_of(&with));
 	if (!vm)
@@ -119,7 +120,8 @@ struct sample_vcpu *sample_add_vcpu(struct sample *sample)
 
 int sample_add_instance(struct sample *sample, const struct sample_inst *inst)
 {
-	if (grow(&sample->insts, &sample->room_insts, sample->nr_insts + 1, sizeof(*inst)))
+	if (sample->nr_insts == sample->room_insts &&
+	    grow(&sample->insts, &sample->room_insts, sample->nr_insts + 1, sizeof(*inst)))
 		return -ENOMEM;
 	sample->insts[sample->nr_insts++] = *inst;
 	return 0;

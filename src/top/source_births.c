@@ -41,8 +41,10 @@ void source_identify(struct source_bpf *s, struct sample *sample, int cgroups)
 	for (i = 0; i < sample->nr_vms; i++) {
 		vm = sample->vms[i];
 		who = &s->taken[i]->who;
-		birth = who->named || !s->nr_births ? NULL : birth_of(s, vm->id);
-		proc_identify(who, vm, birth, cgroups);
+		if (!who->named || (vm->cgroup && vm->cgroup != who->named_cgroup)) {
+			birth = who->named || !s->nr_births ? NULL : birth_of(s, vm->id);
+			proc_identify(who, vm, birth, cgroups);
+		}
 		vm->identity = &who->is;
 		last = vm->id > last ? vm->id : last;
 	}

@@ -81,7 +81,8 @@ struct source_bpf {
 	size_t nr_vms, room_vms;
 	struct live_vm **taken; /* those of the sample, in its order */
 	size_t nr_taken, room_taken;
-	bool silenced; /* sources were switched off at some time */
+	size_t nr_before; /* entries of taken that the sample before left, and that are valid */
+	bool silenced;	  /* sources were switched off at some time */
 	struct ring_buffer *ring;
 	struct gmem_birth *births; /* of VMs that may not be in a sample yet */
 	size_t nr_births, room_births;

@@ -181,12 +181,17 @@ static void unpack_vm(struct sample_vm *vm, const struct gmem_vm *from)
 /* What is known of the VM, from now on; NULL: no memory. */
 static struct live_vm *know_vm(struct source_bpf *s, const struct gmem_vm *record)
 {
-	struct live_vm *known =
-		table_get((void ***)&s->vms, &s->nr_vms, &s->room_vms, record->id, sizeof(*known));
+	struct live_vm *known = s->nr_taken < s->nr_before ? s->taken[s->nr_taken] : NULL;
 
-	if (!known || grow(&s->taken, &s->room_taken, s->nr_taken + 1, sizeof(*s->taken)))
-		return NULL;
-	s->taken[s->nr_taken++] = known;
+	/* An iterator reports in the same order again as long as nothing comes or goes. */
+	if (!known || known->id != record->id) {
+		known = table_get((void ***)&s->vms, &s->nr_vms, &s->room_vms, record->id,
+				  sizeof(*known));
+		if (!known || grow(&s->taken, &s->room_taken, s->nr_taken + 1, sizeof(*s->taken)))
+			return NULL;
+		s->taken[s->nr_taken] = known;
+	}
+	s->nr_taken++;
 	if (!known->key)
 		known->key = key_of_vm(record->key_kind, record->key);
 	known->kvm = record->kvm;
@@ -371,6 +376,8 @@ static void forget_vms(struct source_bpf *s)
 		vm->absent++;
 		s->vms[kept++] = vm;
 	}
+	/* What was taken by the sample before is valid if nothing was freed. */
+	s->nr_before = kept == s->nr_vms ? s->nr_taken : 0;
 	s->nr_vms = kept;
 	s->nr_taken = 0;
 }
