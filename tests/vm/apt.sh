@@ -4,10 +4,22 @@
 # and lists are not touched. Sourced by source.sh after lib.sh.
 
 suites='trixie trixie-backports'
+# Packages are those of this machine's architecture; packages_for chooses another one.
+debarch=
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 # shellcheck disable=SC2154	# lib.sh sets it
 apt_state=$cache/apt
 log=$cache/fetch.log
+
+# packages_for ARCHITECTURE SUITE...: from here on all is about packages of ARCHITECTURE from these suites
+packages_for()
+{
+	debarch=$1
+	shift
+	suites=$*
+	apt_state=$cache/apt-$debarch
+	apt_ready=
+}
 
 # attempt COMMAND...: its output goes to $output and to the log. On a full disk the log stays empty, so
 # the reason of a failure is taken from $output.
@@ -40,7 +52,8 @@ own_apt()
 		-o Dir::State::Lists="$apt_state/lists" -o Dir::State::status="$apt_state/status" \
 		-o Dir::Cache::pkgcache="$apt_state/pkgcache.bin" \
 		-o Dir::Cache::srcpkgcache="$apt_state/srcpkgcache.bin" -o APT::Get::List-Cleanup=0 \
-		-o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none
+		-o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none \
+		${debarch:+-o APT::Architecture="$debarch" -o APT::Architectures="$debarch"}
 }
 
 # The first Debian main archive that this machine uses. Labels are known once lists are downloaded; on a
@@ -137,7 +150,7 @@ deb_path()
 {
 	local path
 
-	for path in "$cache/dl/$1_${2//:/%3a}"_*.deb; do
+	for path in "$cache/dl/$1_${2//:/%3a}"_{all,${debarch:-*}}.deb; do
 		[ ! -e "$path" ] || echo "$path"
 	done
 }

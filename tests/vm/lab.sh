@@ -48,8 +48,17 @@ for n in "$timeout" "$smp" "$mem"; do
 	'' | *[!0-9]*) die 2 "TIMEOUT, SMP and MEM are whole numbers, '$n' is none" ;;
 	esac
 done
-command -v qemu-system-x86_64 >/dev/null || die 125 "no qemu-system-x86_64 here: run make deps"
-[ -x /bin/busybox ] || die 125 "no /bin/busybox here: run make deps"
+arch=$(lane_arch "$lane")
+qemu=qemu-system-$arch
+command -v "$qemu" >/dev/null || die 125 "no $qemu here: run make deps"
+# The root directory whose programs run in the VM: this machine's own, or one of the other architecture.
+userland=
+if [ "$arch" = aarch64 ]; then
+	[ -z "$boot_root" ] || die 2 "LAB_ROOT is a root of x86: not in lane $lane"
+	userland=$("$root/tests/vm/source.sh" userland-arm64) || die 125 "no user land for lane $lane, see above"
+fi
+busybox=$userland/bin/busybox
+[ -x "$busybox" ] || die 125 "no $busybox here: run make deps"
 
 lane_dir=$("$root/tests/vm/kernel.sh" "$lane") || die 125 "no kernel for lane $lane, see above"
 release=$(cat "$lane_dir/release")
@@ -69,7 +78,7 @@ make_initrd()
 
 	tree=$(mktemp -d "$lane_dir/initrd.XXXXXX")
 	mkdir "$tree/bin" "$tree/modules" "$tree/dev"
-	cp /bin/busybox "$tree/bin/"
+	cp "$busybox" "$tree/bin/"
 	cp "$root/tests/vm/init" "$tree/init"
 	chmod 755 "$tree/init"
 	for name in virtio_pci virtio_console 9pnet_virtio 9p overlay; do
@@ -93,7 +102,7 @@ make_initrd()
 	mv "$tree.cpio.gz" "$1"
 }
 
-initrd=$lane_dir/initrd-$(cat "$root/tests/vm/init" /bin/busybox | sha256sum | cut -c 1-12)
+initrd=$lane_dir/initrd-$(cat "$root/tests/vm/init" "$busybox" | sha256sum | cut -c 1-12)
 [ -e "$initrd" ] || make_initrd "$initrd"
 
 printf '%s\n' "${CMD:-}" >"$run/cmd"
@@ -104,15 +113,28 @@ size=$(stty size 2>/dev/null || echo 24 80)
 	echo "checkout=$(shell_escape "$root")"
 	echo "lane_dir=$(shell_escape "$lane_dir")"
 	echo "release=$(shell_escape "$release")"
-	echo "boot_root=$(shell_escape "$boot_root")"
+	echo "boot_root=$(shell_escape "$boot_root") userland=$(shell_escape "$userland")"
 	echo "tty=$(shell_escape "$tty") term=$(shell_escape "${TERM:-linux}")"
 	echo "rows=${size% *} cols=${size#* } no_kmemleak=$(shell_escape "${NO_KMEMLEAK:-}")"
 } >"$run/conf"
 
-append="console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable no_timer_check ${APPEND:-}"
-# One thread for all CPUs of the VM: with one each, QEMU 7.2 now and then runs code that was patched
-# away (an int3 oops in __schedule) and loses nested guests. It is hardly slower.
-accel=tcg,thread=single
+append="loglevel=5 panic=-1 oops=panic ${APPEND:-}"
+case $arch in
+x86_64)
+	append="console=ttyS0 tsc=reliable no_timer_check $append"
+	machine=(-machine q35 -cpu max)
+	# One thread for all CPUs of the VM: with one each, QEMU 7.2 now and then runs code that was patched
+	# away (an int3 oops in __schedule) and loses nested guests. It is hardly slower.
+	accel=tcg,thread=single
+	;;
+aarch64)
+	append="console=ttyAMA0 $append"
+	# KVM needs EL2. Pointer authentication by the architecture's own algorithm costs more than all else.
+	machine=(-machine 'virt,virtualization=on,gic-version=3' -cpu 'max,pauth-impdef=on')
+	# One thread for each CPU: reordering among CPUs is at least possible.
+	accel=tcg,thread=multi
+	;;
+esac
 extra=()
 # Its KASAN asks the CPU's features where the shadow begins, while the boot processor's are being read
 # anew: an interrupt there is a false report. With four levels of page tables the answer is the same.
@@ -129,7 +151,7 @@ else
 	append="$append norandmaps"
 	# Measured by the guest on a loaded machine, it is wrong (see tsc_khz.c). A tree that was not built
 	# has no such program, and the guest measures.
-	if khz=$("$root/build/tests/tsc_khz" 2>/dev/null); then
+	if [ "$arch" = x86_64 ] && khz=$("$root/build/tests/tsc_khz" 2>/dev/null); then
 		append="$append tsc_early_khz=$khz"
 	fi
 fi
@@ -164,7 +186,7 @@ boot()
 	tee "$run/stderr" <"$run/err" >&2 &
 	readers+=($!)
 	set -- -nodefaults -no-user-config -display none -no-reboot \
-		-machine q35 -accel "$accel" -cpu max -smp "$smp" -m "$mem" \
+		"${machine[@]}" -accel "$accel" -smp "$smp" -m "$mem" \
 		-object memory-backend-ram,id=m0,size="${half}M" \
 		-object memory-backend-ram,id=m1,size="$((mem - half))M" \
 		-numa node,memdev=m0 -numa node,memdev=m1 \
@@ -180,10 +202,10 @@ boot()
 		-device virtio-9p-pci,fsdev=lab,mount_tag=lab "${extra[@]}"
 	ended=0
 	if [ -n "$tty" ]; then
-		timeout "${foreground[@]}" -k 10 "$timeout" qemu-system-x86_64 "$@" \
+		timeout "${foreground[@]}" -k 10 "$timeout" "$qemu" "$@" \
 			2>"$run/qemu.log" || ended=$?
 	else
-		timeout -k 10 "$timeout" qemu-system-x86_64 "$@" \
+		timeout -k 10 "$timeout" "$qemu" "$@" \
 			</dev/null >"$run/qemu.log" 2>&1 &
 		vm=$!
 		wait "$vm" || ended=$?

@@ -7,7 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 # shellcheck disable=SC2034
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/gmem-lab
 me=$(basename "$0" .sh)
-lanes='vanilla patched patched-builtin patched-6.12 debug next stock-7 stock-6.12'
+lanes='vanilla patched patched-builtin patched-6.12 debug next stock-7 stock-6.12 stock-arm64'
 
 say()
 {
@@ -29,6 +29,15 @@ check_lane()
 	case " $lanes " in
 	*" ${1:-none} "*) ;;
 	*) die 2 "unknown LANE '${1:-}': choose one of ${lanes// /, }" ;;
+	esac
+}
+
+# lane_arch LANE: the architecture of its kernel, as uname -m has it
+lane_arch()
+{
+	case $1 in
+	*-arm64) echo aarch64 ;;
+	*) echo x86_64 ;;
 	esac
 }
 

@@ -4,6 +4,9 @@
 # source.sh WHAT: fetch and unpack WHAT once and print its directory.
 #   linux        the kernel source that kernel-patches/v$KERNEL_SERIES is made for
 #   stock-7      Debian's newest prebuilt 7.x          stock-6.12   Debian's newest prebuilt 6.12
+#   stock-arm64  Debian's newest prebuilt 7.x for arm64
+#   userland-arm64  a root directory with arm64 programs, libraries and their headers: what runs in the arm64
+#                lanes, and what is linked with for them
 #   pahole       a pahole that can encode kfuncs (the directory that holds the program)
 #
 # All packages come from the Debian mirror that this machine has configured (see apt.sh).
@@ -125,7 +128,7 @@ stock_whole()
 		[ -d "$1/lib/modules/$(cat "$1/release" 2>/dev/null)" ]
 }
 
-# get_stock LANE SERIES: unpack the newest usable kernel as $cache/out/LANE-KEY
+# get_stock LANE SERIES FLAVOUR: unpack the newest usable kernel as $cache/out/LANE-KEY
 get_stock()
 {
 	local link=$cache/src/$1 verdict release version rest tries=0 newest='' old
@@ -159,8 +162,8 @@ get_stock()
 		scratch_done
 		[ "$verdict" != use ] || tries=$((tries + 1))
 		say "lane $1: cannot use $release ($version): $why"
-	done 3< <(package_list linux- | "$root/tests/vm/packages.sh" "$2" amd64)
-	die 4 "lane $1: no usable kernel $2.x (amd64) in $suites${newest:+, for the reasons above}"
+	done 3< <(package_list linux- | "$root/tests/vm/packages.sh" "$2" "$3")
+	die 4 "lane $1: no usable kernel $2.x ($3) in $suites${newest:+, for the reasons above}"
 }
 
 # get_stock_set LANE RELEASE NAME=VERSION...: $dir becomes the kernel that these packages make up. Fails
@@ -216,8 +219,12 @@ stock_tree()
 	mv "$modules" "$tree/lib/modules/"
 	why="depmod cannot read its modules"
 	attempt /sbin/depmod -b "$tree" "$2" || return 1
-	why="its modules have no KVM for AMD (kvm-amd)"
-	attempt /sbin/modprobe -d "$tree" -S "$2" --show-depends kvm-amd || return 1
+	# On arm64 KVM is built in.
+	why="it has no KVM (CONFIG_KVM=y)"
+	if ! grep -qx CONFIG_KVM=y "$tree/config"; then
+		why="its modules have no KVM for AMD (kvm-amd)"
+		attempt /sbin/modprobe -d "$tree" -S "$2" --show-depends kvm-amd || return 1
+	fi
 	# Software emulation takes seconds to decompress the modules that every boot loads.
 	for module in virtio_pci virtio_console 9pnet_virtio 9p overlay kvm-amd; do
 		/sbin/modprobe -d "$tree" -S "$2" --show-depends "$module" 2>/dev/null || true
@@ -274,14 +281,83 @@ unpack_pahole()
 	tmp=
 }
 
+# What the arm64 lanes run besides our programs, and what our programs are linked with (see deps.sh).
+userland='bash dash coreutils findutils grep sed mawk kmod procps mount util-linux iproute2 busybox-static
+	base-passwd base-files libc6-dev linux-libc-dev libbpf-dev libelf-dev libjson-c-dev libfyaml-dev
+	libsmartcols-dev libncurses-dev libgcrypt20-dev libzstd-dev zlib1g-dev libsystemd-dev
+	libmicrohttpd-dev libgnutls28-dev libcrypt-dev libcmocka-dev'
+# Changes whenever get_userland() makes something else of the same packages.
+userland_format=1
+
+# The release that this machine runs, where that is Debian's: its cross compiler has that C library.
+userland_suite()
+{
+	# shellcheck source=/dev/null
+	(. /etc/os-release && [ "$ID" = debian ] && echo "${VERSION_CODENAME:-trixie}") || echo trixie
+}
+
+# get_userland ARCHITECTURE: unpack the packages and all that they depend on; nothing of them is run
+get_userland()
+{
+	local suite dir link name packages
+
+	suite=$(userland_suite)
+	dir=$cache/userland/$1-$(echo "$userland_format $suite $userland" | sha256sum | cut -c 1-12)
+	if [ ! -d "$dir" ] || [ -n "${UPDATE:-}" ]; then
+		packages_for "$1" "$suite"
+		apt_state+=-$suite
+		apt_update "the user land for $1"
+		# shellcheck disable=SC2086	# a list of words
+		packages=$(own_apt apt-get -s -q --no-install-recommends install $userland 2>>"$log" |
+			sed -n 's/^Inst \([^ ]*\) .*/\1/p')
+		[ -n "$packages" ] || die 4 "$suite has not all packages of the user land for $1; log: $log"
+		need_space "$cache/userland" 1500 "the user land for $1"
+		scratch "userland-$1"
+		mkdir -p "$tmp/debs/partial" "$tmp/root/usr/"{bin,sbin,lib}
+		for name in bin sbin lib; do
+			ln -s "usr/$name" "$tmp/root/$name"
+		done
+		say "downloading the user land for $1: $(echo "$packages" | wc -l) packages of $suite"
+		# shellcheck disable=SC2086
+		(cd "$tmp/debs" && attempt own_apt apt-get -q download $packages || die 1 "cannot download it: $(reason)")
+		for name in "$tmp"/debs/*.deb; do
+			attempt bash -c 'dpkg-deb --fsys-tarfile "$1" | tar -C "$2" --keep-directory-symlink -xf -' \
+				unpack "$name" "$tmp/root" || die 1 "cannot unpack $(basename "$name"): $(reason)"
+		done
+		# Links to absolute paths would lead out of it.
+		find "$tmp/root" -type l -lname '/*' -printf '%p\t%l\n' | while IFS=$'\t' read -r link name; do
+			ln -sfn "$(realpath -m -s --relative-to="$(realpath -m "$(dirname "$link")")" "$tmp/root$name")" "$link"
+		done
+		# What packages leave to programs that they run when they are installed.
+		[ -e "$tmp/root/usr/bin/sh" ] || ln -s dash "$tmp/root/usr/bin/sh"
+		ln -s mawk "$tmp/root/usr/bin/awk"
+		for name in passwd group; do
+			cp "$tmp/root/usr/share/base-passwd/$name.master" "$tmp/root/etc/$name"
+		done
+		mkdir -p "$tmp/root/"{proc,sys,dev,run,tmp,root,etc}
+		rm -rf "$dir"
+		mv -T "$tmp/root" "$dir"
+		scratch_done
+	fi
+	echo "$dir"
+}
+
 mkdir -p "$cache"
 exec 9>"$cache/fetch.lock"
 flock 9
 
-[ "${1:-}" = linux ] || [ "${1:-}" = pahole ] || check_lane "${1:-}"
+case ${1:-} in
+linux | pahole | userland-arm64) ;;
+*) check_lane "${1:-}" ;;
+esac
 case ${1:-} in
 linux) get_linux ;;
-stock-*) get_stock "$1" "${1#stock-}" ;;
+userland-arm64) get_userland arm64 ;;
+stock-arm64)
+	packages_for arm64 trixie trixie-backports
+	get_stock "$1" 7 arm64
+	;;
+stock-*) get_stock "$1" "${1#stock-}" amd64 ;;
 pahole) get_pahole ;;
-*) die 2 "usage: source.sh linux|stock-7|stock-6.12|pahole" ;;
+*) die 2 "usage: source.sh linux|stock-7|stock-6.12|stock-arm64|userland-arm64|pahole" ;;
 esac
