@@ -13,7 +13,12 @@ ALL_LANES := $(shell sed -n "s/^lanes='\(.*\)'/\1/p" tests/vm/lib.sh)
 # next is a kernel given by hand.
 LANES := $(filter-out next,$(ALL_LANES))
 
-O := build
+# The architecture that is built for, as the kernel's sources name it: x86_64 or arm64.
+ARCH ?= $(patsubst aarch64,arm64,$(shell uname -m))
+override ARCH := $(patsubst x86,x86_64,$(patsubst aarch64,arm64,$(ARCH)))
+# Another one than this machine's is built with a cross compiler and the libraries of the lab's user land for it.
+CROSS := $(filter-out $(patsubst aarch64,arm64,$(shell uname -m)),$(ARCH))
+O := build$(addprefix /,$(CROSS))
 # Tests at a time. A VM of the lab keeps two thirds of a CPU busy and wants 4 GiB of memory at most.
 JOBS ?= $(shell echo $$(($$(nproc) + 1)))
 # Compilers at a time, where make was not told.
@@ -24,22 +29,27 @@ CC := gcc
 endif
 CLANG ?= clang
 PKG_CONFIG ?= pkg-config
+ifneq ($(CROSS),)
+ROOT := $(shell tests/vm/source.sh userland-$(CROSS))
+$(if $(ROOT),,$(error no user land for ARCH=$(CROSS), see above))
+TRIPLET := $(patsubst arm64,aarch64,$(CROSS))-linux-gnu
+CC := $(TRIPLET)-gcc --sysroot=$(ROOT)
+PKG_CONFIG := PKG_CONFIG_SYSROOT_DIR=$(ROOT) PKG_CONFIG_LIBDIR=$(ROOT)/usr/lib/$(TRIPLET)/pkgconfig:$(ROOT)/usr/share/pkgconfig pkg-config
+endif
 # Ubuntu's bpftool is a script that refuses to run on a kernel that it has no package for, as where packages are built.
 BPFTOOL ?= $(or $(shell for tool in bpftool /usr/sbin/bpftool /usr/lib/linux-tools*/*/bpftool /usr/lib/linux-tools-*/bpftool; do \
 	! $$tool version >/dev/null 2>&1 || { echo $$tool; break; }; done),bpftool)
 CFLAGS ?= -O2 -g
 CPPFLAGS ?=
 LDFLAGS ?=
-# The architecture of the kernel that the BPF objects are for, as the kernel's sources name it.
-ARCH ?= $(shell uname -m)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2
 ALL_CFLAGS := -std=gnu11 $(WARN) -MMD -MP -I$(O)/tests $(CPPFLAGS) $(CFLAGS)
 # V=1 shows the commands.
 Q := $(if $(V),,@)
 tell = $(if $(V),,@echo '  $(1) $(2)')
-BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(ARCH)))
+BPF_ARCH := $(patsubst x86_64,x86,$(ARCH))
 # Debian has the architecture's headers in a directory that clang does not look at for BPF.
-BPF_INCLUDE := $(wildcard /usr/include/$(patsubst x86,x86_64,$(patsubst arm64,aarch64,$(BPF_ARCH)))-linux-gnu)
+BPF_INCLUDE := $(wildcard $(ROOT)/usr/include/$(patsubst arm64,aarch64,$(ARCH))-linux-gnu)
 BPF_CFLAGS ?= -g -O2 -Wall
 BPF_FLAGS := -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) $(addprefix -I,$(BPF_INCLUDE))
 # clang 17 once took all of the machine's memory for one file. In KiB.
