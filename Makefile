@@ -57,7 +57,9 @@ BPF_MEMORY := 6000000
 # $(call bpf,CLANG): the command that builds $@ from $<
 bpf = ulimit -v $(BPF_MEMORY); $(1) $(BPF_FLAGS) $(BPF_CFLAGS) -MMD -MP -MF $@.d -MT $@ -c -o $@
 
-WORKLOAD_OBJ := $(patsubst tests/workload/%.c,$(O)/workload/%.o,$(wildcard tests/workload/*.c))
+# Of the files arch_*.c, the one of the architecture.
+WORKLOAD_OBJ := $(patsubst tests/workload/%.c,$(O)/workload/%.o, \
+	$(filter-out tests/workload/arch_%,$(wildcard tests/workload/*.c)) tests/workload/arch_$(BPF_ARCH).c)
 VM_TESTS := $(patsubst tests/vm/%.c,$(O)/tests/%,$(wildcard tests/vm/*_test.c))
 SKELETONS := $(patsubst tests/vm/%.bpf.c,$(O)/tests/%.skel.h,$(wildcard tests/vm/*.bpf.c))
 BENCHES := $(patsubst tests/bench/%.c,$(O)/tests/bench_%,$(wildcard tests/bench/*.c))

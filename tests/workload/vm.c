@@ -3,7 +3,6 @@
  * The VM on the raw KVM API: creation, vCPUs with a thread each, the run loop with its exits,
  * statistics.
  */
-#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -15,9 +14,6 @@
 #include "workload.h"
 
 #define SYSTEM_SLOT 0
-#define DONE_PORT   0x10
-#define MAX_CPUID   256
-#define MAX_RESETS  100
 
 static int open_kvm(void)
 {
@@ -34,7 +30,6 @@ static int open_kvm(void)
 int kvm_check(void)
 {
 	int fd, types, ret = EXIT_OK;
-	u32 a, b, c, d;
 
 	fd = open_kvm();
 	if (fd == -ENOENT || fd == -ENODEV || fd == -ENXIO) {
@@ -53,10 +48,6 @@ int kvm_check(void)
 		ret = EXIT_NO_KERNEL;
 	}
 	close(fd);
-
-	/* "Genu" of GenuineIntel; everybody else has vmmcall. */
-	__cpuid(0, a, b, c, d);
-	cfg.vmcall = b == 0x756e6547;
 	return ret;
 }
 
@@ -100,47 +91,6 @@ static int set_slot(struct vm *vm, u32 id, u64 gpa, u64 size, void *memory)
 	};
 
 	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
-}
-
-/* The vCPU stands at the beginning of the guest's program. */
-static int vcpu_set_state(struct vcpu *vcpu)
-{
-	struct kvm_segment code = {
-		.selector = 0x8,
-		.limit = ~0U,
-		.type = 11,
-		.present = 1,
-		.s = 1,
-		.l = 1,
-		.g = 1,
-	};
-	struct kvm_segment data = {
-		.selector = 0x10,
-		.limit = ~0U,
-		.type = 3,
-		.present = 1,
-		.s = 1,
-		.db = 1,
-		.g = 1,
-	};
-	struct kvm_regs regs = {
-		.rip = guest_entry(),
-		.rdi = guest_params(vcpu->index),
-		.rflags = 2,
-	};
-	struct kvm_sregs sregs;
-
-	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
-		return -errno;
-	sregs.cs = code;
-	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
-	sregs.cr3 = guest_page_table();
-	sregs.cr4 = 1 << 5;		   /* PAE */
-	sregs.cr0 = 1U << 31 | 1 << 4 | 1; /* PG, ET, PE */
-	sregs.efer = 1 << 8 | 1 << 10;	   /* LME, LMA */
-	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) || ioctl(vcpu->fd, KVM_SET_REGS, &regs))
-		return -errno;
-	return 0;
 }
 
 static void *vcpu_thread(void *data)
@@ -190,7 +140,7 @@ int vcpu_wait(struct vcpu *vcpu)
 	return vcpu->ret;
 }
 
-static int vcpu_create(struct vm *vm, u32 index, size_t run_size, struct kvm_cpuid2 *cpuid)
+static int vcpu_create(struct vm *vm, u32 index, size_t run_size, int kvm)
 {
 	struct vcpu *vcpu = &vm->vcpu[index];
 	int ret;
@@ -205,9 +155,7 @@ static int vcpu_create(struct vm *vm, u32 index, size_t run_size, struct kvm_cpu
 	vcpu->run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	if (vcpu->run == MAP_FAILED)
 		return -errno;
-	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid))
-		return -errno;
-	ret = vcpu_set_state(vcpu);
+	ret = arch_vcpu_init(vcpu, kvm);
 	if (ret)
 		return ret;
 	pthread_mutex_init(&vcpu->lock, NULL);
@@ -226,11 +174,6 @@ static int vcpu_create(struct vm *vm, u32 index, size_t run_size, struct kvm_cpu
  */
 int vm_create(struct vm *vm)
 {
-	struct kvm_enable_cap cap = {
-		.cap = KVM_CAP_EXIT_HYPERCALL,
-		.args[0] = 1 << KVM_HC_MAP_GPA_RANGE,
-	};
-	struct kvm_cpuid2 *cpuid = NULL;
 	int kvm, run_size, ret;
 	u32 i;
 
@@ -244,14 +187,8 @@ int vm_create(struct vm *vm)
 		goto out;
 	}
 	run_size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	cpuid = calloc(1, sizeof(*cpuid) + MAX_CPUID * sizeof(cpuid->entries[0]));
-	if (!cpuid) {
-		ret = -ENOMEM;
-		goto out_close;
-	}
-	cpuid->nent = MAX_CPUID;
 	vm->fd = ioctl(kvm, KVM_CREATE_VM, (unsigned long)cfg.type);
-	if (run_size < 0 || ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid) || vm->fd < 0) {
+	if (run_size < 0 || vm->fd < 0) {
 		ret = -errno;
 		goto out_close;
 	}
@@ -263,16 +200,14 @@ int vm_create(struct vm *vm)
 		ret = -errno;
 		goto out_close;
 	}
-	guest_load(vm->system, cfg.vmcall);
+	arch_guest_load(vm->system);
 	ret = set_slot(vm, SYSTEM_SLOT, 0, SYSTEM_SIZE, vm->system);
 	if (!ret)
 		ret = set_slot(vm, PLAIN_SLOT, PLAIN_BASE, PLAIN_SIZE, vm->plain);
-	/* Without the capability hypercalls answer ENOSYS, which is then counted. */
-	ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+	arch_vm_prepare(vm->fd);
 	for (i = 0; !ret && i < cfg.vcpus; i++)
-		ret = vcpu_create(vm, i, run_size, cpuid);
+		ret = vcpu_create(vm, i, run_size, kvm);
 out_close:
-	free(cpuid);
 	close(kvm);
 out:
 	if (ret)
@@ -332,40 +267,14 @@ static int memory_fault(struct ctx *ctx, int err)
 	return trip_convert(ctx, BY_FAULT, gpa, PAGE_SIZE, 0);
 }
 
-static void hypercall(struct ctx *ctx)
+static void hypercall(struct ctx *ctx, struct guest_call *call)
 {
-	struct kvm_run *run = ctx->vcpu->run;
-	u64 attributes = 0;
 	int ret;
 
-	if (run->hypercall.args[2] & KVM_MAP_GPA_RANGE_ENCRYPTED)
-		attributes = KVM_MEMORY_ATTRIBUTE_PRIVATE;
-	ret = trip_convert(ctx, BY_HYPERCALL, run->hypercall.args[0],
-			   run->hypercall.args[1] << PAGE_SHIFT, attributes);
-	count_ok(&ctx->counts->cell[CELL_HYPERCALL], run->hypercall.args[1], 0);
-	run->hypercall.ret = (u64)(s64)ret;
-}
-
-/*
- * QEMU 7.2 without hardware support loses a guest once in a million entries: it delivers an
- * interrupt of the machine when it has entered the guest's world already, and the guest's registers
- * are gone (exit to KVM at an address of KVM's own code, then a triple fault). The guest has no
- * state worth keeping, so it begins anew with the same request; a touch that was made already does
- * no harm, and a hypercall that was answered is not made again.
- */
-static int vcpu_reset(struct ctx *ctx)
-{
-	struct kvm_vcpu_events events = { .flags = 0 };
-	struct vcpu *vcpu = ctx->vcpu;
-
-	if (__atomic_add_fetch(&ctx->vm->resets, 1, __ATOMIC_RELAXED) > MAX_RESETS) {
-		say("VM %u vCPU %u: exit %u of the guest again and again", ctx->vm->index,
-		    vcpu->index, vcpu->run->exit_reason);
-		return -EIO;
-	}
-	if (ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events))
-		return -errno;
-	return vcpu_set_state(vcpu);
+	ret = trip_convert(ctx, BY_HYPERCALL, call->gpa, call->pages << PAGE_SHIFT,
+			   call->private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0);
+	count_ok(&ctx->counts->cell[CELL_HYPERCALL], call->pages, 0);
+	*call->ret = (u64)(s64)ret;
 }
 
 /**
@@ -378,6 +287,7 @@ int vcpu_run(struct ctx *ctx)
 {
 	struct kvm_run *run = ctx->vcpu->run;
 	bool answered = false;
+	struct guest_call call;
 	s64 answer = 0;
 	u64 begin;
 	int ret;
@@ -400,20 +310,19 @@ int vcpu_run(struct ctx *ctx)
 			    strerror(ret));
 			return -ret;
 		}
-		switch (run->exit_reason) {
-		case KVM_EXIT_IO:
-			if (run->io.port == DONE_PORT)
-				return 0;
-			break;
-		case KVM_EXIT_HYPERCALL:
-			hypercall(ctx);
+		if (arch_exit_done(run))
+			return 0;
+		if (arch_exit_hypercall(run, &call)) {
+			hypercall(ctx, &call);
 			answered = true;
-			answer = (s64)run->hypercall.ret;
+			answer = (s64)*call.ret;
 			continue;
+		}
+		switch (run->exit_reason) {
 		case KVM_EXIT_MMIO: continue;
 		case KVM_EXIT_SHUTDOWN:
 		case KVM_EXIT_INTERNAL_ERROR:
-			ret = vcpu_reset(ctx);
+			ret = arch_vcpu_restart(ctx->vcpu);
 			if (ret)
 				return ret;
 			if (!answered)

@@ -152,7 +152,7 @@ struct vm {
 	bool error;
 	bool inexact; /* guest faults are a lower bound only */
 	u32 next_number;
-	u32 resets; /* vCPUs that the emulator lost, see vcpu_reset() */
+	u32 resets; /* vCPUs that the emulator lost, see arch_vcpu_restart() */
 	u64 private_pages;
 	s64 stat_private; /* KVM's own stat, -1: none */
 	u8 *gpa;
@@ -180,7 +180,7 @@ struct config {
 	const char *script, *commands, *mix, *log, *teardown, *trips;
 	u64 ops, rate, duration_ms, pause_us, seed, stagger_ms;
 	u64 vmm_us, hold_lock_ms;
-	bool serial, wait_start, hold, json_lines, vmcall, discard;
+	bool serial, wait_start, hold, json_lines, discard;
 	int log_fd, trips_fd;
 	struct scenario *scenario;
 };
@@ -276,14 +276,33 @@ s64 vm_stat(struct vm *vm, const char *name);
 /* guest.c */
 enum guest_op { GUEST_WRITE = 1, GUEST_READ = 2, GUEST_HYPERCALL = 3 };
 
-void guest_load(u8 *system, bool vmcall);
 void guest_request(u8 *system, u32 vcpu, enum guest_op op, u64 gpa, u64 count, u64 arg);
 s64 guest_result(u8 *system, u32 vcpu);
 void guest_set_result(u8 *system, u32 vcpu, s64 result);
-u64 guest_entry(void);
 u64 guest_params(u32 vcpu);
-u64 guest_page_table(void);
 #define SYSTEM_SIZE (1UL << 20)
+
+/* arch_*.c: one of them is built. */
+
+/* A guest asks for a conversion. */
+struct guest_call {
+	u64 gpa, pages;
+	bool private;
+	__u64 *ret; /* the guest reads its answer here */
+};
+
+/* Write page tables and program into the memory at guest physical address 0. */
+void arch_guest_load(u8 *system);
+/* Before the first vCPU is made. */
+void arch_vm_prepare(int vm_fd);
+/* A new vCPU stands at the beginning of the guest's program then. 0 or -errno. */
+int arch_vcpu_init(struct vcpu *vcpu, int kvm_fd);
+/* It stands there once more, after an exit that no guest made. 0 or -errno with the reason said. */
+int arch_vcpu_restart(struct vcpu *vcpu);
+/* The guest has carried out its request. */
+bool arch_exit_done(const struct kvm_run *run);
+/* Is it a conversion that the guest asks for? */
+bool arch_exit_hypercall(struct kvm_run *run, struct guest_call *call);
 
 /* shadow.c */
 struct instance *shadow_instance(struct vm *vm, const char *name);
