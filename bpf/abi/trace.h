@@ -154,11 +154,32 @@ enum gmem_loss {
  */
 #define GMEM_HIST_BUCKETS 128
 
-#define GMEM_ERRNOS    12 /* different errnos that are told apart per operation */
-#define GMEM_ID_OTHER  1  /* everything for which there was no room */
-#define GMEM_ID_FIRST  2
-#define GMEM_UNKNOWN   (~0ULL)
-#define GMEM_TYPE_NONE (~0U) /* VMs of this architecture have no type */
+#define GMEM_ERRNOS   12 /* different errnos that are told apart per operation */
+#define GMEM_ID_OTHER 1	 /* everything for which there was no room */
+#define GMEM_ID_FIRST 2
+#define GMEM_UNKNOWN  (~0ULL)
+
+/*
+ * X(name, number, text): types of VMs. The numbers are KVM's own on x86 (KVM_X86_*_VM), which may
+ * become more; on arm64 KVM has names for two and no numbers.
+ */
+#define GMEM_VM_TYPE_NAMES(X)                          \
+	X(default, 0, "default")                       \
+	X(software_protected, 1, "software-protected") \
+	X(sev, 2, "sev")                               \
+	X(sev_es, 3, "sev-es")                         \
+	X(sev_snp, 4, "sev-snp")                       \
+	X(tdx, 5, "tdx")                               \
+	X(normal, 64, "normal")                        \
+	X(protected, 65, "protected")
+
+enum gmem_vm_type_name {
+#define X(name, number, text) GMEM_VM_TYPE_##name = (number),
+	GMEM_VM_TYPE_NAMES(X)
+#undef X
+};
+
+#define GMEM_TYPE_NONE (~0U) /* it cannot be told */
 
 /* What tells a VM from all others of this boot, also from those that had its address before. */
 enum gmem_key {

@@ -79,11 +79,15 @@ static __always_inline __u64 flags_of(struct inode *inode)
 	return BPF_CORE_READ(gmem, flags);
 }
 
-/* The number of its type, GMEM_TYPE_NONE where the architecture has none. */
+/* The number of its type (GMEM_VM_TYPE_NAMES), GMEM_TYPE_NONE where it cannot be told. */
 static __always_inline __u32 kvm_type_of(struct kvm *kvm)
 {
-	return bpf_core_field_exists(kvm->arch.vm_type) ? BPF_CORE_READ(kvm, arch.vm_type)
-							: GMEM_TYPE_NONE;
+	if (bpf_core_field_exists(kvm->arch.vm_type))
+		return BPF_CORE_READ(kvm, arch.vm_type);
+	if (bpf_core_field_exists(kvm->arch.pkvm.is_protected))
+		return BPF_CORE_READ(kvm, arch.pkvm.is_protected) ? GMEM_VM_TYPE_protected
+								  : GMEM_VM_TYPE_normal;
+	return GMEM_TYPE_NONE;
 }
 
 /* The VM of an instance's file, which must be known to be one. */

@@ -193,8 +193,14 @@ struct kvm_vm_stat {
 	struct kvm_vm_stat_generic generic;
 };
 
+/* arm64 */
+struct kvm_protected_vm {
+	_Bool is_protected;
+};
+
 struct kvm_arch {
 	unsigned char vm_type; /* an unsigned long before 6.10: its lowest byte says the same */
+	struct kvm_protected_vm pkvm;
 	unsigned long long gfn_direct_bits; /* of TDX: set in addresses of shared memory */
 };
 

@@ -65,14 +65,37 @@ const char *const direction_names[GMEM_DIRECTIONS] = {
 #undef X
 };
 
-/* KVM_X86_*_VM */
-static const char *const type_names[] = { "default", "software-protected",
-					  "sev",     "sev-es",
-					  "sev-snp", "tdx" };
+static const struct {
+	uint32_t type;
+	const char *name;
+} vm_types[] = {
+#define X(name, number, text) { GMEM_VM_TYPE_##name, text },
+	GMEM_VM_TYPE_NAMES(X)
+#undef X
+};
+
+#define NR_VM_TYPES (sizeof(vm_types) / sizeof(vm_types[0]))
 
 const char *vm_type_name(uint32_t type)
 {
-	return type < sizeof(type_names) / sizeof(type_names[0]) ? type_names[type] : "unknown";
+	size_t i;
+
+	for (i = 0; i < NR_VM_TYPES; i++) {
+		if (vm_types[i].type == type)
+			return vm_types[i].name;
+	}
+	return "unknown";
+}
+
+uint32_t vm_type_number(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < NR_VM_TYPES; i++) {
+		if (!strcmp(vm_types[i].name, name))
+			return vm_types[i].type;
+	}
+	return GMEM_TYPE_NONE;
 }
 
 const char *rate_text(uint64_t millionths, char *buf, size_t size)

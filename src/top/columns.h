@@ -111,6 +111,8 @@ extern const enum gmem_fact op_facts[GMEM_OP_MAX];
 extern const enum gmem_fact inst_counter_facts[GMEM_INST_MAX];
 
 const char *vm_type_name(uint32_t type);
+/* The type of that name, GMEM_TYPE_NONE for others. */
+uint32_t vm_type_number(const char *name);
 
 /* Order of two VMs by a column: numbers falling, texts rising, then by id. */
 int columns_compare(const struct column *column, const struct features *features,

@@ -168,8 +168,9 @@ static const struct {
 struct found {
 	uint8_t hook[64][MAX_HOOKS];
 	uint32_t id[64][MAX_HOOKS][MAX_ALTERNATIVES];
-	uint32_t looks; /* a bit for each of looks[] */
-	bool in_place;	/* KVM converts through instances */
+	uint32_t looks;	 /* a bit for each of looks[] */
+	bool in_place;	 /* KVM converts through instances */
+	bool attributes; /* VMs have attributes of memory */
 };
 
 bool is_tracepoint(const struct hook *hook)
@@ -430,39 +431,55 @@ int features_probe(struct features *features, bool redundant, bool attachable)
 	/* Such a kernel does the one or the other: trying it shows which. */
 	found.in_place = has_member(kvm ? kvm : vmlinux, "gmem_inode", "attributes") &&
 			 in_place_try();
+	found.attributes = has_member(kvm ? kvm : vmlinux, "kvm", "mem_attr_array");
 	btf__free(kvm);
 	btf__free(vmlinux);
 	if (attachable)
 		check_attachable(&found);
 	choose(features, &found, redundant);
+	if (!found.attributes && !found.in_place)
+		features_forget_conversions(features);
 	silence_check(features);
 	return 0;
 }
 
-void features_forget_in_place(struct features *features)
+/* What the attributes of a VM's memory bring. */
+static const uint32_t conversions = FACT(convert) | FACT(asked) | FACT(changed) | FACT(redundant) |
+				    FACT(private_pages) | FACT(attributes) | PHASE_FACTS;
+
+static void forget(struct features *features)
 {
-	const uint32_t unseen = FACT(convert) | FACT(asked) | FACT(changed) | FACT(redundant) |
-				FACT(private_pages) | FACT(attributes) | PHASE_FACTS;
 	enum gmem_fact f;
 
-	features->in_place = true;
 	features->private_counted = false;
-	features->facts &= ~unseen;
+	features->facts &= ~conversions;
 	for (f = 0; f < GMEM_FACT_MAX; f++) {
-		if (unseen & 1U << f) {
+		if (conversions & 1U << f) {
 			features->chosen[f] = -1;
 			features->looked[f] = NULL;
 		}
 	}
 }
 
+void features_forget_in_place(struct features *features)
+{
+	features->in_place = true;
+	forget(features);
+}
+
+void features_forget_conversions(struct features *features)
+{
+	features->no_conversions = true;
+	forget(features);
+}
+
 const char *features_why_missing(const struct features *features, enum gmem_fact fact)
 {
 	if (features->quiet & 1U << fact)
 		return SILENCE_SYSCTL " is 0";
-	if (features->in_place && !(features->facts & 1U << fact) &&
-	    (1U << fact) & (FACT(convert) | FACT(asked) | FACT(changed) | FACT(redundant) |
-			    FACT(private_pages) | FACT(attributes) | PHASE_FACTS))
+	if (features->no_conversions && 1U << fact & conversions)
+		return "KVM of this kernel has no memory attributes, so no VM converts";
+	if (features->in_place && 1U << fact & conversions & ~features->facts)
 		return "this kernel keeps in instances what is private, which gmemtop cannot read";
 	return NULL;
 }

@@ -56,10 +56,11 @@ struct features {
 	uint32_t *ids;		   /* the same as types, of KVM or of the kernel */
 	const char *looked[GMEM_FACT_MAX]; /* where a look takes a fact from, NULL: from no look */
 	bool kvm_module;
-	int kvm_btf;	/* the types of KVM for the kernel: fd, 0: its own, or a negative errno */
-	bool in_place;	/* KVM converts through instances */
-	bool silenced;	/* sources are switched off, see silence.h: */
-	uint32_t quiet; /* facts that are available otherwise */
+	int kvm_btf;   /* the types of KVM for the kernel: fd, 0: its own, or a negative errno */
+	bool in_place; /* KVM converts through instances */
+	bool no_conversions;  /* KVM has no attributes of memory: arm64, or not configured */
+	bool silenced;	      /* sources are switched off, see silence.h: */
+	uint32_t quiet;	      /* facts that are available otherwise */
 	bool private_counted; /* private pages are counted by gmemtop: KVM has no statistic */
 };
 
@@ -80,16 +81,19 @@ int features_probe(struct features *features, bool redundant, bool attachable);
 
 void features_free(struct features *features);
 
-/* Does the fact come from a function of KVM, because there is no tracepoint? */
 /*
  * KVM converts through instances: what the sources for conversions of VMs bring is missing then,
  * never 0. What brings facts of such conversions is a source of its own.
  */
 void features_forget_in_place(struct features *features);
 
+/* The same where KVM has no attributes of memory, which leaves nothing to convert. */
+void features_forget_conversions(struct features *features);
+
 /* Why a fact is missing though the kernel is not too old for it; NULL: it is, or is not missing. */
 const char *features_why_missing(const struct features *features, enum gmem_fact fact);
 
+/* Does the fact come from a function of KVM, because there is no tracepoint? */
 bool features_from_function(const struct features *features, enum gmem_fact fact);
 
 /* "tracepoint kvm_gmem_create", "function kvm_gmem_fallocate", or NULL. */

@@ -52,13 +52,8 @@ struct replay {
 static uint32_t type_of(struct json_object *object)
 {
 	struct json_object *value = member(object, VM_FIELD(type));
-	uint32_t type;
 
-	for (type = 0; value && strcmp(vm_type_name(type), "unknown"); type++) {
-		if (!strcmp(vm_type_name(type), json_object_get_string(value)))
-			return type;
-	}
-	return value ? UINT32_MAX : 0;
+	return value ? vm_type_number(json_object_get_string(value)) : GMEM_VM_TYPE_default;
 }
 
 /* Version 1 had two flags. */

@@ -229,6 +229,7 @@ static void test_faults(void)
 	close(vm);
 }
 
+#ifdef __x86_64__
 /* Through the entry of 32-bit programs. */
 static int ioctl32(int fd, unsigned int cmd, const void *arg, size_t size)
 {
@@ -247,6 +248,10 @@ static int ioctl32(int fd, unsigned int cmd, const void *arg, size_t size)
 	errno = ret < 0 ? (int)-ret : 0;
 	return ret < 0 ? -1 : 0;
 }
+#else
+/* Elsewhere a 64-bit program has no such entry. */
+#define ioctl32(fd, cmd, arg, size) ioctl(fd, cmd, arg)
+#endif
 
 /*
  * Where KVM has no hooks they are denied by the number of the ioctl, before KVM sees them;

@@ -49,8 +49,9 @@ extern char **environ;
 /* What the kernel must be able to do. */
 enum needs {
 	NOTHING,
-	BIND, /* default VMs that bind */
-	SW,   /* software-protected VMs */
+	BIND,  /* default VMs that bind instances which the host can map */
+	PLAIN, /* and those that it cannot map */
+	SW,    /* software-protected VMs */
 };
 
 /* When gmemtop looks. */
@@ -75,8 +76,11 @@ static const struct test_case cases[] = {
 	{ "all-ops-8-vms", "-S " SCENARIOS "all-ops.gmem -n 8", WHOLE, SW },
 	{ "all-ops-8-vms-2-processes", "-S " SCENARIOS "all-ops.gmem -n 8 --vms-per-process 4",
 	  WHOLE, SW },
-	{ "host-faults", "-S " SCENARIOS "host-faults.gmem -t default", WHOLE, BIND },
+	{ "host-faults", "-S " SCENARIOS "host-faults.gmem -t default", WHOLE, PLAIN },
 	{ "host-faults-8-vms", "-S " SCENARIOS "host-faults.gmem -t default -n 8 -c 4", WHOLE,
+	  PLAIN },
+	{ "shared", "-S " SCENARIOS "shared.gmem -t default", WHOLE, BIND },
+	{ "shared-8-vms", "-S " SCENARIOS "shared.gmem -t default -n 8 -c 2 --serial", WHOLE,
 	  BIND },
 	{ "interrupted", "-S " SCENARIOS "interrupted.gmem", WHOLE, SW },
 	{ "poisoned", "-S " SCENARIOS "poisoned.gmem -t default", WHOLE, SW },
@@ -93,19 +97,24 @@ static const struct test_case cases[] = {
 	{ "mix-kill", "-o 300 -n 4 --teardown kill", WHOLE, SW },
 	{ "default-vms",
 	  "-n 4 -t default -e create;bind;start;allocate_size=64K;punch_size=32K;punch", WHOLE,
-	  BIND },
+	  PLAIN },
 	{ "unbound-vms",
 	  "-n 4 -t default -e create;start;allocate_size=64K;punch_size=32K;create_inst=x_size=0_expect=EINVAL",
 	  WHOLE, NOTHING },
 	{ "ended-together", "-o 5 -n 64 --vms-per-process 1 -s 2M", TOGETHER, SW },
 	{ "ended-together-default",
 	  "-n 64 --vms-per-process 1 -s 2M -t default -e create;bind;start;allocate_size=64K;punch_size=32K;punch",
+	  TOGETHER, PLAIN },
+	{ "ended-together-shared",
+	  "-n 64 --vms-per-process 1 -s 2M -t default -f mmap,init-shared "
+	  "-e create;bind;start;allocate_size=64K;punch_size=32K;punch",
 	  TOGETHER, BIND },
+	{ "recorded-shared", "-S " SCENARIOS "shared.gmem -t default -n 4", RECORDED, BIND },
 	{ "recorded-8-vms", "-S " SCENARIOS "all-ops.gmem -n 8", RECORDED, SW },
-	{ "recorded-default", "-S " SCENARIOS "host-faults.gmem -t default -n 4", RECORDED, BIND },
+	{ "recorded-default", "-S " SCENARIOS "host-faults.gmem -t default -n 4", RECORDED, PLAIN },
 	{ "report-live-8-vms", "-S " SCENARIOS "all-ops.gmem -n 8", REPORTED, SW },
 	{ "report-live-default", "-S " SCENARIOS "host-faults.gmem -t default -n 4", REPORTED,
-	  BIND },
+	  PLAIN },
 	/* With as many hash buckets as VMs. */
 	{ "ended-together-1000", "-o 2 -n 1000 --vms-per-process 50 -s 64K", TOGETHER, SW },
 	/* VMs that come and go all the time: some at once, and 200 at once for minutes. */
@@ -610,8 +619,12 @@ static size_t check_lane(void)
 		printf("  software-protected VMs: not as in tests/vm/lib/offers.h\n");
 		differ++;
 	}
-	if (can("default", "create;bind;start") != offer_can(OFFER_mapped)) {
-		printf("  default VMs that bind: not as in tests/vm/lib/offers.h\n");
+	if (can("default", "create flags=mmap,init-shared;bind;start") != offer_can(OFFER_mapped)) {
+		printf("  default VMs that bind what the host can map: not as in tests/vm/lib/offers.h\n");
+		differ++;
+	}
+	if (can("default", "create;bind;start") != offer_can(OFFER_plain)) {
+		printf("  default VMs that bind what the host cannot map: not as in tests/vm/lib/offers.h\n");
 		differ++;
 	}
 	printf("%s offers: %zu differences from tests/vm/lib/offers.h\n", differ ? "FAIL" : "ok",
@@ -621,7 +634,12 @@ static size_t check_lane(void)
 
 static bool possible(enum needs needs)
 {
-	return needs == NOTHING || offer_can(needs == SW ? OFFER_software_protected : OFFER_mapped);
+	switch (needs) {
+	case BIND: return offer_can(OFFER_mapped);
+	case PLAIN: return offer_can(OFFER_plain);
+	case SW: return offer_can(OFFER_software_protected);
+	default: return true;
+	}
 }
 
 int main(int argc, char **argv)

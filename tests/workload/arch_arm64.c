@@ -43,6 +43,11 @@ __asm__(".pushsection .rodata\n"
 	"guest_end:\n"
 	".popsection\n");
 
+const char *arch_type_name(void)
+{
+	return "normal";
+}
+
 void arch_guest_load(u8 *system)
 {
 	u64 *table = (u64 *)(system + TABLE_GPA);

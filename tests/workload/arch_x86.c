@@ -51,6 +51,11 @@ __asm__(".pushsection .rodata\n"
 	"guest_end:\n"
 	".popsection\n");
 
+const char *arch_type_name(void)
+{
+	return cfg.type == KVM_X86_DEFAULT_VM ? "default" : "software-protected";
+}
+
 /* "Genu" of GenuineIntel has vmcall; everybody else has vmmcall. */
 static bool vmcall(void)
 {

@@ -214,10 +214,7 @@ static struct json_object *vm_json(const struct vm *vm, struct counts *totals)
 	counts_sum(totals, &counts);
 	add_number(obj, "vm", vm->index);
 	add_number(obj, "pid", vm->pid);
-	json_object_object_add(obj, "type",
-			       json_object_new_string(cfg.type == KVM_X86_DEFAULT_VM
-							      ? "default"
-							      : "software-protected"));
+	json_object_object_add(obj, "type", json_object_new_string(arch_type_name()));
 	add_number(obj, "vcpus", cfg.vcpus);
 	json_object_object_add(obj, "end", json_object_new_string(ends[vm->end]));
 	json_object_object_add(obj, "guest_faults_exact", json_object_new_boolean(!vm->inexact));

@@ -291,6 +291,8 @@ struct guest_call {
 	__u64 *ret; /* the guest reads its answer here */
 };
 
+/* What KVM calls the type of the configured VMs. */
+const char *arch_type_name(void);
 /* Write page tables and program into the memory at guest physical address 0. */
 void arch_guest_load(u8 *system);
 /* Before the first vCPU is made. */

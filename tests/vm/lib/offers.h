@@ -14,12 +14,13 @@
 
 /* X(name, LANE): the columns of the tables below, in this order. Lanes debug and patched-builtin
  * are patched here. */
-#define OFFER_LANES(X)             \
-	X(patched, "patched")      \
-	X(vanilla, "vanilla")      \
-	X(stock_7, "stock-7")      \
-	X(stock_612, "stock-6.12") \
-	X(patched_612, "patched-6.12")
+#define OFFER_LANES(X)                 \
+	X(patched, "patched")          \
+	X(vanilla, "vanilla")          \
+	X(stock_7, "stock-7")          \
+	X(stock_612, "stock-6.12")     \
+	X(patched_612, "patched-6.12") \
+	X(stock_arm64, "stock-arm64")
 
 enum offer_lane {
 #define X(name, text) OFFER_LANE_##name,
@@ -41,49 +42,50 @@ enum offer_source {
 
 /* X(fact, and its source in each lane) */
 #define OFFER_FACTS(X) \
-	X(convert, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
-	X(asked, TRACEPOINT, FUNCTION, FUNCTION, NONE, TRACEPOINT) \
-	X(changed, TRACEPOINT, NONE, NONE, NONE, TRACEPOINT) \
-	X(redundant, TRACEPOINT, ON_REQUEST, ON_REQUEST, ON_REQUEST, TRACEPOINT) \
-	X(create, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
-	X(release, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
-	X(bind, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
-	X(unbind, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
-	X(allocate, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
-	X(punched, TRACEPOINT, NONE, NONE, NONE, TRACEPOINT) \
-	X(mmap, TRACEPOINT, FUNCTION, FUNCTION, NONE, NONE) \
-	X(guest_fault, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
-	X(first_touch, TRACEPOINT, NONE, NONE, NONE, TRACEPOINT) \
-	X(host_fault, TRACEPOINT, FUNCTION, FUNCTION, NONE, NONE) \
-	X(populate, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
-	X(memory_failure, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT) \
-	X(deny, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION) \
-	X(deny_fault, FUNCTION, NONE, NONE, NONE, NONE) \
-	X(private_pages, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
-	X(vm_end, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION) \
-	X(existing, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
-	X(bindings, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
-	X(attributes, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
-	X(backing, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
-	X(phases, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION) \
-	X(phase_lock, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION) \
-	X(phase_memory, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION) \
-	X(phase_fault, TRACEPOINT, TRACEPOINT, TRACEPOINT, TRACEPOINT, TRACEPOINT)
+	X(convert, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT, NONE) \
+	X(asked, TRACEPOINT, FUNCTION, FUNCTION, NONE, TRACEPOINT, NONE) \
+	X(changed, TRACEPOINT, NONE, NONE, NONE, TRACEPOINT, NONE) \
+	X(redundant, TRACEPOINT, ON_REQUEST, ON_REQUEST, ON_REQUEST, TRACEPOINT, NONE) \
+	X(create, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT, FUNCTION) \
+	X(release, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT, FUNCTION) \
+	X(bind, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT, FUNCTION) \
+	X(unbind, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT, FUNCTION) \
+	X(allocate, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT, FUNCTION) \
+	X(punched, TRACEPOINT, NONE, NONE, NONE, TRACEPOINT, NONE) \
+	X(mmap, TRACEPOINT, FUNCTION, FUNCTION, NONE, NONE, FUNCTION) \
+	X(guest_fault, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT, FUNCTION) \
+	X(first_touch, TRACEPOINT, NONE, NONE, NONE, TRACEPOINT, NONE) \
+	X(host_fault, TRACEPOINT, FUNCTION, FUNCTION, NONE, NONE, FUNCTION) \
+	X(populate, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT, NONE) \
+	X(memory_failure, TRACEPOINT, FUNCTION, FUNCTION, FUNCTION, TRACEPOINT, FUNCTION) \
+	X(deny, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION) \
+	X(deny_fault, FUNCTION, NONE, NONE, NONE, NONE, NONE) \
+	X(private_pages, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY, NONE) \
+	X(vm_end, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION) \
+	X(existing, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
+	X(bindings, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
+	X(attributes, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY, NONE) \
+	X(backing, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY, MEMORY) \
+	X(phases, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION, NONE) \
+	X(phase_lock, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION, NONE) \
+	X(phase_memory, FUNCTION, FUNCTION, FUNCTION, FUNCTION, FUNCTION, NONE) \
+	X(phase_fault, TRACEPOINT, TRACEPOINT, TRACEPOINT, TRACEPOINT, TRACEPOINT, NONE)
 
 /* X(operation, and the guarantee that gmemctl gives for it in each lane, without --strict-ioctl) */
 #define OFFER_OPERATIONS(X) \
-	X(create, enforced, limited, limited, limited, enforced) \
-	X(bind, enforced, impossible, impossible, impossible, enforced) \
-	X(mmap, enforced, enforced, enforced, moot, moot) \
-	X(fault, enforced, impossible, impossible, moot, moot) \
-	X(convert, enforced, impossible, impossible, impossible, enforced) \
-	X(punch, enforced, enforced, enforced, enforced, enforced) \
-	X(receive, enforced, enforced, enforced, enforced, enforced)
+	X(create, enforced, limited, limited, limited, enforced, limited) \
+	X(bind, enforced, impossible, impossible, impossible, enforced, impossible) \
+	X(mmap, enforced, enforced, enforced, moot, moot, enforced) \
+	X(fault, enforced, impossible, impossible, moot, moot, impossible) \
+	X(convert, enforced, impossible, impossible, impossible, enforced, impossible) \
+	X(punch, enforced, enforced, enforced, enforced, enforced, enforced) \
+	X(receive, enforced, enforced, enforced, enforced, enforced, enforced)
 
 /* X(ability, and whether a lane has it): 1 or 0 */
 #define OFFER_ABILITIES(X) \
-	X(software_protected, 1, 1, 0, 0, 1) /* VMs with private memory, which convert pages */ \
-	X(mapped, 1, 1, 1, 0, 0)	     /* instances that the host maps, bound to default VMs */
+	X(software_protected, 1, 1, 0, 0, 1, 0) /* VMs with private memory, which convert pages */ \
+	X(mapped, 1, 1, 1, 0, 0, 1)	     /* instances that the host maps, bound to default VMs */ \
+	X(plain, 1, 1, 1, 0, 0, 0)	     /* default VMs that bind instances which the host cannot map */
 
 /* clang-format on */
 
@@ -98,8 +100,8 @@ static const struct offer_fact {
 	const char *fact;
 	enum offer_source source[OFFER_LANE_MAX];
 } offer_facts[] = {
-#define X(name, p, v, s7, s6, p6) \
-	{ #name, { OFFER_##p, OFFER_##v, OFFER_##s7, OFFER_##s6, OFFER_##p6 } },
+#define X(name, p, v, s7, s6, p6, a7) \
+	{ #name, { OFFER_##p, OFFER_##v, OFFER_##s7, OFFER_##s6, OFFER_##p6, OFFER_##a7 } },
 	OFFER_FACTS(X)
 #undef X
 };

@@ -10,9 +10,9 @@
 static inline enum guarantee offer_guarantee(int op)
 {
 	static const enum guarantee guarantees[GMEM_DO_MAX][OFFER_LANE_MAX] = {
-#define X(name, p, v, s7, s6, p6)                                                          \
-	[GMEM_DO_##name] = { GUARANTEE_##p, GUARANTEE_##v, GUARANTEE_##s7, GUARANTEE_##s6, \
-			     GUARANTEE_##p6 },
+#define X(name, p, v, s7, s6, p6, a7)                                        \
+	[GMEM_DO_##name] = { GUARANTEE_##p,  GUARANTEE_##v,  GUARANTEE_##s7, \
+			     GUARANTEE_##s6, GUARANTEE_##p6, GUARANTEE_##a7 },
 		OFFER_OPERATIONS(X)
 #undef X
 	};
