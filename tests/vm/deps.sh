@@ -3,17 +3,18 @@
 #
 # deps.sh [build]: install what building, testing and the lab need, where it is missing (Debian and
 # Ubuntu); with "build" only what compilation, the unit tests and lint need.
+# deps.sh libraries: print what the programs are linked with
 set -eu
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 # What compiles and checks this repository; then what builds a kernel and runs it, and what the tests run.
-packages='gcc make bash pkg-config ca-certificates clang llvm
-	libbpf-dev libelf-dev libjson-c-dev libfyaml-dev libsmartcols-dev libncurses-dev libgcrypt20-dev libzstd-dev zlib1g-dev
-	libsystemd-dev libaudit-dev libmicrohttpd-dev libgnutls28-dev libcrypt-dev
-	zstd libcmocka-dev scdoc secilc shellcheck clang-format'
+libraries='libbpf-dev libelf-dev libjson-c-dev libfyaml-dev libsmartcols-dev libncurses-dev libgcrypt20-dev libzstd-dev
+	zlib1g-dev libsystemd-dev libaudit-dev libmicrohttpd-dev libgnutls28-dev libcrypt-dev'
+packages="gcc make bash pkg-config ca-certificates clang llvm $libraries
+	zstd libcmocka-dev scdoc secilc shellcheck clang-format"
 lab_packages='git ccache flex bison bc libssl-dev rsync cpio xz-utils kmod perl python3
-	busybox-static qemu-system-x86 seabios debian-archive-keyring
+	busybox-static qemu-system-x86 qemu-system-arm seabios debian-archive-keyring
 	libclang-rt-dev e2fsprogs btrfs-progs xfsprogs f2fs-tools procps tmux debhelper gcc-aarch64-linux-gnu debootstrap uuid-dev openssl
 	lintian rpm rpmlint systemd libxml2-utils'
 
@@ -24,6 +25,10 @@ build_only=
 case ${1:-} in
 '') packages="$packages $lab_packages" ;;
 build) optional='' build_only=1 ;;
+libraries)
+	echo "$libraries"
+	exit
+	;;
 *) die 2 "usage: deps.sh [build]" ;;
 esac
 

@@ -282,10 +282,8 @@ unpack_pahole()
 }
 
 # What the arm64 lanes run besides our programs, and what our programs are linked with (see deps.sh).
-userland='bash dash coreutils findutils grep sed mawk kmod procps mount util-linux iproute2 busybox-static
-	base-passwd base-files libc6-dev linux-libc-dev libbpf-dev libelf-dev libjson-c-dev libfyaml-dev
-	libsmartcols-dev libncurses-dev libgcrypt20-dev libzstd-dev zlib1g-dev libsystemd-dev
-	libmicrohttpd-dev libgnutls28-dev libcrypt-dev libcmocka-dev'
+userland="bash dash coreutils findutils grep sed mawk kmod procps mount util-linux iproute2 busybox-static
+	base-passwd base-files libc6-dev linux-libc-dev libcmocka-dev $("$root/tests/vm/deps.sh" libraries)"
 # Changes whenever get_userland() makes something else of the same packages.
 userland_format=1
 
@@ -293,7 +291,11 @@ userland_format=1
 userland_suite()
 {
 	# shellcheck source=/dev/null
-	(. /etc/os-release && [ "$ID" = debian ] && echo "${VERSION_CODENAME:-trixie}") || echo trixie
+	local ID='' VERSION_CODENAME=''
+
+	. /etc/os-release
+	[ "$ID" = debian ] || VERSION_CODENAME=
+	echo "${VERSION_CODENAME:-trixie}"
 }
 
 # get_userland ARCHITECTURE: unpack the packages and all that they depend on; nothing of them is run
@@ -313,30 +315,33 @@ get_userland()
 		[ -n "$packages" ] || die 4 "$suite has not all packages of the user land for $1; log: $log"
 		need_space "$cache/userland" 1500 "the user land for $1"
 		scratch "userland-$1"
-		mkdir -p "$tmp/debs/partial" "$tmp/root/usr/"{bin,sbin,lib}
+		mkdir -p "$tmp/debs/partial" "$tmp/tree/usr/"{bin,sbin,lib}
 		for name in bin sbin lib; do
-			ln -s "usr/$name" "$tmp/root/$name"
+			ln -s "usr/$name" "$tmp/tree/$name"
 		done
 		say "downloading the user land for $1: $(echo "$packages" | wc -l) packages of $suite"
 		# shellcheck disable=SC2086
-		(cd "$tmp/debs" && attempt own_apt apt-get -q download $packages || die 1 "cannot download it: $(reason)")
+		(cd "$tmp/debs" && { attempt own_apt apt-get -q download $packages || die 1 "cannot download it: $(reason)"; })
 		for name in "$tmp"/debs/*.deb; do
-			attempt bash -c 'dpkg-deb --fsys-tarfile "$1" | tar -C "$2" --keep-directory-symlink -xf -' \
-				unpack "$name" "$tmp/root" || die 1 "cannot unpack $(basename "$name"): $(reason)"
+			# dpkg -x would replace the links of merged directories.
+			if ! dpkg-deb --fsys-tarfile "$name" >"$tmp/tar" ||
+				! tar -C "$tmp/tree" --keep-directory-symlink -xf "$tmp/tar"; then
+				die 1 "cannot unpack $(basename "$name"): see the message above"
+			fi
 		done
 		# Links to absolute paths would lead out of it.
-		find "$tmp/root" -type l -lname '/*' -printf '%p\t%l\n' | while IFS=$'\t' read -r link name; do
-			ln -sfn "$(realpath -m -s --relative-to="$(realpath -m "$(dirname "$link")")" "$tmp/root$name")" "$link"
+		find "$tmp/tree" -type l -lname '/*' -printf '%p\t%l\n' | while IFS=$'\t' read -r link name; do
+			ln -sfn "$(realpath -m -s --relative-to="$(realpath -m "$(dirname "$link")")" "$tmp/tree$name")" "$link"
 		done
 		# What packages leave to programs that they run when they are installed.
-		[ -e "$tmp/root/usr/bin/sh" ] || ln -s dash "$tmp/root/usr/bin/sh"
-		ln -s mawk "$tmp/root/usr/bin/awk"
+		[ -e "$tmp/tree/usr/bin/sh" ] || ln -s dash "$tmp/tree/usr/bin/sh"
+		ln -s mawk "$tmp/tree/usr/bin/awk"
 		for name in passwd group; do
-			cp "$tmp/root/usr/share/base-passwd/$name.master" "$tmp/root/etc/$name"
+			cp "$tmp/tree/usr/share/base-passwd/$name.master" "$tmp/tree/etc/$name"
 		done
-		mkdir -p "$tmp/root/"{proc,sys,dev,run,tmp,root,etc}
+		mkdir -p "$tmp/tree/"{proc,sys,dev,run,tmp,root,etc}
 		rm -rf "$dir"
-		mv -T "$tmp/root" "$dir"
+		mv -T "$tmp/tree" "$dir"
 		scratch_done
 	fi
 	echo "$dir"
