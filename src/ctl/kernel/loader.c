@@ -167,7 +167,8 @@ static int check_before(const struct pins *pins, const struct compiled *compiled
 		*how = store.slots[GMEM_ACTIVE_SLOT(store_active(&store))];
 	*knows = store.loads->knows;
 	ret = lock_is_held(&store);
-	*locked = ret > 0;
+	if (ret > 0)
+		*locked = true;
 	if (ret >= 0)
 		ret = lock_allows(&store, compiled, opts->lock, opts->enforce);
 	if (!ret && !opts->accept_default_change)
