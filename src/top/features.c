@@ -164,13 +164,23 @@ static const struct {
 
 #define NR_LOOKS (sizeof(looks) / sizeof(looks[0]))
 
+/* The structs whose members are asked for. To search for one by name takes a walk through all
+ * types. */
+static const char *const structs[] = {
+	"bpf_iter_task_vma_kern_data", "gmem_inode", "kvm", "kvm_memory_slot", "kvm_memslots",
+	"kvm_vm_stat_generic",	       "xa_node",
+};
+
+#define NR_STRUCTS (sizeof(structs) / sizeof(structs[0]))
+
 /* Which targets of sources[] this kernel has: one bit per alternative. */
 struct found {
 	uint8_t hook[64][MAX_HOOKS];
 	uint32_t id[64][MAX_HOOKS][MAX_ALTERNATIVES];
-	uint32_t looks;	 /* a bit for each of looks[] */
-	bool in_place;	 /* KVM converts through instances */
-	bool attributes; /* VMs have attributes of memory */
+	uint32_t structs[NR_STRUCTS]; /* their types, 0: there is none */
+	uint32_t looks;		      /* a bit for each of looks[] */
+	bool in_place;		      /* KVM converts through instances */
+	bool attributes;	      /* VMs have attributes of memory */
 };
 
 bool is_tracepoint(const struct hook *hook)
@@ -217,11 +227,28 @@ static void note_name(struct found *found, bool tracepoint, const char *name, ui
 	}
 }
 
+/* The first of a name counts, as it does for libbpf: the kernel's, where KVM's module has one too. */
+static void note_struct(struct found *found, const char *name, uint32_t id)
+{
+	size_t i;
+
+	if (*name != 'b' && *name != 'g' && *name != 'k' && *name != 'x')
+		return;
+	for (i = 0; i < NR_STRUCTS; i++) {
+		if (!found->structs[i] && !strcmp(structs[i], name))
+			found->structs[i] = id;
+	}
+}
+
 static void note_type(struct found *found, const struct btf *btf, uint32_t id)
 {
 	const struct btf_type *type = btf__type_by_id(btf, id);
 	const char *name = btf__name_by_offset(btf, type->name_off);
 
+	if (name && btf_is_struct(type)) {
+		note_struct(found, name, id);
+		return;
+	}
 	if (name && is_kernel_name(name) && btf_is_func(type)) {
 		note_name(found, false, name, id);
 		return;
@@ -236,8 +263,8 @@ static void note_type(struct found *found, const struct btf *btf, uint32_t id)
 		note_name(found, false, name, id);
 }
 
-/* The kernel has a hundred thousand types: only the names of functions are read. */
-static void note_kernel_functions(struct found *found, const struct btf *vmlinux)
+/* The kernel has a hundred thousand types: only the names of functions and structs are read. */
+static void note_kernel_types(struct found *found, const struct btf *vmlinux)
 {
 	uint32_t id, end = btf__type_cnt(vmlinux);
 	const struct btf_type *type;
@@ -245,21 +272,28 @@ static void note_kernel_functions(struct found *found, const struct btf *vmlinux
 
 	for (id = 1; id < end; id++) {
 		type = btf__type_by_id(vmlinux, id);
-		if (!btf_is_func(type))
+		if (!btf_is_func(type) && !btf_is_struct(type))
 			continue;
 		name = btf__name_by_offset(vmlinux, type->name_off);
-		if (name && is_kernel_name(name))
+		if (name && btf_is_struct(type))
+			note_struct(found, name, id);
+		else if (name && is_kernel_name(name))
 			note_name(found, false, name, id);
 	}
 }
 
 /* In the type information of the module or, where the kernel itself uses the type, of vmlinux. */
-static bool has_member(const struct btf *btf, const char *name, const char *member)
+static bool has_member(const struct btf *btf, const struct found *found, const char *name,
+		       const char *member)
 {
-	int id = btf__find_by_name_kind(btf, name, BTF_KIND_STRUCT);
-	const struct btf_type *type = id > 0 ? btf__type_by_id(btf, (unsigned int)id) : NULL;
+	const struct btf_type *type = NULL;
+	size_t s;
 	int i;
 
+	for (s = 0; s < NR_STRUCTS; s++) {
+		if (found->structs[s] && !strcmp(structs[s], name))
+			type = btf__type_by_id(btf, found->structs[s]);
+	}
 	for (i = 0; type && i < btf_vlen(type); i++) {
 		if (!strcmp(btf__name_by_offset(btf, btf_members(type)[i].name_off), member))
 			return true;
@@ -267,14 +301,14 @@ static bool has_member(const struct btf *btf, const char *name, const char *memb
 	return false;
 }
 
-static uint32_t find_looks(const struct btf *btf)
+static uint32_t find_looks(const struct btf *btf, const struct found *types)
 {
 	uint32_t found = 0;
 	unsigned int i, m;
 
 	for (i = 0; i < NR_LOOKS; i++) {
 		for (m = 0; m < 3 && looks[i].members[m][0]; m++) {
-			if (!has_member(btf, looks[i].members[m][0], looks[i].members[m][1]))
+			if (!has_member(btf, types, looks[i].members[m][0], looks[i].members[m][1]))
 				break;
 		}
 		if ((m == 3 || !looks[i].members[m][0]) && (!looks[i].works || looks[i].works()))
@@ -422,16 +456,16 @@ int features_probe(struct features *features, bool redundant, bool attachable)
 		}
 		features->kvm_btf = module_btf("kvm");
 		id = btf__type_cnt(vmlinux);
-		note_kernel_functions(&found, vmlinux);
+		note_kernel_types(&found, vmlinux);
 	}
 	end = btf__type_cnt(kvm ? kvm : vmlinux);
 	for (; id < end; id++)
 		note_type(&found, kvm ? kvm : vmlinux, id);
-	found.looks = find_looks(kvm ? kvm : vmlinux);
+	found.looks = find_looks(kvm ? kvm : vmlinux, &found);
 	/* Such a kernel does the one or the other: trying it shows which. */
-	found.in_place = has_member(kvm ? kvm : vmlinux, "gmem_inode", "attributes") &&
+	found.in_place = has_member(kvm ? kvm : vmlinux, &found, "gmem_inode", "attributes") &&
 			 in_place_try();
-	found.attributes = has_member(kvm ? kvm : vmlinux, "kvm", "mem_attr_array");
+	found.attributes = has_member(kvm ? kvm : vmlinux, &found, "kvm", "mem_attr_array");
 	btf__free(kvm);
 	btf__free(vmlinux);
 	if (attachable)
