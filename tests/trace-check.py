@@ -73,9 +73,11 @@ def main():
         counters = report["host"]["counters"]
         check("conversions", sum(life["args"]["conversions"] for life in lives)
               == counters["to_private"] + counters["to_shared"])
-    if report["slowest"]:
+    # A trace begins with the first frame.
+    slowest = [one for one in report["slowest"] if one["time_ns"] >= report["first_ns"]]
+    if slowest:
         shown = max(e["dur"] for e in events if e["ph"] == "X" and e["name"] in ("to_private", "to_shared"))
-        check("the slowest conversion", round(shown * 1000) == report["slowest"][0]["phases_ns"]["total"])
+        check("the slowest conversion", round(shown * 1000) == slowest[0]["phases_ns"]["total"])
     for what in BAD[:10]:
         print("trace-check: " + what)
     print("trace-check: %u events, %u faults" % (len(events), len(BAD)))
