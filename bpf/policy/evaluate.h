@@ -18,14 +18,15 @@ static __always_inline __u32 type_of_vm(struct kvm *kvm)
 
 	if (!knows_kvm)
 		return GMEM_TYPE_unknown;
+	if (bpf_core_field_exists(kvm->arch.vm_type)) {
+		type = BPF_CORE_READ(kvm, arch.vm_type);
+		return type < GMEM_TYPE_other ? type : GMEM_TYPE_other;
+	}
 	/* On arm64 the type that a VM has unless it asks for another one is called normal. */
-	if (bpf_core_field_exists(kvm->arch.pkvm.is_protected))
-		return BPF_CORE_READ(kvm, arch.pkvm.is_protected) ? GMEM_TYPE_other
-								  : GMEM_TYPE_default;
-	if (!bpf_core_field_exists(kvm->arch.vm_type))
-		return GMEM_TYPE_other;
-	type = BPF_CORE_READ(kvm, arch.vm_type);
-	return type < GMEM_TYPE_other ? type : GMEM_TYPE_other;
+	if (bpf_core_field_exists(kvm->arch.pkvm.is_protected) &&
+	    !BPF_CORE_READ(kvm, arch.pkvm.is_protected))
+		return GMEM_TYPE_default;
+	return GMEM_TYPE_other;
 }
 
 #define X(name, number) _Static_assert(GMEM_TYPE_##name == (number), "KVM's number: " #name);
