@@ -241,26 +241,6 @@ struct kvm_memory_slot {
 	} gmem;
 };
 
-struct kvm_memory_attributes {
-	unsigned long long address;
-	unsigned long long size;
-	unsigned long long attributes;
-	unsigned long long flags;
-};
-
-struct kvm_userspace_memory_region2 {
-	unsigned int slot;
-	unsigned int flags;
-	unsigned long long guest_phys_addr;
-	unsigned long long memory_size;
-	unsigned long long guest_memfd_offset;
-};
-
-struct kvm_create_guest_memfd {
-	unsigned long long size;
-	unsigned long long flags;
-};
-
 /* A VM's view of an instance, file->private_data: struct kvm_gmem in older kernels. */
 struct gmem_file {
 	struct kvm *kvm;
@@ -303,6 +283,29 @@ struct bpf_iter__task_vma {
 };
 
 #pragma clang attribute pop
+
+/* uapi: the same in each kernel, which none of them need be searched for. */
+
+struct kvm_memory_attributes {
+	unsigned long long address;
+	unsigned long long size;
+	unsigned long long attributes;
+	unsigned long long flags;
+};
+
+struct kvm_userspace_memory_region2 {
+	unsigned int slot;
+	unsigned int flags;
+	unsigned long long guest_phys_addr;
+	unsigned long long memory_size;
+	unsigned long long userspace_addr;
+	unsigned long long guest_memfd_offset;
+};
+
+struct kvm_create_guest_memfd {
+	unsigned long long size;
+	unsigned long long flags;
+};
 
 /* enum kvm_gmem_invalidate_reason of kernel-patches/ */
 enum kvm_gmem_invalidate_reason {

@@ -80,6 +80,9 @@ const char *vm_type_name(uint32_t type)
 {
 	size_t i;
 
+	/* Those of x86 have KVM's numbers as indices. */
+	if (type < NR_VM_TYPES && vm_types[type].type == type)
+		return vm_types[type].name;
 	for (i = 0; i < NR_VM_TYPES; i++) {
 		if (vm_types[i].type == type)
 			return vm_types[i].name;

@@ -201,8 +201,13 @@ bool kvm_present(void)
 /* Functions outside of KVM; all targets of such hooks begin like this. */
 static bool is_kernel_name(const char *name)
 {
-	return !strncmp(name, "security_", 9) || !strncmp(name, "vfs_fallocate", 13) ||
-	       !strcmp(name, "do_madvise");
+	/* It is asked for each function of the kernel. */
+	switch (*name) {
+	case 's': return !strncmp(name, "security_", 9);
+	case 'v': return !strncmp(name, "vfs_fallocate", 13);
+	case 'd': return !strcmp(name, "do_madvise");
+	default: return false;
+	}
 }
 
 /* @id: of its type, of which there may be more than one: the first will do */

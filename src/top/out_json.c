@@ -489,9 +489,13 @@ static void put_members(struct json *json, const struct features *f, const struc
 
 	/* Numbers that stand side by side are written at once. */
 	for (; column < columns + NR_VM_MEMBERS; column++, key++) {
-		bool number = column->kind != KIND_text && !(column->wants & ~looked);
-
-		if (!number && nr) {
+		if (!(column->wants & ~looked) && column->kind != KIND_text) {
+			value = column->get(column, f, vm);
+			known |= (uint64_t)(value.kind != VALUE_NONE) << nr;
+			numbers[nr++] = value.number;
+			continue;
+		}
+		if (nr) {
 			json_members(json, key - nr, numbers, nr, known, JSON_ONES);
 			nr = 0;
 			known = 0;
@@ -503,10 +507,7 @@ static void put_members(struct json *json, const struct features *f, const struc
 			continue;
 		}
 		value = column->get(column, f, vm);
-		if (number) {
-			known |= (uint64_t)(value.kind != VALUE_NONE) << nr;
-			numbers[nr++] = value.number;
-		} else if (value.kind == VALUE_TEXT) {
+		if (value.kind == VALUE_TEXT) {
 			json_key_text(json, key, value_text(&value));
 		} else {
 			json_word(json, key, "null");

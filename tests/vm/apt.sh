@@ -150,7 +150,7 @@ deb_path()
 {
 	local path
 
-	for path in "$cache/dl/$1_${2//:/%3a}"_{all,${debarch:-*}}.deb; do
+	for path in "$cache/dl/$1_${2//:/%3a}"_{all,"${debarch:-$(dpkg --print-architecture)}"}.deb; do
 		[ ! -e "$path" ] || echo "$path"
 	done
 }

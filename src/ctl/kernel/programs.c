@@ -571,14 +571,16 @@ uint64_t programs_differ(const struct pins *pins, __u32 *serial)
 #define WAIT_STEPS   1000
 #define WAIT_STEP_NS 10000000
 
-void program_wait(__u32 id)
+void programs_wait(const __u32 *ids, size_t nr)
 {
 	struct timespec step = { .tv_nsec = WAIT_STEP_NS };
-	int i, fd;
+	size_t i = 0;
+	int steps, fd;
 
-	for (i = 0; i < WAIT_STEPS; i++) {
-		fd = bpf_prog_get_fd_by_id(id);
-		if (fd < 0)
+	for (steps = 0; i < nr && steps < WAIT_STEPS; steps++) {
+		while (i < nr && (fd = bpf_prog_get_fd_by_id(ids[i])) < 0)
+			i++;
+		if (i == nr)
 			return;
 		close(fd);
 		nanosleep(&step, NULL);

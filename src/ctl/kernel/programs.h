@@ -58,7 +58,10 @@ int program_read(const struct pins *pins, enum gmem_policy_program program,
  */
 uint64_t programs_differ(const struct pins *pins, __u32 *serial);
 
-/* Wait until a program is no more, which is after it was detached. */
-void program_wait(__u32 id);
+/*
+ * Wait until programs are no more, which is after they were detached, but ten seconds at most for
+ * all of them: who made the directory may have put the link of another program there, which stays.
+ */
+void programs_wait(const __u32 *ids, size_t nr);
 
 #endif /* GMEM_CTL_KERNEL_PROGRAMS_H */

@@ -27,15 +27,6 @@ static void note_leaving(const struct pins *pins, uint64_t programs, struct leav
 	}
 }
 
-/* The kernel detaches a program a little after its last pin was removed. */
-static void wait_for(const struct leaving *leaving)
-{
-	size_t i;
-
-	for (i = 0; i < leaving->nr; i++)
-		program_wait(leaving->ids[i]);
-}
-
 /* The new programs take the places of the old ones. */
 static int replace_links(const struct pins *pins)
 {
@@ -50,7 +41,7 @@ static int replace_links(const struct pins *pins)
 			ret = pins_replace(pins, (enum gmem_policy_program)i);
 	}
 	if (!ret)
-		wait_for(&leaving);
+		programs_wait(leaving.ids, leaving.nr);
 	return ret ? log_error(ret, NULL, NULL, "replace the links in %s/links", pins->dir) : 0;
 }
 
