@@ -87,10 +87,12 @@ int screen_start(struct screen *screen, bool ascii)
 	if (!term.input)
 		return log_error(-ENOTTY, "it is not a terminal", "-b needs none",
 				 "read keys from standard input");
-	/* The terminal's size is the kernel's: LINES and COLUMNS may be exported by a shell in
-	 * another. */
-	use_env(FALSE);
-	use_tioctl(TRUE);
+	/*
+	 * The terminal's size is the kernel's: a shell in another one may have exported these. With
+	 * use_env(FALSE) ncurses would not follow when the size changes.
+	 */
+	unsetenv("LINES");
+	unsetenv("COLUMNS");
 	/* initscr() would end the program. */
 	term.terminal = newterm(NULL, stdout, term.input);
 	if (!term.terminal || !moves_cursor()) {
