@@ -3,6 +3,8 @@
 #ifndef GMEM_CTL_KERNEL_PROGRAMS_H
 #define GMEM_CTL_KERNEL_PROGRAMS_H
 
+#include <stddef.h>
+
 #include "probe.h"
 #include "pins.h"
 
