@@ -29,6 +29,7 @@ CC := gcc
 endif
 CLANG ?= clang
 PKG_CONFIG ?= pkg-config
+ROOT :=
 ifneq ($(CROSS),)
 ROOT := $(shell tests/vm/source.sh userland-$(CROSS))
 $(if $(ROOT),,$(error no user land for ARCH=$(CROSS), see above))

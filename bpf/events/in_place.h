@@ -8,14 +8,6 @@
 
 #include "requests.h"
 
-SEC("?fentry")
-int BPF_PROG(gmem_f_inplace, struct file *file, unsigned int cmd)
-{
-	if (cmd == KVM_SET_MEMORY_ATTRIBUTES2)
-		begin_convert(false, 0, 0, 0);
-	return 0;
-}
-
 SEC("?fexit")
 int BPF_PROG(gmem_f_inplret, struct file *file, unsigned int cmd, unsigned long arg, long ret)
 {

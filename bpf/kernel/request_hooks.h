@@ -47,6 +47,15 @@ int BPF_PROG(gmem_f_ioctl, struct file *filp, unsigned int cmd)
 	return 0;
 }
 
+/* Through an instance, in kernels that keep attributes in its inode. */
+SEC("?fentry")
+int BPF_PROG(gmem_f_inplace, struct file *file, unsigned int cmd)
+{
+	if (cmd == KVM_SET_MEMORY_ATTRIBUTES2)
+		begin_convert(false, 0, 0, 0);
+	return 0;
+}
+
 /* Does the range have these attributes already? KVM asks once per conversion that is well-formed. */
 SEC("?fexit")
 int BPF_PROG(gmem_f_has_attr, struct kvm *kvm, unsigned long long start, unsigned long long end,

@@ -14,14 +14,6 @@
 /* Above all cells. */
 #define NO_GFN (1ULL << 62)
 
-SEC("?fentry")
-int BPF_PROG(gmem_f_inplace, struct file *file, unsigned int cmd)
-{
-	if (cmd == KVM_SET_MEMORY_ATTRIBUTES2)
-		begin_convert(false, 0, 0, 0);
-	return 0;
-}
-
 /* What was asked for is read at the end. It begins like the request of a VM. */
 SEC("?fexit")
 int BPF_PROG(gmem_f_inplret, struct file *file, unsigned int cmd, unsigned long arg, long ret)

@@ -467,9 +467,12 @@ int features_probe(struct features *features, bool redundant, bool attachable)
 	for (; id < end; id++)
 		note_type(&found, kvm ? kvm : vmlinux, id);
 	found.looks = find_looks(kvm ? kvm : vmlinux, &found);
-	/* Such a kernel does the one or the other: trying it shows which. */
+	/*
+	 * Such a kernel does the one or the other: trying it shows which. Where it cannot be tried,
+	 * conversions are unknown, and not 0.
+	 */
 	found.in_place = has_member(kvm ? kvm : vmlinux, &found, "gmem_inode", "attributes") &&
-			 in_place_try();
+			 in_place_try() != 0;
 	found.attributes = has_member(kvm ? kvm : vmlinux, &found, "kvm", "mem_attr_array");
 	btf__free(kvm);
 	btf__free(vmlinux);

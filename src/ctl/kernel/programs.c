@@ -571,7 +571,7 @@ uint64_t programs_differ(const struct pins *pins, __u32 *serial)
 #define WAIT_STEPS   1000
 #define WAIT_STEP_NS 10000000
 
-void programs_wait(const __u32 *ids, size_t nr)
+size_t programs_wait(const __u32 *ids, size_t nr)
 {
 	struct timespec step = { .tv_nsec = WAIT_STEP_NS };
 	size_t i = 0;
@@ -581,8 +581,9 @@ void programs_wait(const __u32 *ids, size_t nr)
 		while (i < nr && (fd = bpf_prog_get_fd_by_id(ids[i])) < 0)
 			i++;
 		if (i == nr)
-			return;
+			break;
 		close(fd);
 		nanosleep(&step, NULL);
 	}
+	return nr - i;
 }

@@ -63,7 +63,8 @@ uint64_t programs_differ(const struct pins *pins, __u32 *serial);
 /*
  * Wait until programs are no more, which is after they were detached, but ten seconds at most for
  * all of them: who made the directory may have put the link of another program there, which stays.
+ * Return: how many may be left.
  */
-void programs_wait(const __u32 *ids, size_t nr);
+size_t programs_wait(const __u32 *ids, size_t nr);
 
 #endif /* GMEM_CTL_KERNEL_PROGRAMS_H */

@@ -33,6 +33,7 @@ static int replace_links(const struct pins *pins)
 	uint64_t programs = pins_new_programs(pins);
 	struct leaving leaving;
 	unsigned int i;
+	size_t left;
 	int ret = 0;
 
 	note_leaving(pins, programs, &leaving);
@@ -40,8 +41,10 @@ static int replace_links(const struct pins *pins)
 		if (programs & PROG_BIT(i))
 			ret = pins_replace(pins, (enum gmem_policy_program)i);
 	}
-	if (!ret)
-		programs_wait(leaving.ids, leaving.nr);
+	left = ret ? 0 : programs_wait(leaving.ids, leaving.nr);
+	if (left)
+		log_note("%zu replaced programs are still loaded: others hold them or their links",
+			 left);
 	return ret ? log_error(ret, NULL, NULL, "replace the links in %s/links", pins->dir) : 0;
 }
 
