@@ -285,8 +285,8 @@ $(O)/unit/%_test: tests/unit/%_test.c $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ)
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $< $(filter %.o,$^) -lcmocka $(TOP_LIBS) $(UNIT_LIBS)
 
-$(O)/unit/metrics_test: $(EXPORT_OBJ)
-$(O)/unit/metrics_test: UNIT_LIBS = $(EXPORT_LIBS)
+$(O)/unit/metrics_test $(O)/unit/metrics_text_test: $(EXPORT_OBJ)
+$(O)/unit/metrics_test $(O)/unit/metrics_text_test: UNIT_LIBS = $(EXPORT_LIBS)
 
 # Empty programs where gmemtop has its own: it asks gmemtop's table.
 $(O)/tests/bench_floor: $(filter-out $(O)/src/gmemtop.o,$(TOP_OBJ))
