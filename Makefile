@@ -378,7 +378,10 @@ $(O)/tests/gmemctl-other: $(OTHER_OBJ) $(filter-out $(O)/src/ctl/kernel/programs
 
 -include $(wildcard $(O)/other/*.d)
 
-$(O)/unit/policy_%_test: tests/unit/policy_%_test.c $(filter-out $(O)/src/gmemctl.o,$(CTL_OBJ)) | $(O)/unit
+# Named each: which of two patterns that fit make takes depends on its version.
+POLICY_UNIT_TESTS := $(filter $(O)/unit/policy_%_test,$(UNIT_TESTS))
+
+$(POLICY_UNIT_TESTS): $(O)/unit/%: tests/unit/%.c $(filter-out $(O)/src/gmemctl.o,$(CTL_OBJ)) | $(O)/unit
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(CTL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $< $(filter %.o,$^) -lcmocka $(CTL_LIBS)
 
@@ -389,7 +392,9 @@ $(POLICY_LIB): $(O)/tests/lib/%.o: tests/vm/lib/%.c | $(O)/tests/lib
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d -c -o $@ $<
 
-$(O)/tests/policy%test: tests/vm/policy%test.c $(POLICY_LIB) $(filter-out $(O)/src/gmemctl.o,$(CTL_OBJ))
+POLICY_TESTS := $(patsubst tests/vm/%.c,$(O)/tests/%,$(wildcard tests/vm/policy*test.c))
+
+$(POLICY_TESTS): $(O)/tests/%: tests/vm/%.c $(POLICY_LIB) $(filter-out $(O)/src/gmemctl.o,$(CTL_OBJ))
 	$(call tell,CC  ,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(CTL_LIBS) -lpthread
 

@@ -40,15 +40,9 @@ static const struct opt check_opts[] = {
 	{ "strict-ioctl", NULL, \
 	  "without their hooks, decide binding and conversion by the ioctl's number: " \
 	  "breaks ordinary VMs", AT(strict_ioctl), OPT_FLAG, 0 }
-/* clang-format on */
-
-#define TRUST_RUNNING                                                                  \
-	{                                                                              \
-		"trust-running", NULL,                                                 \
-			"accept processes that began before the guards were enforced", \
-			AT(trust_running), OPT_FLAG, 0                                 \
-	}
-/* clang-format off */
+#define TRUST_RUNNING \
+	{ "trust-running", NULL, "accept processes that began before the guards were enforced", \
+	  AT(trust_running), OPT_FLAG, 0 }
 #define ADOPT \
 	{ "adopt", NULL, "take in existing instances that the policy allows", AT(adopt), OPT_FLAG, \
 	  0 }

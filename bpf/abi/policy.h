@@ -237,7 +237,7 @@ struct gmem_head {
  * whether that set counts.
  */
 #define GMEM_ACTIVE_SET_BITS	 0xf8ULL
-#define GMEM_SET_OF(serial)	 ((serial)&15)
+#define GMEM_SET_OF(serial)	 ((serial) % 16)
 #define GMEM_SET(serial, counts) ((__u64)GMEM_SET_OF(serial) << 3 | (__u64)(!!(counts)) << 7)
 #define GMEM_ACTIVE_SET(word)	 ((__u32)((word) >> 3 & 15))
 #define GMEM_ACTIVE_COUNTS(word) ((word) >> 7 & 1)

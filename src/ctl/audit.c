@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdbool.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 #include "report_fields.h"
 
 #define LIBRARY "libaudit.so.1"
-#define NO_UID	((uid_t)-1)
+#define NO_UID	((uid_t)UINT_MAX)
 #define DOING	"write an audit record"
 
 /* As with the journal: loaded when it is asked for, as a host without the audit system has none. */

@@ -9,7 +9,7 @@
 
 #define NS_PER_S 1000000000ULL
 
-#define SIGNAL_OF(code) ((code)&0x7f)
+#define SIGNAL_OF(code) (0x7f & (code))
 #define STATUS_OF(code) ((code) >> 8 & 0xff)
 
 static void count_end(struct model *model)

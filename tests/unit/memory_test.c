@@ -131,13 +131,13 @@ static int add_holder(void *sample, const struct sample_holder *holder)
 	return sample_add_holder(sample, holder);
 }
 
+/* clang-format off */
+#define HOLD(number, pid, kind, in, place) \
+	{ .inst.ino = number, .tgid = pid, .hold = GMEM_HOLD_##kind, .table = in, .at = place }
+/* clang-format on */
+
 static void test_holders(void **state __attribute__((unused)))
 {
-#define HOLD(number, pid, kind, in, place)                                              \
-	{                                                                               \
-		.inst.ino = number, .tgid = pid, .hold = GMEM_HOLD_##kind, .table = in, \
-		.at = place                                                             \
-	}
 	struct gmem_holder holds[] = {
 		HOLD(101, 70, FD, 1, 5),
 		HOLD(100, 70, FD, 1, 4),

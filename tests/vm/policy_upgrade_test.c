@@ -35,7 +35,7 @@
 static const char *const versions[] = { "build/gmemctl", "build/tests/gmemctl-other" };
 
 /* What the processes that ask have in common with this one. */
-static struct shared {
+struct shared {
 	atomic_bool stop;
 	atomic_ulong created, punched; /* by the user that may */
 	atomic_ulong refused;	       /* creations of the user that may not, denied */
@@ -43,7 +43,8 @@ static struct shared {
 	atomic_ulong executed;	       /* the named one, with a variable for the loader */
 	atomic_ulong failed;	       /* requests of the user that may, which failed */
 	atomic_int error;	       /* the last errno of these */
-} * asked;
+};
+static struct shared *asked;
 
 static void note_failure(void)
 {

@@ -288,11 +288,13 @@ static int back_at_host(int peer)
 	.policy = "subjects: { a: { exe: " BYPASS_DIR "/a, " more " } }\n" \
 		  "rules: [ { name: a, allow: all, subjects: [a] } ]\n"
 
+/* clang-format off */
 #define ROOTS(number, what, fn)                                                          \
 	{                                                                                \
 		.id = number, .path = what, .op = GMEM_DO_create, .prepare = evil_ready, \
 		PLAYER(x, fn), EVERYWHERE(STOPPED(EACCES))                               \
 	}
+/* clang-format on */
 
 const struct bypass_case bypass_identity_roots[] = {
 	ROOTS("170", "container without user namespace, own /etc/ld.so.preload", with_preload_file),

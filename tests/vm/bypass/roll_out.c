@@ -230,6 +230,7 @@ static int preloaded_in_audit(const struct bypass_case *c)
 	return ret;
 }
 
+/* clang-format off */
 #define CASE(number, what, fn, ...)                                                                \
 	{                                                                                          \
 		.id = number, .path = what, .op = GMEM_DO_create, .whole = fn, .first_load = true, \
@@ -241,7 +242,6 @@ static int preloaded_in_audit(const struct bypass_case *c)
 		EVERYWHERE(ALLOWED)                                                              \
 	}
 
-/* clang-format off */
 const struct bypass_case bypass_roll_out[] = {
 	CASE("198", "a library preloaded in audit mode, then enforced", preloaded_in_audit, STOPPED(EACCES)),
 	CASE("199", "traced in audit mode, then enforced", traced_in_audit, STOPPED(EACCES)),
