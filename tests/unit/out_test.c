@@ -214,6 +214,30 @@ static void test_in_place(void **state)
 	assert_false(vm_counters_known(&f->features, f->model.vms[0]) & 1ULL << GMEM_VM_to_private);
 }
 
+/* As arm64: no VM converts, and the reason is given for each fact that attributes bring. */
+static void test_no_conversions(void **state)
+{
+	static const enum gmem_fact gone[] = { GMEM_FACT_convert, GMEM_FACT_private_pages,
+					       GMEM_FACT_phases };
+	const struct column *convert = column_by_name("to_private");
+	struct fixture *f = *state;
+
+	f->features.facts |= FACT(phases);
+	f->features.private_counted = true;
+	features_forget_conversions(&f->features);
+	assert_int_equal(convert->get(convert, &f->features, f->model.vms[0]).kind, VALUE_NONE);
+	assert_int_equal(vm_private(&f->features, f->model.vms[0]).kind, VALUE_NONE);
+	assert_int_equal(f->features.facts, FACT(bind));
+	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++) {
+		const char *why = features_why_missing(&f->features, gone[i]);
+
+		assert_non_null(why);
+		assert_non_null(strstr(why, "no memory attributes"));
+	}
+	assert_null(features_why_missing(&f->features, GMEM_FACT_bind));
+	assert_false(f->features.private_counted);
+}
+
 /* A disk that is full is an error in each form. */
 static void test_full(void **state)
 {
@@ -237,6 +261,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_json, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_in_place, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_conversions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 	};
 

@@ -161,6 +161,30 @@ static void test_no_mmap(void **state)
 	assert_int_equal(plan.unmet, 1U << GMEM_DO_bind | 1U << GMEM_DO_convert);
 }
 
+/* As arm64: a policy that denies conversions lacks nothing, whether the kernel has the hook or not.
+ */
+static void test_no_convert(void **state)
+{
+	struct hooks hooks = vanilla;
+	struct plan plan;
+
+	(void)state;
+	hooks.no_convert = true;
+	plan = plan_for(&hooks, CLOSED NO_RULES, false);
+	assert_int_equal(plan.guarantee[GMEM_DO_convert], GUARANTEE_moot);
+	assert_string_equal(plan.why[GMEM_DO_convert], "");
+	assert_int_equal(plan.unmet, 1U << GMEM_DO_bind | 1U << GMEM_DO_fault);
+	hooks.present = ALL;
+	plan = plan_for(&hooks, CLOSED NO_RULES, false);
+	assert_int_equal(plan.guarantee[GMEM_DO_convert], GUARANTEE_moot);
+	assert_false(plan.programs & PROG(convert));
+	/* Ioctls on instances are decided in spite of it. */
+	assert_true(plan.programs & PROG(ioctl));
+	hooks.present &= ~PROG(ioctl);
+	plan = plan_for(&hooks, CLOSED NO_RULES, false);
+	assert_int_equal(plan.unmet, 1U << GMEM_DO_convert);
+}
+
 static void test_refused(void **state)
 {
 	struct hooks hooks = patched;
@@ -211,6 +235,7 @@ int main(void)
 		cmocka_unit_test(test_strict),
 		cmocka_unit_test(test_conditions),
 		cmocka_unit_test(test_no_mmap),
+		cmocka_unit_test(test_no_convert),
 		cmocka_unit_test(test_deny_rule_restricts),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_guards),

@@ -171,17 +171,30 @@ static void ask_kvm(struct hooks *hooks)
 	close(fd);
 }
 
+/* Where attributes are: a member of struct kvm; in newer kernels instances have them, and an ioctl.
+ */
+#define ATTRIBUTES_OF_VM  "mem_attr_array"
+#define IOCTL_ON_INSTANCE "kvm_gmem_ioctl"
+
+struct names {
+	struct hooks *hooks;
+	bool attributes;
+};
+
 /*
  * None of these names stands for anything else than the function: that of KVM's core is not in the
  * kernel's own types where KVM is a module, though some of its structures are named there.
  */
 static void note_name(const char *name, void *data)
 {
-	struct hooks *hooks = data;
+	struct names *names = data;
+	struct hooks *hooks = names->hooks;
 	unsigned int i;
 
 	if (!strcmp(name, "kvm_get_kvm"))
 		hooks->knows_kvm = true;
+	if (!strcmp(name, ATTRIBUTES_OF_VM) || !strcmp(name, IOCTL_ON_INSTANCE))
+		names->attributes = true;
 	if (strncmp(name, "bpf_", 4))
 		return;
 	if (!strcmp(name, "bpf_get_fsverity_digest"))
@@ -214,15 +227,18 @@ static int ask_system(struct hooks *hooks)
 
 int hooks_probe(struct hooks *hooks)
 {
+	struct names names = { .hooks = hooks };
 	int ret;
 
 	memset(hooks, 0, sizeof(*hooks));
-	ret = btf_names(BTF_OF_KERNEL, note_name, hooks);
+	ret = btf_names(BTF_OF_KERNEL, note_name, &names);
 	if (ret == -ENOENT)
 		return log_error(-EOPNOTSUPP, "no type information (" BTF_OF_KERNEL ")",
 				 "use a kernel with CONFIG_DEBUG_INFO_BTF", "look at the kernel");
 	if (ret)
 		return log_error(ret, NULL, NULL, "read " BTF_OF_KERNEL);
+	/* The types of a module are not read: it may have them. */
+	hooks->no_convert = hooks->knows_kvm && !names.attributes;
 	return ask_system(hooks);
 }
 
@@ -230,13 +246,15 @@ int hooks_probe(struct hooks *hooks)
 #define FOUND_VERITY	    1
 #define FOUND_TASK_FROM_PID 2
 #define FOUND_KVM	    4
+#define FOUND_NO_CONVERT    8
 
 void hooks_remember(const struct hooks *hooks, struct gmem_slot *slot)
 {
 	slot->present = hooks->present;
 	slot->kernel = (hooks->has_verity ? FOUND_VERITY : 0) |
 		       (hooks->has_task_from_pid ? FOUND_TASK_FROM_PID : 0) |
-		       (hooks->knows_kvm && access(BTF_OF_KVM, R_OK) ? FOUND_KVM : 0);
+		       (hooks->knows_kvm && access(BTF_OF_KVM, R_OK) ? FOUND_KVM : 0) |
+		       (hooks->no_convert ? FOUND_NO_CONVERT : 0);
 }
 
 int hooks_recall(struct hooks *hooks, const struct gmem_slot *slot)
@@ -248,6 +266,7 @@ int hooks_recall(struct hooks *hooks, const struct gmem_slot *slot)
 	hooks->has_verity = slot->kernel & FOUND_VERITY;
 	hooks->has_task_from_pid = slot->kernel & FOUND_TASK_FROM_PID;
 	hooks->knows_kvm = slot->kernel & FOUND_KVM;
+	hooks->no_convert = slot->kernel & FOUND_NO_CONVERT;
 	return ask_system(hooks);
 }
 
@@ -319,7 +338,8 @@ static void plan_operation(const struct hooks *hooks, const struct policy *polic
 	restricted |= policy && op == GMEM_DO_create;
 	plan->way[op] = -1;
 	plan->guarantee[op] = GUARANTEE_impossible;
-	if (hooks->no_mmap && (op == GMEM_DO_mmap || op == GMEM_DO_fault)) {
+	if ((hooks->no_mmap && (op == GMEM_DO_mmap || op == GMEM_DO_fault)) ||
+	    (hooks->no_convert && op == GMEM_DO_convert)) {
 		plan->guarantee[op] = GUARANTEE_moot;
 		return;
 	}

@@ -70,8 +70,9 @@ struct hooks {
 	bool lsm_active;  /* it is */
 	bool knows_kvm;
 	bool has_verity, has_task_from_pid;
-	bool kvm;     /* /dev/kvm works */
-	bool no_mmap; /* instances cannot be mapped here */
+	bool kvm;	 /* /dev/kvm works */
+	bool no_mmap;	 /* instances cannot be mapped here */
+	bool no_convert; /* VMs and instances of this kernel have no memory attributes */
 };
 
 /* What a policy gets on this kernel. */

@@ -77,7 +77,7 @@ enum offer_source {
 	X(bind, enforced, impossible, impossible, impossible, enforced, impossible) \
 	X(mmap, enforced, enforced, enforced, moot, moot, enforced) \
 	X(fault, enforced, impossible, impossible, moot, moot, impossible) \
-	X(convert, enforced, impossible, impossible, impossible, enforced, impossible) \
+	X(convert, enforced, impossible, impossible, impossible, enforced, moot) \
 	X(punch, enforced, enforced, enforced, enforced, enforced, enforced) \
 	X(receive, enforced, enforced, enforced, enforced, enforced, enforced)
 
