@@ -283,9 +283,10 @@ unpack_pahole()
 
 # What the arm64 lanes run besides our programs, and what our programs are linked with (see deps.sh).
 userland="bash dash coreutils findutils grep sed mawk kmod procps mount util-linux iproute2 busybox-static
-	base-passwd base-files libc6-dev linux-libc-dev libcmocka-dev $("$root/tests/vm/deps.sh" libraries)"
+	base-passwd base-files libc6-dev linux-libc-dev libcmocka-dev $("$root/tests/vm/deps.sh" libraries)
+	e2fsprogs btrfs-progs xfsprogs f2fs-tools"
 # Changes whenever get_userland() makes something else of the same packages.
-userland_format=1
+userland_format=2
 
 # The release that this machine runs, where that is Debian's: its cross compiler has that C library.
 userland_suite()
@@ -296,6 +297,27 @@ userland_suite()
 	. /etc/os-release
 	[ "$ID" = debian ] || VERSION_CODENAME=
 	echo "${VERSION_CODENAME:-trixie}"
+}
+
+# note_package DEB TREE: what is known of the package goes where dpkg looks for it, which makes the dependencies
+# of what is linked with it
+note_package()
+{
+	local info=$2/var/lib/dpkg/info control=$2.control name file
+
+	mkdir -p "$info" "$control"
+	dpkg-deb -e "$1" "$control"
+	name=$(sed -n 's/^Package: //p' "$control/control")
+	! grep -qx 'Multi-Arch: same' "$control/control" || name=$name:$(sed -n 's/^Architecture: //p' "$control/control")
+	{
+		sed 's/^\(Package: .*\)/\1\nStatus: install ok installed/' "$control/control"
+		echo
+	} >>"$2/var/lib/dpkg/status"
+	dpkg-deb --fsys-tarfile "$1" | tar -t | sed 's/^\.//; s/\/$//; /^$/d' >"$info/$name.list"
+	for file in symbols shlibs; do
+		[ ! -e "$control/$file" ] || cp "$control/$file" "$info/$name.$file"
+	done
+	rm -rf "$control"
 }
 
 # get_userland ARCHITECTURE: unpack the packages and all that they depend on; nothing of them is run
@@ -328,6 +350,7 @@ get_userland()
 				! tar -C "$tmp/tree" --keep-directory-symlink -xf "$tmp/tar"; then
 				die 1 "cannot unpack $(basename "$name"): see the message above"
 			fi
+			note_package "$name" "$tmp/tree"
 		done
 		# Links to absolute paths would lead out of it.
 		find "$tmp/tree" -type l -lname '/*' -printf '%p\t%l\n' | while IFS=$'\t' read -r link name; do
@@ -339,6 +362,7 @@ get_userland()
 		for name in passwd group; do
 			cp "$tmp/tree/usr/share/base-passwd/$name.master" "$tmp/tree/etc/$name"
 		done
+		echo 1 >"$tmp/tree/var/lib/dpkg/info/format"
 		mkdir -p "$tmp/tree/"{proc,sys,dev,run,tmp,root,etc}
 		rm -rf "$dir"
 		mv -T "$tmp/tree" "$dir"

@@ -74,11 +74,14 @@ static char **names;
 
 /* Beside those with a column. */
 #define LANE_PATCHED_612 LANE_MAX
+#define LANE_STOCK_ARM64 (LANE_MAX + 1)
 
 static const struct bypass_expected *expected_in(const struct bypass_case *c, int lane)
 {
 	const struct bypass_expected *old = &c->expected[LANE_stock_612];
 
+	if (lane == LANE_STOCK_ARM64)
+		return c->arm64 ?: &c->expected[LANE_stock_7];
 	if (lane != LANE_PATCHED_612)
 		return &c->expected[lane];
 	if (!c->by_config && (old->outcome != c->expected[LANE_stock_7].outcome ||
@@ -133,6 +136,8 @@ static bool is_control(const struct bypass_case *control)
 
 static bool selected(size_t area, const struct bypass_case *c)
 {
+	if (c->no_arm64 && (int)bypass_run.lane == LANE_STOCK_ARM64)
+		return false;
 	return named(area, c) || is_control(c);
 }
 
@@ -394,6 +399,16 @@ static unsigned int print_not_falsified(void)
 	return nr;
 }
 
+/* What is left out here, and why. */
+static void print_left_out(void)
+{
+	each_case(c)
+	{
+		if (c->no_arm64 && (int)bypass_run.lane == LANE_STOCK_ARM64 && named(area, c))
+			printf("left out: %s (%s): %s\n", c->id, c->path, c->no_arm64);
+	}
+}
+
 static int bare[CASES_MAX]; /* what attempts without a policy returned */
 
 static void run_bare(void)
@@ -441,6 +456,7 @@ static int run(void)
 	/* A lock is there until the kernel ends. */
 	if (!lock_is_on())
 		stage_unload();
+	print_left_out();
 	if (bypass_run.falsify)
 		printf("bypass: %u cases were not falsified\n", print_not_falsified());
 	printf("bypass: %s: %u cases, %u not there in this kernel, %u %s\n", bypass_run.lane_name,
@@ -482,6 +498,8 @@ static int lane_of(const char *name)
 		return LANE_patched;
 	if (!strcmp(name, "patched-6.12"))
 		return LANE_PATCHED_612;
+	if (!strcmp(name, "stock-arm64"))
+		return LANE_STOCK_ARM64;
 	for (int lane = 0; lane < LANE_MAX; lane++) {
 		if (!strcmp(name, lanes[lane]))
 			return lane;

@@ -21,7 +21,8 @@
 
 /*
  * X(name, as LANE has it): debug is patched here. Lane patched-6.12 has no column: where 6.12
- * differs from 7.3 for its age it is as stock-6.12, and else as patched.
+ * differs from 7.3 for its age it is as stock-6.12, and else as patched. Nor has stock-arm64, which
+ * is as stock-7 but for what cases have in .arm64.
  */
 #define BYPASS_LANES(X)       \
 	X(patched, "patched") \
@@ -135,6 +136,11 @@ struct bypass_case {
 	const char *head;   /* more of the head: guards... */
 	bool strict;	    /* load with --strict-ioctl where the hook is missing */
 	bool by_config;	    /* stock-6.12 differs for its configuration, and not for its age */
+	/* What is expected on arm64, if not the same as in stock-7, and why. */
+	const struct bypass_expected *arm64;
+	const char *arm64_why;
+	/* Why the case is left out on arm64; NULL: it is not. */
+	const char *no_arm64;
 	/*
 	 * Or do all of that itself: policies, counters, judgement. Called once, with what it may
 	 * expect. Return: what the outcome's code is; the outcome by bypass_is().
@@ -221,6 +227,10 @@ extern struct bypass_run {
 	const struct bypass_case *now;
 	int bare; /* what the case's attempt returned without a policy, if it has one */
 } bypass_run;
+
+/* Reasons. */
+#define NO_ENTRY32   "64-bit programs have no entry for 32-bit calls there"
+#define KVM_BUILT_IN "KVM is built in there, and no module that is loaded"
 
 /* --- players (stage.c) --- */
 

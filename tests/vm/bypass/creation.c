@@ -484,6 +484,7 @@ const struct bypass_case bypass_creation[] = {
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "49",
 	  .path = "KVM unloaded and loaded again under the policy: 1, 10, 21",
+	  .no_arm64 = KVM_BUILT_IN,
 	  .op = GMEM_DO_punch,
 	  .whole = reloaded,
 	  EVERYWHERE(STOPPED(EACCES)) },

@@ -13,6 +13,10 @@
 
 #define IA32_ioctl 54
 
+#ifndef MAP_32BIT /* x86's */
+#define MAP_32BIT 0
+#endif
+
 static sigjmp_buf no_entry;
 
 static void on_no_entry(int sig)
@@ -29,10 +33,17 @@ int ioctl32(int fd, unsigned int cmd, void *arg)
 	sigaction(SIGSEGV, &act, NULL);
 	if (sigsetjmp(no_entry, 1))
 		return -ENOSYS;
+#ifdef __x86_64__
 	asm volatile("int $0x80"
 		     : "+a"(ret)
 		     : "b"((long)fd), "c"((long)cmd), "d"(arg)
 		     : "memory", "r8", "r9", "r10", "r11");
+#else
+	(void)fd;
+	(void)cmd;
+	(void)arg;
+	ret = -ENOSYS;
+#endif
 	return (int)ret;
 }
 
@@ -108,11 +119,13 @@ static int convert32(int peer)
 const struct bypass_case bypass_entry32[] = {
 	{ .id = "2",
 	  .path = "creation through the 32-bit entry (int 0x80)",
+	  .no_arm64 = NO_ENTRY32,
 	  .op = GMEM_DO_create,
 	  PLAYER(x, create32),
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "3",
 	  .path = "binding through the 32-bit entry",
+	  .no_arm64 = NO_ENTRY32,
 	  .op = GMEM_DO_bind,
 	  PLAYER(x, bind32),
 	  .x_may = "create",
@@ -120,6 +133,7 @@ const struct bypass_case bypass_entry32[] = {
 	  WITH_BINDING(STOPPED(EACCES)) },
 	{ .id = "60",
 	  .path = "conversion through the 32-bit entry",
+	  .no_arm64 = NO_ENTRY32,
 	  .op = GMEM_DO_convert,
 	  PLAYER(x, convert32),
 	  .strict = true,

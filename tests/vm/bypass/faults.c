@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "../lib/arch.h"
 #include "../lib/kvm.h"
 #include "bypass.h"
 #include "ring.h"
@@ -163,15 +164,11 @@ static int by_futex(int peer)
 /* A guest of another VM, whose memory the mapping is. */
 static int by_guest(int peer)
 {
-	/* mov al, [0x2000]; hlt */
-	static const unsigned char code[] = { 0xa0, 0x00, 0x20, 0xf4 };
 	struct kvm_userspace_memory_region region = { .slot = 1,
-						      .guest_phys_addr = 0x1000,
+						      .guest_phys_addr = ARCH_GUEST_CODE,
 						      .memory_size = KVM_PAGE };
 	char *program =
 		mmap(NULL, KVM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct kvm_regs regs = { .rip = 0x1000, .rflags = 2 };
-	struct kvm_sregs sregs;
 	struct kvm_run *shared;
 	struct vmm v;
 	int ret, vcpu;
@@ -183,25 +180,22 @@ static int by_guest(int peer)
 	ret = vmm_open(&v, PLAIN);
 	if (ret)
 		return ret;
-	memcpy(program, code, sizeof(code));
+	arch_guest_load(ARCH_GUEST_reads, program);
 	region.userspace_addr = (uintptr_t)program;
 	ret = ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, &region);
 	region.slot = 2;
-	region.guest_phys_addr = 0x2000;
+	region.guest_phys_addr = ARCH_GUEST_DATA;
 	region.userspace_addr = (uintptr_t)mem;
 	vcpu = ioctl(v.vm, KVM_CREATE_VCPU, 0);
 	if (ret || ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, &region) || vcpu < 0)
 		return broken("a VM");
 	shared = mmap(NULL, (size_t)ioctl(v.kvm, KVM_GET_VCPU_MMAP_SIZE, NULL),
 		      PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
-	if (shared == MAP_FAILED || ioctl(vcpu, KVM_GET_SREGS, &sregs))
-		return broken("a vCPU");
-	sregs.cs.base = sregs.cs.selector = sregs.ds.base = sregs.ds.selector = 0;
-	if (ioctl(vcpu, KVM_SET_SREGS, &sregs) || ioctl(vcpu, KVM_SET_REGS, &regs))
+	if (shared == MAP_FAILED || arch_guest_begin(v.vm, vcpu))
 		return broken("a vCPU");
 	if (ioctl(vcpu, KVM_RUN, NULL))
 		return errno;
-	return shared->exit_reason == KVM_EXIT_HLT ? 0 : failed("exit %u", shared->exit_reason);
+	return arch_guest_left(shared, true) ? 0 : failed("exit %u", shared->exit_reason);
 }
 
 /* The kernel may ask more than once before it gives up. */

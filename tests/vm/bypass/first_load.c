@@ -8,10 +8,10 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/arch.h"
 #include "../lib/policies.h"
 #include "bypass.h"
 
@@ -42,30 +42,38 @@ static int ask(int peer, int *answer)
 	return ret;
 }
 
-static bool is_fork(unsigned long long number)
+/* Newer architectures have the younger calls only. */
+static bool is_fork(long number)
 {
-	return number == SYS_clone || number == SYS_clone3 || number == SYS_fork ||
-	       number == SYS_vfork;
+#ifdef SYS_fork
+	if (number == SYS_fork || number == SYS_vfork)
+		return true;
+#endif
+	return number == SYS_clone || number == SYS_clone3;
 }
 
-static bool is_rename(unsigned long long number)
+static bool is_rename(long number)
 {
-	return number == SYS_rename || number == SYS_renameat || number == SYS_renameat2;
+#ifdef SYS_rename
+	if (number == SYS_rename)
+		return true;
+#endif
+	return number == SYS_renameat || number == SYS_renameat2;
 }
 
 /* One system call of the loader, at its entry. Return: 0, ENDED_BROKEN; 1: end it here. */
 static int at_entry(pid_t loader, int peer, bool *failed_fork)
 {
-	struct user_regs_struct regs;
 	struct loader_status status;
 	struct counts counts;
+	arch_regs regs;
 	int answer, ret;
 
-	if (ptrace(PTRACE_GETREGS, loader, NULL, &regs))
-		return broken("PTRACE_GETREGS");
+	if (arch_get_regs(loader, &regs))
+		return broken("PTRACE_GETREGSET");
 	if (*failed_fork)
-		return is_rename(regs.orig_rax);
-	if (!is_fork(regs.orig_rax))
+		return is_rename(arch_call_number(&regs));
+	if (!is_fork(arch_call_number(&regs)))
 		return 0;
 	policy_status(&status);
 	if (!status.word)
@@ -76,8 +84,7 @@ static int at_entry(pid_t loader, int peer, bool *failed_fork)
 	if (ret || answer || !counts.allowed[GMEM_DO_create])
 		return failed("under the first policy: %d", answer);
 	*failed_fork = true;
-	regs.orig_rax = (unsigned long long)-1;
-	return ptrace(PTRACE_SETREGS, loader, NULL, &regs) ? broken("PTRACE_SETREGS") : 0;
+	return arch_cancel_call(loader, &regs) ? broken("PTRACE_SETREGSET") : 0;
 }
 
 /*
@@ -201,6 +208,7 @@ const struct bypass_case bypass_first_load[] = {
 	  .first_load = true,
 	  EVERYWHERE(STOPPED(EACCES)) },
 	{ FINE("F114", "A maps by a rule about flags, where the first policy came before KVM",
-	       .whole = policy_before_kvm, .first_load = true, WITH_MMAP(ALLOWED)) },
+	       .whole = policy_before_kvm, .first_load = true, .no_arm64 = KVM_BUILT_IN,
+	       WITH_MMAP(ALLOWED)) },
 	{ 0 },
 };

@@ -21,9 +21,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../lib/arch.h"
 #include "puppet.h"
 
-#define LOADER "/lib64/ld-linux-x86-64.so.2"
+#define LOADER ARCH_LOADER
 #define BINFMT BYPASS_DIR "/binfmt"
 
 /* --- 32: by way of another program --- */

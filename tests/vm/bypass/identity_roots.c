@@ -16,10 +16,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../lib/arch.h"
 #include "puppet.h"
 
 #define ROOT   BYPASS_DIR "/root"
-#define LOADER "/lib64/ld-linux-x86-64.so.2"
+#define LOADER ARCH_LOADER
 #define POD    "/sys/fs/cgroup/bypass-pod"
 
 /* The capabilities that Docker and Podman leave to root of a container by default. */
@@ -165,7 +166,8 @@ static int in_nested_namespace(int peer)
 static int in_plain_chroot(int peer)
 {
 	static const char in[] = ROOT "-plain";
-	int ret = shell("rm -rf %s && mkdir -p %s" BYPASS_DIR " %s/etc %s/dev %s/lib64 && "
+	int ret = shell("rm -rf %s && mkdir -p %s" BYPASS_DIR " %s/etc %s/dev %s" ARCH_LOADER_DIR
+			" && "
 			"cp -L " BYPASS_DIR "/a " BYPASS_DIR "/evil.so %s" BYPASS_DIR
 			" && cp -L " EVIL " %s" LOADER " && mknod %s/dev/kvm c 10 232",
 			in, in, in, in, in, in, in, in);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/arch.h"
 #include "lock.h"
 #include "puppet.h"
 
@@ -72,8 +73,7 @@ static int foreign_manager(int peer)
 
 	(void)peer;
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    !realpath("/lib64/ld-linux-x86-64.so.2", loader) ||
-	    mount(EVIL, loader, NULL, MS_BIND, NULL))
+	    !realpath(ARCH_LOADER, loader) || mount(EVIL, loader, NULL, MS_BIND, NULL))
 		return broken("bind mount");
 	execl(GMEMCTL, GMEMCTL, "status", NULL);
 	return broken(GMEMCTL);

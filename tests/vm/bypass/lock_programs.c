@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Ways of root around the programs of a locked policy: others that answer instead, and switches. */
 #define _GNU_SOURCE
-#include <asm/ptrace.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +19,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../lib/arch.h"
 #include "../lib/strangers.h"
 #include "lock.h"
 
@@ -64,7 +64,7 @@ static int modify_fork(void)
 /* What system calls come to, for whom the program likes; this one lets all of them be. */
 static int modify_call(void)
 {
-	return modify("__x64_sys_bpf", 0);
+	return modify(ARCH_CALL(bpf), 0);
 }
 
 static int override_call(void)
@@ -192,7 +192,7 @@ int lock_registers_program(void)
 		{ .code = BPF_STX | BPF_MEM | BPF_DW,
 		  .dst_reg = BPF_REG_1,
 		  .src_reg = BPF_REG_0,
-		  .off = offsetof(struct pt_regs, rsp) },
+		  .off = ARCH_STACK_POINTER },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 

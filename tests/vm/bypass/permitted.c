@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/arch.h"
 #include "../lib/kvm.h"
 #include "bypass.h"
 #include "ring.h"
@@ -185,27 +186,36 @@ static int many_threads(int peer)
 #define SHORT	    "/sys/fs/cgroup/bypass-short"
 #define SHORT_BYTES (64 << 20)
 
-/* Read libraries until the cache of what was read has taken all that there is. */
-static int fill_with_cache(void)
+/* Read what is in the directory, for the cache, until *@sum bytes are SHORT_BYTES. */
+static int read_files(const char *name, long *sum)
 {
 	static char buf[256 << 10];
-	const char *name = "/usr/lib/x86_64-linux-gnu";
 	DIR *dir = opendir(name);
 	struct dirent *entry;
-	long sum = 0;
 	ssize_t n;
 	int fd;
 
 	if (!dir)
 		return broken(name);
-	while (sum < SHORT_BYTES && (entry = readdir(dir))) {
+	while (*sum < SHORT_BYTES && (entry = readdir(dir))) {
 		fd = entry->d_type == DT_REG ? openat(dirfd(dir), entry->d_name, O_RDONLY) : -1;
-		while (fd >= 0 && sum < SHORT_BYTES && (n = read(fd, buf, sizeof(buf))) > 0)
-			sum += n;
+		while (fd >= 0 && *sum < SHORT_BYTES && (n = read(fd, buf, sizeof(buf))) > 0)
+			*sum += n;
 		close(fd);
 	}
 	closedir(dir);
-	return sum < SHORT_BYTES ? failed("%ld bytes of libraries are too few", sum) : 0;
+	return 0;
+}
+
+/* Read until the cache of what was read has taken all that there is. */
+static int fill_with_cache(void)
+{
+	long sum = 0;
+	int ret = read_files("/usr" ARCH_LIBRARIES, &sum) ?: read_files("/usr/bin", &sum);
+
+	if (ret)
+		return ret;
+	return sum < SHORT_BYTES ? failed("%ld bytes of files are too few", sum) : 0;
 }
 
 /*

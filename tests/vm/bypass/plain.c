@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/arch.h"
 #include "../lib/kvm.h"
 #include "bypass.h"
 #include "ring.h"
@@ -102,15 +103,12 @@ static int take_anonymous(int peer)
 /* An ordinary VM: its memory by both requests, a guest that runs to its first halt, an end. */
 static int run_vm(int peer)
 {
-	static const unsigned char code[] = { 0xb0, 0x2a, 0xe6, 0x10, 0xf4 }; /* out 0x10, hlt */
 	struct kvm_userspace_memory_region region = { .slot = 1, .memory_size = INSTANCE_SIZE };
 	struct kvm_userspace_memory_region2 region2 = { .slot = 2,
 							.guest_phys_addr = 1 << 20,
 							.memory_size = INSTANCE_SIZE };
 	char *mem = mmap(NULL, 2 * INSTANCE_SIZE, PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct kvm_regs regs = { .rip = 0x1000, .rflags = 2 };
-	struct kvm_sregs sregs;
 	struct kvm_run *shared;
 	struct vmm v;
 	int vcpu, ret = vmm_open(&v, PLAIN);
@@ -118,7 +116,7 @@ static int run_vm(int peer)
 	(void)peer;
 	if (ret)
 		return ret;
-	memcpy(mem + 0x1000, code, sizeof(code));
+	arch_guest_load(ARCH_GUEST_leaves_twice, mem + ARCH_GUEST_CODE);
 	region.userspace_addr = (uintptr_t)mem;
 	region2.userspace_addr = (uintptr_t)mem + INSTANCE_SIZE;
 	if (ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, &region) ||
@@ -127,15 +125,13 @@ static int run_vm(int peer)
 	vcpu = ioctl(v.vm, KVM_CREATE_VCPU, 0);
 	shared = mmap(NULL, (size_t)ioctl(v.kvm, KVM_GET_VCPU_MMAP_SIZE, NULL),
 		      PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
-	if (vcpu < 0 || shared == MAP_FAILED || ioctl(vcpu, KVM_GET_SREGS, &sregs))
+	if (vcpu < 0 || shared == MAP_FAILED || arch_guest_begin(v.vm, vcpu))
 		return broken("a vCPU");
-	sregs.cs.base = sregs.cs.selector = 0;
-	if (ioctl(vcpu, KVM_SET_SREGS, &sregs) || ioctl(vcpu, KVM_SET_REGS, &regs) ||
-	    ioctl(vcpu, KVM_RUN, NULL))
+	if (ioctl(vcpu, KVM_RUN, NULL))
 		return errno;
-	if (shared->exit_reason != KVM_EXIT_IO)
+	if (!arch_guest_left(shared, false))
 		return failed("exit %u", shared->exit_reason);
-	if (ioctl(vcpu, KVM_RUN, NULL) || shared->exit_reason != KVM_EXIT_HLT)
+	if (ioctl(vcpu, KVM_RUN, NULL) || !arch_guest_left(shared, true))
 		return failed("exit %u", shared->exit_reason);
 	region.memory_size = region2.memory_size = 0;
 	if (ioctl(v.vm, KVM_SET_USER_MEMORY_REGION, &region) ||

@@ -8,10 +8,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/arch.h"
 #include "../lib/kvm.h"
 #include "puppet.h"
 
@@ -19,8 +19,7 @@
 extern char bypass_syscall[];
 __asm__(".text\n"
 	"bypass_syscall:\n"
-	"\tsyscall\n"
-	"\tint3\n");
+	"\t" ARCH_CALL_INSN);
 
 static struct kvm_create_guest_memfd args = { .size = INSTANCE_SIZE };
 
@@ -155,23 +154,20 @@ int puppet_peek(const struct puppet *p)
 
 int puppet_inject(const struct puppet *p)
 {
-	struct user_regs_struct was, regs;
+	const uint64_t call[3] = { p->vm, KVM_CREATE_GUEST_MEMFD, p->args };
 	pid_t pid = (pid_t)p->pid;
+	arch_regs was, regs;
+	long ret;
 
-	if (ptrace(PTRACE_GETREGS, pid, NULL, &was))
-		return broken("PTRACE_GETREGS");
+	if (arch_get_regs(pid, &was))
+		return broken("PTRACE_GETREGSET");
 	regs = was;
-	regs.orig_rax = (unsigned long long)-1; /* what it waits in does not begin again */
-	regs.rax = SYS_ioctl;
-	regs.rdi = p->vm;
-	regs.rsi = KVM_CREATE_GUEST_MEMFD;
-	regs.rdx = p->args;
-	regs.rip = p->insn;
-	if (ptrace(PTRACE_SETREGS, pid, NULL, &regs) ||
-	    ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) || stopped(p) ||
-	    ptrace(PTRACE_GETREGS, pid, NULL, &regs) || ptrace(PTRACE_SETREGS, pid, NULL, &was))
+	arch_prepare_call(&regs, p->insn, SYS_ioctl, call);
+	if (arch_set_regs(pid, &regs) || ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) || stopped(p) ||
+	    arch_get_regs(pid, &regs) || arch_set_regs(pid, &was))
 		return broken("injecting");
-	return (long long)regs.rax < 0 ? -(int)regs.rax : 0;
+	ret = arch_call_result(&regs);
+	return ret < 0 ? (int)-ret : 0;
 }
 
 int puppet_detach(const struct puppet *p)

@@ -167,7 +167,7 @@ const struct bypass_case bypass_requests[] = {
 	{ .id = "215",
 	  .path = "the same through the 32-bit entry (int 0x80)",
 	  .op = GMEM_DO_convert,
-	  PLAYER(a, leave_and_convert32), EVERYWHERE(STOPPED(EACCES)) },
+	  PLAYER(a, leave_and_convert32), .no_arm64 = NO_ENTRY32, EVERYWHERE(STOPPED(EACCES)) },
 	{ .id = "216",
 	  .path = "A: the ioctl of a VM's memory attributes, on an instance",
 	  .op = GMEM_DO_convert,

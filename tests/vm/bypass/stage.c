@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/arch.h"
 #include "../lib/fds.h"
 #include "../lib/kvm.h"
 #include "bypass.h"
@@ -266,7 +267,7 @@ int vmm_make_bindable(struct vmm *v)
 {
 	int ret = vmm_make(v, PRIVATE);
 
-	return ret == ENDED_ABSENT ? vmm_make(v, PLAIN) : ret;
+	return ret == ENDED_ABSENT ? vmm_make(v, ARCH_BINDS_UNMAPPED ? PLAIN : VIEW) : ret;
 }
 
 int vmm_make_any(struct vmm *v)

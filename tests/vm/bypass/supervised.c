@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../lib/arch.h"
 #include "puppet.h"
 
 #define LIST BYPASS_DIR "/ld.so.preload"
@@ -41,7 +42,7 @@ static int filter(unsigned int with, unsigned int flags)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_access, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH_SYS_access, 2, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 		BPF_STMT(BPF_RET | BPF_K, with),
@@ -55,7 +56,7 @@ static int answer(int listener, const struct seccomp_notif *call, bool listed)
 {
 	struct seccomp_notif_resp reply = { .id = call->id };
 
-	if (listed || call->data.nr != SYS_access)
+	if (listed || call->data.nr != ARCH_SYS_access)
 		reply.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply);
 }
@@ -177,9 +178,12 @@ static int filter_that_works_out(void)
 }
 
 #define ANY_EVIL BYPASS_DIR "/any.so"
-/* What the loader reads of each library at first, each time where it had stopped before. */
+/*
+ * What the loader reads of each library at first, each time where it had stopped before. Segments
+ * are aligned to 64 KiB on arm64, in the file as well.
+ */
 #define HEAD  832
-#define HEADS (4UL * 4096)
+#define HEADS (64UL << 10)
 
 /* A library that begins again and again, and has all else behind that. */
 static int any_evil_ready(void)

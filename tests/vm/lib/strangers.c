@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "arch.h"
 #include "strangers.h"
 
 #define PLACE "/tmp/place"
@@ -235,12 +236,12 @@ static int write_ftrace_enabled(void)
 
 static int write_library(void)
 {
-	return closed(open("/lib/x86_64-linux-gnu/libc.so.6", O_WRONLY));
+	return closed(open(ARCH_LIBRARIES "/libc.so.6", O_WRONLY));
 }
 
 static int truncate_library(void)
 {
-	return result(truncate("/lib/x86_64-linux-gnu/libc.so.6", 0));
+	return result(truncate(ARCH_LIBRARIES "/libc.so.6", 0));
 }
 
 /* --- what must go on --- */

@@ -20,6 +20,7 @@
 
 static long call(long number, long a, long b, long c, long d)
 {
+#ifdef __x86_64__
 	register long r10 __asm__("r10") = d;
 	long ret;
 
@@ -28,6 +29,16 @@ static long call(long number, long a, long b, long c, long d)
 			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
 			 : "rcx", "r11", "memory");
 	return ret;
+#else
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+
+	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
+	return x0;
+#endif
 }
 
 void evil(void);
@@ -35,18 +46,23 @@ void ignored(void);
 extern void (*const resolved)(void);
 __attribute__((visibility("default"))) unsigned int la_version(unsigned int version);
 
+static int exists(const char *path)
+{
+	return !call(__NR_faccessat, AT_FDCWD, (long)path, 0, 0);
+}
+
 static void act(void)
 {
 	struct kvm_create_guest_memfd args = { .size = 4096 };
 	long kvm, vm, fd;
 
-	if (!call(__NR_access, (long)TAME, 0, 0, 0))
+	if (exists(TAME))
 		call(__NR_exit_group, 0, 0, 0, 0);
-	if (!call(__NR_unlink, (long)WAITS, 0, 0, 0)) {
-		while (call(__NR_access, (long)WAITS, 0, 0, 0))
+	if (!call(__NR_unlinkat, AT_FDCWD, (long)WAITS, 0, 0)) {
+		while (!exists(WAITS))
 			call(__NR_sched_yield, 0, 0, 0, 0);
 	}
-	if (!call(__NR_access, (long)OPENS, 0, 0, 0)) {
+	if (exists(OPENS)) {
 		/* The beginning of union bpf_attr, as BPF_OBJ_GET wants it. */
 		struct {
 			__u64 pathname;
@@ -62,8 +78,14 @@ static void act(void)
 	call(__NR_exit_group, fd < 0 ? -fd : 0, 0, 0, 0);
 }
 
+#ifdef __x86_64__
+#define ANY_STACK __attribute__((force_align_arg_pointer))
+#else
+#define ANY_STACK
+#endif
+
 /* At the start of a process, and among the constructors of a library. */
-__attribute__((force_align_arg_pointer)) void evil(void)
+ANY_STACK void evil(void)
 {
 	act();
 }
