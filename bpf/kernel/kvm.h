@@ -62,6 +62,20 @@ static __always_inline __u64 key_of(struct kvm *kvm, __u32 *kind)
 	return bpf_ktime_get_ns();
 }
 
+/* Is this still the VM that was seen first? Its memory may be somebody else's by now. */
+static __always_inline bool is_alive(struct kvm *kvm, __u64 mm)
+{
+	return BPF_CORE_READ(kvm, users_count.refs.counter) > 0 &&
+	       (__u64)BPF_CORE_READ(kvm, mm) == mm;
+}
+
+/* The same of an inode: another one may be where it was. */
+static __always_inline bool inode_is(struct inode *inode, __u64 ino, __u32 dev)
+{
+	return BPF_CORE_READ(inode, i_ino) == ino && BPF_CORE_READ(inode, i_count.counter) > 0 &&
+	       BPF_CORE_READ(inode, i_sb, s_dev) == dev;
+}
+
 static __always_inline __u64 resident_pages_of(struct inode *inode)
 {
 	return BPF_CORE_READ(inode, i_mapping, nrpages);

@@ -7,20 +7,13 @@
 #define GMEM_KERNEL_MEMSLOTS_H
 
 #include "../abi/trace.h"
-#include "types.h"
+#include "kvm.h"
 
 /*
  * A memslot may be just going: is what it points to an instance of this VM still? Defined by the
  * includer. @flags: those of the instance, if it is
  */
 static bool is_bound_here(struct kvm *kvm, struct inode *inode, struct file *file, __u64 *flags);
-
-/* Is this still the VM that was seen first? Its memory may be somebody else's by now. */
-static __always_inline bool is_alive(struct kvm *kvm, __u64 mm)
-{
-	return BPF_CORE_READ(kvm, users_count.refs.counter) > 0 &&
-	       (__u64)BPF_CORE_READ(kvm, mm) == mm;
-}
 
 struct gmem_question question;
 struct gmem_binding bindings[GMEM_MAX_BINDINGS];

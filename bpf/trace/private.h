@@ -11,6 +11,7 @@
 #define GMEM_TRACE_PRIVATE_H
 
 #include "maps.h"
+#include "xarray.h"
 
 #include "../kernel/opaque.h"
 
@@ -28,12 +29,6 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 type) __ksym __weak;
 /* Where there is no such memory it reads 0. A load costs some ten instructions of the processor. */
 #define NODE(pointer) \
 	((struct xa_node *)bpf_rdonly_cast(pointer, bpf_core_type_id_kernel(struct xa_node)))
-
-/* How the kernel's trees mark their inner nodes, include/linux/xarray.h. */
-static __always_inline struct xa_node *as_node(__u64 entry)
-{
-	return (entry & 3) == 2 && entry > 4096 ? (struct xa_node *)(entry - 2) : NULL;
-}
 
 /* Behind so many slots of a node it is looked whether all that are used were among them. */
 #define SLOTS_AT_ONCE 8

@@ -19,11 +19,7 @@
 
 static __always_inline bool inst_is_alive(const struct gmem_inst *inst)
 {
-	struct inode *inode = (struct inode *)inst->inode;
-
-	return BPF_CORE_READ(inode, i_ino) == inst->ino &&
-	       BPF_CORE_READ(inode, i_count.counter) > 0 &&
-	       BPF_CORE_READ(inode, i_sb, s_dev) == inst->dev;
+	return inode_is((struct inode *)inst->inode, inst->ino, inst->dev);
 }
 
 /* What may change while a VM lives: its VMM's cgroup, and whether it has a VMM. */
@@ -204,14 +200,6 @@ static __always_inline __u64 counts(__u64 entry, __u64 attributes)
 	__u64 there = gmem_top_bit(entry | -entry) & ~entry;
 
 	return ((private & attributes) | (there & ~attributes)) & 1;
-}
-
-/* 1 if the slot belongs to what is in a slot before it, which is larger than one; else 0. */
-static __always_inline __u64 is_sibling(__u64 entry)
-{
-	__u64 high = entry >> 8;
-
-	return entry >> 1 & ~entry & ~gmem_top_bit(high | -high) & 1;
 }
 
 /*
