@@ -230,7 +230,7 @@ $(O)/gmem_version.h: FORCE | $(O)/src
 
 $(O)/src/lib/version.o: $(O)/gmem_version.h
 
-$(O)/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/gmem_latency.skel.h $(O)/gmem_events.skel.h $(O)/gmem_attached.skel.h $(O)/src
+$(O)/src/%.o: src/%.c | $(O)/gmem_trace.skel.h $(O)/gmem_latency.skel.h $(O)/gmem_survey.skel.h $(O)/gmem_events.skel.h $(O)/gmem_attached.skel.h $(O)/src
 	$(call tell,CC  ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(TOP_CFLAGS) -I$(O) -c -o $@ $<

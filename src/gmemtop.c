@@ -17,6 +17,7 @@
 #include "top/common_opts.h"
 #include "top/diff.h"
 #include "top/events.h"
+#include "top/memory.h"
 #include "top/presets.h"
 #include "top/programs.h"
 #include "top/record.h"
@@ -284,6 +285,8 @@ static int gmemtop(int argc, char **argv)
 		return events_main(argc - 1, argv + 1);
 	if (argc > 1 && !strcmp(argv[1], "export"))
 		return run_exporter(argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "memory"))
+		return memory_main(argc - 1, argv + 1);
 	if (argc > 1 && !strcmp(argv[1], "record"))
 		return record_main(argc - 1, argv + 1);
 	if (argc > 1 && !strcmp(argv[1], "diff"))
@@ -306,6 +309,7 @@ static int gmemtop(int argc, char **argv)
 			"Usage: gmemtop [OPTION]...\n"
 			"       gmemtop events [OPTION]...   (the live event stream; events --help)\n"
 			"       gmemtop export [OPTION]...   (metrics for Prometheus; export --help)\n"
+			"       gmemtop memory [OPTION]...   (whose memory it is; memory --help)\n"
 			"       gmemtop record -o FILE [OPTION]...   (to a file; record --help)\n"
 			"       gmemtop replay FILE [OPTION]...   (show a recording, as --replay)\n"
 			"       gmemtop report FILE [OPTION]...   (what a recording shows; report --help)\n"

@@ -117,6 +117,42 @@ struct address_space {
 
 struct folio {
 	unsigned long index;
+	unsigned long memcg_data;
+	unsigned long _flags_1;
+};
+
+/* A word with the node in its highest bits: a number in older kernels, a struct of one in newer. */
+struct page___word {
+	unsigned long flags;
+};
+
+typedef struct {
+	unsigned long f;
+} memdesc_flags_t;
+
+struct page___struct {
+	memdesc_flags_t flags;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+
+struct mem_cgroup {
+	struct cgroup_subsys_state css;
+};
+
+struct obj_cgroup {
+	struct mem_cgroup *memcg;
+	bool is_root;
+};
+
+struct zoneref {
+	int zone_idx;
+};
+
+struct zonelist {
+	struct zoneref _zonerefs[1];
 };
 
 struct inode {
@@ -191,6 +227,14 @@ struct kvm_vm_stat_generic {
 
 struct kvm_vm_stat {
 	struct kvm_vm_stat_generic generic;
+};
+
+/* Page tables of the guest: of x86; older kernels count those of shadow paging apart. */
+struct kvm_arch___mmu {
+	unsigned long n_used_mmu_pages;
+	struct {
+		long long counter;
+	} tdp_mmu_pages;
 };
 
 /* arm64 */
@@ -283,6 +327,14 @@ struct bpf_iter__task_vma {
 };
 
 #pragma clang attribute pop
+
+enum zone_type {
+	__MAX_NR_ZONES = 1,
+};
+
+enum pageflags {
+	PG_head = 1,
+};
 
 /* uapi: the same in each kernel, which none of them need be searched for. */
 

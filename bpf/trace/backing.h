@@ -2,7 +2,7 @@
 /*
  * Which memory is behind an address of a VMM, and the file whose page cache has it. A page of a
  * file is in memory whether or not the VMM has it mapped: another process may have brought it
- * there, and MADV_DONTNEED leaves it. Included by bpf/trace/snapshot.h only.
+ * there, and MADV_DONTNEED leaves it.
  */
 #ifndef GMEM_TRACE_BACKING_H
 #define GMEM_TRACE_BACKING_H

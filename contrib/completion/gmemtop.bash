@@ -7,7 +7,7 @@ _gmemtop()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} list='' words command=''
 
 	[ "$COMP_CWORD" = 1 ] || case ${COMP_WORDS[1]} in
-	events | export | record | report | diff) command=${COMP_WORDS[1]} ;;
+	events | export | memory | record | report | diff) command=${COMP_WORDS[1]} ;;
 	replay)
 		[ "$COMP_CWORD" != 2 ] || [ "${cur#-}" != "$cur" ] || {
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -35,6 +35,7 @@ _gmemtop()
 		return
 		;;
 	export-l | export--listen | export-i | export--interval | export--min-interval) return ;;
+	memory--leak-after) return ;;
 	record-o | record--output)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
@@ -84,7 +85,7 @@ _gmemtop()
 			return
 			;;
 		esac
-		[ "$COMP_CWORD" != 1 ] || words+=" events export record replay report diff"
+		[ "$COMP_CWORD" != 1 ] || words+=" events export memory record replay report diff"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		;;
 	esac

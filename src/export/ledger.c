@@ -203,6 +203,7 @@ static void gauges_of(uint64_t *gauges, const struct features *features, const s
 	gauges[ROW_PRIVATE] = private.kind == VALUE_NONE ? GMEM_UNKNOWN : bytes(private.number);
 	gauges[ROW_WASTE_INSTANCE] = bytes(vm->waste_instance);
 	gauges[ROW_WASTE_BACKING] = bytes(vm->waste_backing);
+	gauges[ROW_UNBOUND] = bytes(vm->unbound);
 	gauges[ROW_VMM_GONE] = vm->now.vmm_gone;
 }
 
@@ -213,7 +214,8 @@ static void no_gauges(uint64_t *gauges, const struct features *features, uint32_
 	if (!(features->facts & FACT(private_pages)))
 		gauges[ROW_PRIVATE] = GMEM_UNKNOWN;
 	if (!(looked & WANT_WASTE))
-		gauges[ROW_WASTE_INSTANCE] = gauges[ROW_WASTE_BACKING] = GMEM_UNKNOWN;
+		gauges[ROW_WASTE_INSTANCE] = gauges[ROW_WASTE_BACKING] = gauges[ROW_UNBOUND] =
+			GMEM_UNKNOWN;
 }
 
 static uint64_t errors_known(const struct features *features)

@@ -54,6 +54,8 @@
 	  "Guest memory that is private, whether it is bound or not")                                    \
 	X(wasted_bytes, GAUGE, "bytes", VMS, WASTED, 0, "where",                                         \
 	  "Memory held twice: shared pages in instances (instance), private pages in the VMM (backing)") \
+	X(unbound_bytes, GAUGE, "bytes", VMS, GAUGE, ROW_UNBOUND, "",                                    \
+	  "Memory of instances that no memslot has")                                                     \
 	X(conversions, COUNTER, "", VMS, DIRECTIONS, GMEM_VM_to_private, DIRECTION, "Conversions")       \
 	X(conversion_pages, COUNTER, "pages", VMS, DIRECTIONS, GMEM_VM_to_private_pages, DIRECTION,           \
 	  "Pages that conversions asked for")                                                            \

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <inttypes.h>
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -227,6 +228,19 @@ void json_close(struct json *json, char bracket)
 		*to = bracket;
 	json->len += to != NULL;
 	json->comma = true;
+}
+
+void json_i64(struct json *json, const char *name, int64_t value)
+{
+	char text[192];
+	int n;
+
+	if (value >= 0) {
+		json_u64(json, name, (uint64_t)value);
+		return;
+	}
+	n = snprintf(text, sizeof(text), "\"%s\":%" PRId64, name, value);
+	json_raw(json, text, (size_t)n);
 }
 
 void json_u64(struct json *json, const char *name, uint64_t value)

@@ -24,6 +24,9 @@ void json_close(struct json *json, char bracket);
 
 void json_u64(struct json *json, const char *name, uint64_t value);
 
+/* The same, also below 0. @name: without characters that JSON quotes */
+void json_i64(struct json *json, const char *name, int64_t value);
+
 #define JSON_KEY_SIZE 32
 
 /* A comma and a name with its quotes and colon, made at compile time. */

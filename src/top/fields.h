@@ -322,6 +322,99 @@ enum unit {
 	  "requests that could not be followed from entry to exit")                             \
 	X(summary, events, part, PLAIN, "emitted, lost and filtered by event")
 
+/*
+ * Lines of the host's balance, which are what is used: MemTotal without MemFree. Those of the
+ * ledger are the sums over all VMs; the others are the kernel's number without the ledger's.
+ * P(X, name, is it the ledger's, help); X is whatever P needs.
+ */
+#define LEDGER_LINES(P, X)                                                                  \
+	P(X, guest_memfd, true, "pages of all instances in memory")                         \
+	P(X, backing_anonymous, true, "shared backing: anonymous memory of VMMs")           \
+	P(X, backing_shmem, true, "shared backing: memfd, tmpfs, shared memory")            \
+	P(X, backing_hugetlb, true, "shared backing: files of hugetlbfs")                   \
+	P(X, backing_file, true, "shared backing: page cache of other files")               \
+	P(X, backing_copies, true, "shared backing: private copies of pages of files")      \
+	P(X, vmm, true, "other anonymous memory of VMMs")                                   \
+	P(X, other_anonymous, false, "anonymous memory of other processes (AnonPages)")     \
+	P(X, other_shmem, false, "other shared memory (Shmem)")                             \
+	P(X, other_cache, false, "page cache of other files (Cached, Buffers)")             \
+	P(X, other_hugetlb, false, "other huge pages, free ones included (Hugetlb)")        \
+	P(X, guest_tables, false, "page tables of guests (SecPageTables)")                  \
+	P(X, page_tables, false, "page tables of processes (PageTables)")                   \
+	P(X, slab, false, "small objects of the kernel (Slab)")                             \
+	P(X, vmalloc, false, "larger objects of the kernel, stacks included (VmallocUsed)") \
+	P(X, percpu, false, "objects of the kernel for each CPU (Percpu)")                  \
+	P(X, cpu_lists, false, "free pages on lists of CPUs, not in MemFree (zoneinfo)")    \
+	P(X, dma_pools, false, "reserve of drivers for DMA (dma_pools in debugfs)")         \
+	P(X, tracing, false, "records and buffers of ftrace (tracefs)")
+
+/*
+ * gmemtop memory: the account of each VM, who pays for it, and the balance. Bytes throughout.
+ */
+#define GMEM_ACCOUNT_BACKING(X, name, call, what) \
+	X(ledger_vm, backing_##name##_bytes, gauge, BYTES, "shared backing in memory: " what)
+#define GMEM_ACCOUNT_WASTE(X, name, call, what) \
+	X(ledger_vm, waste_##name##_bytes, gauge, BYTES, "held twice: " what ", guest page private")
+#define GMEM_BALANCE_LINE(X, name, own, help) X(balance, name##_bytes, gauge, BYTES, help)
+
+#define GMEM_LEDGER_FIELDS(X)                                                                     \
+	X(ledger, version, number, PLAIN, "of this form, as in a frame")                          \
+	X(ledger, time_ns, number, NS, "when the ledger was made, since 1970")                    \
+	X(ledger, kernel, text, PLAIN, "release of the running kernel")                           \
+	X(ledger, balance, part, PLAIN, "the memory of the host that is used, line by line")      \
+	X(ledger, accounts, part, PLAIN, "the account of each VM")                                \
+	X(ledger, payers, part, PLAIN, "cgroups that pay for memory of VMs")                      \
+	X(ledger, leaks, part, PLAIN, "instances and holders that should not be there")           \
+	X(balance, used_bytes, gauge, BYTES, "MemTotal without MemFree")                          \
+	X(balance, unexplained_bytes, gauge, BYTES, "used_bytes without all other lines")         \
+	LEDGER_LINES(GMEM_BALANCE_LINE, X)                                                        \
+	X(ledger_vm, id, number, PLAIN, "number of the VM in this run")                           \
+	X(ledger_vm, key, text, PLAIN, "key of the VM, as in frames")                             \
+	X(ledger_vm, pid, number, PLAIN, "process of its VMM")                                    \
+	X(ledger_vm, name, text, PLAIN, "its name")                                               \
+	X(ledger_vm, cgroup, text, PLAIN, "cgroup of its VMM, which need not pay")                \
+	X(ledger_vm, size_bytes, gauge, BYTES, "size of its instances")                           \
+	X(ledger_vm, resident_bytes, gauge, BYTES, "instances in memory")                         \
+	X(ledger_vm, private_bytes, gauge, BYTES, "of resident_bytes: the guest page is private") \
+	X(ledger_vm, shared_bytes, gauge, BYTES, "of resident_bytes: the guest page is shared")   \
+	X(ledger_vm, unbound_bytes, gauge, BYTES, "of resident_bytes: in no memslot")             \
+	GMEM_BACKINGS(GMEM_ACCOUNT_BACKING, X)                                                    \
+	X(ledger_vm, waste_instance_bytes, gauge, BYTES,                                          \
+	  "held twice: instances in memory, guest page shared or unbound")                        \
+	GMEM_BACKINGS(GMEM_ACCOUNT_WASTE, X)                                                      \
+	X(ledger_vm, guest_tables_bytes, gauge, BYTES, "page tables of the guest, made by KVM")   \
+	X(ledger_vm, vmm_bytes, gauge, BYTES,                                                     \
+	  "anonymous memory of the VMM that is no shared backing")                                \
+	X(ledger_vm, advice, part, PLAIN, "calls that would free what is held twice")             \
+	X(ledger_vm, charges, part, PLAIN, "which cgroup pays, on which node")                    \
+	X(ledger_vm, folios, part, COUNT, "folios by order, empty orders at the end left out")    \
+	X(advice, kind, text, PLAIN, "kind of memory that is held twice")                         \
+	X(advice, bytes, gauge, BYTES, "how much of it")                                          \
+	X(advice, call, text, PLAIN, "the call that frees memory of this kind")                   \
+	X(charge, kind, text, PLAIN, "kind of memory: guest_memfd or a kind of shared backing")   \
+	X(charge, instance, number, PLAIN, "id of the instance that has it, 0: none")             \
+	X(charge, cgroup, text, PLAIN, "cgroup that pays; null: none, or it was removed")         \
+	X(charge, cgroup_id, number, PLAIN, "number of that cgroup, 0: none")                     \
+	X(charge, node, number, PLAIN, "NUMA node that has the pages")                            \
+	X(charge, bytes, gauge, BYTES, "memory of this kind, cgroup and node")                    \
+	X(payer, cgroup, text, PLAIN, "the cgroup; null: it was removed")                         \
+	X(payer, cgroup_id, number, PLAIN, "its number")                                          \
+	X(payer, current_bytes, gauge, BYTES, "memory.current: all that it is charged")           \
+	X(payer, guest_memfd_bytes, gauge, BYTES, "instances that it and those below it pay")     \
+	X(payer, backing_bytes, gauge, BYTES,                                                     \
+	  "shared backing in files that it and those below it pay, without hugetlbfs")            \
+	X(payer, anonymous_bytes, gauge, BYTES, "anonymous memory, of memory.stat")               \
+	X(payer, kernel_bytes, gauge, BYTES, "memory of the kernel, of memory.stat")              \
+	X(payer, guest_tables_bytes, gauge, BYTES, "of kernel_bytes: page tables of guests")      \
+	X(payer, unexplained_bytes, gauge, BYTES, "current_bytes without these")                  \
+	X(leak, vm, number, PLAIN, "id of the VM of the instance")                                \
+	X(leak, instance, number, PLAIN, "id of the instance that is kept")                       \
+	X(leak, why, text, PLAIN, "vmm_gone, unbound or stranger")                                \
+	X(leak, pid, number, PLAIN, "process that holds it; null: none is known")                 \
+	X(leak, comm, text, PLAIN, "name of that process")                                        \
+	X(leak, resident_bytes, gauge, BYTES, "memory that it keeps")                             \
+	X(leak, seconds, gauge, COUNT, "for how long at least, in seconds")
+
 #define GMEM_FIELDS(X)            \
 	GMEM_FRAME_FIELDS(X)      \
 	GMEM_VM_PARTS(X)          \
@@ -338,7 +431,8 @@ enum unit {
 	GMEM_PHASE_FIELDS(X)      \
 	GMEM_LOST_FIELDS(X)       \
 	GMEM_EVENT_FIELDS(X)      \
-	GMEM_STREAM_FIELDS(X)
+	GMEM_STREAM_FIELDS(X)     \
+	GMEM_LEDGER_FIELDS(X)
 
 enum field_id {
 #define X(object, name, ...) FIELD_##object##_##name,

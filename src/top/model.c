@@ -72,7 +72,7 @@ static void free_vm(struct model_vm *vm)
 static void forget_frame(struct model_vm *vm)
 {
 	vm->bound = vm->bound_private = vm->holders = GMEM_UNKNOWN;
-	vm->waste_instance = vm->waste_backing = GMEM_UNKNOWN;
+	vm->waste_instance = vm->waste_backing = vm->unbound = GMEM_UNKNOWN;
 	memset(vm->backing, 0xff, sizeof(vm->backing)); /* GMEM_UNKNOWN */
 	memset(vm->twice, 0xff, sizeof(vm->twice));
 }
@@ -245,6 +245,7 @@ static int add_vm(struct model *model, const struct sample_vm *record)
 	vm->bound = record->bound;
 	vm->bound_private = record->bound_private;
 	vm->waste_instance = record->waste_instance;
+	vm->unbound = record->waste_instance; /* they are known together */
 	vm->waste_backing = record->waste_backing;
 	memset(vm->backing, vm->waste_backing == GMEM_UNKNOWN ? 0xff : 0, sizeof(vm->backing));
 	memset(vm->twice, vm->waste_backing == GMEM_UNKNOWN ? 0xff : 0, sizeof(vm->twice));

@@ -44,6 +44,7 @@ struct model_vm {
 	uint64_t holders;	       /* processes */
 	uint64_t waste_instance;       /* resident pages of instances that are not private */
 	uint64_t waste_backing;	       /* resident pages of the shared backing that are private */
+	uint64_t unbound;	       /* resident pages of instances that no memslot has */
 	uint64_t backing[GMEM_BACKING_MAX]; /* resident pages of the shared backing, by kind */
 	uint64_t twice[GMEM_BACKING_MAX];   /* waste_backing by kind */
 	uint32_t absent;		    /* frames in which it was not seen */
@@ -65,6 +66,7 @@ struct model_inst {
 	__u64 rate[GMEM_INST_MAX];
 	uint64_t prev[GMEM_INST_MAX];
 	uint64_t bound_resident; /* pages that are in memory and bound, with WANT_WASTE */
+	uint64_t unbound_ns;	 /* since when no memslot is seen to have it, 0: one has */
 	uint32_t absent;
 	bool ended;
 };

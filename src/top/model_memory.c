@@ -120,8 +120,11 @@ static void sum_bindings(struct model *model)
 	struct model_vm *vm;
 	size_t i, kind;
 
-	for (i = 0; i < model->nr_insts; i++)
+	for (i = 0; i < model->nr_insts; i++) {
 		model->insts[i]->bound_resident = 0;
+		if (!model->insts[i]->unbound_ns)
+			model->insts[i]->unbound_ns = model->now_ns;
+	}
 	if (model->nr_bindings)
 		qsort(model->bindings, model->nr_bindings, sizeof(*model->bindings),
 		      compare_bindings);
@@ -131,6 +134,7 @@ static void sum_bindings(struct model *model)
 		inst = find_by_key(model, b->now.dev, b->now.ino);
 		if (inst) {
 			b->inst_id = inst->now.id;
+			inst->unbound_ns = 0;
 			if (b->now.resident != GMEM_UNKNOWN)
 				inst->bound_resident += b->now.resident;
 		}
@@ -155,14 +159,19 @@ static void add_unbound(struct model *model)
 {
 	struct model_inst *inst;
 	struct model_vm *vm;
+	uint64_t unbound;
 	size_t i;
 
 	for (i = 0; i < model->nr_insts; i++) {
 		inst = model->insts[i];
 		vm = model_vm(model, inst->now.vm_id);
-		if (vm && !inst->ended && inst->now.id != GMEM_ID_OTHER &&
-		    !(inst->now.flags & INSTANCE_MMAP) && inst->now.resident > inst->bound_resident)
-			add_known(&vm->waste_instance, inst->now.resident - inst->bound_resident);
+		if (!vm || inst->ended || inst->now.id == GMEM_ID_OTHER ||
+		    inst->now.resident <= inst->bound_resident)
+			continue;
+		unbound = inst->now.resident - inst->bound_resident;
+		add_known(&vm->unbound, unbound);
+		if (!(inst->now.flags & INSTANCE_MMAP))
+			add_known(&vm->waste_instance, unbound);
 	}
 }
 

@@ -112,6 +112,7 @@ struct sample_binding {
 	uint16_t slot, space;
 	/* Pages, with WANT_WASTE; GMEM_UNKNOWN where that could not be told. */
 	uint64_t private, resident, backing, waste_instance, waste_backing;
+	uint64_t private_resident;				     /* private, and in memory */
 	uint64_t by_kind[GMEM_BACKING_MAX], twice[GMEM_BACKING_MAX]; /* backing, waste_backing */
 };
 

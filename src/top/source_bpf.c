@@ -161,6 +161,8 @@ int source_open(struct source_bpf **source, const struct source_options *opts)
 		ret = attach(s);
 	if (!ret && opts->latency && s->features.facts & FACT(phases))
 		ret = latency_open(s);
+	if (!ret && opts->survey)
+		ret = survey_open(s);
 	if (ret) {
 		ret = programs_refused(ret, "attach to the kernel");
 		goto err;
@@ -234,6 +236,7 @@ void source_close(struct source_bpf *source)
 	for (i = 0; i < 2; i++)
 		bpf_link__destroy(source->ioctls[i]);
 	latency_close(source);
+	survey_close(source);
 	ring_buffer__free(source->ring);
 	gmem_trace_bpf__destroy(source->skel);
 	features_free(&source->features);

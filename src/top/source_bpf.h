@@ -3,8 +3,12 @@
 #ifndef GMEM_SOURCE_BPF_H
 #define GMEM_SOURCE_BPF_H
 
+#include <signal.h>
+
 #include "features.h"
 
+struct memledger;
+struct model;
 struct sample;
 struct source_bpf;
 
@@ -13,6 +17,7 @@ struct source_options {
 	unsigned int max_instances;
 	bool redundant; /* see features_probe() */
 	bool latency; /* attach what times the phases of conversions now, not with the first frame */
+	bool survey;  /* for source_survey() */
 };
 
 /**
@@ -40,6 +45,17 @@ const struct features *source_features(const struct source_bpf *source);
  */
 int source_read(struct source_bpf *source, struct sample *sample, uint64_t only, uint64_t slice,
 		int cgroups);
+
+/**
+ * source_survey - who pays for the memory of the VMs of the last frame, and where it is
+ * @stop: ends the survey when it is not 0
+ *
+ * The model must have looked at bindings. Looks at every page of instances and of files that are
+ * shared backing, in slices of which none takes long. Return: 0, -EINTR, or another negative errno;
+ * what the kernel does not tell is GMEM_UNKNOWN in the ledger.
+ */
+int source_survey(struct source_bpf *source, struct model *model, struct memledger *ledger,
+		  const volatile sig_atomic_t *stop);
 
 /**
  * source_watch_ioctls - count ioctls that a security module denies, or no longer

@@ -7,6 +7,7 @@
 #include <bpf/libbpf.h>
 
 #include "../../bpf/abi/trace.h"
+#include "../../bpf/abi/ledger.h"
 #include "gmem_trace.skel.h"
 #include "proc.h"
 #include "programs.h"
@@ -94,6 +95,7 @@ struct source_bpf {
 	size_t nr_passes, room_passes;
 	uint64_t round;			  /* of looking at all bindings once */
 	struct source_latency *latency;	  /* NULL: not attached */
+	struct gmem_survey_bpf *survey;	  /* NULL: not loaded */
 	uint64_t mapped[GMEM_MAX_BLOCKS]; /* a bit for each page, as in private_mask */
 	char buf[READ_SIZE] __attribute__((aligned(8)));
 };
@@ -143,6 +145,12 @@ void latency_account(const struct source_bpf *s, __u64 *untimed, struct programs
 void latency_close(struct source_bpf *s);
 /* Names and cgroups of all VMs of the sample. @cgroups: as of cgroup_root() */
 void source_identify(struct source_bpf *s, struct sample *sample, int cgroups);
+
+/* --- source_survey.c: the program of gmem_survey.bpf.c --- */
+
+/* Return: 0 or a negative errno. */
+int survey_open(struct source_bpf *s);
+void survey_close(struct source_bpf *s);
 
 /* --- source_memory.c --- */
 

@@ -113,6 +113,7 @@ static int add_bindings(struct source_bpf *s, struct sample *sample, struct samp
 			.backing = GMEM_UNKNOWN,
 			.waste_instance = GMEM_UNKNOWN,
 			.waste_backing = GMEM_UNKNOWN,
+			.private_resident = GMEM_UNKNOWN,
 		};
 
 		memset(binding.by_kind, 0xff, sizeof(binding.by_kind)); /* GMEM_UNKNOWN */
@@ -266,6 +267,7 @@ static void report_pass(struct sample *sample, const struct source_bpf *s,
 		return;
 	b->private = pass->last.private;
 	b->resident = pass->last.resident;
+	b->private_resident = pass->last.private_resident;
 	b->waste_instance = pass->last.instance;
 	if (!pass->backed)
 		return;

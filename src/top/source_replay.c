@@ -277,6 +277,7 @@ static int add_binding(struct sample *sample, uint64_t vm_id, struct json_object
 		.backing = known(object, FIELD(binding, backing_pages)),
 		.waste_instance = known(object, FIELD(binding, waste_instance_pages)),
 		.waste_backing = known(object, FIELD(binding, waste_backing_pages)),
+		.private_resident = GMEM_UNKNOWN,
 	};
 
 #define P(known, name, ...)                                            \

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "memledger.h"
 #include "tui_detail.h"
 #include "tui_text.h"
 
@@ -71,6 +72,26 @@ struct value plain(uint64_t number)
 			       .number = number };
 }
 
+/* The kinds of shared backing that there are, and how to free what is held twice. */
+static void draw_backing(struct area *area)
+{
+	const struct model_vm *vm = &area->tui->detail;
+	char pages[NUMBER_LEN], twice[NUMBER_LEN];
+	bool free_with;
+	int kind;
+
+	for (kind = 0; kind < GMEM_BACKING_MAX; kind++) {
+		if (!vm->backing[kind] || vm->backing[kind] == GMEM_UNKNOWN)
+			continue;
+		free_with = vm->twice[kind] && vm->twice[kind] != GMEM_UNKNOWN;
+		put(area, area->line++, 0, STYLE_NORMAL, "  %-10s %6s, twice %s%s%s",
+		    memledger_kinds[kind],
+		    text_of(area, plain(vm->backing[kind]), UNIT_PAGES, pages),
+		    text_of(area, plain(vm->twice[kind]), UNIT_PAGES, twice), free_with ? ": " : "",
+		    free_with ? memledger_calls[kind] : "");
+	}
+}
+
 static void draw_head(struct area *area)
 {
 	const struct model_vm *vm = &area->tui->detail;
@@ -100,6 +121,7 @@ static void draw_head(struct area *area)
 		    (unsigned int)(area->tui->model.waste_done * 100 /
 				   area->tui->model.waste_pages));
 	area->line = 6;
+	draw_backing(area);
 }
 
 /* --- conversions --- */

@@ -21,6 +21,7 @@ void waste_count(struct waste *waste, const uint64_t *private, const uint64_t *r
 		valid = valid_bits(i, pages);
 		waste->private += count(private[i] & valid);
 		waste->resident += count(resident[i] & valid);
+		waste->private_resident += count(resident[i] & private[i] & valid);
 		if (!both)
 			waste->instance += count(resident[i] & ~private[i] & valid);
 	}

@@ -13,6 +13,7 @@ struct waste {
 	uint64_t private;		    /* private */
 	uint64_t resident;		    /* of the instance, in memory */
 	uint64_t backing[GMEM_BACKING_MAX]; /* of the shared backing, in memory */
+	uint64_t private_resident;	    /* private, and in memory */
 	uint64_t instance;		    /* in memory, though the guest's page is shared */
 	uint64_t twice[GMEM_BACKING_MAX];   /* of the backing, though the guest's page is private */
 };

@@ -7,7 +7,7 @@
 # deleted unnoticed.
 set -eu
 cd "$(dirname "$0")/../.."
-rows=116
+rows=118
 recorded=tests/bench/recorded
 costs=build/tests/bench_costs
 tmp=$(mktemp -d)

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What gmemtop --waste costs for each resident page, instances and shared backing together, in
- * nanoseconds of CPU time: in the lab's deterministic mode, instructions. The cost of a frame as
- * such is subtracted.
+ * What gmemtop --waste and gmemtop memory cost for each resident page, instances and shared backing
+ * together, in nanoseconds of CPU time: in the lab's deterministic mode, instructions. The cost of
+ * a frame as such is subtracted.
  *
  *   bench_resident    prints, in the format of bench_ops:
  *   waste_memfd       an instance and a memfd behind it, all pages in memory
  *   waste_anonymous   the same with anonymous memory
  *   waste_empty       none in memory, for each 64 pages: what a sparse VM costs
+ *   ledger_memfd, ledger_anonymous
+ *                     gmemtop memory: who pays, node and folio too
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -45,8 +47,12 @@ static uint64_t cpu_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/* The cheapest frame. @waste: an option or NULL. */
-static uint64_t cost_of_frame(const char *waste)
+static char *const frame[] = { "gmemtop", "--json", "-d", "0.1", NULL };
+static char *const waste[] = { "gmemtop", "--json", "-d", "0.1", "--waste", NULL };
+static char *const ledger[] = { "gmemtop", "memory", "--json", "-d", "0.1", "-n", "1000", NULL };
+
+/* The cheapest frame, which is a line of output. */
+static uint64_t cost_of(char *const *argv)
 {
 	uint64_t before = 0, now, least = UINT64_MAX;
 	char *line = NULL;
@@ -61,7 +67,7 @@ static uint64_t cost_of_frame(const char *waste)
 	pid = fork();
 	if (!pid) {
 		if (dup2(ends[1], 1) == 1)
-			execl("build/gmemtop", "gmemtop", "--json", "-d", "0.1", waste, NULL);
+			execv("build/gmemtop", argv);
 		_exit(127);
 	}
 	close(ends[1]);
@@ -83,12 +89,12 @@ static uint64_t cost_of_frame(const char *waste)
 	return least;
 }
 
-static void say(const char *name, uint64_t nr)
+static void say(const char *what, const char *name, char *const *argv, uint64_t nr)
 {
-	uint64_t frame = cost_of_frame(NULL), cost = cost_of_frame("--waste");
-	double one = cost > frame ? (double)(cost - frame) / (double)nr : 0;
+	uint64_t without = cost_of(frame), with = cost_of(argv);
+	double one = with > without ? (double)(with - without) / (double)nr : 0;
 
-	printf("%s\t1\t%.1f\t%.1f\n", name, one, one);
+	printf("%s_%s\t1\t%.1f\t%.1f\n", what, name, one, one);
 	fflush(stdout);
 }
 
@@ -126,7 +132,9 @@ static void measure(const char *name, int fd, uint64_t size, bool full)
 			give_up("fill the instance");
 		memset(memory, 1, size);
 	}
-	say(name, full ? 2 * size / KVM_PAGE : size / KVM_PAGE / 64);
+	say("waste", name, waste, full ? 2 * size / KVM_PAGE : size / KVM_PAGE / 64);
+	if (full)
+		say("ledger", name, ledger, 2 * size / KVM_PAGE);
 	munmap(memory, size);
 	close(inst);
 	close(vm);
@@ -138,9 +146,9 @@ int main(void)
 
 	if (fd < 0 || ftruncate(fd, (off_t)SPARSE))
 		give_up("make a memfd");
-	measure("waste_empty", fd, SPARSE, false);
-	measure("waste_memfd", fd, SIZE, true);
+	measure("empty", fd, SPARSE, false);
+	measure("memfd", fd, SIZE, true);
 	close(fd);
-	measure("waste_anonymous", -1, SIZE, true);
+	measure("anonymous", -1, SIZE, true);
 	return 0;
 }

@@ -13,7 +13,11 @@ zeros()
 # vm FRAME ID PID NAME TYPE SIZE RESIDENT PRIVATE RATE GONE ERRORS CGROUP INSTANCES
 vm()
 {
-	local f=$1 n=$(($9 * $1)) list='' bound='' held='' i hist
+	local f=$1 n=$(($9 * $1)) list='' bound='' held='' kinds='' twice=null i hist
+
+	[ "$2" != 3 ] || twice=24576
+	[ "$2" != 3 ] || kinds="\"backing_anonymous_pages\":5000,\"waste_anonymous_pages\":0,
+	\"backing_shmem_pages\":65536,\"waste_shmem_pages\":24576,"
 
 	hist="[4095,$((n / 2))],[8191,$((n / 3))],[16383,$((n - n / 2 - n / 3))]"
 	for ((i = 0; i < ${13}; i++)); do
@@ -29,7 +33,7 @@ vm()
 	cat <<-END
 	{"id":$2,"pid":$3,"name":"$4","type":"$5","cgroup":${12},"gone":${10},"private_pages":$8,
 	"size_pages":$6,"resident_pages":$7,"instances":${13},"bound_now_pages":$6,"bound_private_pages":$(($7 / 2)),
-	"holders":1,"waste_instance_pages":$(($7 / 4)),"waste_backing_pages":null,
+	"holders":1,"waste_instance_pages":$(($7 / 4)),"waste_backing_pages":$twice,$kinds
 	"heat":{"cell_pages":32768,"pages":[$n,0,$((n / 16)),$(zeros 29),$((n * 4)),$((n / 4)),$((f > 1)),4096]},
 	"binding_list":[$bound],"holder_list":[$held],"counters":{"to_private":$n,
 	"to_private_pages":$((n * 2)),"to_private_changed_pages":$((n * 2 - f)),"to_private_redundant":$f,

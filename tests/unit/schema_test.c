@@ -79,10 +79,21 @@ static const struct {
 	{ "line", "summary", REF("summary") },
 	{ "stream", "sources", REF("event_sources") },
 	{ "summary", "events", REF("event_accounts") },
+	{ "ledger", "balance", REF("balance") },
+	{ "ledger", "accounts", LIST(REF("ledger_vm")) },
+	{ "ledger", "payers", LIST(REF("payer")) },
+	{ "ledger", "leaks", LIST(REF("leak")) },
+	{ "balance", "unexplained_bytes", "{\"type\":\"integer\"}" },
+	{ "ledger_vm", "advice", LIST(REF("advice")) },
+	{ "ledger_vm", "charges", LIST(REF("charge")) },
+	{ "ledger_vm", "folios", LIST(INTEGER) },
+	{ "payer", "unexplained_bytes", "{\"type\":[\"integer\",\"null\"]}" },
 };
 
 #define P(X, name, ...) "binding.backing_" #name "_pages", "binding.waste_" #name "_pages",
 #define BACKING_FIELDS	GMEM_BACKINGS(P, )
+#define Q(X, name, ...) "ledger_vm.backing_" #name "_bytes", "ledger_vm.waste_" #name "_bytes",
+#define ACCOUNT_FIELDS	GMEM_BACKINGS(Q, )
 
 /* Fields that are null where they are unknown, beside columns. */
 static const char *const nullable[] = {
@@ -105,6 +116,24 @@ static const char *const nullable[] = {
 	"event_instance.key",
 	"gap.after_seq",
 	"gap.before_seq",
+	"ledger_vm.key",
+	"ledger_vm.pid",
+	"ledger_vm.cgroup",
+	"ledger_vm.private_bytes",
+	"ledger_vm.shared_bytes",
+	"ledger_vm.unbound_bytes",
+	"ledger_vm.waste_instance_bytes",
+	ACCOUNT_FIELDS "ledger_vm.guest_tables_bytes",
+	"ledger_vm.vmm_bytes",
+	"charge.cgroup",
+	"charge.cgroup_id",
+	"payer.cgroup",
+	"payer.current_bytes",
+	"payer.anonymous_bytes",
+	"payer.kernel_bytes",
+	"payer.guest_tables_bytes",
+	"leak.pid",
+	"leak.comm",
 };
 
 /* Fields that are not always there: only where an option asks for them, or something happened. */
@@ -336,10 +365,11 @@ static struct json_object *event_form(const struct event_desc *event)
 /* --- the whole --- */
 
 static const char *const plain_objects[] = {
-	"frame",   "last_error", "ended",	   "heat",	 "instance",
-	"binding", "holder",	 "policy",	   "host_fault", "event_vm",
-	"who",	   "exe_inode",	 "stream",	   "gap",	 "host",
-	"account", "summary",	 "event_instance", "vcpu",	 "slow",
+	"frame",  "last_error", "ended",      "heat",	  "instance",  "binding",
+	"holder", "policy",	"host_fault", "event_vm", "who",       "exe_inode",
+	"stream", "gap",	"host",	      "account",  "summary",   "event_instance",
+	"vcpu",	  "slow",	"ledger",     "balance",  "ledger_vm", "advice",
+	"charge", "payer",	"leak",
 };
 
 static struct json_object *errors_form(void)
@@ -430,6 +460,11 @@ static struct json_object *definitions(void)
 							      "properties"),
 				       "version"),
 		"const", json_object_new_int(JSON_VERSION));
+	json_object_object_add(
+		json_object_object_get(json_object_object_get(json_object_object_get(defs, "ledger"),
+							      "properties"),
+				       "version"),
+		"const", json_object_new_int(JSON_VERSION));
 	return defs;
 }
 
@@ -441,6 +476,7 @@ static struct json_object *lines(void)
 	unsigned int i;
 
 	json_object_array_add(list, parse(REF("frame")));
+	json_object_array_add(list, parse(REF("ledger")));
 	for (i = 0; i < GMEM_EV_MAX; i++) {
 		snprintf(text, sizeof(text), REF("event_%s"), event_descs[i].name);
 		json_object_array_add(list, parse(text));
@@ -469,7 +505,8 @@ static struct json_object *whole(void)
 	struct json_object *schema = json_object_new_object();
 
 	add(schema, "$schema", "https://json-schema.org/draft/2020-12/schema");
-	add(schema, "title", "The JSON of gmemtop and of gmemtop events: one object on each line");
+	add(schema, "title",
+	    "The JSON of gmemtop, gmemtop events and gmemtop memory: one object on each line");
 	add(schema, "$comment",
 	    "SPDX-License-Identifier: GPL-2.0-only. Made from the list of fields by "
 	    "tests/unit/schema_test.c.");

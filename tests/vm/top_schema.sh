@@ -70,6 +70,18 @@ build/gmemtop record -n 2 -d 0.1 -i --bindings --holders --waste --heat --latenc
 zstdcat <"$tmp/recording" >"$tmp/recorded"
 matches "$tmp/recorded"
 has 'len(d) == 2 and not any("rates" in frame["host"] for frame in d)' "$tmp/recorded"
+# The workload of before has ended: one that stays, so that the ledger has an account.
+build/tests/gmem-workload --ops 0 --duration 60000 --pause 2000 "$@" >"$tmp/report" &
+workload=$!
+for ((i = 0; i < 200; i++)); do
+	build/gmemtop memory --json >"$tmp/memory" || fail "memory ends with $?"
+	grep -q '"charges":\[{' "$tmp/memory" && break
+	sleep 0.1
+done
+kill $workload
+wait $workload
+matches "$tmp/memory"
+has 'd[0]["accounts"] and d[0]["payers"] and d[0]["accounts"][0]["charges"]' "$tmp/memory"
 build/gmemtop --json --pid 4000000 2>"$tmp/error" && fail 'a process that is not there'
 matches "$tmp/error"
 
@@ -80,6 +92,8 @@ differs 'a frame without a member' "$tmp/once" 's/"lower_bounds":[a-z]*,//'
 differs 'a frame with a renamed member' "$tmp/once" 's/"interval_ns"/"interval"/'
 differs 'a frame with one more' "$tmp/once" 's/"kernel"/"more":1,"kernel"/'
 differs 'a frame of another version' "$tmp/once" 's/"version":2/"version":1/'
+differs 'a ledger without a line' "$tmp/memory" 's/"slab_bytes":[0-9]*,//'
+differs 'an account with one more' "$tmp/memory" 's/"folios":/"more":1,"folios":/'
 differs 'an event without a member' "$tmp/event" 's/"monotonic_ns":[0-9]*,//'
 differs 'an event without a field' "$tmp/event" 's/"fd":[0-9]*,//'
 differs 'an event with a renamed field' "$tmp/event" 's/"fd":/"file":/'
