@@ -297,23 +297,29 @@ $(O)/tests/bench_costs: BENCH_LIBS = -ljson-c
 unit: $(UNIT_TESTS)	## the unit tests, which need neither root nor a VM
 	@for t in $^; do $$t || exit; done
 
-# The tables of columns and of events are the program's own.
+# The tables of columns and of events are the program's own: for another architecture, of one that runs here.
+TABLES := build
+ifneq ($(CROSS),)
+build/gmemtop build/gmem-exporter &: FORCE
+	$(Q)$(MAKE) --no-print-directory ARCH=$(shell uname -m) build/gmemtop build/gmem-exporter
+endif
 # The first line tells man that there are tables.
 page := { echo "'\\\" t"; scdoc; }
 
-$(O)/gmemtop.1: man/gmemtop.1.scd $(O)/gmemtop | $(O)/src
+$(O)/gmemtop.1: man/gmemtop.1.scd $(TABLES)/gmemtop | $(O)/src
 	$(call tell,MAN ,$@)
-	$(Q)$(O)/gmemtop events -e help >$(O)/events.txt
-	$(Q)$(O)/gmemtop --columns help >$(O)/columns.txt
+	$(Q)$(TABLES)/gmemtop events -e help >$(O)/events.txt
+	$(Q)$(TABLES)/gmemtop --columns help >$(O)/columns.txt
 	$(Q)sed -e '/^@EVENTS@$$/{r $(O)/events.txt' -e 'd}' \
 		-e '/^@COLUMNS@$$/{r $(O)/columns.txt' -e 'd}' $< | $(page) >$@
 
 # So is the list of metrics.
-$(O)/gmemtop-export.8: man/gmemtop-export.8.scd $(O)/gmemtop $(O)/gmem-exporter | $(O)/src
+$(O)/gmemtop-export.8: man/gmemtop-export.8.scd $(TABLES)/gmemtop $(TABLES)/gmem-exporter | $(O)/src
 	$(call tell,MAN ,$@)
-	$(Q)$(O)/gmemtop export --metrics | awk -F '\t' \
+	$(Q)$(TABLES)/gmemtop export --metrics >$(O)/metrics.tsv
+	$(Q)awk -F '\t' \
 		'{ printf "*%s* (%s%s%s)\n\t%s.\n\n", $$1, $$2, $$3 == "" ? "" : "; ", $$3, toupper(substr($$4, 1, 1)) substr($$4, 2) }' \
-		>$(O)/metrics.txt
+		$(O)/metrics.tsv >$(O)/metrics.txt
 	$(Q)sed -e '/^@METRICS@$$/{r $(O)/metrics.txt' -e 'd}' $< | $(page) >$@
 
 PREFIX ?= /usr/local
@@ -489,15 +495,22 @@ $(O)/$(DIST).tar.gz: FORCE | $(O)/src
 		--mtime=@$$(git log -1 --format=%ct) -czf $@ $(DIST)
 	$(Q)rm -rf $(O)/$(DIST)
 
+# For another architecture dpkg-shlibdeps reads the records of the lab's user land, by the paths that it has here.
+DEB_CROSS := $(if $(CROSS),-a$(CROSS) -d)
+$(O)/dpkg: FORCE | $(O)/src
+	$(Q)rm -rf $@ && cp -r $(ROOT)/var/lib/dpkg $@
+	$(Q)sed -i -E 's|^/(usr/)?lib/|$(ROOT)/usr/lib/|' $@/info/*.list
+
 # In a tree of its own, as a package is built elsewhere. Debian wants the changelog in its own form.
-deb: $(O)/$(DIST).tar.gz	## Debian packages of this commit, in build/deb
+deb: $(O)/$(DIST).tar.gz $(if $(CROSS),$(O)/dpkg)	## Debian packages of this commit, in build/deb; with ARCH=arm64 in build/arm64/deb
 	$(Q)rm -rf $(O)/deb && mkdir -p $(O)/deb && tar -C $(O)/deb -xzf $<
 	$(Q)cd $(O)/deb/$(DIST) && cp -r contrib/debian debian && \
 		mkdir debian/source && echo '3.0 (native)' >debian/source/format && \
 		printf 'gmem (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- %s  %s\n' \
 			'$(VERSION)' '$(shell sed -n 's/^Maintainer: //p' contrib/debian/control)' \
 			"$$(date -R -d @$$(git -C $(CURDIR) log -1 --format=%ct))" >debian/changelog && \
-		MAKEFLAGS= DEB_BUILD_OPTIONS='nocheck parallel=$(JOBS)' dpkg-buildpackage -b -us -uc
+		MAKEFLAGS= DEB_BUILD_OPTIONS='nocheck parallel=$(JOBS)' LAB_ROOT='$(ROOT)' LAB_DPKG='$(if $(CROSS),$(CURDIR)/$(O)/dpkg)' \
+			dpkg-buildpackage -b -us -uc $(DEB_CROSS)
 	$(Q)rm -rf $(O)/deb/$(DIST)
 	@ls $(O)/deb/*.deb
 

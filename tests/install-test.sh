@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# install-test.sh [deb | rpm]: what `make install` puts where, and that the programs say which release and commit
+# install-test.sh [deb | deb-arm64 | rpm]: what `make install` puts where, and that the programs say which release and commit
 # they are; with "deb" or "rpm" the same of the packages, which are built from a tarball without git, and that
 # lintian or rpmlint find nothing.
 set -eu
@@ -65,18 +65,22 @@ extracted()
 }
 
 mkdir "$tmp/all"
+machine=$(uname -m)
 case ${1:-} in
-deb)
-	make --no-print-directory deb >"$tmp/log" 2>&1 || die "make deb: $(tail -n 20 "$tmp/log")"
-	for package in build/deb/gmem-tools_*.deb build/deb/gmem-exporter_*.deb; do
+deb | deb-arm64)
+	arch=$(dpkg --print-architecture) dir=build/deb
+	[ "$1" = deb ] || [ "$arch" = arm64 ] || arch=arm64 dir=build/arm64/deb machine=aarch64
+	make --no-print-directory deb "ARCH=$machine" >"$tmp/log" 2>&1 || die "make deb: $(tail -n 20 "$tmp/log")"
+	for package in "$dir"/gmem-tools_*.deb "$dir"/gmem-exporter_*.deb; do
 		name=${package##*/}
+		[ "$(dpkg-deb -f "$package" Architecture)" = "$arch" ] || die "$name is of another architecture"
 		dpkg-deb -x "$package" "$tmp/${name%%_*}"
 		extracted "$tmp/${name%%_*}"
 	done
 	# The project has no address yet.
 	lintian --allow-root --tag-display-limit 0 --fail-on error,warning \
 		--suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog \
-		build/deb/gmem_*.changes >"$tmp/log" 2>&1 || die "lintian: $(cat "$tmp/log")"
+		"$dir"/gmem_*.changes >"$tmp/log" 2>&1 || die "lintian: $(cat "$tmp/log")"
 	;;
 rpm)
 	make --no-print-directory rpm >"$tmp/log" 2>&1 || die "make rpm: $(tail -n 20 "$tmp/log")"
@@ -106,7 +110,16 @@ grep -q '^ExecStart=/usr/sbin/gmemctl load /etc/gmem/policy.yaml$' "$tmp/all/usr
 version=$(sed -n 's/^## \([0-9]\)/\1/p' CHANGELOG.md | head -n 1)
 grep -q "^Version: *$version\$" contrib/rpm/gmem.spec || die "contrib/rpm/gmem.spec has another version than CHANGELOG.md"
 commit=$(git rev-parse --short=12 HEAD)
+for program in gmemtop gmemctl gmem-exporter; do
+	readelf -h "$tmp/all/usr/sbin/$program" | grep -qi "Machine: .*${machine//_/-}" ||
+		die "$program is for another machine than $machine"
+done
 for program in gmemtop gmemctl; do
+	# Programs for another machine do not run here.
+	[ "$machine" = "$(uname -m)" ] || {
+		grep -aq "$commit" "$tmp/all/usr/sbin/$program" || die "$program does not know its commit, $commit"
+		continue
+	}
 	said=$("$tmp/all/usr/sbin/$program" --version)
 	[ "$said" = "$program $version ($commit)" ] || die "$program --version: $said"
 done
