@@ -68,6 +68,22 @@ static const struct opt load_opts[] = {
 	COMMON,
 };
 
+static const struct opt try_opts[] = {
+	{ "FILE", NULL, "", AT(file), OPT_OPERAND, 0 },
+	{ "confirm", "TIME", "how long it waits for gmemctl confirm, as 90s or 10m (60s)",
+	  AT(confirm), OPT_DURATION, 0 },
+	{ "mode", "MODE", "enforce or audit, instead of what the policy says", AT(mode), OPT_STRING,
+	  'm' },
+	ADOPT,
+	DENY_EXISTING,
+	{ "accept-default-change", NULL, "the defaults may be others than before",
+	  AT(accept_default_change), OPT_FLAG, 0 },
+	TRUST_RUNNING,
+	STRICT_IOCTL,
+	PINS,
+	COMMON,
+};
+
 static const struct opt mode_opts[] = {
 	{ "MODE", NULL, "", AT(file), OPT_OPERAND, 0 },
 	TRUST_RUNNING,
@@ -83,7 +99,13 @@ static const struct opt pins_opts[] = {
 };
 
 static const struct opt rollback_opts[] = {
-	TRUST_RUNNING, ADOPT, DENY_EXISTING, PINS, COMMON,
+	{ "unconfirmed", NULL, "only from a policy whose trial is over, waiting for its end",
+	  AT(unconfirmed), OPT_FLAG, 0 },
+	TRUST_RUNNING,
+	ADOPT,
+	DENY_EXISTING,
+	PINS,
+	COMMON,
 };
 
 static const struct opt status_opts[] = {
@@ -236,6 +258,9 @@ static const struct command commands[] = {
 	{ "learn", "EVENTS | --for SECONDS", "propose a policy that allows what was done",
 	  learn_opts, ctl_learn },
 	{ "load", "FILE", "put a policy in force, wholly or not at all", load_opts, ctl_load },
+	{ "try", "FILE", "load a policy that is taken back unless it is confirmed", try_opts,
+	  ctl_try },
+	{ "confirm", "", "keep the policy that is on trial", pins_opts, ctl_confirm },
 	{ "status", "", "is a policy enforced, and what does this kernel guarantee?", status_opts,
 	  ctl_status },
 	{ "show", "", "the policy in force, and how often each rule decided", show_opts, ctl_show },
@@ -322,7 +347,8 @@ static int parse(const struct command *command, struct ctl_options *opts, int ar
 /* Does a command change the policy in force? */
 static bool is_change(const struct command *command)
 {
-	return command->run == ctl_load || command->run == ctl_set_mode ||
+	return command->run == ctl_load || command->run == ctl_try ||
+	       command->run == ctl_confirm || command->run == ctl_set_mode ||
 	       command->run == ctl_rollback || command->run == ctl_refresh ||
 	       command->run == ctl_unload;
 }
@@ -346,8 +372,9 @@ static void record_change(const struct command *command, const struct ctl_option
 	if (ret == -EINTR)
 		change.status = -1;
 	/* Where it failed nothing is opened, which would be another denial under a lock. */
-	if (!ret && command->run != ctl_unload)
-		open = !store_open_dir(&store, &pins, opts->pins);
+	if (!ret && command->run != ctl_unload && !pins_open(&pins, opts->pins, false) &&
+	    pins_exist(&pins) > 0)
+		open = !store_open(&store, &pins);
 	word = open ? store_active(&store) : 0;
 	if (word) {
 		change.policy = store.heads[GMEM_ACTIVE_SLOT(word)].name;

@@ -12,7 +12,7 @@
 #include "lock.h"
 #include "policy.h"
 
-#define GMEM_LAYOUT 15 /* counted up with each change of a map or of what an entry means */
+#define GMEM_LAYOUT 16 /* counted up with each change of a map or of what an entry means */
 
 /* X(name, its name in the kernel, of 15 characters at most): the pinned maps */
 #define GMEM_POLICY_MAPS(X)             \
@@ -107,10 +107,11 @@ struct gmem_slot {
 	__u32 unmet;	/* what it wants and this kernel cannot: bits, also GMEM_DO_GUARD() */
 	__u32 by_flags; /* operations for which a rule looks at the instance's flags: bits */
 	__u32 by_type;	/* the same for the type of the VM */
-	__u32 pad;
+	__u32 trial_back; /* of a trial: a policy was in force before */
 	__u32 kernel;  /* what else was found in the kernel: bits, see src/ctl/kernel/probe.c */
 	__u64 present; /* programs whose hook the kernel has: bits; 0: was not asked */
 	__u8 digest[GMEM_SOURCE_DIGEST]; /* SHA-256 of the text */
+	__u64 trial_until_ns; /* CLOCK_BOOTTIME: then a trial ends; 0: it is not on trial */
 };
 
 /* The event log: what went into it, and what was lost. */
@@ -253,7 +254,7 @@ struct gmem_label {
 #define GMEM_MAX_LABELS 16384 /* beyond, labels are more expensive */
 #define GMEM_MAX_UIDS	4096  /* different users in a policy */
 
-_Static_assert(sizeof(struct gmem_slot) == 88, "slot");
+_Static_assert(sizeof(struct gmem_slot) == 96, "slot");
 _Static_assert(sizeof(struct gmem_tag) == 2 * sizeof(struct gmem_identity) + 8, "tag");
 _Static_assert(sizeof(struct gmem_decision_cache) ==
 		       48 + sizeof(struct gmem_cached) * GMEM_DO_MAX + sizeof(struct gmem_work),

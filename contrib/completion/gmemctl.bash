@@ -43,7 +43,7 @@ _gmemctl()
 	--uid) mapfile -t COMPREPLY < <(compgen -u -- "$cur") ;;
 	--pins) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	-p | --policy | -e | --events | --exe | --base) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	--contains | --count | --except | --for | --size | --range | --offset | --verity | --cgroup) ;;
+	--confirm | --contains | --count | --except | --for | --size | --range | --offset | --verity | --cgroup) ;;
 	*)
 		case $cur in
 		-*)

@@ -21,6 +21,8 @@ struct ctl_options {
 	const char *pins, *mode;
 	bool dry_run, strict_ioctl, adopt, deny_existing, accept_default_change, lock;
 	bool trust_running;
+	uint64_t confirm; /* try: nanoseconds, 0: not given */
+	bool unconfirmed;
 	bool source, check;
 	bool forget;
 
@@ -58,6 +60,8 @@ int ctl_cat(const struct ctl_options *opts);
 int ctl_learn(const struct ctl_options *opts);
 int ctl_changes(const struct ctl_options *opts);
 int ctl_load(const struct ctl_options *opts);
+int ctl_try(const struct ctl_options *opts);
+int ctl_confirm(const struct ctl_options *opts);
 int ctl_status(const struct ctl_options *opts);
 int ctl_show(const struct ctl_options *opts);
 int ctl_monitor(const struct ctl_options *opts);

@@ -16,7 +16,7 @@
 
 int parse_duration(const char *text, uint64_t *ns)
 {
-	uint64_t seconds = 0, decimals = 0, unit = NS_PER_S;
+	uint64_t seconds = 0, decimals = 0, unit = NS_PER_S, factor;
 	const char *s = text;
 
 	while (isdigit((unsigned char)*s)) {
@@ -30,9 +30,12 @@ int parse_duration(const char *text, uint64_t *ns)
 			decimals += (uint64_t)(*s - '0') * unit;
 		}
 	}
-	if (*s || s == text || !strcmp(text, "."))
+	if (s == text || (*text == '.' && s == text + 1))
 		return -EINVAL;
-	*ns = seconds * NS_PER_S + decimals;
+	factor = *s == 'm' ? 60 : *s == 'h' ? 3600 : 1;
+	if ((*s && (!strchr("smh", *s) || s[1])) || seconds * factor > MAX_S)
+		return -EINVAL;
+	*ns = (seconds * NS_PER_S + decimals) * factor;
 	return 0;
 }
 
@@ -88,7 +91,7 @@ static int set(const struct opt *opt, void *into, const char *value)
 	case OPT_DURATION:
 		if (!parse_duration(value, member))
 			return 0;
-		return log_error(-EINVAL, "not a number of seconds", NULL, "--%s %s", opt->name,
+		return log_error(-EINVAL, "not a time", "write it as 90, 1.5, 90s, 10m or 2h", "--%s %s", opt->name,
 				 value);
 	}
 	return -EINVAL;

@@ -39,7 +39,10 @@ int opts_parse(const struct opt *table, void *into, int argc, char **argv);
 /* Print @head and a line for each option. */
 void opts_usage(const struct opt *table, const char *head);
 
-/* Seconds with up to nine decimals, as nanoseconds. Return: 0 or -EINVAL. */
+/*
+ * A time with up to nine decimals, in seconds or with the unit s, m or h, as nanoseconds. Return: 0
+ * or -EINVAL.
+ */
 int parse_duration(const char *text, uint64_t *ns);
 
 /* A number with one of K, M, G, T (or KiB and so on) behind it, as bytes. Return: 0 or -EINVAL. */

@@ -293,8 +293,9 @@ static void test_ended(void **state)
 
 static void test_duration(void **state)
 {
-	static const char *const bad[] = { "",	  ".",	"-1",	 "1s",	       "1,5",
-					   "1e3", " 1", "1.2.3", "99999999999" };
+	static const char *const bad[] = { "",	  ".",	"-1",	 "1d",	       "1,5",
+					   "1e3", " 1", "1.2.3", "99999999999", "s", ".m", "1ss",
+					   "10 m", "31536000h" };
 	uint64_t ns;
 	size_t i;
 
@@ -305,6 +306,12 @@ static void test_duration(void **state)
 	assert_int_equal(ns, S / 4);
 	assert_int_equal(parse_duration(".5", &ns), 0);
 	assert_int_equal(ns, S / 2);
+	assert_int_equal(parse_duration("90s", &ns), 0);
+	assert_int_equal(ns, 90 * S);
+	assert_int_equal(parse_duration("1.5m", &ns), 0);
+	assert_int_equal(ns, 90 * S);
+	assert_int_equal(parse_duration("2h", &ns), 0);
+	assert_int_equal(ns, 7200 * S);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_not_equal(parse_duration(bad[i], &ns), 0);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* gmemctl load, set-mode, rollback, unload: what is in force. */
+/* gmemctl load, try, confirm, set-mode, rollback, unload: what is in force. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -101,20 +101,27 @@ static void json_untrusted_fs(struct json *json, const struct policy *policy)
 	json_close(json, ']');
 }
 
-static int print_load_json(const struct policy_file *file, const struct load_report *report,
-			   bool dry_run)
+#define NS_PER_S      1000000000ULL
+#define TRIAL_DEFAULT (60 * NS_PER_S)
+
+static int print_load_json(const struct ctl_options *opts, const struct policy_file *file,
+			   const struct load_report *report)
 {
 	struct json json = { 0 };
 	unsigned int op;
 
 	report_begin(&json, REPORT_load);
 	json_str(&json, "policy", file->policy->name);
-	json_bool(&json, "dry_run", dry_run);
+	json_bool(&json, "dry_run", opts->dry_run);
 	json_u64(&json, "generation", report->generation);
 	json_bool(&json, "programs_replaced", report->replaced);
 	json_str(&json, "mode", mode_name(report->enforce));
 	json_str(&json, "proof", proof_names[report->proof]);
 	json_bool(&json, "locked", report->locked);
+	if (opts->confirm)
+		json_fixed(&json, "trial_seconds", opts->confirm / 1000);
+	else
+		json_null(&json, "trial_seconds");
 	json_open(&json, "guarantees", '{');
 	for (op = 0; op < GMEM_DO_MAX; op++)
 		json_str(&json, operation_names[op], guarantee_names[report->plan.guarantee[op]]);
@@ -162,7 +169,7 @@ static int print_load(const struct ctl_options *opts, const struct policy_file *
 		      const struct load_report *report)
 {
 	if (opts->json)
-		return print_load_json(file, report, opts->dry_run);
+		return print_load_json(opts, file, report);
 	if (opts->dry_run)
 		printf("policy %s can be loaded here\n", file->policy->name);
 	else
@@ -175,6 +182,10 @@ static int print_load(const struct ctl_options *opts, const struct policy_file *
 			       ? "; locked, verified: a child that is not the manager was denied"
 			       : "",
 		       (unsigned long long)report->generation);
+	if (opts->confirm)
+		printf("on trial: what was before is in force again in %.4g s, unless gmemctl "
+		       "confirm keeps this policy\n",
+		       (double)opts->confirm / NS_PER_S);
 	return 0;
 }
 
@@ -189,6 +200,7 @@ int ctl_load(const struct ctl_options *opts)
 		.accept_default_change = opts->accept_default_change,
 		.lock = opts->lock,
 		.trust_running = opts->trust_running,
+		.trial_ns = opts->confirm,
 	};
 	struct load_report report = { 0 };
 	struct policy_file file;
@@ -221,6 +233,15 @@ int ctl_load(const struct ctl_options *opts)
 	}
 	policy_close(&file);
 	return ret == -EBADMSG ? GMEM_EXIT_POLICY : ret;
+}
+
+int ctl_try(const struct ctl_options *opts)
+{
+	struct ctl_options own = *opts;
+
+	if (!own.confirm)
+		own.confirm = TRIAL_DEFAULT;
+	return ctl_load(&own);
 }
 
 static int print_done(const struct ctl_options *opts, const char *text, const char *mode,
@@ -284,12 +305,40 @@ int ctl_set_mode(const struct ctl_options *opts)
 	return print_done(opts, text, mode_name(mode), proof_names[proof], 0);
 }
 
+int ctl_confirm(const struct ctl_options *opts)
+{
+	char name[64], text[128];
+	int ret = loader_confirm(opts->pins, name);
+
+	if (ret)
+		return ret;
+	snprintf(text, sizeof(text), "policy %s stays in force", name);
+	return print_done(opts, text, NULL, NULL, 0);
+}
+
+/* A trial was begun with the consent to all of this: it must end whatever has begun to run since. */
+static int end_trial(const struct ctl_options *opts)
+{
+	static const char *const texts[] = {
+		[TRIAL_none] = "no policy is on trial",
+		[TRIAL_back] = "not confirmed: the policy before is in force again",
+		[TRIAL_unload] = "not confirmed: unloaded, no policy is in force, as before",
+	};
+	enum trial_outcome outcome;
+	int ret = loader_end_trial(opts->pins, &outcome);
+
+	return ret ?: print_done(opts, texts[outcome], NULL, NULL, 0);
+}
+
 int ctl_rollback(const struct ctl_options *opts)
 {
 	__u64 generation;
 	enum proof proof;
 	char text[160];
 	int ret;
+
+	if (opts->unconfirmed)
+		return end_trial(opts);
 
 	/* Whatever mode the policy before has: it may be enforced. */
 	ret = check_existing(opts, true);

@@ -17,6 +17,7 @@
 #include "../kernel/loader.h"
 #include "../kernel/policy_file.h"
 #include "../kernel/resolved.h"
+#include "../kernel/trial.h"
 #include "../kernel/writable.h"
 
 static const char *mode_in_force(__u64 word)
@@ -352,6 +353,26 @@ static void report_account(struct json *json, const struct loader_status *status
 }
 
 /* @json: NULL: as text */
+static void report_trial(struct json *json, const struct loader_status *status)
+{
+	bool trial = status->word && status->how.trial_until_ns;
+	int64_t left = trial ? trial_left(&status->how) : 0;
+	const char *back = trial && status->how.trial_back ? status->previous_name : NULL;
+
+	fact_bool(json, "on_trial", trial);
+	fact_u64(json, "trial_seconds_left", left > 0 ? (uint64_t)left / 1000000000 : 0);
+	fact_str(json, "trial_back", back);
+	if (!trial)
+		return;
+	if (left > 0)
+		fact_line(json, "on trial for %lld s more (gmemctl confirm); then in force: %s%s",
+			  (long long)left / 1000000000, back ? "policy " : "", back ?: "no policy");
+	else
+		fact_line(json, "ON TRIAL, AND ITS TIME IS OVER: gmemctl rollback --unconfirmed "
+				"restores what was before");
+}
+
+/* @json: NULL: as text */
 static void report_status(struct json *json, const struct loader_status *status,
 			  const struct ctl_options *opts)
 {
@@ -367,6 +388,7 @@ static void report_status(struct json *json, const struct loader_status *status,
 			  "NOT ENFORCING: kernel.ftrace_enabled is 0, and the kernel calls no "
 			  "programs");
 	report_lock(json, status);
+	report_trial(json, status);
 	fact_list(json, "writable_executables");
 	if (status->word)
 		report_writable(opts, json);

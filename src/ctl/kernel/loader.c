@@ -18,6 +18,7 @@
 #include "lock.h"
 #include "../../lib/namespaces.h"
 #include "running.h"
+#include "trial.h"
 #include "upgrade.h"
 #include "../../policy/compile.h"
 
@@ -171,6 +172,8 @@ static int check_before(const struct pins *pins, const struct compiled *compiled
 		*locked = true;
 	if (ret >= 0)
 		ret = lock_allows(&store, compiled, opts->lock, opts->enforce);
+	if (!ret && opts->trial_ns)
+		ret = trial_allowed(&store, *locked);
 	if (!ret && !opts->accept_default_change)
 		ret = check_defaults(&store, compiled);
 	store_close(&store);
@@ -291,6 +294,8 @@ static int put_in_force(struct store *store, const struct compiled *compiled,
 	ret = ret ?: interrupted("load the policy");
 	if (!ret && opts->enforce && opts->trust_running)
 		ret = running_trust(store, slot, true, NULL);
+	if (!ret && opts->trial_ns)
+		ret = trial_begin(store, slot, opts->trial_ns, before);
 	if (ret) {
 		store_drop(store, slot);
 		return ret;

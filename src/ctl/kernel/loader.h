@@ -29,6 +29,7 @@ struct load_options {
 	bool accept_default_change;
 	bool lock;	    /* from then on its manager alone may change it */
 	bool trust_running; /* processes that began before the guards were enforced */
+	uint64_t trial_ns;  /* it is on trial for so long, see trial.h; 0: it is not */
 };
 
 struct load_report {
@@ -121,9 +122,22 @@ struct loader_shown {
 int loader_show(const char *dir, struct loader_shown *shown);
 void loader_shown_free(struct loader_shown *shown);
 
-/* All three return 0 or a negative errno that has been explained. */
+/* All of these return 0 or a negative errno that has been explained. */
 int loader_set_mode(const char *dir, bool enforce, bool trust_running, enum proof *proof);
 int loader_rollback(const char *dir, bool trust_running, __u64 *generation, enum proof *proof);
 int loader_unload(const char *dir);
+
+/* The policy in force, which is on trial, stays. @name: of it; -ENOENT if none is on trial */
+int loader_confirm(const char *dir, char name[64]);
+
+/* What became of a trial: */
+enum trial_outcome {
+	TRIAL_none,   /* no policy is on trial */
+	TRIAL_back,   /* the policy before is in force again */
+	TRIAL_unload, /* there was none before: the policy was removed */
+};
+
+/* End a trial that was not confirmed in time. If it has time left, this waits for its end. */
+int loader_end_trial(const char *dir, enum trial_outcome *outcome);
 
 #endif /* GMEM_CTL_KERNEL_LOADER_H */

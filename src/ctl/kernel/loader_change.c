@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../../lib/log.h"
@@ -12,6 +13,7 @@
 #include "loader.h"
 #include "lock.h"
 #include "running.h"
+#include "trial.h"
 
 /* Lock, and open what is loaded. */
 static int begin(struct pins *pins, struct store *store, const char *dir)
@@ -91,39 +93,49 @@ out:
 	return ret;
 }
 
+/* @generation: that it got, 0: none */
+static int roll_back(struct store *store, bool trust_running, __u64 *generation, enum proof *proof)
+{
+	int ret, slot = store_previous(store);
+	__u64 before;
+
+	if (slot < 0) {
+		ret = log_error(-ENOENT, "there was no policy before this one", NULL, "roll back");
+	} else {
+		ret = lock_allows_slot(store, (unsigned int)slot, store->slots[slot].enforce,
+				       "roll back to a policy that cannot be locked");
+		ret = ret ?: lock_is_held(store);
+		if (ret > 0)
+			ret = lock_check_self(store, (unsigned int)slot);
+	}
+	ret = ret ?: interrupted("roll back");
+	if (!ret && store->slots[slot].enforce)
+		ret = running_trust(store, (unsigned int)slot, trust_running, NULL);
+	if (ret)
+		return ret;
+	before = store_active(store);
+	/* Whoever goes back to a policy that was on trial wants it to stay. */
+	trial_end(store, (unsigned int)slot);
+	*generation = store_next_generation(store);
+	store_activate(store, (unsigned int)slot, *generation, store->slots[slot].enforce);
+	ret = prove(store, trust_running, proof);
+	*generation = GMEM_ACTIVE_GENERATION(store_active(store));
+	if (ret)
+		store_put_back(store, before);
+	return ret;
+}
+
 int loader_rollback(const char *dir, bool trust_running, __u64 *generation, enum proof *proof)
 {
 	struct store store;
 	struct pins pins;
-	__u64 before;
-	int ret, slot;
+	int ret;
 
 	ret = namespaces_check("roll back");
 	ret = ret ?: begin(&pins, &store, dir);
 	if (ret)
 		return ret;
-	slot = store_previous(&store);
-	if (slot < 0) {
-		ret = log_error(-ENOENT, "there was no policy before this one", NULL, "roll back");
-	} else {
-		ret = lock_allows_slot(&store, (unsigned int)slot, store.slots[slot].enforce,
-				       "roll back to a policy that cannot be locked");
-		ret = ret ?: lock_is_held(&store);
-		if (ret > 0)
-			ret = lock_check_self(&store, (unsigned int)slot);
-	}
-	ret = ret ?: interrupted("roll back");
-	if (!ret && store.slots[slot].enforce)
-		ret = running_trust(&store, (unsigned int)slot, trust_running, NULL);
-	if (!ret) {
-		before = store_active(&store);
-		*generation = store_next_generation(&store);
-		store_activate(&store, (unsigned int)slot, *generation, store.slots[slot].enforce);
-		ret = prove(&store, trust_running, proof);
-		*generation = GMEM_ACTIVE_GENERATION(store_active(&store));
-		if (ret)
-			store_put_back(&store, before);
-	}
+	ret = roll_back(&store, trust_running, generation, proof);
 	end(&pins, &store);
 	return ret;
 }
@@ -147,23 +159,13 @@ static int nothing_to_unload(const struct pins *pins)
 			 "unload from %s", pins->dir);
 }
 
-int loader_unload(const char *dir)
+/* Remove the policy and its programs. */
+static int unload(const struct pins *pins)
 {
 	struct store store;
-	struct pins pins;
 	int ret;
 
-	ret = pins_open(&pins, dir, true);
-	if (ret)
-		return ret;
-	ret = pins_exist(&pins);
-	if (ret <= 0) {
-		ret = ret ? log_error(ret, NULL, ret == -EACCES ? "be root" : NULL,
-				      "unload from %s", pins.dir)
-			  : nothing_to_unload(&pins);
-		goto out;
-	}
-	ret = store_open(&store, &pins);
+	ret = store_open(&store, pins);
 	if (!ret) {
 		ret = lock_allows(&store, NULL, false, false);
 		ret = ret ?: interrupted("unload the policy");
@@ -171,19 +173,133 @@ int loader_unload(const char *dir)
 			store_deactivate(&store);
 		store_close(&store);
 		if (ret)
-			goto out;
+			return ret;
 	}
 	/*
 	 * What another version has left can be taken away too. Whatever else keeps it from being
 	 * opened, as descriptors that the caller has limited: it may be locked.
 	 */
 	if (ret && ret != -EPROTO && ret != -ENOENT)
-		goto out;
-	ret = pins_remove(&pins);
+		return ret;
+	ret = pins_remove(pins);
+	return ret ? log_error(ret, NULL, ret == -EPERM || ret == -EACCES ? "be root" : NULL,
+			       "remove %s", pins->dir)
+		   : 0;
+}
+
+int loader_unload(const char *dir)
+{
+	struct pins pins;
+	int ret;
+
+	ret = pins_open(&pins, dir, true);
 	if (ret)
-		ret = log_error(ret, NULL, ret == -EPERM || ret == -EACCES ? "be root" : NULL,
-				"remove %s", pins.dir);
+		return ret;
+	ret = pins_exist(&pins);
+	if (ret > 0)
+		ret = unload(&pins);
+	else
+		ret = ret ? log_error(ret, NULL, ret == -EACCES ? "be root" : NULL,
+				      "unload from %s", pins.dir)
+			  : nothing_to_unload(&pins);
+	pins_close(&pins);
+	return ret;
+}
+
+/* Is the policy in force on trial? */
+static bool on_trial(const struct store *store)
+{
+	__u64 word = store_active(store);
+
+	return word && store->slots[GMEM_ACTIVE_SLOT(word)].trial_until_ns;
+}
+
+int loader_confirm(const char *dir, char name[64])
+{
+	struct store store;
+	struct pins pins;
+	unsigned int slot;
+	int ret;
+
+	ret = begin(&pins, &store, dir);
+	if (ret)
+		return ret;
+	ret = need_active(&store);
+	slot = GMEM_ACTIVE_SLOT(store_active(&store));
+	if (!ret && !on_trial(&store))
+		ret = log_error(-ENOENT, "the policy in force is not on trial", NULL,
+				"confirm policy %s", store.heads[slot].name);
+	if (!ret) {
+		trial_end(&store, slot);
+		memcpy(name, store.heads[slot].name, 64);
+	}
+	end(&pins, &store);
+	return ret;
+}
+
+/*
+ * One attempt to end a trial. @left: it has time left, in nanoseconds. Return: 0, -EBUSY if another
+ * gmemctl is at work, a negative errno; explained.
+ */
+static int end_trial(const char *dir, enum trial_outcome *outcome, int64_t *left)
+{
+	const struct gmem_slot *how;
+	struct store store;
+	struct pins pins;
+	enum proof proof;
+	__u64 generation;
+	bool back;
+	int ret;
+
+	*left = 0;
+	*outcome = TRIAL_none;
+	ret = pins_open(&pins, dir, true);
+	if (ret)
+		return ret;
+	ret = pins_exist(&pins);
+	if (ret > 0)
+		ret = store_open(&store, &pins);
+	else
+		goto out;
+	if (ret || !on_trial(&store))
+		goto close;
+	how = &store.slots[GMEM_ACTIVE_SLOT(store_active(&store))];
+	*left = trial_left(how);
+	if (*left > 0)
+		goto close;
+	*left = 0;
+	back = how->trial_back;
+	if (back) {
+		ret = roll_back(&store, false, &generation, &proof);
+		*outcome = ret ? TRIAL_none : TRIAL_back;
+	}
+	store_close(&store);
+	if (!back) {
+		ret = unload(&pins);
+		*outcome = ret ? TRIAL_none : TRIAL_unload;
+	}
+	goto out;
+close:
+	store_close(&store);
 out:
 	pins_close(&pins);
 	return ret;
+}
+
+int loader_end_trial(const char *dir, enum trial_outcome *outcome)
+{
+	struct timespec pause = { .tv_sec = 1 };
+	int64_t left;
+	int ret;
+
+	for (;;) {
+		ret = end_trial(dir, outcome, &left);
+		if (ret != -EBUSY && left <= 0)
+			return ret;
+		/* Another gmemctl does not keep a trial from its end, however long it takes. */
+		if (left > 0)
+			pause = (struct timespec){ .tv_sec = left / 1000000000,
+						   .tv_nsec = left % 1000000000 };
+		nanosleep(&pause, NULL);
+	}
 }

@@ -230,6 +230,60 @@ static int preloaded_in_audit(const struct bypass_case *c)
 	return ret;
 }
 
+/* --- 240: a policy on trial that nobody confirms --- */
+
+#define TRIED BYPASS_DIR "/tried.yaml"
+
+/* In a session of its own, which ends at once: whoever tried the policy is gone. */
+static int try_and_leave(const char *text)
+{
+	char exe[256];
+	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	if (len < 0 || put_text(TRIED, text, 0600))
+		return broken(TRIED);
+	exe[len] = '\0';
+	*strrchr(exe, '/') = '\0';
+	return shell("setsid -w %s/../gmemctl try " TRIED " --confirm 2s --deny-existing", exe);
+}
+
+/* Whether the end of the trial has come; after a while it is certain that it does not. */
+static void wait_for_end(void)
+{
+	struct loader_status status;
+	bool over = false;
+	int tries;
+
+	for (tries = 0; tries < 200 && !over; tries++) {
+		usleep(100000);
+		over = loader_status(NULL, &status) || !status.word || !status.how.trial_until_ns;
+		loader_status_free(&status);
+	}
+}
+
+static int never_confirmed(const struct bypass_case *c)
+{
+	char *tried = policy_text(bypass_run.carried,
+				  "subjects: { x: { exe: " BYPASS_DIR "/x } }\n"
+				  "rules: [ { name: x, allow: all, subjects: [x] } ]\n");
+	struct counts before;
+	int ret;
+
+	ret = stage_begin(c, &before) ?: try_and_leave(tried);
+	free(tried);
+	if (ret)
+		return ENDED_BROKEN;
+	wait_for_end();
+	drop_events();
+	counts_read(&before);
+	ret = play(WHO_x, make);
+	bypass_is(ret ? BYPASS_stopped : BYPASS_possible);
+	if (check_ledger(&before, GMEM_DO_create, ret ? 1 : 0))
+		return ENDED_BROKEN;
+	stage_forget();
+	return ret;
+}
+
 /* clang-format off */
 #define CASE(number, what, fn, ...)                                                                \
 	{                                                                                          \
@@ -252,6 +306,7 @@ const struct bypass_case bypass_roll_out[] = {
 	CASE("200c", "traced under a policy without the guard", traced_without_guard, STOPPED(EACCES)),
 	CASE("200d", "traced while an enforced policy was in audit mode", traced_in_between, STOPPED(EACCES)),
 	CASE("200e", "traced under another policy, before a rollback", traced_before_rollback, STOPPED(EACCES)),
+	CASE("240", "a policy on trial that is never confirmed", never_confirmed, STOPPED(EACCES)),
 	CASE_FINE("F105", "set-mode enforce --trust-running", trusted),
 	CASE_FINE("F105b", "a first load with --trust-running", trusted_by_load),
 	CASE_FINE("F106", "enforced, in audit mode, and enforced again", enforced_again),

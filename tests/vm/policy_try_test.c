@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * gmemctl try: the policy is in force, and what was before is in force again unless it is
+ * confirmed, whatever became of the terminal and of gmemctl. Runs as root in any lane; last in its
+ * VM, since it ends with a lock.
+ */
+#define _GNU_SOURCE
+#include <pty.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "../../src/ctl/changes.h"
+#include "../../src/lib/log.h"
+#include "lib/kvm.h"
+#include "lib/policies.h"
+#include "test.h"
+
+#define FILES	  "/run/policy-try"
+#define FIRST	  FILES "/first.yaml"  /* allows the user 1001 */
+#define SECOND	  FILES "/second.yaml" /* allows the user 1002 */
+#define MANAGED	  FILES "/managed.yaml"
+#define CHANGES	  CHANGES_DIR "/" CHANGES_NAME
+#define GMEMCTL	  "build/gmemctl"
+#define PATIENCE  20 /* seconds; the machine may be slow */
+#define LONG_TIME "1h"
+
+/* Run gmemctl. Return: its exit status. */
+static int gmemctl(const char *command, const char *file, const char *confirm, const char *more)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		execl(GMEMCTL, GMEMCTL, command, file, confirm ? "--confirm" : more,
+		      confirm ? confirm : NULL, more, NULL);
+		_exit(255);
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int create_as_child(uid_t uid)
+{
+	int kvm = kvm_open(), vm, fd;
+
+	if (kvm < 0 || seteuid(uid))
+		return 255;
+	vm = kvm_create_vm(kvm, KVM_X86_DEFAULT_VM);
+	if (vm < 0)
+		return 255;
+	fd = kvm_create_instance(vm, KVM_PAGE, 0);
+	return fd < 0 ? errno : 0;
+}
+
+/* What becomes of a creation by a user: 0 or errno. */
+static int create_as(uid_t uid)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(create_as_child(uid));
+	waitpid(pid, &status, 0);
+	return WEXITSTATUS(status);
+}
+
+/* The user that the policy in force allows; 0: there is no policy. */
+static uid_t allowed(void)
+{
+	int first = create_as(1001), second = create_as(1002);
+
+	if (!first && !second)
+		return 0;
+	CHECK((first == EACCES) + (second == EACCES) == 1, "1001: %d, 1002: %d", first, second);
+	return first ? 1002 : 1001;
+}
+
+static __u64 word(void)
+{
+	struct loader_status status;
+	__u64 now;
+
+	policy_status(&status);
+	now = status.word;
+	loader_status_free(&status);
+	return now;
+}
+
+static bool back_from(__u64 trial)
+{
+	return word() != trial;
+}
+
+/* A process has ended a trial, or found none: it leaves a record. */
+static bool has_ended(__u64 unused)
+{
+	char line[4096];
+	bool found = false;
+	FILE *file = fopen(CHANGES, "re");
+
+	(void)unused;
+	while (file && fgets(line, sizeof(line), file))
+		found |= strstr(line, "--unconfirmed") != NULL;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* Wait until something is so. */
+static bool within(bool (*is)(__u64), __u64 arg)
+{
+	struct timespec pause = { .tv_nsec = 50000000 };
+	time_t end = time(NULL) + PATIENCE;
+
+	while (!is(arg)) {
+		if (time(NULL) > end)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+static void forget_changes(void)
+{
+	unlink(CHANGES);
+}
+
+static void test_first(void)
+{
+	__u64 trial;
+
+	CHECK(!gmemctl("try", FIRST, "2s", NULL), "try");
+	trial = word();
+	CHECK(trial, "nothing is in force");
+	CHECK(within(back_from, trial), "a first policy stays");
+	CHECK(!word() && !allowed(), "in force afterwards");
+}
+
+static void test_back(void)
+{
+	__u64 before, trial;
+
+	CHECK(!gmemctl("load", FIRST, NULL, NULL), "load");
+	before = word();
+	CHECK(!gmemctl("try", SECOND, LONG_TIME, NULL), "try");
+	CHECK(allowed() == 1002, "the policy on trial decides");
+	CHECK(gmemctl("try", FIRST, LONG_TIME, NULL) == 1, "a trial of a trial");
+	CHECK(!gmemctl("rollback", NULL, NULL, NULL) && allowed() == 1001, "rollback");
+	CHECK(gmemctl("confirm", NULL, NULL, NULL) == 1, "confirm what is not on trial");
+	CHECK(!gmemctl("try", SECOND, "2s", NULL), "try");
+	trial = word();
+	CHECK(within(back_from, trial), "the policy stays");
+	CHECK(allowed() == 1001 && GMEM_ACTIVE_SLOT(word()) == GMEM_ACTIVE_SLOT(before) &&
+		      GMEM_ACTIVE_ENFORCES(word()),
+	      "back: %llx, before %llx", word(), before);
+}
+
+static void test_confirm(void)
+{
+	__u64 trial;
+
+	forget_changes();
+	CHECK(!gmemctl("try", SECOND, "3s", NULL), "try");
+	CHECK(!gmemctl("confirm", NULL, NULL, NULL), "confirm");
+	trial = word();
+	CHECK(within(has_ended, 0), "no process ends the trial");
+	CHECK(word() == trial && allowed() == 1002, "%llx, before %llx", word(), trial);
+	/* A load ends a trial as well. */
+	forget_changes();
+	CHECK(!gmemctl("try", FIRST, "3s", NULL), "try");
+	CHECK(!gmemctl("load", SECOND, NULL, NULL), "load");
+	trial = word();
+	CHECK(within(has_ended, 0), "no process ends the trial");
+	CHECK(word() == trial && allowed() == 1002, "%llx, before %llx", word(), trial);
+}
+
+/* The terminal, in which it was called, hangs up; gmemctl is killed. */
+static void test_terminal(void)
+{
+	int terminal, status;
+	char byte;
+	__u64 trial;
+	pid_t pid;
+
+	CHECK(!gmemctl("load", FIRST, NULL, NULL), "load");
+	pid = forkpty(&terminal, NULL, NULL, NULL);
+	if (!pid) {
+		status = gmemctl("try", SECOND, "3s", NULL);
+		printf("%s\n", status ? "failed" : "!");
+		pause();
+		_exit(1);
+	}
+	do {
+		if (read(terminal, &byte, 1) != 1)
+			give_up("terminal");
+	} while (byte != '!');
+	trial = word();
+	close(terminal);
+	waitpid(pid, &status, 0);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP, "status %x", status);
+	CHECK(within(back_from, trial) && allowed() == 1001, "the policy stays");
+}
+
+static void test_mode(void)
+{
+	struct loader_status status;
+	__u64 before = word();
+
+	CHECK(!gmemctl("try", SECOND, LONG_TIME, "--mode=audit"), "audit mode");
+	policy_status(&status);
+	CHECK(status.how.trial_until_ns && status.how.trial_back && !status.how.enforce, "status");
+	loader_status_free(&status);
+	CHECK(!gmemctl("rollback", NULL, NULL, NULL) && word() != before && allowed() == 1001,
+	      "rollback");
+}
+
+static void test_lock(void)
+{
+	__u64 before;
+
+	CHECK(!gmemctl("load", MANAGED, NULL, "--lock"), "lock");
+	before = word();
+	CHECK(gmemctl("try", SECOND, LONG_TIME, NULL) == 5, "a trial under a lock");
+	CHECK(word() == before, "in force: %llx, before %llx", word(), before);
+}
+
+static void put(const char *path, const char *rest)
+{
+	char *text = policy_text(1U << GMEM_DO_create, "%s", rest);
+	FILE *file = fopen(path, "we");
+
+	if (!file || fputs(text, file) < 0 || fclose(file))
+		give_up(path);
+	free(text);
+}
+
+#define ALLOW(uid)                                                              \
+	"subjects: { user: { uid: [" uid "] } }\n"                              \
+	"rules: [ { name: user, allow: [create], subjects: [user] } ]\n"
+
+int main(void)
+{
+	char managed[512], *exe;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	log_setup("policy_try_test", false, 0);
+	if ((mkdir(FILES, 0755) && errno != EEXIST) || (mkdir(CHANGES_DIR, 0755) && errno != EEXIST))
+		give_up(FILES);
+	put(FIRST, ALLOW("1001"));
+	put(SECOND, ALLOW("1002"));
+	exe = realpath(GMEMCTL, NULL);
+	snprintf(managed, sizeof(managed), "subjects: { m: { exe: %s } }\nmanager: m\n", exe ?: "");
+	put(MANAGED, managed);
+	free(exe);
+	test_first();
+	test_back();
+	test_confirm();
+	test_terminal();
+	test_mode();
+	test_lock();
+	printf("try: %d checks, %d failed\n", checks, failures);
+	return failures ? 1 : 0;
+}
