@@ -94,28 +94,18 @@ static void recall_replaced(const struct resolved *list, size_t nr, struct who *
 static int open_policy(const struct ctl_options *opts, struct policy_file *file, struct who *who)
 {
 	struct resolved *list = NULL;
-	struct loader_shown shown;
-	int ret;
+	__u64 word;
+	int ret = policy_open_asked(opts->policy, opts->pins, file, &word);
 
-	if (opts->policy)
-		return policy_open(opts->policy, false, file);
-	memset(file, 0, sizeof(*file));
-	ret = loader_show(opts->pins, &shown);
-	if (ret)
+	/* Options and --pid ask for the file that is there now. */
+	if (ret || !word || !who->exe_recorded)
 		return ret;
-	ret = policy_open_text(shown.source, shown.source_len, "the policy in force", false, file);
-	if (!ret) {
-		file->policy->enforce = GMEM_ACTIVE_ENFORCES(shown.word);
-		/* Options and --pid ask for the file that is there now. */
-		if (who->exe_recorded)
-			ret = resolved_in_force(opts->pins, shown.word, file, &list);
-	}
+	ret = resolved_in_force(opts->pins, word, file, &list);
 	if (list) {
 		resolved_apply(list, file);
 		recall_replaced(list, file->policy->nr_subjects, who);
 		resolved_free(list, file->policy->nr_subjects);
 	}
-	loader_shown_free(&shown);
 	return ret;
 }
 

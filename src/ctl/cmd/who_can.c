@@ -85,24 +85,6 @@ static int read_except(const char *list, const struct policy *policy, struct gme
 	return 0;
 }
 
-static int open_policy(const struct ctl_options *opts, struct policy_file *file)
-{
-	struct loader_shown shown;
-	int ret;
-
-	if (opts->policy)
-		return policy_open(opts->policy, false, file);
-	memset(file, 0, sizeof(*file));
-	ret = loader_show(opts->pins, &shown);
-	if (ret)
-		return ret;
-	ret = policy_open_text(shown.source, shown.source_len, "the policy in force", false, file);
-	if (!ret)
-		file->policy->enforce = GMEM_ACTIVE_ENFORCES(shown.word);
-	loader_shown_free(&shown);
-	return ret;
-}
-
 static char *subjects_text(const struct policy *policy, const struct gmem_set *subjects,
 			   char text[REQUEST_LINE])
 {
@@ -202,7 +184,7 @@ int ctl_who_can(const struct ctl_options *opts)
 	if (!opts->file)
 		return log_error(-EINVAL, "an operation is required", "see --help", "who-can");
 	ret = read_question(opts, &question);
-	ret = ret ?: open_policy(opts, &file);
+	ret = ret ?: policy_open_asked(opts->policy, opts->pins, &file, NULL);
 	if (ret == -EBADMSG) {
 		diags_report(&file.diags, opts->json);
 		ret = GMEM_EXIT_POLICY;

@@ -13,6 +13,7 @@
 #include "../../lib/cgroup.h"
 #include "in_force.h"
 #include "labels.h"
+#include "loader.h"
 
 static const struct gmem_set *gmem_set(const void *pool, __u32 index)
 {
@@ -40,6 +41,33 @@ struct policy *in_force_policy(const struct store *store, unsigned int slot)
 	free(diags);
 	free(text);
 	return policy;
+}
+
+int policy_open_asked(const char *path, const char *dir, struct policy_file *file, __u64 *word)
+{
+	struct loader_shown *shown = NULL;
+	int ret;
+
+	if (word)
+		*word = 0;
+	memset(file, 0, sizeof(*file));
+	if (path)
+		return policy_open(path, false, file);
+	shown = calloc(1, sizeof(*shown));
+	if (!shown)
+		return -ENOMEM;
+	ret = loader_show(dir, shown);
+	if (!ret) {
+		ret = policy_open_text(shown->source, shown->source_len, "the policy in force",
+				       false, file);
+		if (!ret)
+			file->policy->enforce = GMEM_ACTIVE_ENFORCES(shown->word);
+		if (word)
+			*word = shown->word;
+		loader_shown_free(shown);
+	}
+	free(shown);
+	return ret;
 }
 
 int in_force_open(struct in_force *force, const char *dir)

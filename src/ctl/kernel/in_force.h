@@ -8,6 +8,7 @@
 
 #include "../../policy/model.h"
 #include "holders.h"
+#include "policy_file.h"
 #include "store.h"
 
 struct in_force {
@@ -29,6 +30,16 @@ struct in_force {
  */
 int in_force_open(struct in_force *force, const char *dir);
 void in_force_close(struct in_force *force);
+
+/**
+ * policy_open_asked - open the policy that a question is about
+ * @path: a file; NULL: the policy in force, in the mode that it has there
+ * @dir: the pins, NULL: PINS_DEFAULT
+ * @word: that says what is in force, 0: the policy is from a file; may be NULL
+ *
+ * As policy_open().
+ */
+int policy_open_asked(const char *path, const char *dir, struct policy_file *file, __u64 *word);
 
 /* The names of the rules and subjects of a slot's policy, to be freed; NULL: its text cannot be
  * read. */
