@@ -347,10 +347,9 @@ static int parse(const struct command *command, struct ctl_options *opts, int ar
 /* Does a command change the policy in force? */
 static bool is_change(const struct command *command)
 {
-	return command->run == ctl_load || command->run == ctl_try ||
-	       command->run == ctl_confirm || command->run == ctl_set_mode ||
-	       command->run == ctl_rollback || command->run == ctl_refresh ||
-	       command->run == ctl_unload;
+	return command->run == ctl_load || command->run == ctl_try || command->run == ctl_confirm ||
+	       command->run == ctl_set_mode || command->run == ctl_rollback ||
+	       command->run == ctl_refresh || command->run == ctl_unload;
 }
 
 /* What is in force now, after a change. */
@@ -389,7 +388,7 @@ static void record_change(const struct command *command, const struct ctl_option
 
 static int run(int argc, char **argv)
 {
-	struct ctl_options opts = { .output = "text" };
+	struct ctl_options opts = { .output = "text", .confirm = CTL_TRIAL_NS };
 	const struct command *command;
 	char head[256];
 	int ret;

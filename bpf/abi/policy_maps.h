@@ -103,13 +103,13 @@ struct gmem_slot {
 	__u32 uid;    /* who loaded it */
 	__u32 layout; /* GMEM_LAYOUT */
 	__u32 source_size;
-	__u32 enforce;	/* the mode when it was last in force */
-	__u32 unmet;	/* what it wants and this kernel cannot: bits, also GMEM_DO_GUARD() */
-	__u32 by_flags; /* operations for which a rule looks at the instance's flags: bits */
-	__u32 by_type;	/* the same for the type of the VM */
+	__u32 enforce;	  /* the mode when it was last in force */
+	__u32 unmet;	  /* what it wants and this kernel cannot: bits, also GMEM_DO_GUARD() */
+	__u32 by_flags;	  /* operations for which a rule looks at the instance's flags: bits */
+	__u32 by_type;	  /* the same for the type of the VM */
 	__u32 trial_back; /* of a trial: a policy was in force before */
-	__u32 kernel;  /* what else was found in the kernel: bits, see src/ctl/kernel/probe.c */
-	__u64 present; /* programs whose hook the kernel has: bits; 0: was not asked */
+	__u32 kernel;	  /* what else was found in the kernel: bits, see src/ctl/kernel/probe.c */
+	__u64 present;	  /* programs whose hook the kernel has: bits; 0: was not asked */
 	__u8 digest[GMEM_SOURCE_DIGEST]; /* SHA-256 of the text */
 	__u64 trial_until_ns; /* CLOCK_BOOTTIME: then a trial ends; 0: it is not on trial */
 };

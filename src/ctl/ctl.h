@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* How long a policy is on trial unless it is said. */
+#define CTL_TRIAL_NS 60000000000ULL
+
 struct ctl_options {
 	/* of all commands */
 	const char *output; /* text or json */
@@ -21,7 +24,7 @@ struct ctl_options {
 	const char *pins, *mode;
 	bool dry_run, strict_ioctl, adopt, deny_existing, accept_default_change, lock;
 	bool trust_running;
-	uint64_t confirm; /* try: nanoseconds, 0: not given */
+	uint64_t confirm; /* try: nanoseconds */
 	bool unconfirmed;
 	bool source, check;
 	bool forget;

@@ -91,8 +91,8 @@ static int set(const struct opt *opt, void *into, const char *value)
 	case OPT_DURATION:
 		if (!parse_duration(value, member))
 			return 0;
-		return log_error(-EINVAL, "not a time", "write it as 90, 1.5, 90s, 10m or 2h", "--%s %s", opt->name,
-				 value);
+		return log_error(-EINVAL, "not a time", "write it as 90, 1.5, 90s, 10m or 2h",
+				 "--%s %s", opt->name, value);
 	}
 	return -EINVAL;
 }

@@ -214,9 +214,9 @@ static int find_in_box(struct finder *finder, const struct box *box,
 	struct gmem_set mine[POLICIES_MAX];
 	struct box part = *box;
 	enum outcome outcome;
-	int by = -1, ret, cut;
+	int by = -1, ret, cut = -1;
 	unsigned int p;
-	__s64 at = 0, where;
+	__s64 at = 0, where = 0;
 
 	if (!lowest(finder, box, point))
 		return 0;

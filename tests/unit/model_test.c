@@ -293,9 +293,9 @@ static void test_ended(void **state)
 
 static void test_duration(void **state)
 {
-	static const char *const bad[] = { "",	  ".",	"-1",	 "1d",	       "1,5",
-					   "1e3", " 1", "1.2.3", "99999999999", "s", ".m", "1ss",
-					   "10 m", "31536000h" };
+	static const char *const bad[] = { "",	  ".",	 "-1",	  "1d",		 "1,5",
+					   "1e3", " 1",	 "1.2.3", "99999999999", "s",
+					   ".m",  "1ss", "10 m",  "31536000h" };
 	uint64_t ns;
 	size_t i;
 

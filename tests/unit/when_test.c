@@ -59,12 +59,14 @@ static void test_moments(void **state)
 	assert_int_equal(when_parse("-999999999", true, begin, end, &ns), -EINVAL);
 	assert_int_equal(when_parse("-31000000", true, 0, SECOND, &ns), 0);
 	assert_int_equal(ns, 0);
+	assert_int_equal(when_parse("+1m", true, SECOND, 100 * SECOND, &ns), 0);
+	assert_int_equal(ns, 61 * SECOND);
 }
 
 static void test_no_moments(void **state)
 {
 	static const char *const texts[] = { "",	"now",	      "25:00", "12",
-					     "+",	"-",	      "+1s",   "2026-13-01T00:00",
+					     "+",	"-",	      "+1d",   "2026-13-01T00:00",
 					     "12:00x",	"2026-11-30", "+-1",   "2026-11-30T16:05z",
 					     "12:00:62" };
 	uint64_t ns = 7;

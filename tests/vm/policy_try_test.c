@@ -22,7 +22,6 @@
 #define FIRST	  FILES "/first.yaml"  /* allows the user 1001 */
 #define SECOND	  FILES "/second.yaml" /* allows the user 1002 */
 #define MANAGED	  FILES "/managed.yaml"
-#define CHANGES	  CHANGES_DIR "/" CHANGES_NAME
 #define GMEMCTL	  "build/gmemctl"
 #define PATIENCE  20 /* seconds; the machine may be slow */
 #define LONG_TIME "1h"
@@ -89,24 +88,12 @@ static __u64 word(void)
 	return now;
 }
 
-static bool back_from(__u64 trial)
+/* Is this slot the active one? No policy in force: ~0 */
+static bool slot_is(__u64 slot)
 {
-	return word() != trial;
-}
+	__u64 now = word();
 
-/* A process has ended a trial, or found none: it leaves a record. */
-static bool has_ended(__u64 unused)
-{
-	char line[4096];
-	bool found = false;
-	FILE *file = fopen(CHANGES, "re");
-
-	(void)unused;
-	while (file && fgets(line, sizeof(line), file))
-		found |= strstr(line, "--unconfirmed") != NULL;
-	if (file)
-		fclose(file);
-	return found;
+	return now ? GMEM_ACTIVE_SLOT(now) == slot : slot == ~0ULL;
 }
 
 /* Wait until something is so. */
@@ -123,25 +110,17 @@ static bool within(bool (*is)(__u64), __u64 arg)
 	return true;
 }
 
-static void forget_changes(void)
-{
-	unlink(CHANGES);
-}
-
 static void test_first(void)
 {
-	__u64 trial;
-
+	CHECK(gmemctl("try", FIRST, "0", NULL) == 2, "a trial of no time");
 	CHECK(!gmemctl("try", FIRST, "2s", NULL), "try");
-	trial = word();
-	CHECK(trial, "nothing is in force");
-	CHECK(within(back_from, trial), "a first policy stays");
-	CHECK(!word() && !allowed(), "in force afterwards");
+	CHECK(within(slot_is, ~0ULL), "a first policy stays");
+	CHECK(!allowed(), "something is denied afterwards");
 }
 
 static void test_back(void)
 {
-	__u64 before, trial;
+	__u64 before;
 
 	CHECK(!gmemctl("load", FIRST, NULL, NULL), "load");
 	before = word();
@@ -151,30 +130,41 @@ static void test_back(void)
 	CHECK(!gmemctl("rollback", NULL, NULL, NULL) && allowed() == 1001, "rollback");
 	CHECK(gmemctl("confirm", NULL, NULL, NULL) == 1, "confirm what is not on trial");
 	CHECK(!gmemctl("try", SECOND, "2s", NULL), "try");
-	trial = word();
-	CHECK(within(back_from, trial), "the policy stays");
-	CHECK(allowed() == 1001 && GMEM_ACTIVE_SLOT(word()) == GMEM_ACTIVE_SLOT(before) &&
-		      GMEM_ACTIVE_ENFORCES(word()),
-	      "back: %llx, before %llx", word(), before);
+	CHECK(within(slot_is, GMEM_ACTIVE_SLOT(before)), "the policy stays");
+	CHECK(allowed() == 1001 && GMEM_ACTIVE_ENFORCES(word()), "back: %llx, before %llx", word(),
+	      before);
+}
+
+/* What ends a trial changes nothing that was confirmed, or loaded meanwhile. */
+static void expect_no_end(void)
+{
+	__u64 before = word();
+
+	CHECK(!gmemctl("rollback", "--unconfirmed", NULL, NULL), "the end of no trial");
+	CHECK(word() == before && allowed() == 1002, "%llx, before %llx", word(), before);
 }
 
 static void test_confirm(void)
 {
-	__u64 trial;
-
-	forget_changes();
-	CHECK(!gmemctl("try", SECOND, "3s", NULL), "try");
+	CHECK(!gmemctl("try", SECOND, LONG_TIME, NULL), "try");
 	CHECK(!gmemctl("confirm", NULL, NULL, NULL), "confirm");
-	trial = word();
-	CHECK(within(has_ended, 0), "no process ends the trial");
-	CHECK(word() == trial && allowed() == 1002, "%llx, before %llx", word(), trial);
-	/* A load ends a trial as well. */
-	forget_changes();
-	CHECK(!gmemctl("try", FIRST, "3s", NULL), "try");
+	expect_no_end();
+	CHECK(!gmemctl("try", FIRST, LONG_TIME, NULL), "try");
 	CHECK(!gmemctl("load", SECOND, NULL, NULL), "load");
-	trial = word();
-	CHECK(within(has_ended, 0), "no process ends the trial");
-	CHECK(word() == trial && allowed() == 1002, "%llx, before %llx", word(), trial);
+	expect_no_end();
+}
+
+/* A refresh during a trial would make that the policy to go back to. */
+static void test_refresh(void)
+{
+	__u64 before;
+
+	CHECK(!gmemctl("load", FIRST, NULL, NULL), "load");
+	CHECK(!gmemctl("try", SECOND, LONG_TIME, NULL), "try");
+	before = word();
+	CHECK(gmemctl("refresh", NULL, NULL, NULL) == 1, "a refresh during a trial");
+	CHECK(word() == before, "%llx, before %llx", word(), before);
+	CHECK(!gmemctl("rollback", NULL, NULL, NULL) && allowed() == 1001, "rollback");
 }
 
 /* The terminal, in which it was called, hangs up; gmemctl is killed. */
@@ -182,10 +172,11 @@ static void test_terminal(void)
 {
 	int terminal, status;
 	char byte;
-	__u64 trial;
+	__u64 before;
 	pid_t pid;
 
 	CHECK(!gmemctl("load", FIRST, NULL, NULL), "load");
+	before = word();
 	pid = forkpty(&terminal, NULL, NULL, NULL);
 	if (!pid) {
 		status = gmemctl("try", SECOND, "3s", NULL);
@@ -199,11 +190,10 @@ static void test_terminal(void)
 		if (read(terminal, &byte, 1) != 1)
 			give_up("terminal");
 	} while (byte != '!');
-	trial = word();
 	close(terminal);
 	waitpid(pid, &status, 0);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP, "status %x", status);
-	CHECK(within(back_from, trial) && allowed() == 1001, "the policy stays");
+	CHECK(within(slot_is, GMEM_ACTIVE_SLOT(before)) && allowed() == 1001, "the policy stays");
 }
 
 static void test_mode(void)
@@ -219,14 +209,12 @@ static void test_mode(void)
 	      "rollback");
 }
 
+/* This process is not the manager, and sees by creations only what is in force. */
 static void test_lock(void)
 {
-	__u64 before;
-
 	CHECK(!gmemctl("load", MANAGED, NULL, "--lock"), "lock");
-	before = word();
 	CHECK(gmemctl("try", SECOND, LONG_TIME, NULL) == 5, "a trial under a lock");
-	CHECK(word() == before, "in force: %llx, before %llx", word(), before);
+	CHECK(create_as(1001) == EACCES && create_as(1002) == EACCES, "another policy is in force");
 }
 
 static void put(const char *path, const char *rest)
@@ -239,8 +227,8 @@ static void put(const char *path, const char *rest)
 	free(text);
 }
 
-#define ALLOW(uid)                                                              \
-	"subjects: { user: { uid: [" uid "] } }\n"                              \
+#define ALLOW(uid)                                 \
+	"subjects: { user: { uid: [" uid "] } }\n" \
 	"rules: [ { name: user, allow: [create], subjects: [user] } ]\n"
 
 int main(void)
@@ -249,17 +237,22 @@ int main(void)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_setup("policy_try_test", false, 0);
-	if ((mkdir(FILES, 0755) && errno != EEXIST) || (mkdir(CHANGES_DIR, 0755) && errno != EEXIST))
+	if ((mkdir(FILES, 0755) && errno != EEXIST) ||
+	    (mkdir(CHANGES_DIR, 0755) && errno != EEXIST))
 		give_up(FILES);
 	put(FIRST, ALLOW("1001"));
 	put(SECOND, ALLOW("1002"));
 	exe = realpath(GMEMCTL, NULL);
-	snprintf(managed, sizeof(managed), "subjects: { m: { exe: %s } }\nmanager: m\n", exe ?: "");
+	snprintf(managed, sizeof(managed),
+		 "subjects: { m: { exe: %s } }\nmanager: m\n"
+		 "rules: [ { name: m, allow: [create], subjects: [m] } ]\n",
+		 exe ?: "");
 	put(MANAGED, managed);
 	free(exe);
 	test_first();
 	test_back();
 	test_confirm();
+	test_refresh();
 	test_terminal();
 	test_mode();
 	test_lock();

@@ -101,8 +101,7 @@ static void json_untrusted_fs(struct json *json, const struct policy *policy)
 	json_close(json, ']');
 }
 
-#define NS_PER_S      1000000000ULL
-#define TRIAL_DEFAULT (60 * NS_PER_S)
+#define NS_PER_S 1000000000ULL
 
 static int print_load_json(const struct ctl_options *opts, const struct policy_file *file,
 			   const struct load_report *report)
@@ -189,7 +188,8 @@ static int print_load(const struct ctl_options *opts, const struct policy_file *
 	return 0;
 }
 
-int ctl_load(const struct ctl_options *opts)
+/* Of a trial if opts->confirm is not 0. */
+static int load(const struct ctl_options *opts)
 {
 	struct load_options load = {
 		.dir = opts->pins,
@@ -235,13 +235,20 @@ int ctl_load(const struct ctl_options *opts)
 	return ret == -EBADMSG ? GMEM_EXIT_POLICY : ret;
 }
 
-int ctl_try(const struct ctl_options *opts)
+int ctl_load(const struct ctl_options *opts)
 {
 	struct ctl_options own = *opts;
 
-	if (!own.confirm)
-		own.confirm = TRIAL_DEFAULT;
-	return ctl_load(&own);
+	own.confirm = 0;
+	return load(&own);
+}
+
+int ctl_try(const struct ctl_options *opts)
+{
+	if (!opts->confirm)
+		return log_error(-EINVAL, "a trial needs time", "write it as 90s or 10m",
+				 "--confirm 0");
+	return load(opts);
 }
 
 static int print_done(const struct ctl_options *opts, const char *text, const char *mode,

@@ -206,14 +206,6 @@ int loader_unload(const char *dir)
 	return ret;
 }
 
-/* Is the policy in force on trial? */
-static bool on_trial(const struct store *store)
-{
-	__u64 word = store_active(store);
-
-	return word && store->slots[GMEM_ACTIVE_SLOT(word)].trial_until_ns;
-}
-
 int loader_confirm(const char *dir, char name[64])
 {
 	struct store store;
@@ -226,7 +218,7 @@ int loader_confirm(const char *dir, char name[64])
 		return ret;
 	ret = need_active(&store);
 	slot = GMEM_ACTIVE_SLOT(store_active(&store));
-	if (!ret && !on_trial(&store))
+	if (!ret && !trial_on(&store))
 		ret = log_error(-ENOENT, "the policy in force is not on trial", NULL,
 				"confirm policy %s", store.heads[slot].name);
 	if (!ret) {
@@ -261,7 +253,7 @@ static int end_trial(const char *dir, enum trial_outcome *outcome, int64_t *left
 		ret = store_open(&store, &pins);
 	else
 		goto out;
-	if (ret || !on_trial(&store))
+	if (ret || !trial_on(&store))
 		goto close;
 	how = &store.slots[GMEM_ACTIVE_SLOT(store_active(&store))];
 	*left = trial_left(how);
@@ -288,7 +280,7 @@ out:
 
 int loader_end_trial(const char *dir, enum trial_outcome *outcome)
 {
-	struct timespec pause = { .tv_sec = 1 };
+	struct timespec pause;
 	int64_t left;
 	int ret;
 
@@ -297,6 +289,7 @@ int loader_end_trial(const char *dir, enum trial_outcome *outcome)
 		if (ret != -EBUSY && left <= 0)
 			return ret;
 		/* Another gmemctl does not keep a trial from its end, however long it takes. */
+		pause = (struct timespec){ .tv_sec = 1 };
 		if (left > 0)
 			pause = (struct timespec){ .tv_sec = left / 1000000000,
 						   .tv_nsec = left % 1000000000 };

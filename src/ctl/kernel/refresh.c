@@ -21,6 +21,7 @@
 #include "resolved.h"
 #include "policy_file.h"
 #include "running.h"
+#include "trial.h"
 
 const char *const refresh_names[REFRESH_MAX] = {
 #define X(name, text) [REFRESH_##name] = #name,
@@ -484,6 +485,11 @@ static int refresh(struct store *store, bool forget, bool trust_running,
 	if (!word)
 		return log_error(-ENOENT, "no policy is in force", "gmemctl load FILE",
 				 "look at %s", store->pins->dir);
+	/* The refreshed one would come after the one on trial, which is what the end would go back
+	 * to. */
+	if (trial_on(store))
+		return log_error(-EBUSY, "it is on trial",
+				 "gmemctl confirm or gmemctl rollback first", "refresh the policy");
 	r.from = GMEM_ACTIVE_SLOT(word);
 	r.to = store_free_slot(store);
 	report->enforce = GMEM_ACTIVE_ENFORCES(word);

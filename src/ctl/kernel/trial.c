@@ -138,17 +138,22 @@ int trial_begin(struct store *store, unsigned int slot, uint64_t ns, bool back)
 	return 0;
 }
 
+bool trial_on(const struct store *store)
+{
+	__u64 word = store_active(store);
+
+	return word && store->slots[GMEM_ACTIVE_SLOT(word)].trial_until_ns;
+}
+
 int trial_allowed(const struct store *store, bool locked)
 {
-	__u64 word = store ? store_active(store) : 0;
-
 	if (locked)
 		return log_error(-EPERM,
 				 "what is locked stays until the next boot, and no process but "
 				 "its manager could go back",
 				 "see what it would deny: gmemctl simulate, gmemctl diff",
 				 "try a policy");
-	if (word && store->slots[GMEM_ACTIVE_SLOT(word)].trial_until_ns)
+	if (store && trial_on(store))
 		return log_error(-EBUSY, "the policy in force is on trial itself",
 				 "gmemctl confirm or gmemctl rollback", "try a policy");
 	return 0;

@@ -24,6 +24,9 @@ int trial_begin(struct store *store, unsigned int slot, uint64_t ns, bool back);
 /* May a policy be tried? @locked: the policy in force is. Return: as above. */
 int trial_allowed(const struct store *store, bool locked);
 
+/* Is the policy in force on trial? */
+bool trial_on(const struct store *store);
+
 /* Nanoseconds until a trial ends, at most 0 if it should have ended. @how: with a trial */
 int64_t trial_left(const struct gmem_slot *how);
 
