@@ -106,6 +106,7 @@ struct task_struct___policy {
 	struct css_set *cgroups;
 	struct task_struct___policy *group_leader;
 	unsigned int ptrace; /* somebody traces it */
+	unsigned int in_execve : 1;
 	struct nsproxy___policy *nsproxy;
 	struct fs_struct___root *fs;
 	struct pid___root *thread_pid;
@@ -151,6 +152,7 @@ struct bpf_iter__task {
 #define FIOQSIZE 0x5460
 #define FIGETBSZ 0x00000002
 
+#define CLONE_VM	   0x00000100
 #define CLONE_THREAD	   0x00010000
 #define PF_IO_WORKER	   0x00000010
 #define LSM_UNSAFE_SHARE   1

@@ -46,9 +46,22 @@ static __always_inline void find_own_guards(struct own_guards *own)
 	own->guards = GMEM_GUARDS_BY_POLICY;
 }
 
+/*
+ * A thread that executes a program takes the place of its process's first one, which had the tag,
+ * and has the old memory and the old descriptors until it gets a tag of its own.
+ */
+static __noinline bool is_changing_place(struct task_struct *task)
+{
+	struct task_struct___policy *t = (void *)task->group_leader;
+
+	return BPF_CORE_READ_BITFIELD_PROBED(t, in_execve);
+}
+
 static __always_inline bool is_guarded_task(struct task_struct *task, __u64 word)
 {
-	return is_guarded(tag_of(task), GMEM_ACTIVE_SLOT(word));
+	const struct gmem_tag *tag = tag_of(task);
+
+	return tag ? is_guarded(tag, GMEM_ACTIVE_SLOT(word)) : is_changing_place(task);
 }
 
 /* The process, if it is another, whose memory a task shares (vfork, CLONE_VM); to be released. */

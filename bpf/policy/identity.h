@@ -138,8 +138,8 @@ static __noinline bool is_in_user_namespace(struct task_struct *task)
 /* A task's root directory, and where the file system that has it is mounted. */
 struct task_root {
 	struct dentry *dir;
-	struct dentry *at;	    /* the mount point */
-	struct dentry *parent_root; /* the root of the mount that has the mount point */
+	struct dentry *at; /* the mount point */
+	struct mount___root *mount;
 };
 
 static __always_inline void read_root(struct task_struct___policy *task, struct task_root *root)
@@ -150,7 +150,30 @@ static __always_inline void read_root(struct task_struct___policy *task, struct 
 	mount = (void *)mnt - bpf_core_field_offset(struct mount___root, mnt);
 	root->dir = mnt ? BPF_CORE_READ(task, fs, root.dentry) : NULL;
 	root->at = BPF_CORE_READ(mount, mnt_mountpoint);
-	root->parent_root = BPF_CORE_READ(mount, mnt_parent, mnt.mnt_root);
+	root->mount = mount;
+}
+
+/* So many mounts, one over the other, are looked at. */
+#define MAX_OVER 4
+
+/*
+ * Is this the root of its namespace, mounted there over nothing but roots? What is mounted over the
+ * root of another mount has its place where that one is.
+ */
+static __noinline bool is_root_of_namespace(struct mount___root *mount)
+{
+	struct mount___root *parent;
+
+	for (int i = 0; i < MAX_OVER; i++) {
+		parent = BPF_CORE_READ(mount, mnt_parent);
+		if (parent == mount)
+			return true;
+		if (!parent ||
+		    BPF_CORE_READ(mount, mnt_mountpoint) != BPF_CORE_READ(parent, mnt.mnt_root))
+			return false;
+		mount = parent;
+	}
+	return false;
 }
 
 /*
@@ -172,7 +195,7 @@ static __noinline bool has_host_root(struct task_struct *task)
 	read_root(t, &own);
 	read_root(first, &host);
 	return own.dir && own.dir == host.dir && own.at &&
-	       (own.at == host.at || own.at == own.parent_root);
+	       (own.at == host.at || is_root_of_namespace(own.mount));
 }
 
 /* Arguments and variables are read in steps of at most so many bytes. */
@@ -313,22 +336,30 @@ static __noinline bool must_be_tagged(const struct gmem_tag *tag)
 }
 
 /*
- * A new process is what its parent is; a thread needs no tag of its own. The new task has no pid
+ * A new process is what its parent is; a thread needs no tag of its own. Where two processes share
+ * their memory, who controls one controls both, and the guards would have to look at all of them:
+ * the new one's executable does not count until it executes a program. The new task has no pid
  * yet: only the task itself is a key. Without memory a guarded process has no child: nothing would
  * guard it, and it has its parent's mappings. Other children have no tag, and are denied everything.
  */
 SEC("?lsm.s/task_alloc")
 int BPF_PROG(gmem_tag_fork, struct task_struct *task, unsigned long clone_flags)
 {
-	struct gmem_tag *tag;
+	struct gmem_tag *tag, *own;
 
 	if (clone_flags & CLONE_THREAD)
 		return 0;
 	bpf_rcu_read_lock();
 	tag = tag_of(bpf_get_current_task_btf());
 	bpf_rcu_read_unlock();
-	if (!tag || bpf_task_storage_get(&gmem_tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE))
+	if (!tag)
 		return 0;
+	own = bpf_task_storage_get(&gmem_tags, task, tag, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (own) {
+		if (clone_flags & CLONE_VM)
+			own->enforced = 0;
+		return 0;
+	}
 	count_no_memory();
 	return must_be_tagged(tag) ? -ENOMEM : 0;
 }

@@ -18,7 +18,7 @@ build/tests/policy_test &&
 build/tests/policy_plain_test &&
 build/tests/policy_identity_test &&
 build/tests/policy_holders_test plain'
-bypass='build/tests/bypass --no-area lock --rounds 200 && build/tests/bypass --area lock'
+bypass='build/tests/bypass --no-area lock --no-area near --rounds 200 && build/tests/bypass --area lock'
 races='build/tests/bypass --verbose --area races --rounds 100000'
 
 case ${1:-} in

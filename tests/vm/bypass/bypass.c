@@ -3,7 +3,8 @@
  * The bypass suite, see bypass.h. Runs as root in the lab.
  *
  *   bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] [--list]
- *          [--area A | --no-area A] [--differs-from LANE] [--first-load | --no-first-load] [CASE...]
+ *          [--area A | --no-area A...] [--differs-from LANE] [--first-load | --no-first-load]
+ * [CASE...]
  *
  * One line for each case; the exit status is 6 if one is not as expected. Each path is tried first
  * without any program of a policy, then under a policy.
@@ -67,9 +68,13 @@ static const char *const area_names[] = {
 
 /* --- which cases --- */
 
-static const char *only_area, *no_area; /* areas whose names begin so, or do not; NULL: all */
-static int other_lane = -1;		/* --differs-from */
-static int first_load = -1;		/* --first-load, --no-first-load */
+#define NO_AREAS_MAX 4
+
+static const char *only_area;		   /* areas whose names begin so; NULL: all */
+static const char *no_areas[NO_AREAS_MAX]; /* and those whose names begin so are left out */
+static unsigned int nr_no_areas;
+static int other_lane = -1; /* --differs-from */
+static int first_load = -1; /* --first-load, --no-first-load */
 static char **names;
 
 /* Beside those with a column. */
@@ -110,6 +115,15 @@ static bool same_in_other_lane(const struct bypass_case *c)
 	return here->outcome == there->outcome && here->code == there->code;
 }
 
+static bool left_out(size_t area)
+{
+	for (unsigned int i = 0; i < nr_no_areas; i++) {
+		if (begins(area_names[area], no_areas[i]))
+			return true;
+	}
+	return false;
+}
+
 static bool should_be_stopped(const struct bypass_case *c)
 {
 	return expected_of(c)->outcome == BYPASS_stopped;
@@ -117,9 +131,9 @@ static bool should_be_stopped(const struct bypass_case *c)
 
 static bool named(size_t area, const struct bypass_case *c)
 {
-	if ((only_area && !begins(area_names[area], only_area)) ||
-	    (no_area && begins(area_names[area], no_area)) || same_in_other_lane(c) ||
-	    (first_load >= 0 && c->first_load != first_load) || !wanted(c->id, names))
+	if ((only_area && !begins(area_names[area], only_area)) || left_out(area) ||
+	    same_in_other_lane(c) || (first_load >= 0 && c->first_load != first_load) ||
+	    !wanted(c->id, names))
 		return false;
 	return !bypass_run.falsify || *names || (should_be_stopped(c) && !c->not_falsified);
 }
@@ -141,15 +155,25 @@ static bool selected(size_t area, const struct bypass_case *c)
 	return named(area, c) || is_control(c);
 }
 
+static void check_area(const char *given)
+{
+	for (size_t area = 0; area < AREAS; area++) {
+		if (begins(area_names[area], given))
+			return;
+	}
+	fprintf(stderr, "bypass: no area begins with '%s'; the areas are:", given);
+	for (size_t area = 0; area < AREAS; area++)
+		fprintf(stderr, " %s", area_names[area]);
+	fputc('\n', stderr);
+	exit(GMEM_EXIT_USAGE);
+}
+
 /* An area or a name that is none must not pass as a run of which nothing failed. */
 static void check_selection(void)
 {
-	const char *area_given = only_area ?: no_area, *ids[CASES_MAX];
+	const char *ids[CASES_MAX];
 	size_t nr = 0;
-	bool found = !area_given;
 
-	for (size_t area = 0; area < AREAS && !found; area++)
-		found = begins(area_names[area], area_given);
 	each_case(c)
 	{
 		if (nr == CASES_MAX)
@@ -157,13 +181,10 @@ static void check_selection(void)
 		ids[nr++] = c->id;
 	}
 	wanted_check(names, ids, nr, sizeof(ids[0]), NULL);
-	if (found)
-		return;
-	fprintf(stderr, "bypass: no area begins with '%s'; the areas are:", area_given);
-	for (size_t area = 0; area < AREAS; area++)
-		fprintf(stderr, " %s", area_names[area]);
-	fputc('\n', stderr);
-	exit(GMEM_EXIT_USAGE);
+	if (only_area)
+		check_area(only_area);
+	for (unsigned int i = 0; i < nr_no_areas; i++)
+		check_area(no_areas[i]);
 }
 
 /* What a process of its own found out about a case. */
@@ -536,7 +557,7 @@ static int probe(void)
 static int usage(void)
 {
 	fprintf(stderr, "usage: bypass [--lane NAME] [--rounds N] [--falsify] [--verbose] "
-			"[--list]\n       [--area A | --no-area A] [--differs-from LANE] "
+			"[--list]\n       [--area A | --no-area A...] [--differs-from LANE] "
 			"[--first-load | --no-first-load] [CASE...]\n");
 	return GMEM_EXIT_USAGE;
 }
@@ -568,7 +589,11 @@ int main(int argc, char **argv)
 		case 'r': bypass_run.rounds = wanted_number(optarg); break;
 		case 'f': bypass_run.falsify = true; break;
 		case 'a': only_area = optarg; break;
-		case 'n': no_area = optarg; break;
+		case 'n':
+			if (nr_no_areas == NO_AREAS_MAX)
+				return usage();
+			no_areas[nr_no_areas++] = optarg;
+			break;
 		case 'v': bypass_run.verbose = !setenv(BYPASS_VERBOSE, "1", 1); break;
 		case 'd': other = optarg; break;
 		case 'L': only_list = true; break;
@@ -576,7 +601,7 @@ int main(int argc, char **argv)
 		}
 	}
 	other_lane = other ? lane_of(other) : -1;
-	if (use_lane(lane) || (other && other_lane < 0) || (only_area && no_area))
+	if (use_lane(lane) || (other && other_lane < 0) || (only_area && nr_no_areas))
 		return usage();
 	names = argv + optind;
 	check_selection();

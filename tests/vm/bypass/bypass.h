@@ -195,6 +195,11 @@ struct bypass_case {
 	X(identity_roots) \
 	X(supervised)     \
 	X(guards)         \
+	X(control)        \
+	X(near_entry)     \
+	X(near_ranges)    \
+	X(near_requests)  \
+	X(near_rings)     \
 	X(tags)           \
 	X(roll_out)       \
 	X(perf)           \

@@ -154,6 +154,18 @@ static int in_host_directory(int peer)
 	return ret ?: change_root("/host") ?: become(WHO_a, idle, -1);
 }
 
+/* The same where the host's root directory is mounted at the root of another mount. */
+static int in_host_directory_on_mount(int peer)
+{
+	int ret = make_tree()
+			  ?: shell("mount -t tmpfs tmpfs " ROOT "/host && mount --rbind / " ROOT
+				   "/host && mount -t tmpfs tmpfs " ROOT "/host/etc");
+
+	(void)peer;
+	ret = ret ?: preload_for_all(ROOT "/host/etc") ?: change_root(ROOT) ?: drop_caps();
+	return ret ?: change_root("/host") ?: become(WHO_a, idle, -1);
+}
+
 static int in_nested_namespace(int peer)
 {
 	int ret = make_tree() ?: preload_for_all(ROOT "/etc") ?: change_root(ROOT);
@@ -304,6 +316,8 @@ const struct bypass_case bypass_identity_roots[] = {
 	ROOTS("172", "the same after pivot_root by another process", after_pivot_root),
 	ROOTS("173", "in the container by a descriptor from before it", by_descriptor),
 	ROOTS("174", "chroot to the host's root, mounted in the container", in_host_directory),
+	ROOTS("174b", "the same, mounted over another mount of the container",
+	      in_host_directory_on_mount),
 	ROOTS("175", "a mount namespace in the container's", in_nested_namespace),
 	ROOTS("176", "chroot in the host's mounts, own loader", in_plain_chroot),
 	{ .id = "177",
