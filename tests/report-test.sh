@@ -98,6 +98,22 @@ status 2 report --colour "$tmp/a"
 status 2 report "$tmp/a" "$tmp/b"
 status 0 report --help
 
+# No label of the axis ends beyond the chart, however many buckets it has.
+for last in 114687 1048575 2621439 31457279; do
+	sed "s/\"histogram\": \[\[[0-9]*, \([0-9]*\)\]\]/\"histogram\": [[1023, 1], [$last, \1]]/g" "$tmp/a" >"$tmp/wide"
+	status 0 report --html "$tmp/wide"
+	checks=$((checks + 1))
+	python3 - "$tmp/out" <<'END' || fail "a label is cut: durations up to $last ns"
+import re, sys
+page = open(sys.argv[1]).read()
+chart = page[page.index("<title>How long conversions took"):]
+labels = re.findall(r'<text x="([\d.]+)" y="180"(?: text-anchor="(\w+)")?>([^<]+)', chart[:chart.index("</svg>")])
+# A character of 11 px is no wider than 7.
+ends = [float(x) + (0 if anchor == "end" else 7 * len(text)) for x, anchor, text in labels]
+sys.exit(len(labels) < 5 or max(ends) > 1000)
+END
+done
+
 # --- the trace: with phases, which recording.py has not got
 python3 - "$tmp/a" >"$tmp/phases" <<'END'
 import json, sys

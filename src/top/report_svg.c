@@ -17,6 +17,7 @@
 #define BOTTOM	 30
 #define PLOT_W	 (WIDTH - LEFT - RIGHT)
 #define PLOT_H	 (HEIGHT - TOP - BOTTOM)
+#define CHAR_W	 7 /* a character of a label is no wider */
 #define TEXT_MAX 512
 
 static const char *const colors[GMEM_DIRECTIONS] = { "#6f4fa3", "#d9822b" };
@@ -167,6 +168,15 @@ static void bar(FILE *out, double x, double width, uint64_t value, uint64_t max,
 			x, TOP + PLOT_H - height, width, height, color, value);
 }
 
+/* A label that begins below its bar; the last one ends where the chart does, if it is too long. */
+static void label(FILE *out, double x, const char *text)
+{
+	bool fits = x + CHAR_W * (double)strlen(text) <= WIDTH;
+
+	fprintf(out, "<text x=\"%.1f\" y=\"%d\"%s>%s</text>\n", fits ? x : WIDTH - 1, HEIGHT - 10,
+		fits ? "" : " text-anchor=\"end\"", text);
+}
+
 void svg_histogram(FILE *out, const struct latency latency[GMEM_DIRECTIONS])
 {
 	unsigned int low = GMEM_HIST_BUCKETS, high = 0, i, n;
@@ -198,9 +208,7 @@ void svg_histogram(FILE *out, const struct latency latency[GMEM_DIRECTIONS])
 				    latency[d].hist[i], max, colors[d]);
 		}
 		if ((i - low) % (n / 10 + 1) == 0)
-			fprintf(out, "<text x=\"%.1f\" y=\"%d\">%s</text>\n",
-				LEFT + (i - low) * step, HEIGHT - 10,
-				scaled(buf, latency_begin(i), UNIT_NS));
+			label(out, LEFT + (i - low) * step, scaled(buf, latency_begin(i), UNIT_NS));
 	}
 	fputs("</svg>\n", out);
 }
@@ -224,8 +232,7 @@ void svg_sizes(FILE *out, const uint64_t sizes[GMEM_DIRECTIONS][DIGEST_SIZES])
 			bar(out, LEFT + (i + 0.05 + 0.45 * d) * step, 0.45 * step, sizes[d][i], max,
 			    colors[d]);
 		if (i % 2 == 0)
-			fprintf(out, "<text x=\"%.1f\" y=\"%d\">%s</text>\n", LEFT + i * step,
-				HEIGHT - 10, scaled(buf, 1ULL << i, UNIT_PAGES));
+			label(out, LEFT + i * step, scaled(buf, 1ULL << i, UNIT_PAGES));
 	}
 	fputs("</svg>\n", out);
 }
