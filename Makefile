@@ -334,6 +334,7 @@ install: $(O)/gmemtop $(O)/gmemtop.1 $(O)/gmemtop-export.8	## install gmemtop be
 	ln -sf gmemtop-export.8 $(SHARE)/man/man8/gmem-exporter.8
 	install -D -m 644 contrib/completion/gmemtop.bash $(SHARE)/bash-completion/completions/gmemtop
 	install -D -m 644 contrib/gmemtop.schema.json $(SHARE)/doc/gmem/gmemtop.schema.json
+	install -m 644 contrib/gmemtop-report.schema.json $(SHARE)/doc/gmem
 
 .PHONY: unit install
 

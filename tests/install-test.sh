@@ -33,6 +33,7 @@ expected()
 	usr/share/bash-completion/completions/gmemctl
 	usr/share/bash-completion/completions/gmemtop
 	usr/share/doc/gmem/gmemctl.schema.json
+	usr/share/doc/gmem/gmemtop-report.schema.json
 	usr/share/doc/gmem/gmemtop.schema.json
 	usr/share/doc/gmem/grafana/gmem.json
 	usr/share/doc/gmem/prometheus/alerts.rules.yml

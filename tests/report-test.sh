@@ -24,6 +24,25 @@ status()
 	checks=$((checks + 1))
 	"$gmemtop" "$@" >"$tmp/out" 2>"$tmp/err" || got=$?
 	[ "$got" = "$wanted" ] || fail "gmemtop $* ends with $got, not $wanted: $(head -c 300 "$tmp/err")"
+	case "$got $*" in
+	'0 report --json '*) matches "$tmp/out" ;;
+	esac
+}
+
+# Each report matches its schema.
+matches()
+{
+	checks=$((checks + 1))
+	tests/schema.py contrib/gmemtop-report.schema.json <"$1" || fail "$1: see above"
+}
+
+# differs WHAT FILE SED: the report with this change does not match
+differs()
+{
+	checks=$((checks + 1))
+	sed "$3" "$2" >"$tmp/changed"
+	! cmp -s "$2" "$tmp/changed" || fail "$1: nothing was changed"
+	! tests/schema.py contrib/gmemtop-report.schema.json <"$tmp/changed" 2>/dev/null || fail "$1 matches the schema"
 }
 
 # has EXPRESSION: true of the JSON object d that was printed
@@ -149,6 +168,21 @@ for change in 's/"dur":[0-9.]*/"dur":1000305/2' 's/"ph":"C"/"ph":"c"/2' 's/"ts":
 	tr '\n' ' ' <"$tmp/out" | sed "$change" >"$tmp/changed"
 	! tests/trace-check.py "$tmp/changed" "$tmp/report" >/dev/null || fail "$change is not noticed"
 done
+status 0 report --json "$tmp/phases"
+has 'd["host"]["phases"] and d["slowest"] and d["findings"] and d["not_checked"]'
+cp "$tmp/out" "$tmp/report"
+differs 'a report without a member' "$tmp/report" 's/"covered_ns":[0-9]*,//'
+differs 'a report with one more' "$tmp/report" 's/"kernel"/"more":1,"kernel"/'
+differs 'a report of another version' "$tmp/report" 's/"version":1/"version":2/'
+differs 'a VM without a member' "$tmp/report" 's/"first_seen_ns":[0-9]*,//'
+differs 'a VM with a renamed member' "$tmp/report" 's/"last_seen_ns"/"last_ns_seen"/'
+differs 'a counter less' "$tmp/report" 's/"to_private_pages":[0-9]*,//'
+differs 'a counter that is a text' "$tmp/report" 's/"to_private_pages":[0-9]*/"to_private_pages":"1"/'
+differs 'an interval without a member' "$tmp/report" 's/"converted_pages":[0-9]*,//'
+differs 'a phase by another name' "$tmp/report" 's/"lock":{/"locks":{/'
+differs 'a conversion with one more' "$tmp/report" 's/"gpa":/"more":1,"gpa":/'
+differs 'an unknown rule' "$tmp/report" 's/"rule":"/"rule":"un/'
+differs 'a finding without a member' "$tmp/report" 's/"saving":null,//; s/"saving":"[^"]*",//'
 status 0 report "$tmp/phases"
 says out 'slots-lock'
 says out 'PHASES OF CONVERSIONS'

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# In the VM: the frames and the events that gmemtop writes as JSON match contrib/gmemtop.schema.json, and
-# the schema tells a line that lacks a field, has it by another name, or has one more.
-# tests/tui-test.sh does the same with recordings.
+# In the VM: the frames and the events that gmemtop writes as JSON match contrib/gmemtop.schema.json, a
+# report of the frames matches contrib/gmemtop-report.schema.json, and the first schema tells a line that
+# lacks a field, has it by another name, or has one more. tests/tui-test.sh does the same with recordings,
+# tests/report-test.sh with reports.
 # top_schema.sh [WORKLOAD_OPTION...]
 set -u
 cd "$(dirname "$0")/../.." || exit
@@ -82,6 +83,11 @@ kill $workload
 wait $workload
 matches "$tmp/memory"
 has 'd[0]["accounts"] and d[0]["payers"] and d[0]["accounts"][0]["charges"]' "$tmp/memory"
+build/gmemtop report --json "$tmp/frames" >"$tmp/report"
+checks=$((checks + 1))
+tests/schema.py contrib/gmemtop-report.schema.json <"$tmp/report" || fail "the report: see above"
+has 'd[0]["frames"] == 8 and d[0]["vms"]' "$tmp/report"
+[ $# != 0 ] || has 'd[0]["host"]["phases"]["total"]["count"] and d[0]["slowest"]' "$tmp/report"
 build/gmemtop --json --pid 4000000 2>"$tmp/error" && fail 'a process that is not there'
 matches "$tmp/error"
 
