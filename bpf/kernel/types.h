@@ -254,8 +254,12 @@ struct kvm_memslots {
 	int node_idx;
 };
 
+struct mutex {
+};
+
 struct kvm {
 	struct mm_struct *mm;
+	struct mutex slots_lock;
 	struct kvm_memslots *memslots[1]; /* one for each address space */
 	struct refcount_struct users_count;
 	int userspace_pid;     /* of the thread that made the VM */

@@ -45,9 +45,8 @@ int BPF_PROG(gmem_t_setend, struct kvm *kvm, struct kvm_memory_attributes *attrs
 	if (!c || !attrs)
 		return 0;
 	if (!ret)
-		end_set(c, c->locked_ns ? bpf_ktime_get_ns() - duration : 0, duration,
-			attrs->address >> PAGE_SHIFT, attrs->size >> PAGE_SHIFT, attrs->attributes);
-	c->locked_ns = 0;
+		end_set(c, (__u64)kvm, duration, attrs->address >> PAGE_SHIFT,
+			attrs->size >> PAGE_SHIFT, attrs->attributes);
 	return 0;
 }
 
@@ -60,7 +59,6 @@ int BPF_PROG(gmem_t_setbegin, unsigned long long start, unsigned long long end,
 
 	if (!c)
 		return 0;
-	c->locked_ns = 0;
 	c->set_ns_begin = bpf_ktime_get_ns();
 	c->asked_gfn = start;
 	c->asked_pages = end - start;
@@ -79,7 +77,6 @@ int BPF_PROG(gmem_f_setbegin, struct file *filp, unsigned int cmd)
 	c = current_conversion();
 	if (!c)
 		return 0;
-	c->locked_ns = 0;
 	c->set_ns_begin = bpf_ktime_get_ns();
 	c->asked_pages = 0;
 	return 0;
@@ -103,20 +100,33 @@ int BPF_PROG(gmem_f_setend, struct file *filp, unsigned int cmd, unsigned long a
 		c->attributes = attrs.attributes;
 	}
 	if (!ret && c->set_ns_begin && c->asked_pages)
-		end_set(c, c->set_ns_begin, bpf_ktime_get_ns() - c->set_ns_begin, c->asked_gfn,
-			c->asked_pages, c->attributes);
-	c->set_ns_begin = c->locked_ns = 0;
+		end_set(c, (__u64)filp->private_data, bpf_ktime_get_ns() - c->set_ns_begin,
+			c->asked_gfn, c->asked_pages, c->attributes);
+	c->set_ns_begin = 0;
 	return 0;
 }
 
-/* The first thing that is done with the lock: later calls are for huge pages. */
+/*
+ * A mutex that is not free at once, of any kind: what waits for slots_lock waits here. So a
+ * conversion that does not wait runs no program for it.
+ */
 SEC("?fentry")
-int BPF_PROG(gmem_f_locked, struct kvm *kvm)
+int BPF_PROG(gmem_d_wait, struct mutex *lock)
 {
 	struct conversion *c = current_conversion();
 
-	if (c && !c->locked_ns)
-		c->locked_ns = bpf_ktime_get_ns();
+	if (c)
+		begin_wait(c, (__u64)lock);
+	return 0;
+}
+
+SEC("?fexit")
+int BPF_PROG(gmem_d_waited, struct mutex *lock)
+{
+	struct conversion *c = current_conversion();
+
+	if (c)
+		end_wait(c, (__u64)lock);
 	return 0;
 }
 

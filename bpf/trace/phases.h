@@ -20,6 +20,7 @@
 #define KEY_FACTOR 0x9e3779b97f4a7c15ULL
 
 #define MAX_CONVERSIONS 4096
+#define MAX_WAITS	4 /* a power of two */
 /* A thread that does not enter the guest again for so long may have ended. */
 #define ABANDONED_NS 10000000000ULL
 
@@ -28,7 +29,6 @@ struct conversion {
 	__u64 born;	    /* and not another one's that had its address before */
 	__u64 exit_ns;	    /* 0: none is under way */
 	__u64 set_ns_begin; /* of the call that is under way */
-	__u64 locked_ns;    /* when it had the lock */
 	__u64 asked_gfn, asked_pages, attributes;
 	__u64 lock_ns, set_ns; /* of the calls that ended */
 	__u64 gfn, pages;
@@ -42,6 +42,12 @@ struct conversion {
 	__u64 run_ns; /* 0: it is not waited for */
 	__u64 vcpu;   /* that had the conversion, struct kvm_vcpu */
 	__u64 key;    /* of its entry */
+	/* Mutexes that the thread slept or spun for; the oldest one makes room. */
+	struct wait {
+		__u64 lock, begin_ns, end_ns;
+	} waits[MAX_WAITS];
+	__u64 kvm;	/* whose lock is looked for in them */
+	__u32 nr_waits; /* that ended since the exit, or since the last call */
 };
 
 /* By pid. A conversion that finds its place in use by another thread is not followed. */
@@ -98,25 +104,66 @@ static __noinline int begin_conversion(__u32 reason)
 	}
 	c->born = task->start_boottime;
 	c->run_ns = 0;
-	c->set_ns_begin = c->locked_ns = 0;
+	c->set_ns_begin = 0;
 	c->lock_ns = c->set_ns = c->memory_ns = 0;
-	c->sets = c->calls = c->depth = 0;
+	c->sets = c->calls = c->depth = c->nr_waits = 0;
 	c->exit = reason;
 	c->exit_ns = now;
 	return 0;
 }
 
-/* KVM_SET_MEMORY_ATTRIBUTES ended well. @begin_ns: only used if it is known when it had the lock */
-static __always_inline void end_set(struct conversion *c, __u64 begin_ns, __u64 duration, __u64 gfn,
+static __always_inline void begin_wait(struct conversion *c, __u64 lock)
+{
+	struct wait *wait = &c->waits[c->nr_waits & (MAX_WAITS - 1)];
+
+	wait->lock = lock;
+	wait->end_ns = 0;
+	wait->begin_ns = bpf_ktime_get_ns();
+}
+
+static __always_inline void end_wait(struct conversion *c, __u64 lock)
+{
+	struct wait *wait = &c->waits[c->nr_waits & (MAX_WAITS - 1)];
+
+	/* Not one that began before the exit, or before gmemtop. */
+	if (wait->lock != lock || wait->end_ns)
+		return;
+	wait->end_ns = bpf_ktime_get_ns();
+	c->nr_waits++;
+}
+
+/* How long a call, which ends now, waited for slots_lock of its VM. @duration: of the call */
+static __noinline __u64 waited_ns(struct conversion *c, __u64 kvm, __u64 duration)
+{
+	__u64 begin_ns = bpf_ktime_get_ns() - duration, ns = 0;
+	struct wait *wait;
+	__u64 lock;
+	__u32 i;
+
+	if (!c)
+		return 0;
+	c->kvm = kvm;
+	/* From there it is a number: nothing may be added to a pointer. */
+	lock = *(volatile __u64 *)&c->kvm + bpf_core_field_offset(((struct kvm *)0)->slots_lock);
+	for (i = 0; i < MAX_WAITS; i++) {
+		wait = &c->waits[i];
+		/* Earlier calls took the lock too. */
+		if (wait->lock == lock && wait->end_ns > begin_ns)
+			ns += wait->end_ns - wait->begin_ns;
+	}
+	c->nr_waits = 0;
+	/* The call's clock is not read at the same moments. */
+	return ns < duration ? ns : duration;
+}
+
+/* KVM_SET_MEMORY_ATTRIBUTES ended well. @kvm: the address of its VM */
+static __always_inline void end_set(struct conversion *c, __u64 kvm, __u64 duration, __u64 gfn,
 				    __u64 pages, __u64 attributes)
 {
 	__u64 lock_ns = 0;
 
-	/* Two clocks are read in an order that is not that of their use. */
-	if (c->locked_ns > begin_ns && begin_ns)
-		lock_ns = c->locked_ns - begin_ns;
-	if (lock_ns > duration)
-		lock_ns = duration;
+	if (c->nr_waits)
+		lock_ns = waited_ns(c, kvm, duration);
 	c->lock_ns += lock_ns;
 	c->set_ns += duration - lock_ns;
 	if (!c->sets) {

@@ -93,7 +93,9 @@ const struct source sources[] = {
 	FN(FACT(phases), RUN, GUEST_EXIT, SET_END,
 	   HOOK("gmem_t_setbegin", "kvm_vm_set_mem_attributes")),
 	FN(FACT(phases), RUN, GUEST_EXIT, SET_END, HOOK("gmem_f_setbegin", "kvm_vm_ioctl")),
-	FN(FACT(phase_lock), HOOK("gmem_f_locked", "kvm_range_has_memory_attributes")),
+	/* With lockdep and with PREEMPT_RT, mutexes have no such function. */
+	FN(FACT(phase_lock), HOOK("gmem_d_wait", "__mutex_lock_slowpath"),
+	   HOOK("gmem_d_waited", "__mutex_lock_slowpath")),
 	FN(FACT(phase_memory), HOOK("gmem_d_falloc", "vfs_fallocate"),
 	   HOOK("gmem_d_alloced", "vfs_fallocate"), HOOK("gmem_d_madvise", "do_madvise"),
 	   HOOK("gmem_d_madvised", "do_madvise")),
@@ -206,6 +208,7 @@ static bool is_kernel_name(const char *name)
 	case 's': return !strncmp(name, "security_", 9);
 	case 'v': return !strncmp(name, "vfs_fallocate", 13);
 	case 'd': return !strcmp(name, "do_madvise");
+	case '_': return name[1] == '_' && name[2] == 'm' && !strcmp(name, "__mutex_lock_slowpath");
 	default: return false;
 	}
 }

@@ -22,8 +22,8 @@ struct json;
 
 /*
  * A BPF program and what it can be attached to: one name, which may differ between kernels.
- * Programs whose name begins with "gmem_t_" belong to a tracepoint, with "gmem_d_" to the exit of a
- * function of the kernel, the others to the entry or exit of a function of KVM.
+ * Programs whose name begins with "gmem_t_" belong to a tracepoint, with "gmem_d_" to the entry or
+ * exit of a function of the kernel, the others to the entry or exit of a function of KVM.
  */
 struct hook {
 	const char *program;
