@@ -647,6 +647,46 @@ case_live()
 	wait $! || die "the workload failed"
 	press q
 	ended 0
+	phases_live
+}
+
+# timed WANTED: waits until what times the phases is attached, or is not
+timed()
+{
+	local i
+
+	for ((i = 0; i < 400; i++)); do
+		[ "$(bpftool prog list | grep -c ' name gmem_f_run ')" != "$1" ] || return 0
+		sleep 0.05
+	done
+	die "not $1 programs time the phases"
+}
+
+# What times the phases of conversions is attached while it is wanted.
+phases_live()
+{
+	local workload
+
+	live=1 start 140x60 -- -d 0.5
+	build/tests/gmem-workload -o 0 --duration 200000 --rate 50 -m hypercall:1 -e 'create; bind; start; mix' >"$tmp/asks" &
+	workload=$!
+	sees '^[+].*gmem-workload'
+	press Down Enter
+	sees 'TO PRIVATE'
+	lacks 'Phases of'
+	timed 0
+	press l
+	sees '^ Phases of conversions'
+	sees '^total  *[1-9]'
+	sees '^vCPU 0  *[1-9]'
+	timed 1
+	press l
+	lacks 'Phases of'
+	timed 0
+	kill "$workload"
+	wait "$workload" || true
+	press q
+	ended 0
 }
 
 mapfile -t all < <(declare -F | sed -n 's/^declare -f case_//p')
