@@ -402,11 +402,13 @@ static int share_with_other(int peer)
 	return player_wait(pid);
 }
 
+/* clang-format off */
 #define THREAD(number, what, does, victim, code)                                      \
 	{                                                                             \
 		.id = number, .path = what, .op = TRACE, PLAYERS(a, victim, x, does), \
 		EVERYWHERE(STOPPED(code))                                             \
 	}
+/* clang-format on */
 
 const struct bypass_case bypass_control[] = {
 	{ .id = "260",

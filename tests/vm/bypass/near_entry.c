@@ -255,11 +255,13 @@ static int move_over_loader(int peer)
 	return become(WHO_a, idle, -1);
 }
 
+/* clang-format off */
 #define STOPPED_PRELOAD(number, what, does, n, ...)                                             \
 	{                                                                                       \
 		.id = number, .path = what, .op = PRELOAD, .prepare = evil_ready, .denials = n, \
 		PLAYER(x, does), __VA_ARGS__                                                    \
 	}
+/* clang-format on */
 
 #define MAY_READ                                                                \
 	"subjects: { a: { exe: " BYPASS_DIR "/a } }\nrules:\n"                  \

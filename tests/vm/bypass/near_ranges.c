@@ -160,6 +160,7 @@ _Static_assert(KVM_TEST_GPA == 0x100000000, "as the rule has it");
  * the rule does not matter where there is nothing to be asked for: flags in 6.12, conversions in
  * both of Debian's.
  */
+/* clang-format off */
 #define CASE(number, what, on, text, does) \
 	.id = number, .path = what, .op = on, .policy = (text), PLAYER(a, does)
 #define PLAIN_LANES(...)   LANES(__VA_ARGS__, UNLOADABLE, UNLOADABLE, UNLOADABLE), .by_config = true
@@ -190,6 +191,7 @@ _Static_assert(KVM_TEST_GPA == 0x100000000, "as the rule has it");
 	{                                                                                          \
 		CASE(number, what, BYPASS_NO_OP, CONVERSION, does), CONVERT_LANES(REFUSED(EINVAL)) \
 	}
+/* clang-format on */
 
 #define RANGE	   IN_RANGE("bind")
 #define CONVERSION IN_RANGE("convert")
