@@ -230,7 +230,7 @@ static int preloaded_in_audit(const struct bypass_case *c)
 	return ret;
 }
 
-/* --- 240: a policy on trial that nobody confirms --- */
+/* --- 305: a policy on trial that nobody confirms --- */
 
 #define TRIED BYPASS_DIR "/tried.yaml"
 
@@ -306,7 +306,7 @@ const struct bypass_case bypass_roll_out[] = {
 	CASE("200c", "traced under a policy without the guard", traced_without_guard, STOPPED(EACCES)),
 	CASE("200d", "traced while an enforced policy was in audit mode", traced_in_between, STOPPED(EACCES)),
 	CASE("200e", "traced under another policy, before a rollback", traced_before_rollback, STOPPED(EACCES)),
-	CASE("240", "a policy on trial that is never confirmed", never_confirmed, STOPPED(EACCES)),
+	CASE("305", "a policy on trial that is never confirmed", never_confirmed, STOPPED(EACCES)),
 	CASE_FINE("F105", "set-mode enforce --trust-running", trusted),
 	CASE_FINE("F105b", "a first load with --trust-running", trusted_by_load),
 	CASE_FINE("F106", "enforced, in audit mode, and enforced again", enforced_again),
