@@ -47,7 +47,7 @@ expect 2 "no-such" "$top" --columns pid,no-such
 expect 2 "there is no such column; --columns help" "$top" --sort no-such
 expect 2 "^{\"error\":{\"what\":\"--sort no-such\"" "$top" --json --sort no-such
 expect 2 "0.05 is the least" "$top" -d 0.01
-expect 2 "--delay x: not a number" "$top" -d x
+expect 2 "--delay x: not a time" "$top" -d x
 expect 2 "--iterations x: not a whole" "$top" -n x
 expect 2 "not a whole number" "$top" -p x
 expect 2 "choose one" "$top" --json --csv
