@@ -50,7 +50,7 @@ static int library_on_overlay(void)
 		return ret;
 	return shell("mkdir -p " LAYERS "/lower " LAYERS "/upper " LAYERS "/work " LAYERS
 		     "/merged && "
-		     "lib=$(LD_TRACE_LOADED_OBJECTS=1 " GMEMCTL
+		     "lib=$(" ARCH_LOADER " --list " GMEMCTL
 		     " | sed -n 's/.*json-c.* => \\([^ ]*\\) .*/\\1/p') && "
 		     "cp -L $lib " LAYERS "/lower/lib && mount -t overlay -o lowerdir=" LAYERS
 		     "/lower,upperdir=" LAYERS "/upper,workdir=" LAYERS "/work overlay " LAYERS
