@@ -9,6 +9,7 @@
 #include <linux/io_uring.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -125,6 +126,7 @@ static int while_loading(enum who held, enum who who, player_fn fn, bool may, in
 	struct asked *asked = asked_make();
 	int pair[2], strings[2], ret;
 	char *texts[TURNS_MAX];
+	struct puppet met;
 	pid_t pid, pid2;
 	uint64_t go;
 
@@ -140,11 +142,14 @@ static int while_loading(enum who held, enum who who, player_fn fn, bool may, in
 	if (ret)
 		return ret;
 	pid2 = player_start(held, puppet_without, strings[0]);
+	close(strings[0]);
+	/* It introduces itself before the race, which may be over soon; who reads gets it again. */
+	if (recv(strings[1], &met, sizeof(met), MSG_PEEK | MSG_WAITALL) != sizeof(met))
+		return broken("no puppet");
 	/* Only who reads has the other end besides this process: with them the puppet ends. */
 	ret = leave_open(strings[1], LEFT_INSTANCE);
 	pid = player_start(who, fn, pair[1]);
 	close(pair[1]);
-	close(strings[0]);
 	ret = ret ?: hear(pair[0], &go);
 	if (bypass_run.falsify)
 		wait_for_answers(asked);
