@@ -485,8 +485,7 @@ static int refresh(struct store *store, bool forget, bool trust_running,
 	if (!word)
 		return log_error(-ENOENT, "no policy is in force", "gmemctl load FILE",
 				 "look at %s", store->pins->dir);
-	/* The refreshed one would come after the one on trial, which is what the end would go back
-	 * to. */
+	/* It would be what the end of the trial goes back to. */
 	if (trial_on(store))
 		return log_error(-EBUSY, "it is on trial",
 				 "gmemctl confirm or gmemctl rollback first", "refresh the policy");
